@@ -1,0 +1,123 @@
+"""The compiler's one intermediate form: frozen `QParams`, `Tensor`, `Op`, `Graph`.
+
+Forward and training graphs are the same type; an op's `role` tells them apart. Passes are plain
+functions `Graph -> Graph`.
+
+>>> x = Tensor("x", (1, 4), "int8", QParams((0.5,), (0,)))
+>>> y = Tensor("y", (1, 4), "int8", QParams((0.5,), (0,)))
+>>> graph = Graph({"x": x, "y": y}, (Op("RELU", "relu", ("x",), ("y",)),), ("x",), ("y",))
+>>> graph.check().producer("y").name
+'relu'
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from tflm_export.errors import ExportError
+
+DTYPES = {"int8": 1, "uint8": 1, "int16": 2, "int32": 4, "int64": 8, "float32": 4, "bit": 0}
+Role = Literal["forward", "gradient", "update"]
+
+
+@dataclass(frozen=True)
+class QParams:
+    """Affine quantisation: real = scale * (q - zero_point); per channel along `axis` when it is set.
+
+    scale: float64 values of the file's float32, one or one a channel, finite and > 0.
+    zero_point: one or one a channel.
+    """
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    axis: int | None = None
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A named array. `data` is set for constants. `dtype` "bit" packs 8 flags a byte, LSB first."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    quant: QParams | None = None
+    data: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return (self.size + 7) // 8 if self.dtype == "bit" else self.size * DTYPES[self.dtype]
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation.
+
+    kind: the TFLite builtin name ("CONV_2D"), or the name of a gradient or update op.
+    name: a unique label; for forward ops `#<index in the .tflite>`.
+    inputs, outputs: tensor names; an absent optional input is "".
+    attrs: plain values (stride, padding, fused activation...).
+    """
+
+    kind: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    role: Role = "forward"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Tensors by name and ops in execution order."""
+
+    tensors: Mapping[str, Tensor]
+    ops: tuple[Op, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def producer(self, tensor: str) -> Op | None:
+        """The op that writes `tensor`, or None for inputs and constants."""
+        return next((op for op in self.ops if tensor in op.outputs), None)
+
+    def consumers(self, tensor: str) -> tuple[Op, ...]:
+        """The ops that read `tensor`, in order."""
+        return tuple(op for op in self.ops if tensor in op.inputs)
+
+    def replace(self, **changes: Any) -> Graph:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def check(self) -> Graph:
+        """Return self when every name resolves, every tensor is written once and before it is read.
+
+        Raises `ExportError` naming the op and tensor otherwise.
+        """
+        ready = set(self.inputs) | {name for name, t in self.tensors.items() if t.data is not None}
+        for op in self.ops:
+            for name in filter(None, op.inputs):
+                if name not in self.tensors:
+                    raise ExportError(f"{op.kind} {op.name!r}: input tensor {name!r} does not exist.")
+                if name not in ready:
+                    raise ExportError(f"{op.kind} {op.name!r}: input {name!r} is read before it is written.")
+            for name in op.outputs:
+                if name not in self.tensors:
+                    raise ExportError(f"{op.kind} {op.name!r}: output tensor {name!r} does not exist.")
+                if name in ready:
+                    raise ExportError(f"{op.kind} {op.name!r}: output {name!r} is written twice.")
+                ready.add(name)
+        missing = [name for name in self.outputs if name not in ready]
+        if missing:
+            raise ExportError(f"graph outputs {missing} are never written.")
+        return self
