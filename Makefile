@@ -1,0 +1,32 @@
+# Every target installs what it needs first (tools/setup.sh); the first run takes a few minutes.
+PY := .venv/bin/python
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: demo test bench lint fuzz setup setup-dev clean
+
+demo: setup
+	$(PY) -m tfodl.cli demo --out build/demo
+
+test: setup-dev
+	$(PY) -m pytest -n 2
+
+bench: setup-dev
+	$(PY) benchmarks/engine.py
+	$(PY) benchmarks/host.py
+
+lint: setup-dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+fuzz: setup-dev
+	$(PY) -m pytest tests/tflm_export -k fuzz --fuzz-files 20000
+
+setup:
+	@tools/setup.sh ""
+
+setup-dev:
+	@tools/setup.sh "dev,ray"
+
+clean:
+	rm -rf build

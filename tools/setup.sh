@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Set up all that `make` needs, once: a virtual environment in .venv and, where missing, Debian's compilers
+# and QEMU. Usage: tools/setup.sh EXTRAS (for example "dev,ray", or "" for the base install).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+extras="${1:-}"
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+python=""
+for candidate in python3.11 python3; do
+  if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then
+    python="$candidate"; break
+  fi
+done
+
+packages=()
+need() { command -v "$1" >/dev/null || packages+=("${@:2}"); }
+need g++ g++
+need arm-none-eabi-g++ gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib
+need qemu-system-arm qemu-system-arm
+[ -n "$python" ] || packages+=(python3.11)
+"${python:-false}" -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3.11-venv)
+if [ "${#packages[@]}" -gt 0 ]; then
+  echo "Installing from Debian: ${packages[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+[ -n "$python" ] || python=python3.11
+
+# The venv is current when it was made from these very files with at least these extras.
+stamp=".venv/installed-$(cat pyproject.toml constraints.txt tools/setup.sh | sha256sum | cut -c1-16)-${extras//,/-}"
+if [ ! -e "$stamp" ]; then
+  echo "Installing Python packages into .venv (a few minutes the first time)"
+  [ -x .venv/bin/python ] || "$python" -m venv .venv
+  .venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".${extras:+[$extras]}"
+  touch "$stamp"
+fi
