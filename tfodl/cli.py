@@ -1,0 +1,161 @@
+"""The `tfodl` command: demo, finetune, quantize, plan show. Errors are one line and exit status 2."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from tfodl.errors import TfodlError
+from tfodl.plan import UpdatePlan
+
+METHODS = ("velocity", "random", "head", "full", "equilibrium", "scotti", "top-random", "fisher")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one sub-command; returns the exit status (0 done, 2 the request cannot be met)."""
+    args = _parser().parse_args(argv)
+    try:
+        args.run(args)
+    except (TfodlError, OSError) as error:
+        print(f"tfodl: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except ValueError as error:
+        if type(error).__name__ != "ExportError":
+            raise
+        print(f"tfodl: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("tfodl: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, got {text}")
+    return value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tfodl", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_demo(commands)
+    _add_finetune(commands)
+    _add_quantize(commands)
+    plan = commands.add_parser("plan", help="look at update plans").add_subparsers(
+        dest="action", required=True
+    )
+    show = plan.add_parser("show", help="print a plan as a table")
+    show.add_argument("plan", help="plan JSON")
+    show.set_defaults(run=lambda args: print(plan_table(UpdatePlan.load(args.plan))))
+    return parser
+
+
+def _add_demo(commands: argparse._SubParsersAction) -> None:
+    demo = commands.add_parser(
+        "demo", help="the whole way: data, float, int8, compile, verify, learn, sketch"
+    )
+    demo.add_argument("--out", default="build/demo", help="output folder (default build/demo)")
+    demo.add_argument("--data", default="digits", help="data set name or a folder with a sub-folder a class")
+    demo.add_argument(
+        "--model", default="tiny_mobilenet", help="model name, .keras file or keras.applications name"
+    )
+    demo.add_argument("--seed", type=int, default=0)
+    demo.set_defaults(run=_run_demo)
+
+
+def _add_finetune(commands: argparse._SubParsersAction) -> None:
+    tune = commands.add_parser(
+        "finetune", help="fine-tune a Keras model under a budget; writes model and plan"
+    )
+    tune.add_argument("--model", required=True, help="model name, .keras file or keras.applications name")
+    tune.add_argument("--data", required=True, help="data set name, .npz file or folder of pictures")
+    budget = tune.add_mutually_exclusive_group()
+    budget.add_argument("--budget-params", type=_positive, help="trained parameters an epoch, head apart")
+    budget.add_argument("--budget-ram", type=_positive, help="training memory at batch 1, bytes")
+    tune.add_argument("--method", default="velocity", help=f"one of {', '.join(METHODS)}")
+    tune.add_argument("--epochs", type=_positive, default=10)
+    tune.add_argument("--batch-size", type=_positive, default=32)
+    tune.add_argument("--learning-rate", type=float, default=0.01)
+    tune.add_argument("--size", type=_positive, default=None, help="resize pictures to SIZE x SIZE")
+    tune.add_argument("--seed", type=int, default=0)
+    tune.add_argument("--out", required=True, help="output folder")
+    tune.set_defaults(run=_run_finetune)
+
+
+def _add_quantize(commands: argparse._SubParsersAction) -> None:
+    quantize = commands.add_parser("quantize", help="QAT and conversion to an int8 .tflite")
+    quantize.add_argument("--model", required=True, help="a .keras file")
+    quantize.add_argument("--data", required=True, help="data set name, .npz file or folder of pictures")
+    quantize.add_argument(
+        "--plan", help="an update plan of this model; written out addressed to the .tflite's ops"
+    )
+    quantize.add_argument("--epochs", type=_positive, default=2)
+    quantize.add_argument("--batch-size", type=_positive, default=32)
+    quantize.add_argument("--learning-rate", type=float, default=1e-4)
+    quantize.add_argument("--size", type=_positive, default=None, help="resize pictures to SIZE x SIZE")
+    quantize.add_argument("--seed", type=int, default=0)
+    quantize.add_argument("--out", required=True, help="output folder")
+    quantize.set_defaults(run=_run_quantize)
+
+
+def _run_demo(args: argparse.Namespace) -> None:
+    from tfodl.demo import DemoConfig, run
+
+    run(DemoConfig(out=args.out, data=args.data, model=args.model, seed=args.seed))
+
+
+def _run_finetune(args: argparse.Namespace) -> None:
+    from tfodl.finetune import finetune
+
+    if args.method not in METHODS:
+        raise TfodlError(f"--method {args.method!r} is unknown; allowed: {', '.join(METHODS)}.")
+    finetune(args)
+
+
+def _run_quantize(args: argparse.Namespace) -> None:
+    from tfodl.finetune import quantize
+
+    quantize(args)
+
+
+def plan_table(plan: UpdatePlan) -> str:
+    """The plan as text: a line a layer, then head, budget and optimizer.
+
+    >>> from tfodl.plan import LayerUpdate
+    >>> print(plan_table(UpdatePlan((LayerUpdate("conv", "out", (0, 1, 2, 7), "selected"),))).splitlines()[1])
+    conv   out       4  selected  0-2 7
+    """
+    width = max([5, *(len(layer.name) for layer in plan.layers)])
+    lines = [f"{'layer':<{width}}  axis  count  bias      channels"]
+    for layer in plan.layers:
+        count = len(layer.channels)
+        row = (
+            f"{layer.name:<{width}}  {layer.axis:<4}  {count:>5}  {layer.bias:<8}  {_ranges(layer.channels)}"
+        )
+        lines.append(row.rstrip())
+    limits = {k: v for k, v in vars(plan.budget).items() if v is not None}
+    lines.append(
+        f"head: {'trains' if plan.head else 'frozen'}; budget: {limits or 'none'}; loss: {plan.loss}"
+    )
+    rule = ", ".join(f"{k} {v}" for k, v in vars(plan.optimizer).items())
+    lines.append(f"optimizer: {rule}; seed {plan.seed}")
+    lines += [f"{key}: {value}" for key, value in plan.provenance.items()]
+    return "\n".join(lines)
+
+
+def _ranges(channels: Sequence[int]) -> str:
+    """Consecutive channels as `first-last`: (0, 1, 2, 7) -> "0-2 7"."""
+    runs: list[list[int]] = []
+    for channel in channels:
+        if runs and channel == runs[-1][-1] + 1:
+            runs[-1].append(channel)
+        else:
+            runs.append([channel])
+    return " ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
