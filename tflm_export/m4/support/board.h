@@ -1,0 +1,31 @@
+// What a program on the emulated board may call. Nothing here uses libc, so whatever libc the linked
+// program holds was asked for by the engine and counts as the engine's.
+#pragma once
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct {
+  uint64_t instructions;  // of the call alone, to within 2
+  uint32_t stack_bytes;   // deepest use below the caller's frame
+} BoardCost;
+
+// Console and files of the host's working directory.
+void board_print(const char* text);
+void board_print_number(const char* name, uint64_t value);  // "name value\n"
+uint32_t board_file_size(const char* name);                 // exits with a message when it cannot be opened
+void board_read(const char* name, void* data, uint32_t bytes);
+void board_write(const char* name, const void* data, uint32_t bytes);
+void board_exit(int status) __attribute__((noreturn));
+
+// Bump allocator over RAM that is the harness's own (1 MB at 0x20100000), 8-byte aligned.
+void* board_alloc(uint32_t bytes);
+
+// Calls function(argument) once and says what it cost.
+BoardCost board_measure(void (*function)(void*), void* argument);
+
+#ifdef __cplusplus
+}
+#endif

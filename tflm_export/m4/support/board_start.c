@@ -1,0 +1,97 @@
+// Reset, memory protection and faults of a Cortex-M4F dressed as an nRF52840: 1 MB of read-only flash at 0,
+// 256 KB of RAM at 0x20000000, a guard under the stack. Beside them the harness's own flash, RAM and timer;
+// any other address faults.
+#include "board.h"
+
+#define REGISTER(address) (*(volatile uint32_t*)(address))
+#define CPACR REGISTER(0xE000ED88)
+#define SHCSR REGISTER(0xE000ED24)
+#define CFSR REGISTER(0xE000ED28)
+#define MMFAR REGISTER(0xE000ED34)
+#define MPU_CTRL REGISTER(0xE000ED94)
+#define MPU_RNR REGISTER(0xE000ED98)
+#define MPU_RBAR REGISTER(0xE000ED9C)
+#define MPU_RASR REGISTER(0xE000EDA0)
+#define FPCCR REGISTER(0xE000EF34)
+
+extern uint32_t load_data, data_start, data_end, bss_start, bss_end;
+extern uint32_t board_load_data, board_data_start, board_data_end, board_bss_start, board_bss_end;
+extern uint32_t stack_limit, stack_top;
+typedef void (*Initializer)(void);
+extern Initializer preinit_start[], preinit_end[], init_start[], init_end[];
+extern int main(void);
+
+enum { NO_ACCESS = 0u << 24, READ_WRITE = 3u << 24, READ_ONLY = 6u << 24, NO_EXECUTE = 1u << 28 };
+
+static void protect(uint32_t region, uint32_t base, uint32_t log2_bytes, uint32_t access) {
+  MPU_RNR = region;
+  MPU_RBAR = base;
+  MPU_RASR = access | ((log2_bytes - 1) << 1) | 1u;
+}
+
+static void protect_memory(void) {
+  protect(0, 0x00000000, 20, READ_ONLY);
+  protect(1, 0x00100000, 20, READ_ONLY);                // harness flash
+  protect(2, 0x20000000, 18, READ_WRITE | NO_EXECUTE);
+  protect(3, 0x20100000, 20, READ_WRITE | NO_EXECUTE);  // harness RAM
+  protect(4, 0x40000000, 12, READ_WRITE | NO_EXECUTE);  // timer
+  protect(5, (uint32_t)&stack_limit - 256, 8, NO_ACCESS | NO_EXECUTE);
+  SHCSR |= 7u << 16;  // separate memory, bus and usage faults
+  MPU_CTRL = 1;
+  __asm volatile("dsb\nisb");
+}
+
+static void copy_words(const uint32_t* from, uint32_t* to, const uint32_t* end) {
+  while (to < end) *to++ = *from++;
+}
+
+static void clear_words(uint32_t* to, const uint32_t* end) {
+  while (to < end) *to++ = 0;
+}
+
+void board_reset(void) {
+  CPACR |= 0xFu << 20;     // floating point on
+  FPCCR &= ~(3u << 30);    // no lazy stacking: there are no interrupts
+  __asm volatile("dsb\nisb");
+  copy_words(&load_data, &data_start, &data_end);
+  copy_words(&board_load_data, &board_data_start, &board_data_end);
+  clear_words(&bss_start, &bss_end);
+  clear_words(&board_bss_start, &board_bss_end);
+  protect_memory();
+  for (Initializer* f = preinit_start; f < preinit_end; ++f) (*f)();
+  for (Initializer* f = init_start; f < init_end; ++f) (*f)();
+  board_exit(main());
+}
+
+static void print_hex(const char* name, uint32_t value) {
+  char text[12] = " 0x00000000";
+  for (int i = 0; i < 8; ++i) text[3 + i] = "0123456789abcdef"[(value >> (28 - 4 * i)) & 15];
+  board_print(name);
+  board_print(text);
+}
+
+// frame: r0 r1 r2 r3 r12 lr pc xpsr as stacked by the core; lost when the stack overflowed.
+__attribute__((used)) void board_report_fault(const uint32_t* frame) {
+  const uint32_t status = CFSR, address = MMFAR;
+  if (frame < &stack_limit) {
+    board_print("\nFAULT stack overflow");
+  } else {
+    print_hex("\nFAULT pc", frame[6]);
+    print_hex(" lr", frame[5]);
+  }
+  print_hex(" CFSR", status);
+  print_hex(" address", address);
+  board_print("\n");
+  board_exit(99);
+}
+
+// A fresh stack in harness RAM, so that a stack overflow can be told too.
+__attribute__((naked)) static void fault(void) {
+  __asm volatile(
+      "mov r0, sp\n"
+      "ldr sp, =board_fault_stack\n"
+      "b board_report_fault\n");
+}
+
+__attribute__((section(".vectors"), used)) static void* const vectors[64] = {
+    &stack_top, (void*)board_reset, [2 ... 63] = (void*)fault};
