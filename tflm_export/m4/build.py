@@ -57,6 +57,7 @@ def build(
         (folder / "board_main.cpp").write_text(main)
         float_abi = next(flag for flag in flags if flag.startswith("-mfloat-abi="))
         headers = [f"-I{path}" for path in (*include, SUPPORT)]
+        jobs: list[tuple[Path, tuple[str, ...]]]
         jobs = [(path, ("arm-none-eabi-gcc", *_C_FLAGS, float_abi)) for path in sorted(SUPPORT.glob("*.c"))]
         jobs += [(folder / "board_main.cpp", ("arm-none-eabi-g++", *flags, *_FREESTANDING, *headers))]
         jobs += [(Path(path), ("arm-none-eabi-g++", *flags, *headers)) for path in sources]
@@ -84,6 +85,14 @@ def _link(objects: Sequence[Path], out: Path, float_abi: str) -> None:
 def _call(command: Sequence[str], doing: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "error" in line.lower() or "overflow" in line]
-        reason = (lines or done.stderr.splitlines() or ["no message"])[0].strip()
-        raise ExportError(f"Cortex-M4 build: {doing} failed: {reason}")
+        raise ExportError(f"Cortex-M4 build: {doing} failed: {_complaint(done.stderr)}")
+
+
+def _complaint(stderr: str) -> str:
+    """The line that says most: by how much a memory overflowed, else the first error."""
+    lines = stderr.splitlines() or ["no message"]
+    for sign in ("overflowed by", "error:", "undefined reference", "error"):
+        found = [line for line in lines if sign in line]
+        if found:
+            return found[0].rsplit("bin/ld: ", 1)[-1].strip()
+    return lines[0]
