@@ -1,0 +1,33 @@
+"""What the demo runs with: one frozen dataclass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """The demo's settings. Defaults keep the whole job within four minutes on two cores.
+
+    out: output folder. data: data set name or folder. model: model name or `.keras` file.
+    budget_share: trained parameters, as a share of the selectable ones.
+    source_epochs, float_epochs, qat_epochs: epochs of pretraining, float fine-tuning, QAT.
+    device_samples, device_epochs: labelled target samples that the device sees one by one, and passes.
+    device_learning_rate: SGD's rate on the device and in the float run of the same plan.
+    m4_steps: training steps on the emulated Cortex-M4F. verify_inputs: real inputs compared bit for bit.
+    """
+
+    out: str = "build/demo"
+    data: str = "digits"
+    model: str = "tiny_mobilenet"
+    seed: int = 0
+    budget_share: float = 0.25
+    source_epochs: int = 15
+    float_epochs: int = 6
+    float_learning_rate: float = 0.02
+    qat_epochs: int = 3
+    device_samples: int = 1000
+    device_epochs: int = 3
+    device_learning_rate: float = 0.005
+    m4_steps: int = 32
+    verify_inputs: int = 256
