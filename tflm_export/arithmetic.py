@@ -1,0 +1,137 @@
+"""The integer primitives of docs/arithmetic.md: shifts, the shift rule, random numbers, update steps.
+
+Everything is numpy int64 unless a dtype is given; every function is what the C++ kernels do, bit for bit.
+
+>>> rshift(np.array([-3, -2, 2, 3]), 1).tolist()
+[-1, -1, 1, 2]
+>>> narrow(np.array([70000, -5]), exponent=-20, shift=0)
+(Gradient(values=array([8750,   -1], dtype=int16), exponent=-17), 3)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+WEIGHT_LIMIT = 2**24 - 1
+BIAS_LIMIT = 2**46
+SUM_LIMIT = 2**38 - 1
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """`values` int16, any shape: the real gradient is `values * 2**exponent`."""
+
+    values: np.ndarray
+    exponent: int
+
+    def real(self) -> np.ndarray:
+        """The gradient as float64."""
+        return np.ldexp(self.values.astype(np.float64), self.exponent)
+
+
+def rshift(x: np.ndarray, s: int) -> np.ndarray:
+    """Shift right by `s` >= 0 bits, rounding half up. `x` int64, |x| + 2**(s-1) < 2**63."""
+    x = np.asarray(x, np.int64)
+    return (x + (1 << (s - 1))) >> s if s > 0 else x
+
+
+def bitlen(x: np.ndarray) -> int:
+    """Bits of the largest magnitude in `x`; 0 when all are 0."""
+    return int(np.abs(np.asarray(x, np.int64)).max(initial=0)).bit_length()
+
+
+def saturate(x: np.ndarray, bits: int) -> np.ndarray:
+    """Clamp to the symmetric range of a signed integer of `bits` bits: int16 is -32767..32767."""
+    limit = (1 << (bits - 1)) - 1
+    return np.clip(x, -limit, limit)
+
+
+def narrow(acc: np.ndarray, exponent: int, shift: int) -> tuple[Gradient, int]:
+    """The shift rule: int32 accumulators `acc` (real value `acc * 2**exponent`) become int16.
+
+    Returns the gradient and the shift to start from in the next step.
+    """
+    n = bitlen(acc)
+    if n - shift > 15:
+        shift = n - 14
+    gradient = Gradient(saturate(rshift(acc, shift), 16).astype(np.int16), exponent + shift)
+    if n > 0 and not 12 <= n - shift <= 14:
+        shift = max(0, n - 14)
+    return gradient, shift
+
+
+def align(g1: Gradient, g2: Gradient) -> tuple[np.ndarray, int]:
+    """The sum of two gradients as accumulators with one exponent (before `narrow`)."""
+    low, high = sorted((g1.exponent, g2.exponent))
+    base = max(low, high - 15)
+
+    def moved(g: Gradient) -> np.ndarray:
+        by = g.exponent - base
+        values = g.values.astype(np.int64)
+        return values << by if by >= 0 else rshift(values, min(-by, 32))
+
+    return moved(g1) + moved(g2), base
+
+
+def fraction_q15(real: float) -> tuple[int, int]:
+    """`(F, k)` with `real ~ F * 2**(k - 15)`, F in [2**14, 2**15 - 1]: a positive factor in Q15.
+
+    >>> fraction_q15(1 / 9)
+    (29127, -3)
+    """
+    f, k = math.frexp(real)
+    return min(32767, round_half_up(f * 2**15)), k
+
+
+def round_half_up(x: float) -> int:
+    """Nearest integer; halves go up, as in C's `floor(x + 0.5)`."""
+    return math.floor(x + 0.5)
+
+
+def mix(x: np.ndarray) -> np.ndarray:
+    """A 32-bit integer hash: every input bit reaches every output bit. uint32 in and out."""
+    x = np.asarray(x, np.uint64)
+    x = ((x ^ (x >> np.uint64(16))) * np.uint64(0x7FEB352D)) & np.uint64(0xFFFFFFFF)
+    x = ((x ^ (x >> np.uint64(15))) * np.uint64(0x846CA68B)) & np.uint64(0xFFFFFFFF)
+    return (x ^ (x >> np.uint64(16))).astype(np.uint32)
+
+
+def random_key(seed: int, step: int, tensor: int) -> int:
+    """The key of one trained tensor in one step."""
+    first = int(mix(np.array((seed + 0x9E3779B9 * step) % 2**32)))
+    return int(mix(np.array(first ^ (0x85EBCA6B * tensor) % 2**32)))
+
+
+def random_bits(key: int, index: np.ndarray) -> np.ndarray:
+    """`R` in [0, 65535] for flat indices `index`."""
+    return (mix((np.asarray(index, np.uint64) + np.uint64(key)) & np.uint64(0xFFFFFFFF)) >> 16).astype(
+        np.int64
+    )
+
+
+def float_parts(r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`(M, E)` with `r = M * 2**E` exactly and 2**23 <= |M| < 2**24; (0, 0) for 0. `r` float32."""
+    fraction, exponent = np.frexp(np.asarray(r, np.float32).astype(np.float64))
+    mantissa = (fraction * 2**24).astype(np.int64)
+    return mantissa, np.where(mantissa == 0, 0, exponent.astype(np.int64) - 24)
+
+
+def step_units(sums: np.ndarray, rate: np.ndarray, exponent: int, limit: int) -> np.ndarray:
+    """`U`: the step in LSB of the parameter, 16 fraction bits, clamped to ±limit.
+
+    sums: exact gradients `A`, int64. rate: `lr * c`, float32, broadcasts with `sums`.
+    exponent: of the output gradient.
+    """
+    mantissa, e = float_parts(rate)
+    product = np.clip(sums, -SUM_LIMIT, SUM_LIMIT) * mantissa
+    shift = np.broadcast_to(e + exponent + 16, product.shape)
+    down = product >> np.clip(-shift, 0, 63)
+    up = np.clip(shift, 0, 62)
+    bound = np.int64(limit) >> up
+    raised = np.where(
+        np.abs(product) > bound, np.sign(product) * limit, np.clip(product, -bound, bound) << up
+    )
+    return np.clip(-np.where(shift >= 0, raised, down), -limit, limit)

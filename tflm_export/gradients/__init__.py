@@ -1,0 +1,1 @@
+"""Gradient rules: numpy, integer; one module an op family."""

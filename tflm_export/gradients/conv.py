@@ -1,0 +1,102 @@
+"""Gradients of CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED, a sum over kernel taps.
+
+Arrays are float64 holding integers (exact: all sums stay below 2^53), or real numbers in the reference.
+Letters: H, W input map; P, Q output map; C input, O output channels. A dense layer is a 1x1 convolution of
+a 1x1 map; a depthwise layer has O = C and weights `[1, k_h, k_w, C]`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tflm_export.arithmetic import Gradient, round_half_up, rshift, saturate
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Shapes of one convolution: `in_shape` (H, W, C), `out_shape` (P, Q, O), padding before."""
+
+    in_shape: tuple[int, int, int]
+    out_shape: tuple[int, int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pad: tuple[int, int]
+    depthwise: bool
+
+    @property
+    def products(self) -> int:
+        """Number of products in one sum of the input gradient."""
+        return self.kernel[0] * self.kernel[1] * (1 if self.depthwise else self.out_shape[2])
+
+    def taps(self) -> Iterator[tuple[int, int, tuple[slice, slice]]]:
+        """Every tap (ky, kx) and the pixels of the padded input that it reads for the output map."""
+        (p, q, _), (sh, sw) = self.out_shape, self.stride
+        for ky in range(self.kernel[0]):
+            for kx in range(self.kernel[1]):
+                yield ky, kx, (slice(ky, ky + p * sh, sh), slice(kx, kx + q * sw, sw))
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """Height and width of the input map with all the padding that some tap reads."""
+        sizes = zip(self.in_shape, self.pad, self.out_shape, self.stride, self.kernel, strict=False)
+        h, w = (max(size + pad, (out - 1) * s + k) for size, pad, out, s, k in sizes)
+        return h, w
+
+
+@dataclass(frozen=True)
+class ConvScale:
+    """Constants of the prepared gradient: `m` int16 [O] Q15, its exponent and the headroom."""
+
+    m: np.ndarray
+    exponent: int
+    headroom: int
+
+
+def conv_scale(weight_scale: np.ndarray, products: int) -> ConvScale:
+    """The per-channel factor that turns g_y into the prepared gradient. `weight_scale` [O] real, > 0."""
+    k = math.frexp(float(weight_scale.max()))[1]  # the smallest k with max < 2^k
+    m = [min(32767, round_half_up(s / 2.0**k * 2**15)) for s in weight_scale.tolist()]
+    headroom = max(0, math.ceil(math.log2(products / 256)))
+    return ConvScale(np.array(m, np.int16), k + headroom, headroom)
+
+
+def prepare(gradient: Gradient, passing: np.ndarray | None, scale: ConvScale) -> Gradient:
+    """`G = rshift(g_y * pass * m, 15 + h)`. `gradient` int16 [..., O], `passing` bool of that shape."""
+    g = gradient.values.astype(np.int64) * scale.m.astype(np.int64)
+    if passing is not None:
+        g = g * passing
+    values = saturate(rshift(g, 15 + scale.headroom), 16).astype(np.int16)
+    return Gradient(values, gradient.exponent + scale.exponent)
+
+
+def input_sums(g: np.ndarray, weights: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """`sum G W` over output channels and taps: g [P, Q, O] -> [H, W, C] float64."""
+    out = np.zeros((*geometry.padded, geometry.in_shape[2]))
+    g, weights = g.astype(np.float64), weights.astype(np.float64)
+    for ky, kx, pixels in geometry.taps():
+        out[pixels] += g * weights[0, ky, kx] if geometry.depthwise else g @ weights[:, ky, kx, :]
+    (top, left), (h, w, _) = geometry.pad, geometry.in_shape
+    return out[top : top + h, left : left + w]
+
+
+def weight_sums(g: np.ndarray, x: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """`sum g x` over the output map: g [P, Q, O], x [H, W, C] -> [O, k_h, k_w, C], or [1, k_h, k_w, C].
+
+    `x` has its zero point taken off already and may hold some of the input channels only.
+    """
+    (h, w, _), (top, left) = geometry.in_shape, geometry.pad
+    height, width = geometry.padded
+    x = np.pad(x.astype(np.float64), ((top, height - h - top), (left, width - w - left), (0, 0)))
+    g = g.astype(np.float64)
+    channels, outputs = x.shape[2], g.shape[2]
+    out = np.zeros((1 if geometry.depthwise else outputs, *geometry.kernel, channels))
+    for ky, kx, pixels in geometry.taps():
+        if geometry.depthwise:
+            out[0, ky, kx] = (g * x[pixels]).sum((0, 1))
+        else:
+            out[:, ky, kx] = g.reshape(-1, outputs).T @ x[pixels].reshape(-1, channels)
+    return out

@@ -1,0 +1,61 @@
+"""Losses on int8 logits: softmax cross-entropy and mean squared error (docs/arithmetic.md, "Loss")."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tflm_export.arithmetic import Gradient, bitlen, fraction_q15, rshift, saturate
+
+TABLE_BITS = 24
+PROBABILITY_BITS = 30
+
+
+def exp_table(scale: float) -> np.ndarray:
+    """`T[k] = round(2^24 exp(-scale k))` for k = 0..255, uint32. `scale` of the logits."""
+    real = [math.floor(2.0**TABLE_BITS * math.exp(-scale * k) + 0.5) for k in range(256)]
+    return np.array(real, np.uint32)
+
+
+def probabilities_q30(logits: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Softmax of int8 `logits` [n] in Q30, int64; sums to 2^30 within n / 2."""
+    q = logits.astype(np.int64)
+    terms = table[q.max() - q].astype(np.int64)
+    total = int(terms.sum())
+    return ((terms << PROBABILITY_BITS) + total // 2) // total
+
+
+def crossentropy_gradient(logits: np.ndarray, label: int, table: np.ndarray) -> Gradient:
+    """d loss / d real logits. `logits` int8, any shape of n elements; `label` in 0..n-1."""
+    g = probabilities_q30(logits.reshape(-1), table)
+    g[label] = 0
+    g[label] = -g.sum()
+    shift = max(0, bitlen(g) - 14)
+    values = rshift(g, shift).astype(np.int16).reshape(logits.shape)
+    return Gradient(values, shift - PROBABILITY_BITS)
+
+
+def crossentropy(logits: np.ndarray, label: int, table: np.ndarray) -> float:
+    """The loss itself, for people to watch: -log p of `label`, at most 30 log 2."""
+    p = int(probabilities_q30(logits.reshape(-1), table)[label])
+    return math.log(2**PROBABILITY_BITS / max(p, 1))
+
+
+def mse_factor(scale: float, count: int) -> tuple[int, int]:
+    """Q15 factor and exponent of `scale / count`: what one LSB of difference weighs."""
+    return fraction_q15(scale / count)
+
+
+def mse_gradient(output: np.ndarray, target: np.ndarray, scale: float) -> Gradient:
+    """d mean((y - t)^2) / d real y for int8 `output` and `target` of one quantisation."""
+    factor, exponent = mse_factor(scale, output.size)
+    difference = output.astype(np.int64) - target.astype(np.int64)
+    values = saturate(rshift(2 * difference * 64 * factor, 15), 16).astype(np.int16)
+    return Gradient(values, exponent - 6)
+
+
+def mse(output: np.ndarray, target: np.ndarray, scale: float) -> float:
+    """mean((y - t)^2) in real units, for people to watch."""
+    difference = output.astype(np.int64) - target.astype(np.int64)
+    return float((difference * difference).sum()) * scale * scale / output.size
