@@ -6,7 +6,7 @@
 namespace tfodl {
 
 // CONV_2D, DEPTHWISE_CONV_2D (multiplier 1, out_c == in_c) and FULLY_CONNECTED (a 1x1 convolution of a
-// 1x1 map). Maps are NHWC with N = 1.
+// 1x1 map). Maps are NHWC with N = 1, dilation 1.
 struct Conv {
   int16_t in_h, in_w, in_c;
   int16_t out_h, out_w, out_c;
@@ -19,7 +19,8 @@ struct Conv {
   const int32_t* multiplier;   // [out_c], Q31
   const int8_t* shift;         // [out_c], positive = left
   // Trained output channels: row co lives at trained + slot[co] * k_h * k_w * in_c when slot[co] >= 0.
-  // Null slot: all rows in `weights`. (A depthwise layer with a trained channel lives whole in RAM.)
+  // Null slot: all rows in `weights`. (A depthwise layer with a trained channel lives whole in RAM:
+  // `weights` points there, and so does `trained`.)
   const int16_t* slot;         // [out_c]
   int8_t* trained;             // RAM: rows [n][k_h][k_w][in_c], or columns [out_c][k_h][k_w][n_columns]
   // Trained input channels: `weights` holds 0 in these columns and `trained` the columns, in this order.
@@ -44,21 +45,68 @@ enum class Rounding : uint8_t { kStochastic, kAccumulator };
 
 // One training step's constants; lives in the generated engine.
 struct Sgd {
-  float learning_rate;  // already divided by the batch size
+  float learning_rate;  // already divided by the batch size; finite
   uint32_t seed;
-  uint32_t step;
-  int16_t momentum;     // Q15
+  uint32_t step;        // train steps so far
+  int16_t momentum;     // Q15, 0..32767
   Rounding rounding;
   bool apply;           // false while a batch is still being accumulated
 };
 
-// One trained tensor. Null where the optimizer keeps no such state.
+// One trained tensor. State arrays are null where the optimizer keeps no such state; they are in the
+// order of the trained parameters: rows [n][k_h][k_w][in_c], columns [out_c][k_h][k_w][n],
+// depthwise [k_h][k_w][n], bias [n].
 struct UpdateState {
-  const float* scale;    // c[co]
-  int32_t* batch;        // [n]
-  int32_t* momentum;     // [n]
-  int16_t* accumulator;  // [n], weights only
-  uint32_t tensor;       // identity for the random numbers
+  const float* scale;       // c[co], indexed by output channel (not by trained index)
+  int32_t* batch;           // when batch > 1
+  int32_t* momentum;        // when momentum > 0
+  int16_t* accumulator;     // weights under Rounding::kAccumulator only
+  uint32_t tensor;          // identity for the random numbers
+  const int16_t* channels;  // [n] sorted trained channels (columns: input channels); null: 0..n-1
+  int16_t n;                // number of trained channels, >= 1
+};
+
+// A map of which `rows` rows are in memory: row y lies at data + (y % rows) * w * c. A whole map has
+// rows = h.
+struct Rows {
+  int8_t* data;
+  int16_t rows;
+};
+struct ConstRows {
+  const int8_t* data;
+  int16_t rows;
+};
+
+// ADD and SUB, TensorFlow Lite's scheme with left shift 20. Shifts are <= 0.
+struct Add {
+  int16_t a_zero, b_zero, out_zero, act_min, act_max;
+  int32_t a_multiplier, b_multiplier, out_multiplier;  // Q31
+  int8_t a_shift, b_shift, out_shift;
+};
+
+// One factor: MUL, QUANTIZE (int8 to int8), RELU, RELU6, MEAN.
+struct Requantize {
+  int16_t in_zero, b_zero;  // b_zero: second input of MUL
+  int16_t out_zero, act_min, act_max;
+  int32_t multiplier;  // Q31
+  int8_t shift;        // positive = left
+};
+
+// AVERAGE_POOL_2D and MAX_POOL_2D. Padded pixels take no part.
+struct Pool {
+  int16_t in_h, in_w, channels;
+  int16_t out_h, out_w;
+  uint8_t k_h, k_w, stride_h, stride_w;
+  int16_t pad_top, pad_left;
+  int16_t act_min, act_max;
+};
+
+// PAD of height, width and channels; what is added after follows from the shapes.
+struct Pad {
+  int16_t in_h, in_w, in_c;
+  int16_t out_h, out_w, out_c;
+  int16_t top, left, front;
+  int8_t value;
 };
 
 }  // namespace tfodl

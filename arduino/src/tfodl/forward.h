@@ -1,0 +1,77 @@
+// Forward kernels, int8, bit for bit TensorFlow Lite Micro's. Contract: kernels.h.
+#pragma once
+#include "types.h"
+
+namespace tfodl {
+
+// Widened columns of two output pixels, and their trained input channels.
+inline int32_t conv_s8_scratch_bytes(const Conv& p) {
+  return 4 * ((p.k_h * p.k_w * (p.in_c + (p.columns ? p.n_columns : 0)) + 3) & ~3);
+}
+
+// CONV_2D. x [in_h][in_w][in_c], y [out_h][out_w][out_c], mask out_h*out_w*out_c bits.
+void conv_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
+
+// Output rows y0 <= y < y1 only; x must hold the input rows that they read. mask is that of the whole map.
+void conv_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask, void* scratch);
+
+// CONV_2D with k = 1, stride 1, no padding: same result as conv_s8, faster.
+inline int32_t pointwise_s8_scratch_bytes(const Conv& p) { return conv_s8_scratch_bytes(p); }
+void pointwise_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
+void pointwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask,
+                       void* scratch);
+
+// FULLY_CONNECTED: x [in_c], y [out_c].
+inline int32_t fully_connected_s8_scratch_bytes(const Conv& p) { return conv_s8_scratch_bytes(p); }
+void fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
+
+// DEPTHWISE_CONV_2D, multiplier 1. Scratch: the bias with the input's zero point folded in.
+inline int32_t depthwise_s8_scratch_bytes(const Conv& p) { return 4 * p.in_c; }
+void depthwise_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
+void depthwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask,
+                       void* scratch);
+
+// ADD and SUB (a - b) of n elements. y may be a or b.
+void add_s8(const Add& p, const int8_t* a, const int8_t* b, int32_t n, int8_t* y, uint8_t* mask);
+void sub_s8(const Add& p, const int8_t* a, const int8_t* b, int32_t n, int8_t* y, uint8_t* mask);
+// Elements first <= i < first + n of a larger map: a, b, y point at the first, mask is the whole map's.
+void add_range_s8(const Add& p, const int8_t* a, const int8_t* b, int32_t first, int32_t n, int8_t* y,
+                  uint8_t* mask);
+
+// MUL of n elements. y may be a or b.
+void mul_s8(const Requantize& p, const int8_t* a, const int8_t* b, int32_t n, int8_t* y, uint8_t* mask);
+
+// QUANTIZE int8 -> int8, RELU and RELU6 (the clamp is p.act_min, p.act_max). y may be x.
+void requantize_s8(const Requantize& p, const int8_t* x, int32_t n, int8_t* y, uint8_t* mask);
+inline void relu_s8(const Requantize& p, const int8_t* x, int32_t n, int8_t* y, uint8_t* mask) {
+  requantize_s8(p, x, n, y, mask);
+}
+
+// y[i] = table[x[i] + 128]: LOGISTIC and any other function of one int8. table [256]. y may be x.
+void lookup_s8(const int8_t* table, const int8_t* x, int32_t n, int8_t* y);
+inline void logistic_s8(const int8_t* table, const int8_t* x, int32_t n, int8_t* y) {
+  lookup_s8(table, x, n, y);
+}
+
+// SOFTMAX of n int8 in n int8 (scale 1/256, zero point -128). table [256] int32: Q31 exp(-beta s_x k), as
+// the fixed-point exponential of TensorFlow Lite gives it, 0 below its cut-off.
+void softmax_s8(const int32_t* table, const int8_t* x, int32_t n, int8_t* y);
+
+// MEAN over the positions of x [positions][channels] -> y [channels]. p.multiplier and p.shift hold
+// s_x / (s_y positions) in the form of TensorFlow Lite's integer mean.
+void mean_s8(const Requantize& p, const int8_t* x, int32_t positions, int32_t channels, int8_t* y);
+
+// x [in_h][in_w][channels] -> y [out_h][out_w][channels].
+void average_pool_s8(const Pool& p, const int8_t* x, int8_t* y);
+void max_pool_s8(const Pool& p, const int8_t* x, int8_t* y);
+
+void pad_s8(const Pad& p, const int8_t* x, int8_t* y);
+
+// One input of a CONCATENATION: x [outer][inner] into y [outer][total] at `offset` of every row.
+void concatenation_s8(const int8_t* x, int32_t outer, int32_t inner, int32_t total, int32_t offset, int8_t* y);
+
+// Keep some channels for the backward pass: y[p][j] = x[p][channels[j]]. x [positions][in_c], y [positions][n].
+void gather_channels_s8(const int8_t* x, int32_t positions, int32_t in_c, const int16_t* channels, int32_t n,
+                        int8_t* y);
+
+}  // namespace tfodl

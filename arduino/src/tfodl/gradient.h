@@ -1,0 +1,87 @@
+// Gradient kernels, int16 with a power-of-two exponent. Contract: kernels.h.
+//
+// g_y is the gradient of the op's output, e_y its exponent. Kernels that end in the shift rule take
+// `GradScale& s`: s.shift is state kept from step to step, s.exponent is set for g_x. A mask gates g_y.
+#pragma once
+#include "types.h"
+
+namespace tfodl {
+
+// Softmax cross-entropy on logits q [n], n <= 65536, label < n: g [n] and s.exponent (s.shift is not
+// used). table [256] uint32: round(2^24 exp(-s_y k)). *p_label: the label's probability, Q30, or null.
+// False when every g is 0.
+bool softmax_cross_entropy_s8(const uint32_t* table, const int8_t* q, int32_t n, int32_t label, int16_t* g,
+                              GradScale& s, uint32_t* p_label);
+
+// Mean squared error of q [n] against t [n] in the same quantisation: s_y / n = f 2^exponent,
+// factor = min(32767, round(f 2^15)). *sum_squares: sum (q - t)^2, or null. False when every g is 0.
+bool mean_squared_error_s8(int16_t factor, int16_t exponent, const int8_t* q, const int8_t* t, int32_t n,
+                           int16_t* g, GradScale& s, uint32_t* sum_squares);
+
+// CONV_2D, also k = 1 with a stride. g_y [out_h][out_w][out_c] -> g_x [in_h][in_w][in_c].
+// Scratch: prepared gradients of k_h output rows and the sums of two input pixels.
+inline int32_t conv_input_grad_s16_scratch_bytes(const Conv& p) {
+  return ((2 * p.k_h * p.out_w * p.out_c + 3) & ~3) + 8 * p.in_c;
+}
+void conv_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, int16_t e_y,
+                         const uint8_t* mask, int16_t* g_x, GradScale& s, void* scratch);
+
+// The same for k = 1, stride 1, no padding, and for FULLY_CONNECTED.
+// Scratch: prepared gradients and sums of two pixels.
+inline int32_t pointwise_input_grad_s16_scratch_bytes(const Conv& p) {
+  return 4 * ((p.out_c + 1) & ~1) + 8 * p.in_c;
+}
+void pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, int16_t e_y,
+                              const uint8_t* mask, int16_t* g_x, GradScale& s, void* scratch);
+inline int32_t fully_connected_input_grad_s16_scratch_bytes(const Conv& p) {
+  return pointwise_input_grad_s16_scratch_bytes(p);
+}
+void fully_connected_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, int16_t e_y,
+                                    const uint8_t* mask, int16_t* g_x, GradScale& s, void* scratch);
+
+// DEPTHWISE_CONV_2D. Scratch: prepared gradients of k_h output rows and the sums of one input pixel.
+inline int32_t depthwise_input_grad_s16_scratch_bytes(const Conv& p) {
+  return ((2 * p.k_h * p.out_w * p.out_c + 3) & ~3) + 4 * p.in_c;
+}
+void depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, int16_t e_y,
+                              const uint8_t* mask, int16_t* g_x, GradScale& s, void* scratch);
+
+// A tensor with two readers: out = a 2^e_a + b 2^e_b, n elements. out may be a or b.
+void add_grads_s16(const int16_t* a, int16_t e_a, const int16_t* b, int16_t e_b, int32_t n, int16_t* out,
+                   GradScale& s);
+
+// out = g where the mask's bit is set, else 0: ADD, SUB (first input), RELU, QUANTIZE. out may be g.
+void mask_grad_s16(const int16_t* g, const uint8_t* mask, int32_t n, int16_t* out);
+// out = -g where the mask's bit is set, else 0: the second input of SUB. out may be g.
+void negate_grad_s16(const int16_t* g, const uint8_t* mask, int32_t n, int16_t* out);
+
+// MUL: gradient of the factor whose partner is `b` (int8, zero point b_zero, real scale f 2^exponent with
+// factor = min(32767, round(f 2^15))). g_x may be g_y.
+void mul_input_grad_s16(int16_t factor, int16_t exponent, int16_t b_zero, const int8_t* b, const int16_t* g_y,
+                        int16_t e_y, const uint8_t* mask, int32_t n, int16_t* g_x, GradScale& s);
+
+// LOGISTIC from its output y (scale 1/256, zero point -128). g_x may be g_y.
+void logistic_input_grad_s16(const int8_t* y, const int16_t* g_y, int16_t e_y, int32_t n, int16_t* g_x,
+                             GradScale& s);
+
+// MEAN: g_y [channels] -> g_x [positions][channels]; 1 / positions = f 2^exponent, factor as above.
+void mean_input_grad_s16(int16_t factor, int16_t exponent, const int16_t* g_y, int16_t e_y, int32_t positions,
+                         int32_t channels, int16_t* g_x, GradScale& s);
+
+// AVERAGE_POOL_2D. A window that reaches over the border divides by the pixels it holds, so both tables are
+// given for every count 1..k_h*k_w, at index count - 1: 1 / count = f 2^exponent, factor as above.
+void average_pool_input_grad_s16(const Pool& p, const int16_t* factor, const int16_t* exponent,
+                                 const int16_t* g_y, int16_t e_y, int16_t* g_x, GradScale& s);
+
+// MAX_POOL_2D, from its input x.
+void max_pool_input_grad_s16(const Pool& p, const int8_t* x, const int16_t* g_y, int16_t e_y, int16_t* g_x,
+                             GradScale& s);
+
+// PAD: the part of g_y that is not padding.
+void pad_input_grad_s16(const Pad& p, const int16_t* g_y, int16_t* g_x);
+
+// CONCATENATION: the slice of one input. g_y [outer][total] -> g_x [outer][inner].
+void concatenation_input_grad_s16(const int16_t* g_y, int32_t outer, int32_t inner, int32_t total,
+                                  int32_t offset, int16_t* g_x);
+
+}  // namespace tfodl

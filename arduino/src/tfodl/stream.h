@@ -1,0 +1,42 @@
+// A chain of convolutions run row by row through small ring buffers: bit for bit what running them one
+// after the other gives, but no map between them ever exists whole. Contract: kernels.h.
+#pragma once
+#include "types.h"
+
+namespace tfodl {
+
+enum class StageKind : uint8_t { kConv, kPointwise, kDepthwise };
+
+// One layer of the chain. Its output goes to `ring`, of which stage_rows(next) rows are enough; the last
+// stage's ring is the whole output map.
+struct Stage {
+  StageKind kind;
+  const Conv* conv;
+  Rows ring;
+  uint8_t* mask;            // of the whole output map, or null
+  // Kept for the backward pass: channels of the output [out_h][out_w][n_saved], or null.
+  int8_t* saved;
+  const int16_t* channels;  // [n_saved]; null: the first n_saved
+  int16_t n_saved;
+};
+
+// Rows of its input that a stage reads at once: the least height of the ring before it.
+inline int16_t stage_rows(const Conv& p) { return p.k_h < p.in_h ? p.k_h : p.in_h; }
+
+// x: the first stage's whole input map. residual: null, or an ADD of the last stage's output and
+// `skip` (a whole map of the same shape, often x) that goes to `y` with its clip mask `mask`; then the last
+// stage's ring may have one row. n_stages <= 8.
+// A row that no later stage reads is not computed; its mask and saved channels are left as they are.
+// The output may lie over x where output row r is written only after the input rows under it were last
+// read: see docs/kernels.md.
+struct Residual {
+  const Add* add;
+  const int8_t* skip;
+  int8_t* y;
+  uint8_t* mask;
+};
+
+// scratch: the largest that any stage asks for by itself.
+void stream_s8(const Stage* stages, int32_t n_stages, const int8_t* x, const Residual* residual, void* scratch);
+
+}  // namespace tfodl
