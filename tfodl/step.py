@@ -1,0 +1,166 @@
+"""`Step`: what one traced training step may train, and a layer's forward pass under it.
+
+A step is traced once for a `Step` and serves every plan that trains in no other place; which channels of a layer
+train is data (`Masks`). So a new plan costs nothing unless it opens another layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+import tensorflow as tf
+
+from tfodl import slices
+from tfodl.groups import NeuronGroup
+from tfodl.plan import LayerUpdate, UpdatePlan
+from tfodl.sites import Run, Site
+
+Weight = Literal["frozen", "out", "in", "masked_out", "masked_in", "whole"]
+
+# Above this share of channels the whole dW is cheaper than gathering channels (measured, benchmarks/host.py).
+GATHER_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Part:
+    """How one site trains: its weight, its bias, and (batch norm) whether batch statistics are used."""
+
+    weight: Weight = "frozen"
+    bias: Literal["frozen", "masked", "whole"] = "frozen"
+    statistics: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """Structure of a training step: a `Part` for each site that trains."""
+
+    parts: tuple[tuple[str, Part], ...]
+
+    def part(self, name: str) -> Part:
+        return dict(self.parts).get(name, Part())
+
+
+def step_of(plan: UpdatePlan, groups: Mapping[str, NeuronGroup]) -> Step:
+    """The structure that `plan` needs."""
+    parts = {entry.name: _part(entry, groups[entry.name]) for entry in plan.layers}
+    if plan.head:
+        parts |= {name: Part("whole", "whole") for name, group in groups.items() if group.head}
+    return Step(tuple(sorted((name, part) for name, part in parts.items() if part != Part())))
+
+
+def _part(entry: LayerUpdate, group: NeuronGroup) -> Part:
+    length = group.length(entry.axis)
+    statistics = group.kind == "batchnorm" and entry.bias == "all"
+    return Part(_weight(entry, group, length), _bias(entry, length), statistics)
+
+
+def _weight(entry: LayerUpdate, group: NeuronGroup, length: int) -> Weight:
+    chosen = len(entry.channels)
+    if chosen in (0, length):
+        return "whole" if chosen else "frozen"
+    if group.kind in ("depthwise", "batchnorm", "custom") or chosen > GATHER_SHARE * length:
+        return "masked_out" if entry.axis == "out" else "masked_in"
+    return entry.axis
+
+
+def _bias(entry: LayerUpdate, length: int) -> Literal["frozen", "masked", "whole"]:
+    if entry.bias == "all" or (entry.bias == "selected" and len(entry.channels) == length):
+        return "whole"
+    return "masked" if entry.bias == "selected" and entry.channels else "frozen"
+
+
+class Train(Run):
+    """Forward pass whose gradients reach only what `step` trains; `mask(site)` gives the channels `[C] bool`."""
+
+    def __init__(self, step: Step, mask: Callable[[Site], Any]) -> None:
+        self._parts = dict(step.parts)
+        self._mask = mask
+
+    def linear(self, site: Site, x: Any, kernel: Any, forward: Callable[[Any, Any], Any]) -> Any:
+        weight = self._parts.get(site.name, Part()).weight
+        if weight not in ("out", "in"):
+            return forward(x, kernel)
+        kernel = tf.convert_to_tensor(kernel)
+        gradient = _gradient(site, weight, x, kernel, self._mask(site))
+        if gradient is None:
+            return forward(x, kernel)
+        return slices.attach(forward(x, tf.stop_gradient(kernel)), kernel, gradient)
+
+    def batchnorm(self, site: Site, call: Callable[..., Any], x: Any, **kwargs: Any) -> Any:
+        if not self._parts.get(site.name, Part()).statistics:
+            kwargs["training"] = False
+        return call(x, **kwargs)
+
+
+def _gradient(site: Site, axis: str, x: Any, kernel: Any, mask: Any) -> slices.Gradient | None:
+    """The gradient of chosen channels where it is supported; None where the whole one is to be masked."""
+    if site.kind == "dense":
+        return slices.dense_out(x, mask) if axis == "out" else slices.dense_in(x, mask)
+    layer = site.layer
+    plain = getattr(layer, "groups", 1) == 1 and layer.data_format == "channels_last"
+    if not plain or tuple(layer.dilation_rate) != (1, 1):
+        return None
+    make = slices.conv_out if axis == "out" else slices.conv_in
+    if isinstance(layer, keras.layers.SeparableConv2D):
+        return make(x, mask, kernel, (1, 1), "valid")
+    return make(x, mask, kernel, tuple(layer.strides), layer.padding)
+
+
+def serves(step: Step, wanted: Step) -> bool:
+    """Whether a step traced for `step` can carry out `wanted` by masks alone."""
+    names = {name for name, _ in (*step.parts, *wanted.parts)}
+    return all(_part_serves(step.part(name), wanted.part(name)) for name in names)
+
+
+def merge(a: Step, b: Step) -> Step | None:
+    """The smallest step that serves both; None where batch norm statistics differ."""
+    names = sorted({name for name, _ in (*a.parts, *b.parts)})
+    parts = {name: _merge(a.part(name), b.part(name)) for name in names}
+    merged = Step(tuple((name, part) for name, part in parts.items() if part is not None))
+    return merged if len(merged.parts) == len(names) else None
+
+
+def backward_macs(step: Step, groups: Mapping[str, NeuronGroup]) -> int:
+    """Work of the backward pass; a gathered dW is taken at `GATHER_SHARE`."""
+    above: dict[str, bool] = {}
+    total = 0.0
+    for name, group in groups.items():
+        part = step.part(name)
+        reached = any(above[parent] for parent in group.parents if parent in above)
+        above[name] = reached or part != Part()
+        gathered = GATHER_SHARE if part.weight in ("out", "in") else 1.0
+        total += group.macs * (reached + (part.weight != "frozen") * gathered)
+    return round(total)
+
+
+def _axis(weight: str) -> str:
+    return "in" if weight in ("in", "masked_in") else "out"
+
+
+def _part_serves(part: Part, wanted: Part) -> bool:
+    if part == wanted:
+        return True
+    if part.statistics or wanted.statistics:
+        return False
+    weight = part.weight == wanted.weight or (
+        part.weight not in ("frozen", "whole")
+        and (wanted.weight in ("frozen", "whole") or _axis(part.weight) == _axis(wanted.weight))
+    )
+    return weight and (part.bias == wanted.bias or part.bias == "masked")
+
+
+def _merge(a: Part, b: Part) -> Part | None:
+    if a == b or _part_serves(a, b):
+        return a
+    if _part_serves(b, a):
+        return b
+    if a.statistics or b.statistics:
+        return None
+    weights = {a.weight, b.weight} - {"frozen"}
+    if len({_axis(weight) for weight in weights - {"whole"}}) > 1:
+        return None
+    weight = next(iter(sorted(weights - {"whole"})), "masked_out" if weights else "frozen")
+    return Part(weight, a.bias if a.bias == b.bias else "masked")  # type: ignore[arg-type]

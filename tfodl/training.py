@@ -1,0 +1,241 @@
+"""`SelectiveModel`: a Keras model that trains only the channels of its plan, and saves the work of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfodl.cost import PlanCost, full_plan, plan_cost
+from tfodl.errors import TfodlError
+from tfodl.groups import NeuronGroup, check_plan, groups_of, neuron_groups
+from tfodl.intercept import intercept
+from tfodl.masks import Masks
+from tfodl.plan import UpdatePlan
+from tfodl.sites import Adapter, Run, Site, adapters, calls
+from tfodl.step import Step, Train, backward_macs, merge, serves, step_of
+from tfodl.table import plan_table
+
+# A traced step is reused for another plan while it does at most this much more work than that plan needs.
+REUSE = 1.1
+
+
+class _Wiring:
+    """What Keras must not track: sites, masks, the present step and the traced functions."""
+
+    def __init__(self, groups: Sequence[NeuronGroup], found: dict[keras.layers.Layer, Adapter]) -> None:
+        self.groups = {group.layer: group for group in groups}
+        self.found = found
+        sites = {site.name: site for adapter in found.values() for site in adapter.sites}
+        self.sites: list[Site] = [sites[name] for name in self.groups]
+        self.masks = Masks(groups)
+        self.step = Step(())
+        self.functions: dict[Step, Any] = {}
+        self.state: dict[str, np.ndarray] = {}
+        self.restored: dict[str, np.ndarray] | None = None
+
+    def choose(self, plan: UpdatePlan) -> Step:
+        """The step to run `plan`: one already traced if it wastes little, else a new one."""
+        exact = step_of(plan, self.groups)
+        if exact in self.functions:
+            return exact
+        allowed = REUSE * backward_macs(exact, self.groups)
+        for step in self.functions:
+            if serves(step, exact) and backward_macs(step, self.groups) <= allowed:
+                return step
+        grown = merge(exact, self.step) if self.functions else None
+        return grown if grown and backward_macs(grown, self.groups) <= allowed else exact
+
+
+@keras.saving.register_keras_serializable("tfodl")
+class SelectiveModel(keras.Model):
+    """`model`, trained under an `UpdatePlan`; `compile`, `fit`, `evaluate`, `predict`, `save` are Keras's.
+
+    model: a built Keras model whose input size is known. plan: what trains; None trains everything.
+
+    Whatever the optimizer, a frozen weight is the same bit for bit after any number of steps, and it costs no
+    gradient: no dW for a layer without a chosen channel, dW of the chosen channels only where that pays, nothing
+    below the shallowest trained tensor. Batch norms that the plan does not train run on their moving statistics.
+
+    Raises `TfodlError` for a model without trainable layers that tfodl knows, or a plan that does not fit it.
+
+    >>> inputs = keras.Input((4,))
+    >>> model = SelectiveModel(keras.Model(inputs, keras.layers.Dense(2, name="head")(inputs)))
+    >>> model.set_plan(UpdatePlan())
+    >>> model.cost.macs.dw
+    8
+    """
+
+    def __init__(self, model: keras.Model, plan: UpdatePlan | None = None, **kwargs: Any) -> None:
+        super().__init__(**{"name": f"selective_{model.name}", **kwargs})
+        self.base = model
+        neuron_groups(model)  # names the layers that stay frozen
+        found, _ = adapters(model)
+        self._wiring = _Wiring(groups_of(model, found), found)
+        self.built = True
+        self._plan = full_plan(self.groups)
+        self.set_plan(self._plan if plan is None else plan)
+
+    @property
+    def selective_base(self) -> keras.Model:
+        """The wrapped model."""
+        return self.base
+
+    @property
+    def groups(self) -> tuple[NeuronGroup, ...]:
+        """The model's neuron groups, axis "out", in call order."""
+        return tuple(self._wiring.groups.values())
+
+    @property
+    def plan(self) -> UpdatePlan:
+        """What trains now."""
+        return self._plan
+
+    @plan.setter
+    def plan(self, plan: UpdatePlan) -> None:
+        self.set_plan(plan)
+
+    def set_plan(self, plan: UpdatePlan) -> None:
+        """Train `plan` from the next step on. Raises `TfodlError` when it does not fit the model."""
+        check_plan(plan, self.groups)
+        self._wiring.masks.assign(plan)
+        self._wiring.step = self._wiring.choose(plan)
+        self._plan = plan
+
+    @property
+    def cost(self) -> PlanCost:
+        """What the present plan costs."""
+        return plan_cost(self._plan, self.groups)
+
+    @property
+    def selection_state(self) -> dict[str, np.ndarray]:
+        """Arrays that a selection rule keeps; saved and restored with the weights."""
+        return self._wiring.state
+
+    @selection_state.setter
+    def selection_state(self, state: dict[str, np.ndarray]) -> None:
+        self._wiring.state = state
+
+    def take_restored_state(self) -> dict[str, np.ndarray] | None:
+        """The state that the last `load_weights` brought; None the second time."""
+        state, self._wiring.restored = self._wiring.restored, None
+        return state
+
+    def watch(self, run: Run) -> Any:
+        """A scope in which the wrapped model's layers run through `run`."""
+        return intercept(calls(run, self._wiring.found))
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return self.base(inputs, training=training)
+
+    def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
+        super().compile(optimizer, *args, **kwargs)
+        if getattr(self.optimizer, "use_ema", False):
+            raise TfodlError(
+                "SelectiveModel: the optimizer's use_ema=True overwrites frozen weights at the end; "
+                "use keras.callbacks.SwapEMAWeights or use_ema=False."
+            )
+
+    def make_train_function(self, force: bool = False) -> Any:
+        if self.train_function is None or force:
+            self._wiring.functions.clear()
+            self._wiring.step = self._wiring.choose(self._plan)
+            self.train_function = self._run_step
+        return self.train_function
+
+    def _run_step(self, iterator: Any) -> Any:
+        step = self._wiring.step
+        with self.watch(Train(step, self._mask_of)):
+            return self._function(step)(iterator)
+
+    def _function(self, step: Step) -> Any:
+        if step not in self._wiring.functions:
+            super().make_train_function(force=True)
+            self._wiring.functions[step] = self.train_function
+            self.train_function = self._run_step
+        return self._wiring.functions[step]
+
+    def _mask_of(self, site: Site) -> Any:
+        weight = self._wiring.step.part(site.name).weight
+        return self._wiring.masks.read(site.name, "in" if weight == "in" else "out")
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        trained = self._wiring.masks.trained(self._wiring.step, self._wiring.sites)
+        variables = [variable for variable, _ in trained]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in variables])
+            y_pred = self(x, training=True)
+            loss = self._compute_loss(x, y, y_pred, sample_weight, training=True)
+            scaled = self.optimizer.scale_loss(loss)
+        self._track_loss(loss, x)
+        if trained:
+            gradients = tape.gradient(scaled, [variable.value for variable in variables])
+            self._update(trained, gradients)
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def _track_loss(self, loss: Any, x: Any) -> None:
+        batch = tf.shape(keras.tree.flatten(x)[0])[0]
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        self._loss_tracker.update_state(loss * replicas, sample_weight=batch)
+
+    def _update(self, trained: list[tuple[keras.Variable, Any]], gradients: list[Any]) -> None:
+        """One optimizer step that leaves every frozen entry as it was, bit for bit."""
+        masked = [
+            gradient if mask is None or gradient is None else tf.where(mask, gradient, tf.zeros_like(gradient))
+            for (_, mask), gradient in zip(trained, gradients, strict=True)
+        ]
+        before = [None if mask is None else tf.identity(variable.value) for variable, mask in trained]
+        self.optimizer.apply(masked, [variable for variable, _ in trained])
+        held = [row for row in zip(trained, before, strict=True) if row[1] is not None]
+        _hold([(variable.value, mask, old) for (variable, mask), old in held])
+
+    def summary(self, *args: Any, print_fn: Any = None, **kwargs: Any) -> None:
+        """Print a row a layer: neurons, selected, parameters, trained, training bytes, MACs of dX and dW."""
+        (print_fn or print)(f'Model: "{self.name}"\n{plan_table(self.cost)}')
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "model": keras.saving.serialize_keras_object(self.base),
+            "plan": self._plan.to_json(),
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SelectiveModel:
+        config = dict(config)
+        model = keras.saving.deserialize_keras_object(config.pop("model"), custom_objects)
+        return cls(model, UpdatePlan.from_json(config.pop("plan")), **config)
+
+    def save_own_variables(self, store: Any) -> None:
+        store["plan"] = np.frombuffer(self._plan.to_json().encode(), np.uint8)
+        for key, value in self.selection_state.items():
+            store[f"state.{key}"] = value
+
+    def load_own_variables(self, store: Any) -> None:
+        self.set_plan(UpdatePlan.from_json(bytes(np.asarray(store["plan"])).decode()))
+        state = {key[6:]: np.asarray(store[key]) for key in store if key.startswith("state.")}
+        self._wiring.state = state
+        self._wiring.restored = dict(state)
+
+
+def _hold(rows: list[tuple[Any, Any, Any]]) -> None:
+    """Give every (variable, mask, old value) its old value back where the mask is False."""
+
+    def put(variable: Any, mask: Any, old: Any) -> None:
+        variable.assign(tf.where(mask, variable, old))
+
+    replica = tf.distribute.get_replica_context()
+    if replica is None or tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        for row in rows:
+            put(*row)
+        return
+
+    def update(strategy: Any, rows: list[tuple[Any, Any, Any]]) -> None:
+        for variable, mask, old in rows:
+            strategy.extended.update(variable, put, args=(mask, old), group=False)
+
+    replica.merge_call(update, args=(rows,))
