@@ -1,0 +1,174 @@
+"""The dequantised twin of an int8 graph in TensorFlow: the reference that device gradients are held to.
+
+Every op is the real-valued function of dequantised inputs and weights; its value is then replaced by the int8
+value that the device computes, straight through. TensorFlow differentiates; nothing here is a gradient rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from tflm_export.evaluate import run
+from tflm_export.ir import Graph, Op
+from tfodl.errors import TfodlError
+
+
+def dequantize(graph: Graph, name: str, values: np.ndarray | None = None) -> np.ndarray:
+    """`scale * (q - zero_point)` of tensor `name`, float64, per channel where its scales are.
+
+    values: int8 or int32 of the tensor's shape, or a batch; by default the constant of the model.
+    """
+    quant = graph.tensors[name].quant
+    values = graph.tensors[name].data if values is None else values
+    assert quant is not None and values is not None, name
+    shape = [1] * values.ndim
+    if quant.axis is not None and len(quant.scale) > 1:
+        shape[quant.axis] = -1
+    return np.reshape(quant.scale, shape) * (values.astype(np.float64) - np.reshape(quant.zero_point, shape))
+
+
+def logits_name(graph: Graph) -> str:
+    """The tensor that softmax cross-entropy reads: the output, before a closing SOFTMAX."""
+    last = graph.producer(graph.outputs[0])
+    return last.inputs[0] if last is not None and last.kind == "SOFTMAX" else graph.outputs[0]
+
+
+def gradients(
+    graph: Graph, x: np.ndarray, labels: np.ndarray, constants: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """Gradients of the mean softmax cross-entropy with respect to every real weight and bias.
+
+    graph: a forward graph. x: int8 [N, ...]. labels: int [N]. constants: present int8/int32 values of weights
+    and biases by tensor name, where they differ from the model's.
+    Returns `{constant's name: float64 array of its shape}`. Raises `TfodlError` for an op without a twin.
+    """
+    constants = dict(constants or {})
+    int8 = run(graph, {graph.inputs[0]: x, **constants}, all_tensors=True)
+    variables = {
+        name: tf.constant(dequantize(graph, name, constants.get(name)))
+        for op in graph.ops
+        for name in op.inputs[1:3]
+        if op.kind in _WEIGHTED and name
+    }
+    values: dict[str, tf.Tensor] = {
+        graph.inputs[0]: tf.constant(dequantize(graph, graph.inputs[0], x)),
+        **{
+            name: tf.constant(dequantize(graph, name, t.data))
+            for name, t in graph.tensors.items()
+            if _real(t)
+        },
+        **variables,
+    }
+    output = logits_name(graph)
+    with tf.GradientTape() as tape:
+        tape.watch(list(variables.values()))
+        for op in graph.ops:
+            if op.kind != "SOFTMAX":
+                real = _twin(op)(op, graph, values)
+                if op.outputs[0] != output:
+                    real = _clip(op, graph, real)
+                exact = dequantize(graph, op.outputs[0], int8[op.outputs[0]])
+                values[op.outputs[0]] = real + tf.stop_gradient(exact - real)
+        flat = tf.reshape(values[output], [len(x), -1])
+        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, flat))
+    found = tape.gradient(loss, list(variables.values()), unconnected_gradients="zero")
+    return {name: gradient.numpy() for name, gradient in zip(variables, found, strict=True)}
+
+
+def _real(tensor) -> bool:
+    return tensor.data is not None and tensor.quant is not None and tensor.dtype == "int8"
+
+
+def _clip(op: Op, graph: Graph, real: tf.Tensor) -> tf.Tensor:
+    """The op's clamp on real values. A ReLU (`act_min` at the zero point) cuts at 0, a saturation half a
+    step further out, where rounding starts to clip."""
+    if "act_min" not in op.attrs:
+        return real
+    quant = graph.tensors[op.outputs[0]].quant
+    assert quant is not None
+    scale, zero = quant.scale[0], quant.zero_point[0]
+    low, high = op.attrs["act_min"] - zero, op.attrs["act_max"] - zero
+    real = tf.minimum(real, scale * (high + 0.5))
+    return tf.nn.relu(real) if low == 0 else tf.maximum(real, scale * (low - 0.5))
+
+
+def _padded(op: Op, x: tf.Tensor) -> tf.Tensor:
+    a = op.attrs
+    return tf.pad(x, [[0, 0], [a["pad_top"], a["pad_bottom"]], [a["pad_left"], a["pad_right"]], [0, 0]])
+
+
+def _bias(op: Op, values: Mapping[str, tf.Tensor]) -> tf.Tensor | float:
+    return values[op.inputs[2]] if len(op.inputs) > 2 and op.inputs[2] else 0.0
+
+
+def _strides(op: Op) -> list[int]:
+    return [1, op.attrs["stride_h"], op.attrs["stride_w"], 1]
+
+
+def _conv(op: Op, graph: Graph, values: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    weights = tf.transpose(values[op.inputs[1]], [1, 2, 3, 0])
+    x = _padded(op, values[op.inputs[0]])
+    return tf.nn.conv2d(x, weights, _strides(op), "VALID") + _bias(op, values)
+
+
+def _depthwise(op: Op, graph: Graph, values: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Written with slices: TensorFlow has no float64 depthwise gradient for unequal strides."""
+    x, weights, a = _padded(op, values[op.inputs[0]]), values[op.inputs[1]], op.attrs
+    _, p, q, _ = graph.tensors[op.outputs[0]].shape
+    rows = [slice(k, k + (p - 1) * a["stride_h"] + 1, a["stride_h"]) for k in range(a["k_h"])]
+    columns = [slice(k, k + (q - 1) * a["stride_w"] + 1, a["stride_w"]) for k in range(a["k_w"])]
+    taps = [x[:, r, c] * weights[0, ky, kx] for ky, r in enumerate(rows) for kx, c in enumerate(columns)]
+    return tf.add_n(taps) + _bias(op, values)
+
+
+def _dense(op: Op, graph: Graph, values: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    weights = values[op.inputs[1]]
+    x = values[op.inputs[0]]
+    rows = tf.reshape(x, [tf.shape(x)[0], -1, weights.shape[1]])
+    y = tf.matmul(rows, weights, transpose_b=True) + _bias(op, values)
+    return tf.reshape(y, [-1, *graph.tensors[op.outputs[0]].shape[1:]])
+
+
+def _pool(op: Op, values: Mapping[str, tf.Tensor], kind: str) -> tf.Tensor:
+    a = op.attrs
+    padding = "SAME" if any(a[k] for k in ("pad_top", "pad_bottom", "pad_left", "pad_right")) else "VALID"
+    return tf.nn.pool(
+        values[op.inputs[0]], [a["k_h"], a["k_w"]], kind, [a["stride_h"], a["stride_w"]], padding
+    )
+
+
+def _elementwise(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    return lambda op, graph, values: function(*(values[name] for name in op.inputs))
+
+
+_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+_TWINS: dict[str, Callable[[Op, Graph, Mapping[str, tf.Tensor]], tf.Tensor]] = {
+    "CONV_2D": _conv,
+    "DEPTHWISE_CONV_2D": _depthwise,
+    "FULLY_CONNECTED": _dense,
+    "ADD": _elementwise(tf.add),
+    "SUB": _elementwise(tf.subtract),
+    "MUL": _elementwise(tf.multiply),
+    "RELU": _elementwise(tf.identity),
+    "RELU6": _elementwise(tf.identity),
+    "QUANTIZE": _elementwise(tf.identity),
+    "LOGISTIC": _elementwise(tf.sigmoid),
+    "MEAN": lambda op, graph, values: tf.reduce_mean(
+        values[op.inputs[0]], op.attrs["axes"], op.attrs["keep_dims"]
+    ),
+    "AVERAGE_POOL_2D": lambda op, graph, values: _pool(op, values, "AVG"),
+    "MAX_POOL_2D": lambda op, graph, values: _pool(op, values, "MAX"),
+    "RESHAPE": lambda op, graph, values: tf.reshape(
+        values[op.inputs[0]], [-1, *graph.tensors[op.outputs[0]].shape[1:]]
+    ),
+}
+
+
+def _twin(op: Op) -> Callable[[Op, Graph, Mapping[str, tf.Tensor]], tf.Tensor]:
+    if op.kind not in _TWINS:
+        raise TfodlError(f"{op.kind} {op.name!r}: no TensorFlow twin; allowed: {sorted(_TWINS)}.")
+    return _TWINS[op.kind]
