@@ -1,0 +1,91 @@
+"""Exponential, reciprocal and logistic in 32-bit fixed point, as TFLite computes softmax and sigmoid.
+
+`Qm.n` has m integer bits and n = 31 - m fraction bits. Arrays are int64 that hold int32 values.
+
+>>> float(exp_on_negative_values(np.array([-(1 << 26)]), 5)[0]) / 2**31  # exp(-1), in Q5.26
+0.36787944...
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+INT32_MAX, INT32_MIN = 2**31 - 1, -(2**31)
+EXP_OF_POWER = {  # exp(-2^k) in Q0.31
+    -2: 1672461947,
+    -1: 1302514674,
+    0: 790015084,
+    1: 290630308,
+    2: 39332535,
+    3: 720401,
+    4: 242,
+}
+EXP_MINUS_EIGHTH = 1895147668
+ONE_THIRD = 715827883
+Q2_48_OVER_17 = 1515870810
+Q2_MINUS_32_OVER_17 = -1010580540
+
+
+def multiply_high(a: np.ndarray, b: np.ndarray | int) -> np.ndarray:
+    """Saturating rounding doubling high product: `a * b / 2**31`, halves up."""
+    return np.minimum((a * b + (1 << 30)) >> 31, INT32_MAX)
+
+
+def divide_by_power(x: np.ndarray, e: int | np.ndarray) -> np.ndarray:
+    """`x / 2**e`, halves away from zero; `e` >= 0."""
+    e = np.asarray(e, np.int64)
+    half = (np.int64(1) << e) >> 1
+    return (x + half - ((x < 0) & (e > 0))) >> e
+
+
+def shift_saturating(x: np.ndarray, bits: int) -> np.ndarray:
+    """`x << bits`, saturated to int32."""
+    return np.clip(x << bits, INT32_MIN, INT32_MAX)
+
+
+def exp_small(a: np.ndarray) -> np.ndarray:
+    """exp of `a` in [-1/4, 0), Q0.31: a Taylor polynomial around -1/8."""
+    x = a + (1 << 28)
+    x2 = multiply_high(x, x)
+    x3, x4 = multiply_high(x2, x), multiply_high(x2, x2)
+    quartic = multiply_high(divide_by_power(x4, 2) + x3, ONE_THIRD)
+    tail = divide_by_power(quartic + x2, 1)
+    return EXP_MINUS_EIGHTH + multiply_high(x + tail, EXP_MINUS_EIGHTH)
+
+
+def exp_on_negative_values(a: np.ndarray, integer_bits: int) -> np.ndarray:
+    """exp of `a` <= 0 given with `integer_bits` integer bits (4 or 5); Q0.31."""
+    fraction_bits = 31 - integer_bits
+    quarter = 1 << (fraction_bits - 2)
+    rest = (a & (quarter - 1)) - quarter
+    result = exp_small(shift_saturating(rest, integer_bits))
+    remainder = rest - a
+    for power, factor in EXP_OF_POWER.items():
+        if power < integer_bits:
+            bit = (remainder >> (fraction_bits + power)) & 1
+            result = np.where(bit == 1, multiply_high(result, factor), result)
+    return np.where(a == 0, INT32_MAX, result)
+
+
+def one_over_one_plus(a: np.ndarray) -> np.ndarray:
+    """`1 / (1 + a)` for `a` in [0, 1), both Q0.31: three Newton-Raphson steps."""
+    total = a + INT32_MAX
+    half_denominator = (total + np.where(total >= 0, 1, -1)) >> 1
+    x = Q2_48_OVER_17 + multiply_high(half_denominator, Q2_MINUS_32_OVER_17)
+    for _ in range(3):
+        error = (1 << 29) - multiply_high(half_denominator, x)
+        x = x + shift_saturating(multiply_high(x, error), 2)
+    return shift_saturating(x, 1)
+
+
+def logistic(a: np.ndarray, integer_bits: int) -> np.ndarray:
+    """`1 / (1 + exp(-a))`, Q0.31."""
+    positive = one_over_one_plus(exp_on_negative_values(-np.abs(a), integer_bits))
+    return np.where(a == 0, 1 << 30, np.where(a > 0, positive, INT32_MAX - positive))
+
+
+def reciprocal(x: np.ndarray, integer_bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """`1 / x` for `x` > 0 of `integer_bits` integer bits: Q0.31 mantissa in (1/2, 1], bits over one."""
+    headroom = 32 - np.ceil(np.log2(x + 1.0)).astype(np.int64)  # leading zeros; exact: x < 2^31
+    mantissa = (x << headroom) - (1 << 31)
+    return one_over_one_plus(mantissa), integer_bits - headroom

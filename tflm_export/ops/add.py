@@ -1,0 +1,61 @@
+"""ADD and SUB of two int8 tensors of any scales, with broadcasting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tflm_export.ir import Graph, Op, QParams
+from tflm_export.ops import check
+from tflm_export.ops.result import Result, Values, centred, clamped, output_quant
+from tflm_export.requantize import activation_range, quantize_multiplier, requantize
+
+LEFT_SHIFT = 20
+
+
+def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
+    """Multipliers and shifts of both inputs and of the sum; the clamp."""
+    check.arity(op, 2)
+    broadcast_shape(op, tensors)
+    (_, q1), (_, q2) = (check.activation(op, tensors, name) for name in op.inputs)
+    _, qy = check.activation(op, tensors, op.outputs[0])
+    reals = real_multipliers(op.kind, q1, q2, qy)
+    check.require(
+        reals[2] < 1, op, f"output scale {qy.scale[0]:g} is too small beside its inputs' ({q1.scale[0]:g}, "
+        f"{q2.scale[0]:g}). Convert again with more representative data."
+    )  # fmt: skip
+    act_min, act_max = activation_range(check.fused(op), qy)
+    attrs: dict[str, Any] = {"left_shift": LEFT_SHIFT, "act_min": act_min, "act_max": act_max}
+    for name, real in zip(("input1", "input2", "output"), reals, strict=True):
+        attrs[f"{name}_multiplier"], attrs[f"{name}_shift"] = quantize_multiplier(real)
+    return attrs
+
+
+def real_multipliers(kind: str, q1: QParams, q2: QParams, qy: QParams) -> tuple[float, float, float]:
+    """Factors of both inputs and the output; TFLite computes ADD's in double and SUB's in float32."""
+    dtype = np.float64 if kind == "ADD" else np.float32
+    s1, s2, sy = dtype(q1.scale[0]), dtype(q2.scale[0]), dtype(qy.scale[0])
+    twice = dtype(2) * max(s1, s2)
+    return float(s1 / twice), float(s2 / twice), float(twice / (dtype(2**LEFT_SHIFT) * sy))
+
+
+def broadcast_shape(op: Op, tensors: check.Tensors) -> None:
+    """Check that the output has the broadcast shape of the two inputs."""
+    shapes = [tensors[name].shape for name in op.inputs]
+    try:
+        expected = np.broadcast_shapes(*shapes)
+    except ValueError:
+        check.require(False, op, f"shapes {list(shapes[0])} and {list(shapes[1])} do not broadcast.")
+    check.shape(op, tensors[op.outputs[0]], expected)
+
+
+def forward(op: Op, graph: Graph, values: Values) -> Result:
+    """Both inputs moved up 20 bits and brought to one scale; their sum (difference) requantised."""
+    a = op.attrs
+    x1, x2 = (centred(graph, values, name) << a["left_shift"] for name in op.inputs)
+    x1 = requantize(x1, a["input1_multiplier"], a["input1_shift"])
+    x2 = requantize(x2, a["input2_multiplier"], a["input2_shift"])
+    acc = x1 + x2 if op.kind == "ADD" else x1 - x2
+    raw = requantize(acc, a["output_multiplier"], a["output_shift"]) + output_quant(op, graph).zero_point[0]
+    return clamped(op, acc, raw)

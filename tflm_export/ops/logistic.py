@@ -1,0 +1,48 @@
+"""LOGISTIC: the sigmoid, int8 in, int8 out with scale 1/256 and zero point -128."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tflm_export.fixed_point import divide_by_power, logistic
+from tflm_export.ir import Graph, Op, QParams
+from tflm_export.ops import check
+from tflm_export.ops.result import Result, Values, operand
+from tflm_export.requantize import INT8_MAX, INT8_MIN, requantize
+
+INPUT_BITS = 4
+
+
+def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
+    """`table`: the output for inputs -128..127."""
+    check.arity(op, 1)
+    (x, qx), (y, qy) = (
+        check.activation(op, tensors, op.inputs[0]),
+        check.activation(op, tensors, op.outputs[0]),
+    )
+    check.shape(op, y, x.shape)
+    ok = qy.scale[0] == 1 / 256 and qy.zero_point[0] == INT8_MIN
+    check.require(ok, op, "the output must have scale 1/256 and zero point -128.")
+    in_range = 2.0**-27 <= qx.scale[0] < 2.0**4
+    check.require(in_range, op, f"input scale {qx.scale[0]:g} is not supported; allowed: 2^-27 to 16.")
+    return {"table": tuple(table(qx).tolist())}
+
+
+def table(quant: QParams) -> np.ndarray:
+    """The sigmoid of every int8 input, int8 [256]."""
+    fraction, shift = math.frexp(quant.scale[0] * 2 ** (31 - INPUT_BITS))
+    radius = math.floor((2**INPUT_BITS - 1) * 2 ** (31 - INPUT_BITS) / 2**shift)
+    x = np.arange(INT8_MIN, INT8_MAX + 1) - quant.zero_point[0]
+    argument = requantize(np.clip(x, -radius, radius), math.floor(fraction * 2**31 + 0.5), shift)
+    y = divide_by_power(logistic(argument, INPUT_BITS), 23) + INT8_MIN
+    y = np.where(x <= -radius, INT8_MIN, np.where(x >= radius, INT8_MAX, y))
+    return np.clip(y, INT8_MIN, INT8_MAX).astype(np.int8)
+
+
+def forward(op: Op, graph: Graph, values: Values) -> Result:
+    """A look in the table."""
+    x = operand(graph, values, op.inputs[0]).astype(np.int64)
+    return Result(np.array(op.attrs["table"], np.int8)[x - INT8_MIN])

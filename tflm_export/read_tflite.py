@@ -1,0 +1,364 @@
+"""`read_tflite(data) -> Graph`: the only file that knows the flatbuffer schema.
+
+Nothing in the file is trusted: every failure is an `ExportError`. Reading has two steps: the schema's tables
+become plain `Record`s (`parse`), then the ops' `prepare` functions check them and resolve their options.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tflite
+from tflite.utils import BUILTIN_OPCODE2NAME
+
+from tflm_export.errors import ExportError
+from tflm_export.ir import Graph, Op, QParams, Tensor
+from tflm_export.ops import op_kind
+from tflm_export.ops.check import where
+
+IDENTIFIER = b"TFL3"
+MAX_BYTES = 2**27
+MAX_ELEMENTS = 2**24
+MAX_RECORDS = 2**14
+MAX_RANK = 6
+SCALE_RANGE = (2.0**-60, 2.0**60)
+
+DTYPES = {
+    tflite.TensorType.INT8: "int8",
+    tflite.TensorType.UINT8: "uint8",
+    tflite.TensorType.INT16: "int16",
+    tflite.TensorType.INT32: "int32",
+    tflite.TensorType.INT64: "int64",
+    tflite.TensorType.FLOAT32: "float32",
+}
+_STRIDES = {"stride_h": "StrideH", "stride_w": "StrideW", "padding": "Padding"}
+_DILATION = {"dilation_h": "DilationHFactor", "dilation_w": "DilationWFactor"}
+_FUSED = {"activation": "FusedActivationFunction"}
+_POOL = ("Pool2DOptions", _STRIDES | _FUSED | {"k_h": "FilterHeight", "k_w": "FilterWidth"})
+OPTIONS: dict[str, tuple[str, dict[str, str]]] = {
+    "ADD": ("AddOptions", _FUSED),
+    "AVERAGE_POOL_2D": _POOL,
+    "CONCATENATION": ("ConcatenationOptions", _FUSED | {"axis": "Axis"}),
+    "CONV_2D": ("Conv2DOptions", _STRIDES | _DILATION | _FUSED),
+    "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", _STRIDES | _DILATION | _FUSED),
+    "FULLY_CONNECTED": ("FullyConnectedOptions", _FUSED | {"weights_format": "WeightsFormat"}),
+    "MAX_POOL_2D": _POOL,
+    "MEAN": ("ReducerOptions", {"keep_dims": "KeepDims"}),
+    "MUL": ("MulOptions", _FUSED),
+    "SOFTMAX": ("SoftmaxOptions", {"beta": "Beta"}),
+    "SUB": ("SubOptions", _FUSED),
+}
+
+
+def _names(enum: type) -> dict[int, str]:
+    return {value: name for name, value in vars(enum).items() if isinstance(value, int)}
+
+
+ENUMS = {
+    "padding": _names(tflite.Padding),
+    "activation": _names(tflite.ActivationFunctionType),
+    "weights_format": _names(tflite.FullyConnectedOptionsWeightsFormat),
+}
+
+
+@dataclass(frozen=True)
+class TensorRecord:
+    """One row of the file's tensor table; `offset` and `nbytes` place its constant data in the file."""
+
+    name: str
+    shape: tuple[int, ...]
+    signature: tuple[int, ...]
+    dtype: str
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    axis: int
+    is_variable: bool
+    is_sparse: bool
+    offset: int
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class OpRecord:
+    """One row of the file's operator table; tensor indices, -1 for an absent input."""
+
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Records:
+    """The main subgraph as plain values. Tensor names are unique."""
+
+    tensors: tuple[TensorRecord, ...]
+    ops: tuple[OpRecord, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def read_tflite(data: bytes) -> Graph:
+    """The graph of an int8 `.tflite`, checked; ops are named `#<index in the file>`.
+
+    Float inputs and outputs are taken off where a QUANTIZE or DEQUANTIZE leads to int8 at once. Raises
+    `ExportError` for anything that is not a well-formed int8 model of known ops.
+    """
+    records = parse(data)
+    tensors = {r.name: _tensor(r, data) for r in _used(records)}
+    names = [r.name for r in records.tensors]
+    ops = tuple(_op(i, r, names) for i, r in enumerate(records.ops))
+    inputs, outputs = (tuple(names[i] for i in group) for group in (records.inputs, records.outputs))
+    if not (inputs and outputs and ops):
+        raise ExportError("the model has no inputs, no outputs or no ops: there is nothing to compile.")
+    graph = strip_float_edges(Graph(tensors, ops, inputs, outputs).check())
+    ready = tuple(_prepared(op, graph) for op in graph.ops)
+    return _check_edges(graph.replace(ops=ready))
+
+
+def constant_offsets(data: bytes) -> dict[str, tuple[int, int]]:
+    """Where the file keeps each constant: `{tensor name: (offset, bytes)}`."""
+    return {r.name: (r.offset, r.nbytes) for r in parse(data).tensors if r.nbytes}
+
+
+def parse(data: bytes) -> Records:
+    """The flatbuffer's tables as plain values. Raises `ExportError` when the bytes are no `.tflite`."""
+    if len(data) < 16 or data[4:8] != IDENTIFIER:
+        raise ExportError(
+            f"not a .tflite file: {len(data)} bytes, identifier {bytes(data[4:8])!r}, not b'TFL3'."
+        )
+    if len(data) > MAX_BYTES:
+        raise ExportError(f"the file has {len(data)} bytes; allowed: at most {MAX_BYTES}.")
+    try:
+        return _parse(bytes(data))
+    except (struct.error, ValueError, TypeError, IndexError, OverflowError, AttributeError) as error:
+        if isinstance(error, ExportError):
+            raise
+        raise ExportError(f"not a valid .tflite: its tables are damaged ({error}).") from error
+
+
+def _parse(data: bytes) -> Records:
+    model = tflite.Model.GetRootAs(data, 0)
+    count = model.SubgraphsLength()
+    if count != 1:
+        raise ExportError(f"the model has {count} subgraphs; allowed: 1 (no control flow).")
+    main = model.Subgraphs(0)
+    codes = [_kind(model.OperatorCodes(i)) for i in range(_bounded(model.OperatorCodesLength()))]
+    buffers = [_extent(model.Buffers(i), len(data)) for i in range(_bounded(model.BuffersLength()))]
+    rows = [_tensor_record(main.Tensors(i), buffers) for i in range(_bounded(main.TensorsLength()))]
+    ops = [_op_record(main.Operators(i), codes) for i in range(_bounded(main.OperatorsLength()))]
+    edges = [_ints(main.InputsAsNumpy()), _ints(main.OutputsAsNumpy())]
+    for indices in (*edges, *(op.outputs for op in ops)):
+        _in_range(indices, len(rows), least=0)
+    for op in ops:
+        _in_range(op.inputs, len(rows), least=-1)
+    return Records(tuple(_unique_names(rows)), tuple(ops), *edges)
+
+
+def _bounded(length: int) -> int:
+    if length > MAX_RECORDS:
+        raise ExportError(f"a table has {length} rows; allowed: at most {MAX_RECORDS}.")
+    return length
+
+
+def _in_range(indices: tuple[int, ...], count: int, least: int) -> None:
+    if any(not least <= i < count for i in indices):
+        raise ExportError(f"tensor indices {list(indices)[:8]} are out of range; there are {count} tensors.")
+
+
+def _ints(array: Any) -> tuple[int, ...]:
+    """A vector of the file; absent ones read as 0."""
+    return () if isinstance(array, int) else tuple(array[: MAX_RECORDS + 1].tolist())
+
+
+def _kind(code: Any) -> str:
+    builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    name = BUILTIN_OPCODE2NAME.get(builtin, f"BUILTIN_{builtin}")
+    custom = code.CustomCode() if name == "CUSTOM" else None
+    return f"CUSTOM {custom.decode('utf-8', 'replace')}" if custom else name
+
+
+def _extent(buffer: Any, size: int) -> tuple[int, int]:
+    """Offset and bytes of a buffer's data inside the file."""
+    if buffer.Offset() > 1 or buffer.Size() > 1:
+        raise ExportError("constants outside the flatbuffer (models over 2 GB) are not supported.")
+    if buffer.DataIsNone():
+        return 0, 0
+    start, length = buffer._tab.Vector(buffer._tab.Offset(4)), buffer.DataLength()
+    if not 0 <= start <= start + length <= size:
+        raise ExportError(
+            f"a constant at byte {start} of {length} bytes lies outside the file ({size} bytes)."
+        )
+    return start, length
+
+
+def _tensor_record(tensor: Any, buffers: list[tuple[int, int]]) -> TensorRecord:
+    index = tensor.Buffer()
+    if index >= len(buffers):
+        raise ExportError(f"buffer index {index} is out of range; there are {len(buffers)} buffers.")
+    quant = tensor.Quantization()
+    name = tensor.Name() or b""
+    return TensorRecord(
+        name=name.decode("utf-8", "replace"),
+        shape=_ints(tensor.ShapeAsNumpy()),
+        signature=_ints(tensor.ShapeSignatureAsNumpy()),
+        dtype=DTYPES.get(tensor.Type(), _names(tflite.TensorType).get(tensor.Type(), "unknown")),
+        scale=()
+        if quant is None or quant.ScaleIsNone()
+        else tuple(quant.ScaleAsNumpy().astype(float).tolist()),
+        zero_point=() if quant is None else _ints(quant.ZeroPointAsNumpy()),
+        axis=0 if quant is None else quant.QuantizedDimension(),
+        is_variable=tensor.IsVariable(),
+        is_sparse=tensor.Sparsity() is not None,
+        offset=buffers[index][0],
+        nbytes=buffers[index][1],
+    )
+
+
+def _op_record(op: Any, codes: list[str]) -> OpRecord:
+    index = op.OpcodeIndex()
+    if index >= len(codes):
+        raise ExportError(f"operator code {index} is out of range; there are {len(codes)}.")
+    kind = codes[index]
+    return OpRecord(kind, _ints(op.InputsAsNumpy()), _ints(op.OutputsAsNumpy()), _options(op, kind))
+
+
+def _options(op: Any, kind: str) -> dict[str, Any]:
+    """The op's options as plain values, enums as names; {} for ops without."""
+    if kind not in OPTIONS:
+        return {}
+    table, fields = OPTIONS[kind]
+    stated = op.BuiltinOptionsType()
+    if stated != getattr(tflite.BuiltinOptions, table) or op.BuiltinOptions() is None:
+        raise ExportError(f"a {kind} op has options of type {stated}; expected {table}.")
+    options = getattr(tflite, table)()
+    raw = op.BuiltinOptions()
+    options.Init(raw.Bytes, raw.Pos)
+    values = {name: getattr(options, method)() for name, method in fields.items()}
+    return {name: ENUMS[name].get(v, str(v)) if name in ENUMS else v for name, v in values.items()}
+
+
+def _unique_names(rows: list[TensorRecord]) -> list[TensorRecord]:
+    """Rows whose names occur once; a repeated or empty name gets `@<tensor index>`."""
+    seen: set[str] = set()
+    unique = []
+    for i, row in enumerate(rows):
+        name = row.name
+        while not name or name in seen:
+            name = f"{name}@{i}"
+        seen.add(name)
+        unique.append(TensorRecord(**{**vars(row), "name": name}))
+    return unique
+
+
+def _used(records: Records) -> list[TensorRecord]:
+    """The tensors that an op or an edge of the graph names."""
+    groups = (records.inputs, records.outputs, *(op.inputs + op.outputs for op in records.ops))
+    return [records.tensors[i] for i in sorted({i for group in groups for i in group if i >= 0})]
+
+
+def _tensor(row: TensorRecord, data: bytes) -> Tensor:
+    where = f"tensor {row.name!r}"
+    if row.dtype not in DTYPES.values():
+        raise ExportError(f"{where} is {row.dtype}; allowed: int8 (int32 for biases). Convert to full int8.")
+    if row.is_variable or row.is_sparse:
+        raise ExportError(f"{where} is a variable or sparse tensor; these are not supported.")
+    elements = math.prod(row.shape)
+    if len(row.shape) > MAX_RANK or min(row.shape, default=1) < 1 or elements > MAX_ELEMENTS:
+        raise ExportError(
+            f"{where} has shape {list(row.shape)}; allowed: up to {MAX_RANK} dimensions >= 1 "
+            f"and {MAX_ELEMENTS} elements."
+        )
+    if any(d < 0 for d in row.signature[1:]):
+        raise ExportError(f"{where} has the dynamic shape {list(row.signature)}; convert with fixed shapes.")
+    return Tensor(row.name, row.shape, row.dtype, _quant(row), _constant(row, data, elements))
+
+
+def _constant(row: TensorRecord, data: bytes, elements: int) -> np.ndarray | None:
+    """The tensor's constant data, read-only, or None."""
+    if not row.nbytes:
+        return None
+    dtype = np.dtype(row.dtype).newbyteorder("<")
+    if row.nbytes != elements * dtype.itemsize:
+        raise ExportError(
+            f"tensor {row.name!r} has {row.nbytes} bytes of data; "
+            f"shape {list(row.shape)} of {row.dtype} needs {elements * dtype.itemsize}."
+        )
+    return np.frombuffer(data, dtype, elements, row.offset).reshape(row.shape)
+
+
+def _quant(row: TensorRecord) -> QParams | None:
+    """Scales and zero points, checked; None for tensors without (or that are not quantised integers)."""
+    if not row.scale or row.dtype not in ("int8", "int32", "int16", "uint8"):
+        return None
+    where = f"tensor {row.name!r}"
+    zero_point = row.zero_point or (0,) * len(row.scale)
+    low, high = SCALE_RANGE
+    bad = [s for s in row.scale if not low <= s <= high]
+    if bad:
+        raise ExportError(
+            f"{where} has scale {bad[0]}; allowed: {low:g} to {high:g}. Convert the model again."
+        )
+    if len(zero_point) != len(row.scale):
+        raise ExportError(f"{where} has {len(row.scale)} scales and {len(zero_point)} zero points.")
+    if row.dtype == "int8" and not all(-128 <= z <= 127 for z in zero_point):
+        raise ExportError(f"{where} has a zero point outside int8: {list(zero_point)[:8]}.")
+    return QParams(row.scale, zero_point, row.axis if len(row.scale) > 1 else None)
+
+
+def _op(index: int, record: OpRecord, names: list[str]) -> Op:
+    inputs = tuple(names[i] if i >= 0 else "" for i in record.inputs)
+    return Op(record.kind, f"#{index}", inputs, tuple(names[i] for i in record.outputs), record.options)
+
+
+def _prepared(op: Op, graph: Graph) -> Op:
+    """`op` with its options resolved to plain attributes by its module."""
+    attrs = op_kind(op).prepare(op, graph.tensors)
+    return Op(op.kind, op.name, op.inputs, op.outputs, attrs)
+
+
+def strip_float_edges(graph: Graph) -> Graph:
+    """Take a QUANTIZE from a float input, or a DEQUANTIZE to a float output, off the graph.
+
+    The int8 side becomes the graph's input or output.
+    """
+    inputs, outputs, kept = dict.fromkeys(graph.inputs), dict.fromkeys(graph.outputs), []
+    for op in graph.ops:
+        x, y = (graph.tensors[names[0]] if names and names[0] else None for names in (op.inputs, op.outputs))
+        enters = op.kind == "QUANTIZE" and x is not None and x.name in inputs and x.dtype == "float32"
+        leaves = op.kind == "DEQUANTIZE" and y is not None and y.name in outputs and y.dtype == "float32"
+        if enters and len(graph.consumers(op.inputs[0])) == 1 and op.outputs[0] not in outputs:
+            inputs = {(op.outputs[0] if name == op.inputs[0] else name): None for name in inputs}
+        elif leaves and not graph.consumers(op.outputs[0]):
+            outputs = {(op.inputs[0] if name == op.outputs[0] else name): None for name in outputs}
+        else:
+            kept.append(op)
+    return graph.replace(ops=tuple(kept), inputs=tuple(inputs), outputs=tuple(outputs)).check()
+
+
+def _check_edges(graph: Graph) -> Graph:
+    """Every input and output is int8 with one scale, at batch 1, and no constant."""
+    for name in (*graph.inputs, *graph.outputs):
+        tensor = graph.tensors[name]
+        place = "input" if name in graph.inputs else "output"
+        if tensor.dtype != "int8" or tensor.quant is None or len(tensor.quant.scale) != 1:
+            raise ExportError(
+                f"{place} {name!r} is {tensor.dtype}, not quantised int8. "
+                "Convert with full integer quantisation and int8 inputs and outputs."
+            )
+        if tensor.data is not None or tensor.shape[:1] != (1,):
+            raise ExportError(
+                f"{place} {name!r} has shape {list(tensor.shape)}; allowed: batch 1 and no constant. "
+                "Convert with a fixed batch of 1."
+            )
+    if not graph.ops:
+        raise ExportError("the model computes nothing between its inputs and outputs.")
+    for op in graph.ops:
+        if any(graph.tensors[name].data is not None for name in op.outputs):
+            raise ExportError(f"{where(op)}: writes to a constant.")
+    return graph
