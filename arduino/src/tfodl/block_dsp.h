@@ -1,0 +1,101 @@
+// The inner loop that the matrix-like kernels share: 2 rows of weights times pairs of pixels, two 16-bit
+// products an instruction, everything widened to int16 beforehand.
+//
+// Layout of both operands, for each group of 4 along the depth k: {v[k], v[k+2]}, {v[k+1], v[k+3]} of the
+// first row (pixel), then the same of the second: 16 bytes a group. That is what SXTB16 makes of 4 bytes, so
+// one LDM fetches a group and 8 SMLAD spend it: 10 instructions for 16 products.
+#pragma once
+#include "dsp.h"
+
+#if TFODL_DSP
+#include <string.h>
+
+namespace tfodl {
+namespace dsp {
+
+// {sext(bytes[0]), sext(bytes[2])} + offset; the odd ones for widen_odd. Both halves wrap.
+inline uint32_t widen_even(uint32_t bytes, uint32_t offset) {
+  uint32_t halves;
+  __asm("sxtab16 %0, %1, %2" : "=r"(halves) : "r"(offset), "r"(bytes));
+  return halves;
+}
+inline uint32_t widen_odd(uint32_t bytes, uint32_t offset) {
+  uint32_t halves;
+  __asm("sxtab16 %0, %1, %2, ror #8" : "=r"(halves) : "r"(offset), "r"(bytes));
+  return halves;
+}
+
+inline uint32_t load_word(const void* at) {  // need not be aligned
+  uint32_t word;
+  memcpy(&word, at, 4);
+  return word;
+}
+
+// The first n < 4 bytes at `at`; the others are `fill`.
+inline uint32_t load_bytes(const int8_t* at, int32_t n, int8_t fill) {
+  uint32_t word = 0;
+  for (int32_t i = 0; i < 4; ++i) word |= uint32_t(uint8_t(i < n ? at[i] : fill)) << (8 * i);
+  return word;
+}
+
+inline uint32_t both_halves(int32_t value) { return (uint32_t(value) & 0xFFFFu) * 0x10001u; }
+
+inline int32_t groups_of_4(int32_t depth) { return (depth + 3) >> 2; }
+
+// One group of two rows, from their bytes.
+inline uint32_t* put_group(uint32_t* to, uint32_t first, uint32_t second, uint32_t offset) {
+  to[0] = widen_even(first, offset);
+  to[1] = widen_odd(first, offset);
+  to[2] = widen_even(second, offset);
+  to[3] = widen_odd(second, offset);
+  return to + 4;
+}
+
+// Two rows of `depth` int8 plus an offset, laid out as above; what fills the last group is -offset, so 0.
+inline uint32_t* widen_pair(const int8_t* first, const int8_t* second, int32_t depth, int32_t offset,
+                            uint32_t* to) {
+  const uint32_t both = both_halves(offset);
+  const int8_t* const end = first + (depth & ~3);
+  for (; first < end; first += 4, second += 4) to = put_group(to, load_word(first), load_word(second), both);
+  const int32_t rest = depth & 3;
+  if (rest == 0) return to;
+  const int8_t zero = static_cast<int8_t>(-offset);
+  return put_group(to, load_bytes(first, rest, zero), load_bytes(second, rest, zero), both);
+}
+
+// Where element k of row (or pixel) r lies in a widened pair, in int16.
+inline int32_t place_in_pair(int32_t k, int32_t r) {
+  return (k >> 2) * 8 + r * 4 + (k & 1) * 2 + ((k >> 1) & 1);
+}
+
+// Read by the assembly: keep order and size.
+struct RequantBlock {
+  int32_t multiplier0, right_shift0, offset0;  // offset = 2^(right_shift - 1) + (out_zero << right_shift)
+  int32_t multiplier1, right_shift1, offset1;
+  int8_t* y;                                   // first output: row 0 of the first pixel; row 1 is beside it
+  int32_t stride;                              // from pixel to pixel
+  const uint32_t* weights;
+  int32_t bias0, bias1;
+  const uint32_t* weights_end;
+  const uint32_t* pixels;
+  const uint32_t* pixels_end;
+};
+struct SumBlock {
+  int32_t* sums;  // out: {row 0, row 1} of the first pixel, then of the second, for each pair
+  const uint32_t* weights;
+  int32_t bias0, bias1;
+  const uint32_t* weights_end;
+  const uint32_t* pixels;
+  const uint32_t* pixels_end;
+};
+
+extern "C" {
+// For every pair of pixels: sums, requantisation (right shifts 1..20), clamp to int8, store.
+void tfodl_block_requantize(const RequantBlock* block);
+// For every pair of pixels: the 4 int32 sums.
+void tfodl_block_sums(const SumBlock* block);
+}
+
+}  // namespace dsp
+}  // namespace tfodl
+#endif

@@ -1,0 +1,206 @@
+// CONV_2D for the DSP extension: a tile of output pixels is widened once (after gathering its taps where
+// k > 1), then every pair of weight rows once a tile; block_dsp.cpp multiplies them.
+#include "hot.h"
+#include "block_dsp.h"
+
+#if TFODL_DSP
+#include "fixed_point.h"
+#include "forward.h"
+
+namespace tfodl {
+namespace dsp {
+namespace {
+
+constexpr int32_t kPairsOfSums = 8;        // of pixels, on the stack, where the sums are wanted
+constexpr int32_t kLargestDepth = 16384;   // so that 2 |sum| < 2^31 with a bias below 2^29
+constexpr int32_t kLargestBias = 1 << 29;
+
+struct Layer {
+  const Conv& p;
+  int32_t depth, groups;  // products an output; groups of 4
+  uint32_t* weights;      // one pair of rows
+  uint32_t* pixels;       // the tile
+  int8_t* column;         // taps of two pixels, where k > 1
+  bool direct;            // k = 1, stride 1: a pixel's column is the pixel
+  bool whole_range;       // the clamp is int8's own
+};
+
+inline const int8_t* row_at(ConstRows x, int32_t y, int32_t bytes) { return x.data + (y % x.rows) * bytes; }
+
+inline int8_t* copy_bytes(const int8_t* from, int32_t n, int8_t* to) {
+  for (; n >= 4; n -= 4, from += 4, to += 4) {
+    const uint32_t word = load_word(from);
+    memcpy(to, &word, 4);
+  }
+  for (; n > 0; --n) *to++ = *from++;
+  return to;
+}
+
+inline int8_t* fill_bytes(int8_t value, int32_t n, int8_t* to) {
+  for (; n > 0; --n) *to++ = value;
+  return to;
+}
+
+// The taps of output pixel (oy, ox), padding included.
+void gather_column(const Conv& p, ConstRows x, int32_t oy, int32_t ox, int8_t* to) {
+  const int32_t in_c = p.in_c, left = ox * p.stride_w - p.pad_left, top = oy * p.stride_h - p.pad_top;
+  const int8_t zero = static_cast<int8_t>(p.in_zero);
+  const int32_t from = clamp_s32(-left, 0, p.k_w), to_x = clamp_s32(p.in_w - left, from, p.k_w);
+  for (int32_t iy = top; iy < top + p.k_h; ++iy) {
+    if (iy < 0 || iy >= p.in_h) {
+      to = fill_bytes(zero, p.k_w * in_c, to);
+      continue;
+    }
+    to = fill_bytes(zero, from * in_c, to);
+    to = copy_bytes(row_at(x, iy, p.in_w * in_c) + (left + from) * in_c, (to_x - from) * in_c, to);
+    to = fill_bytes(zero, (p.k_w - to_x) * in_c, to);
+  }
+}
+
+// Widens n output pixels from flat index `first` on; the last one twice when n is odd.
+void fill_tile(const Layer& layer, ConstRows x, int32_t first, int32_t n) {
+  const Conv& p = layer.p;
+  uint32_t* to = layer.pixels;
+  int32_t oy = first / p.out_w, ox = first % p.out_w;
+  for (int32_t i = 0; i < n; i += 2) {
+    const int8_t* pair[2];
+    for (int32_t j = 0; j < 2; ++j) {
+      if (i + j == n) {
+        pair[1] = pair[0];
+      } else if (layer.direct) {
+        pair[j] = row_at(x, oy, p.in_w * p.in_c) + ox * p.in_c;
+      } else {
+        int8_t* column = layer.column + j * ((layer.depth + 3) & ~3);
+        gather_column(p, x, oy, ox, column);
+        pair[j] = column;
+      }
+      if (++ox == p.out_w) ox = 0, ++oy;
+    }
+    to = widen_pair(pair[0], pair[1], layer.depth, -p.in_zero, to);
+  }
+}
+
+const int8_t* weights_of(const Conv& p, int32_t co, int32_t depth) {
+  return p.slot && p.slot[co] >= 0 ? p.trained + p.slot[co] * depth : p.weights + co * depth;
+}
+
+// Puts the trained input channels of row co where `weights` holds zeros.
+void put_columns(const Layer& layer, int32_t co, int32_t r) {
+  const Conv& p = layer.p;
+  const int32_t taps = p.k_h * p.k_w;
+  const int8_t* trained = p.trained + co * taps * p.n_columns;
+  int16_t* to = reinterpret_cast<int16_t*>(layer.weights);
+  for (int32_t tap = 0; tap < taps; ++tap) {
+    for (int32_t j = 0; j < p.n_columns; ++j) {
+      to[place_in_pair(tap * p.in_c + p.columns[j], r)] = *trained++;
+    }
+  }
+}
+
+void fill_weights(const Layer& layer, int32_t co, int32_t rows) {
+  const Conv& p = layer.p;
+  const int32_t second = co + rows - 1;
+  widen_pair(weights_of(p, co, layer.depth), weights_of(p, second, layer.depth), layer.depth, 0, layer.weights);
+  if (!p.columns) return;
+  put_columns(layer, co, 0);
+  put_columns(layer, second, 1);
+}
+
+bool fast_row(const Conv& p, int32_t co) {
+  return p.shift[co] < 0 && p.shift[co] >= -20 && p.bias[co] < kLargestBias && p.bias[co] > -kLargestBias;
+}
+
+int32_t offset_of(const Conv& p, int32_t shift) { return (1 << (shift - 1)) + p.out_zero * (1 << shift); }
+
+void requantize_pairs(const Layer& layer, int32_t co, int32_t pairs, int8_t* y) {
+  const Conv& p = layer.p;
+  const int32_t s0 = -p.shift[co], s1 = -p.shift[co + 1], words = 4 * layer.groups;
+  const RequantBlock block = {p.multiplier[co], s0, offset_of(p, s0),
+                              p.multiplier[co + 1], s1, offset_of(p, s1),
+                              y + co, p.out_c,
+                              layer.weights, p.bias[co], p.bias[co + 1], layer.weights + words,
+                              layer.pixels, layer.pixels + pairs * words};
+  tfodl_block_requantize(&block);
+}
+
+struct RowOutput {
+  int32_t multiplier, shift;
+  Clip clip;
+  int8_t* y;         // of the first pixel of the tile
+  int32_t stride;
+  uint8_t* mask;
+  int32_t bit;
+};
+
+// sums[2 i], i < n: one row's sums of n pixels.
+void store_row(const RowOutput& row, const int32_t* sums, int32_t n) {
+  int8_t* y = row.y;
+  int32_t bit = row.bit;
+  for (int32_t i = 0; i < n; ++i, y += row.stride, bit += row.stride) {
+    const int32_t a = sums[2 * i];
+    *y = row.clip(a, requantize(a, row.multiplier, row.shift), row.mask, bit);
+  }
+}
+
+// Pixels first..n of the tile by way of their sums: any shift, clamp, mask, odd counts.
+void store_sums(const Layer& layer, int32_t co, int32_t rows, int32_t first, int32_t n, int8_t* y, uint8_t* mask,
+                int32_t bit) {
+  const Conv& p = layer.p;
+  const int32_t words = 4 * layer.groups, second = co + rows - 1;
+  int32_t sums[4 * kPairsOfSums];
+  for (int32_t i = first; i < n; i += 2 * kPairsOfSums) {
+    const int32_t count = n - i < 2 * kPairsOfSums ? n - i : 2 * kPairsOfSums;
+    const uint32_t* pixels = layer.pixels + (i >> 1) * words;
+    const SumBlock block = {sums, layer.weights, p.bias[co], p.bias[second], layer.weights + words,
+                            pixels, pixels + ((count + 1) >> 1) * words};
+    tfodl_block_sums(&block);
+    for (int32_t r = 0; r < rows; ++r) {
+      const int32_t at = i * p.out_c + co + r;
+      const RowOutput row = {p.multiplier[co + r], p.shift[co + r], {p.out_zero, p.act_min, p.act_max},
+                             y + at, p.out_c, mask, bit + at};
+      store_row(row, sums + r, count);
+    }
+  }
+}
+
+// All output channels of a tile of n pixels.
+void multiply_tile(const Layer& layer, int32_t n, int8_t* y, uint8_t* mask, int32_t bit) {
+  const Conv& p = layer.p;
+  const bool fast_layer = layer.whole_range && !mask;
+  for (int32_t co = 0; co < p.out_c; co += 2) {
+    const int32_t rows = co + 1 < p.out_c ? 2 : 1;
+    fill_weights(layer, co, rows);
+    const bool fast = fast_layer && rows == 2 && fast_row(p, co) && fast_row(p, co + 1);
+    const int32_t done = fast ? n & ~1 : 0;
+    if (done) requantize_pairs(layer, co, done >> 1, y);
+    if (done < n) store_sums(layer, co, rows, done, n, y, mask, bit);
+  }
+}
+
+}  // namespace
+
+bool conv_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask, void* scratch) {
+  const int32_t depth = p.k_h * p.k_w * p.in_c, groups = groups_of_4(depth), tile = conv_tile(p);
+  if (depth > kLargestDepth || p.out_h * p.out_w == 1) return false;
+  uint32_t* words = static_cast<uint32_t*>(scratch);
+  uint32_t* pixels = words + 4 * groups;
+  const bool direct = p.k_h == 1 && p.k_w == 1 && p.stride_h == 1 && p.stride_w == 1 &&
+                      p.pad_top == 0 && p.pad_left == 0 && p.in_w == p.out_w;
+  const Layer layer = {p, depth, groups, words, pixels,
+                       reinterpret_cast<int8_t*>(pixels + 2 * tile * groups), direct,
+                       p.act_min == -128 && p.act_max == 127};
+  const int32_t run = y.rows == p.out_h ? (y1 - y0) * p.out_w : p.out_w;  // outputs that lie in one piece
+  for (int32_t oy = y0; oy < y1; oy += run / p.out_w) {
+    int8_t* out = y.data + (oy % y.rows) * p.out_w * p.out_c;
+    for (int32_t i = 0; i < run; i += tile) {
+      const int32_t n = run - i < tile ? run - i : tile, first = oy * p.out_w + i;
+      fill_tile(layer, x, first, n);
+      multiply_tile(layer, n, out + i * p.out_c, mask, first * p.out_c);
+    }
+  }
+  return true;
+}
+
+}  // namespace dsp
+}  // namespace tfodl
+#endif

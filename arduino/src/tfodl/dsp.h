@@ -1,0 +1,25 @@
+// Fast paths for cores with the DSP extension (Cortex-M4, M7, M33): same arguments and the same bits as the
+// kernels of forward.h, gradient.h and update.h, which call them first. Each returns false, having touched
+// nothing, where it does not take the shape; the portable code goes on from there. On other machines, or with
+// TFODL_PORTABLE defined, all of them are `false`.
+#pragma once
+#include "types.h"
+
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && !defined(TFODL_PORTABLE)
+#define TFODL_DSP 1
+#else
+#define TFODL_DSP 0
+#endif
+
+namespace tfodl {
+namespace dsp {
+
+#if TFODL_DSP
+// CONV_2D of any shape but a single pixel; pointwise ones without gathering. Rows y0 <= y < y1.
+bool conv_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask, void* scratch);
+#else
+inline bool conv_rows_s8(const Conv&, ConstRows, Rows, int16_t, int16_t, uint8_t*, void*) { return false; }
+#endif
+
+}  // namespace dsp
+}  // namespace tfodl
