@@ -4,9 +4,18 @@
 
 namespace tfodl {
 
-// Widened columns of two output pixels, and their trained input channels.
+// Output pixels that the DSP path widens at once: even, fewer where their columns are long.
+inline int32_t conv_tile(const Conv& p) {
+  const int32_t groups = (p.k_h * p.k_w * p.in_c + 3) >> 2, pixels = (p.out_h * p.out_w + 1) & ~1;
+  const int32_t fitting = (512 / groups) & ~1, tile = fitting < 16 ? 16 : fitting > 64 ? 64 : fitting;
+  return tile < pixels ? tile : pixels;
+}
+
+// Widened columns of a tile and of two rows of weights, and two columns before widening. The portable code
+// needs two widened columns, with their trained input channels, and that is never more.
 inline int32_t conv_s8_scratch_bytes(const Conv& p) {
-  return 4 * ((p.k_h * p.k_w * (p.in_c + (p.columns ? p.n_columns : 0)) + 3) & ~3);
+  const int32_t groups = (p.k_h * p.k_w * p.in_c + 3) >> 2;
+  return groups * (8 * conv_tile(p) + 16 + 8);
 }
 
 // CONV_2D. x [in_h][in_w][in_c], y [out_h][out_w][out_c], mask out_h*out_w*out_c bits.
