@@ -14,6 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tflm_export.arithmetic import Gradient, round_half_up, rshift, saturate
+from tflm_export.gradients.call import Call, Sums
+from tflm_export.gradients.elementwise import Mask, gate
+from tflm_export.ir import Graph, Op
+from tflm_export.ops.result import tensor_quant
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,19 @@ class Geometry:
     stride: tuple[int, int]
     pad: tuple[int, int]
     depthwise: bool
+
+    @classmethod
+    def of(cls, op: Op, graph: Graph) -> Geometry:
+        """The geometry of a forward op."""
+        if op.kind == "FULLY_CONNECTED":
+            outputs, inputs = graph.tensors[op.inputs[1]].shape
+            return cls((1, 1, inputs), (1, 1, outputs), (1, 1), (1, 1), (0, 0), False)
+        _, h, w, c = graph.tensors[op.inputs[0]].shape
+        _, p, q, o = graph.tensors[op.outputs[0]].shape
+        a = op.attrs
+        kernel, stride = (a["k_h"], a["k_w"]), (a["stride_h"], a["stride_w"])
+        pad = (a["pad_top"], a["pad_left"])
+        return cls((h, w, c), (p, q, o), kernel, stride, pad, op.kind == "DEPTHWISE_CONV_2D")
 
     @property
     def products(self) -> int:
@@ -100,3 +117,55 @@ def weight_sums(g: np.ndarray, x: np.ndarray, geometry: Geometry) -> np.ndarray:
         else:
             out[:, ky, kx] = g.reshape(-1, outputs).T @ x[pixels].reshape(-1, channels)
     return out
+
+
+def weight_scale(op: Op, graph: Graph) -> np.ndarray:
+    """Real scale of the weights, float64 [O]: the float32 of the file, one an output channel."""
+    scale = np.array(tensor_quant(graph, op.inputs[1]).scale)
+    return np.broadcast_to(scale, Geometry.of(op, graph).out_shape[2:]).copy()
+
+
+def _weights(weights: np.ndarray) -> np.ndarray:
+    """Weights with four axes: dense ones become `[O, 1, 1, C]`."""
+    return weights if weights.ndim == 4 else weights[:, None, None, :]
+
+
+def input_gradient(call: Call, g: Gradient, passing: Mask, weights: np.ndarray) -> Sums:
+    """Gradient of the input: `sum G W` with the prepared gradient G."""
+    geometry = Geometry.of(call.forward, call.graph)
+    scale = conv_scale(weight_scale(call.forward, call.graph), geometry.products)
+    prepared = prepare(g, passing, scale)
+    acc = input_sums(prepared.values.reshape(geometry.out_shape), _weights(weights), geometry)
+    return Sums(acc.astype(np.int64).reshape(call.in_shape), prepared.exponent)
+
+
+def real_input_gradient(call: Call, g: np.ndarray, passing: Mask, weights: np.ndarray) -> np.ndarray:
+    """The same in float64, from and to real gradients."""
+    geometry = Geometry.of(call.forward, call.graph)
+    scaled = gate(g, passing).reshape(geometry.out_shape) * weight_scale(call.forward, call.graph)
+    return input_sums(scaled, _weights(weights), geometry).reshape(call.in_shape)
+
+
+def weight_gradient(call: Call, g: np.ndarray, passing: Mask, x: np.ndarray) -> np.ndarray:
+    """`A_W` of the trained weights, exact in float64.
+
+    Shape: rows `[n, k_h, k_w, C]`, columns `[O, k_h, k_w, n]`, depthwise `[1, k_h, k_w, n]`.
+    g: values of the output's gradient. x: int8 input, or only its trained channels (columns, depthwise).
+    """
+    op, channels = call.forward, list(call.op.attrs["channels"])
+    geometry = Geometry.of(op, call.graph)
+    g = gate(g, passing).reshape(geometry.out_shape)
+    x = x.astype(np.float64).reshape(*geometry.in_shape[:2], -1)
+    x = x - tensor_quant(call.graph, op.inputs[0]).zero_point[0]
+    by_input = call.op.attrs["axis"] == "in" or geometry.depthwise
+    if by_input and x.shape[2] != len(channels):
+        x = x[:, :, channels]
+    if geometry.depthwise or not by_input:
+        g = g[:, :, channels]
+    return weight_sums(g, x, geometry)
+
+
+def bias_gradient(call: Call, g: np.ndarray, passing: Mask) -> np.ndarray:
+    """`A_b` [n] of the trained biases, exact in float64; `g` [..., O]."""
+    g = gate(g, passing).astype(np.float64)
+    return g.reshape(-1, g.shape[-1]).sum(0)[list(call.op.attrs["channels"])]

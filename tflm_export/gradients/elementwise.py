@@ -1,0 +1,86 @@
+"""Gradients of ops that touch every element by itself: masks, MUL, LOGISTIC, sums, views.
+
+Each comes twice: the device's integers, and the same in float64 on real gradients (`real_...`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tflm_export.arithmetic import Gradient, align, fraction_q15, rshift
+from tflm_export.gradients.call import Call, Sums
+from tflm_export.ops.result import output_quant, tensor_quant
+
+Mask = np.ndarray | None
+
+
+def gate(values: np.ndarray, passing: Mask) -> np.ndarray:
+    """`values` where the clip mask passes, else 0."""
+    return values if passing is None else values * passing
+
+
+def mask(call: Call, g: Gradient, passing: Mask) -> Gradient:
+    """ADD, SUB (first input), RELU, QUANTIZE: the gradient where the op did not clip."""
+    return Gradient(gate(g.values, passing), g.exponent)
+
+
+def real_mask(call: Call, g: np.ndarray, passing: Mask) -> np.ndarray:
+    """The same in float64."""
+    return gate(g, passing)
+
+
+def negate(call: Call, g: Gradient, passing: Mask) -> Gradient:
+    """SUB, second input."""
+    return Gradient(-gate(g.values, passing), g.exponent)
+
+
+def real_negate(call: Call, g: np.ndarray, passing: Mask) -> np.ndarray:
+    """The same in float64."""
+    return -gate(g, passing)
+
+
+def add(call: Call, a: Gradient, b: Gradient) -> Sums:
+    """A tensor with two readers."""
+    return Sums(*align(a, b))
+
+
+def real_add(call: Call, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The same in float64."""
+    return a + b
+
+
+def mul(call: Call, g: Gradient, passing: Mask, partner: np.ndarray) -> Sums:
+    """MUL: `rshift(g pass F, 15) (q_b - z_b)`; `partner` int8 is the other factor."""
+    quant = tensor_quant(call.graph, call.op.inputs[2])
+    factor, exponent = fraction_q15(quant.scale[0])
+    scaled = rshift(gate(g.values.astype(np.int64), passing) * factor, 15)
+    return Sums(scaled * (partner.astype(np.int64) - quant.zero_point[0]), g.exponent + exponent)
+
+
+def real_mul(call: Call, g: np.ndarray, passing: Mask, partner: np.ndarray) -> np.ndarray:
+    """The same in float64."""
+    quant = tensor_quant(call.graph, call.op.inputs[2])
+    return gate(g, passing) * quant.scale[0] * (partner.astype(np.float64) - quant.zero_point[0])
+
+
+def logistic(call: Call, g: Gradient, y: np.ndarray) -> Sums:
+    """LOGISTIC from its output: `g (q + 128) (128 - q)`, exponent less 16."""
+    q = y.astype(np.int64)
+    return Sums(g.values.astype(np.int64) * (q + 128) * (128 - q), g.exponent - 16)
+
+
+def real_logistic(call: Call, g: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The same in float64."""
+    quant = output_quant(call.forward, call.graph)
+    p = quant.scale[0] * (y.astype(np.float64) - quant.zero_point[0])
+    return g * p * (1 - p)
+
+
+def reshape(call: Call, g: Gradient) -> Gradient:
+    """RESHAPE: the same numbers in the input's shape."""
+    return Gradient(g.values.reshape(call.in_shape), g.exponent)
+
+
+def real_reshape(call: Call, g: np.ndarray) -> np.ndarray:
+    """The same in float64."""
+    return g.reshape(call.in_shape)

@@ -1,0 +1,216 @@
+"""Run a training graph in numpy, op by op: what the emitted engine must do, bit for bit.
+
+>>> Simulator(graph, plan).train_step(x, label)                              # doctest: +SKIP
+2.302
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tflm_export.arithmetic import BIAS_LIMIT, WEIGHT_LIMIT, Gradient, narrow, step_units
+from tflm_export.errors import ExportError
+from tflm_export.gradients import GRADIENTS, SUMS, Call, Sums
+from tflm_export.gradients import loss as losses
+from tflm_export.gradients.conv import weight_scale
+from tflm_export.gradients.shifts import initial_shift
+from tflm_export.gradients.update import Rule, Settings, Step, UpdateState, update
+from tflm_export.ir import Graph, Op
+from tflm_export.ops import forward
+from tflm_export.ops.result import passing, tensor_quant
+from tfodl.plan import UpdatePlan
+
+
+class Simulator:
+    """An engine in numpy: weights, optimizer state and shifts live here; the graph stays as it is.
+
+    graph: from `backward.training_graph`. `learning_rate` may be changed between steps.
+    """
+
+    def __init__(self, graph: Graph, plan: UpdatePlan):
+        optimizer = plan.optimizer
+        self.graph = graph
+        self.learning_rate = float(np.float32(optimizer.learning_rate))
+        self.settings = Settings(optimizer.momentum, optimizer.batch, optimizer.rounding, plan.seed)
+        self.qas = optimizer.qas
+        self._forward = {op.name: op for op in graph.ops if op.role == "forward"}
+        self._loss = next(op for op in graph.ops if op.name == "loss")
+        self._updates = [op for op in graph.ops if op.role == "update"]
+        self.reset()
+
+    def reset(self) -> None:
+        """Weights, optimizer state and step counter as they were at the start."""
+        names = [op.inputs[-1] for op in self._updates]
+        self.weights = {name: self._initial(name) for name in names}
+        self._states = {op.name: self._state(op) for op in self._updates}
+        self._shifts = {
+            op.name: initial_shift(op, self._call(op).forward, self.graph)
+            for op in self.graph.ops
+            if op.kind in GRADIENTS
+        }
+        self.step = 0
+
+    def infer(self, x: np.ndarray) -> np.ndarray:
+        """The output int8 for one input int8 (the input tensor's shape)."""
+        return self._infer(x)[self.graph.outputs[0]].copy()
+
+    def logits(self, x: np.ndarray) -> np.ndarray:
+        """What the loss reads: int8, before a softmax."""
+        return self._infer(x)[self._loss.inputs[0]].copy()
+
+    def train_step(self, x: np.ndarray, label: int | np.ndarray) -> float:
+        """One step on input `x` int8 with a class index (cross-entropy) or an int8 target (MSE).
+
+        Returns the loss before the step.
+        """
+        values = self._run(x, label)
+        logits = values[self._loss.inputs[0]]
+        self.step += 1
+        return self._loss_value(logits, label)
+
+    def gradients(self, x: np.ndarray, label: int | np.ndarray) -> dict[str, np.ndarray]:
+        """Real gradients (float64, w.r.t. real parameters) of one sample for every trained tensor, by the
+        device's arithmetic; nothing changes. Shapes as the trained part."""
+        found: dict[str, np.ndarray] = {}
+        shifts = dict(self._shifts)
+        self._run(x, label, found)
+        self._shifts = shifts
+        return found
+
+    def _initial(self, name: str) -> np.ndarray:
+        data = self.graph.tensors[name].data
+        assert data is not None, name
+        return data.copy()
+
+    def _state(self, op: Op) -> UpdateState:
+        shape = self._trained_part(op).shape
+        return UpdateState.zeros(shape, self.settings, weights=op.kind != "BIAS_UPDATE")
+
+    def _trained_index(self, op: Op) -> np.ndarray:
+        """Flat positions of the trained elements in their tensor, in the shape of the trained part."""
+        shape = self.graph.tensors[op.inputs[-1]].shape
+        index = np.arange(math.prod(shape)).reshape(shape)
+        by_input = op.kind.startswith("DEPTHWISE") or op.attrs.get("axis") == "in"
+        return np.take(index, op.attrs["channels"], axis=-1 if by_input else 0)
+
+    def _trained_part(self, op: Op) -> np.ndarray:
+        return self.weights[op.inputs[-1]].reshape(-1)[self._trained_index(op)]
+
+    def _infer(self, x: np.ndarray) -> dict[str, Any]:
+        values: dict[str, Any] = {**self.weights, self.graph.inputs[0]: self._checked(x)}
+        for op in self._forward.values():
+            self._run_forward(op, values)
+        return values
+
+    def _checked(self, x: np.ndarray) -> np.ndarray:
+        tensor = self.graph.tensors[self.graph.inputs[0]]
+        x = np.asarray(x)
+        if x.shape != tensor.shape or x.dtype != np.int8:
+            raise ExportError(
+                f"input {tensor.name!r}: got {x.dtype} {list(x.shape)}; expected int8 {list(tensor.shape)}."
+            )
+        return x
+
+    def _run_forward(self, op: Op, values: dict[str, Any]) -> None:
+        result = forward(op, self.graph, values)
+        values[op.outputs[0]] = result.value
+        if len(op.outputs) > 1:
+            values[op.outputs[1]] = passing(op, self.graph, result)
+
+    def _run(
+        self, x: np.ndarray, label: int | np.ndarray, collect: dict[str, np.ndarray] | None = None
+    ) -> dict[str, Any]:
+        values: dict[str, Any] = {**self.weights, self.graph.inputs[0]: self._checked(x)}
+        for op in self.graph.ops:
+            if op.role == "forward":
+                self._run_forward(op, values)
+            elif op.kind == "GATHER_CHANNELS":
+                values[op.outputs[0]] = values[op.inputs[0]][..., list(op.attrs["channels"])]
+            elif op is self._loss:
+                values[op.outputs[0]] = self._loss_gradient(values[op.inputs[0]], label)
+            elif op.role == "update":
+                self._update(op, values, collect)
+            else:
+                values[op.outputs[0]] = self._gradient(op, values)
+        return values
+
+    def _loss_gradient(self, logits: np.ndarray, label: int | np.ndarray) -> Gradient:
+        scale = tensor_quant(self.graph, self._loss.inputs[0]).scale[0]
+        if self._loss.kind == "MEAN_SQUARED_ERROR":
+            return losses.mse_gradient(logits, np.asarray(label, np.int8).reshape(logits.shape), scale)
+        assert not isinstance(label, np.ndarray)
+        if not 0 <= label < logits.size:
+            raise ExportError(f"label {label}: allowed 0..{logits.size - 1}.")
+        return losses.crossentropy_gradient(logits, label, losses.exp_table(scale))
+
+    def _loss_value(self, logits: np.ndarray, label: int | np.ndarray) -> float:
+        scale = tensor_quant(self.graph, self._loss.inputs[0]).scale[0]
+        if self._loss.kind == "MEAN_SQUARED_ERROR":
+            return losses.mse(logits, np.asarray(label, np.int8).reshape(logits.shape), scale)
+        assert not isinstance(label, np.ndarray)
+        return losses.crossentropy(logits, label, losses.exp_table(scale))
+
+    def _call(self, op: Op) -> Call:
+        return Call(op, self._forward[op.attrs["op"]] if "op" in op.attrs else op, self.graph)
+
+    def _inputs(self, op: Op, values: dict[str, Any]) -> list[Any]:
+        """Values of the op's inputs; None for an absent mask, the constant where nothing was computed."""
+        return [values.get(name, self.graph.tensors[name].data) if name else None for name in op.inputs]
+
+    def _gradient(self, op: Op, values: dict[str, Any]) -> Gradient:
+        result = GRADIENTS[op.kind].run(self._call(op), *self._inputs(op, values))
+        if isinstance(result, Sums):
+            result, self._shifts[op.name] = narrow(result.acc, result.exponent, self._shifts[op.name])
+        return result
+
+    def _update(self, op: Op, values: dict[str, Any], collect: dict[str, np.ndarray] | None) -> None:
+        g, mask, *rest = self._inputs(op, values)
+        call = self._call(op)
+        x = rest[:-1]
+        sums = SUMS[op.kind](call, g.values, mask, *x).reshape(self._trained_index(op).shape)
+        if collect is not None:
+            collect[op.inputs[-1]] = np.ldexp(sums * self._input_scale(op), g.exponent)
+            return
+        bias = op.kind == "BIAS_UPDATE"
+        rate = (np.float32(self._rate()) * self._constants(op)).astype(np.float32)
+        limit = BIAS_LIMIT if bias else WEIGHT_LIMIT
+        units = step_units(sums.astype(np.int64), self._per_channel(op, rate), g.exponent, limit)
+        step = Step(units, self.step, (self.step + 1) % self.settings.batch == 0)
+        index = self._trained_index(op)
+        flat = self.weights[op.inputs[-1]].reshape(-1)
+        rule = Rule(op.attrs["tensor"], bias)
+        flat[index] = update(flat[index], step, index, rule, self.settings, self._states[op.name])
+
+    def _rate(self) -> np.float32:
+        return np.float32(self.learning_rate) / np.float32(self.settings.batch)
+
+    def _input_scale(self, op: Op) -> float:
+        """s_x for a weight, 1 for a bias: turns exact sums into real gradients."""
+        if op.kind == "BIAS_UPDATE":
+            return 1.0
+        return tensor_quant(self.graph, self._forward[op.attrs["op"]].inputs[0]).scale[0]
+
+    def _constants(self, op: Op) -> np.ndarray:
+        return rate_constants(op, self._forward[op.attrs["op"]], self.graph, self.qas)
+
+    def _per_channel(self, op: Op, rate: np.ndarray) -> np.ndarray:
+        """Rates [O] in the shape that broadcasts with the trained part."""
+        if op.kind == "BIAS_UPDATE" or op.kind.startswith("DEPTHWISE"):
+            return rate[list(op.attrs["channels"])]
+        rows = rate if op.attrs["axis"] == "in" else rate[list(op.attrs["channels"])]
+        rank = len(self.graph.tensors[op.inputs[-1]].shape)
+        return rows.reshape(-1, *(1,) * (rank - 1))
+
+
+def rate_constants(op: Op, layer: Op, graph: Graph, qas: bool) -> np.ndarray:
+    """`c[co]`, float32 [O]: what turns the learning rate into steps of the integer parameter."""
+    s_w = weight_scale(layer, graph)
+    s_x = tensor_quant(graph, layer.inputs[0]).scale[0]
+    if op.kind == "BIAS_UPDATE":
+        real = 1 / (s_x * s_w) if qas else s_x * s_w
+    else:
+        real = s_x / s_w if qas else s_x * s_w
+    return real.astype(np.float32)
