@@ -1,4 +1,4 @@
-"""Where the shift rule starts: a compile-time guess, right within a few bits, that the first step corrects."""
+"""Where the shift rule starts: a compile-time guess, within a few bits, that the first step corrects."""
 
 from __future__ import annotations
 
