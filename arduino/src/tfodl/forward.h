@@ -79,7 +79,8 @@ void pad_s8(const Pad& p, const int8_t* x, int8_t* y);
 // One input of a CONCATENATION: x [outer][inner] into y [outer][total] at `offset` of every row.
 void concatenation_s8(const int8_t* x, int32_t outer, int32_t inner, int32_t total, int32_t offset, int8_t* y);
 
-// Keep some channels for the backward pass: y[p][j] = x[p][channels[j]]. x [positions][in_c], y [positions][n].
+// Keep some channels for the backward pass: y[p][j] = x[p][channels[j]], null: the first n.
+// x [positions][in_c], y [positions][n].
 void gather_channels_s8(const int8_t* x, int32_t positions, int32_t in_c, const int16_t* channels, int32_t n,
                         int8_t* y);
 

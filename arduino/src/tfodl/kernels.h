@@ -4,7 +4,7 @@
 //     op_weights_update_s8 / bias_update_s32 (gradient and update in one);
 //   - maps are NHWC with N = 1, weights [out_c][k_h][k_w][in_c], depthwise [k_h][k_w][channels];
 //   - the caller owns every buffer; inputs and outputs do not overlap unless the kernel says so;
-//   - `scratch` is aligned to 4 bytes and holds ..._scratch_bytes(...) bytes, declared beside the kernel;
+//   - `scratch` is aligned to 8 bytes and holds ..._scratch_bytes(...) bytes, declared beside the kernel;
 //     where that is 0 it may be null. Nothing in it outlives the call;
 //   - `mask` is one bit an output element, (flat index & 7) of byte (flat index >> 3); null: not wanted
 //     (forward: not written; gradient: every bit counts as set);

@@ -1,0 +1,62 @@
+// Integer primitives of docs/arithmetic.md. Internal.
+#pragma once
+#include <stdint.h>
+
+namespace tfodl {
+
+inline int32_t clamp_s32(int32_t v, int32_t low, int32_t high) {
+  return v < low ? low : v > high ? high : v;
+}
+
+inline int64_t clamp_s64(int64_t v, int64_t low, int64_t high) {
+  return v < low ? low : v > high ? high : v;
+}
+
+// Round half up.
+inline int32_t rshift(int32_t x, int32_t s) { return s > 0 ? ((x >> (s - 1)) + 1) >> 1 : x; }
+inline int64_t rshift_s64(int64_t x, int32_t s) { return s > 0 ? ((x >> (s - 1)) + 1) >> 1 : x; }
+
+inline int32_t bit_length(uint32_t magnitude) { return magnitude ? 32 - __builtin_clz(magnitude) : 0; }
+
+inline uint32_t magnitude(int32_t x) { return x < 0 ? 0U - static_cast<uint32_t>(x) : static_cast<uint32_t>(x); }
+
+// (x * m) / 2^31, round half up; m > 0.
+inline int32_t doubling_high_multiply(int32_t x, int32_t m) {
+  return static_cast<int32_t>((static_cast<int64_t>(x) * m + (int64_t{1} << 30)) >> 31);
+}
+
+// x / 2^e, ties away from zero; 0 <= e <= 31.
+inline int32_t divide_by_power(int32_t x, int32_t e) {
+  return e > 0 ? (((x + (x >> 31)) >> (e - 1)) + 1) >> 1 : x;
+}
+
+// TensorFlow Lite's MultiplyByQuantizedMultiplier (double rounding); shift positive = left.
+inline int32_t requantize(int32_t x, int32_t multiplier, int32_t shift) {
+  if (shift > 0) {
+    return doubling_high_multiply(static_cast<int32_t>(static_cast<uint32_t>(x) << shift), multiplier);
+  }
+  return divide_by_power(doubling_high_multiply(x, multiplier), -shift);
+}
+
+inline int16_t saturate_s16(int32_t v) { return static_cast<int16_t>(clamp_s32(v, -32767, 32767)); }
+
+inline bool get_bit(const uint8_t* mask, int32_t i) { return (mask[i >> 3] >> (i & 7)) & 1; }
+
+inline void put_bit(uint8_t* mask, int32_t i, bool value) {
+  const int32_t rest = mask[i >> 3] & ~(1 << (i & 7));
+  mask[i >> 3] = static_cast<uint8_t>(rest | (static_cast<int32_t>(value) << (i & 7)));
+}
+
+// Clamps of an output and its clip mask.
+struct Clip {
+  int32_t zero, low, high;
+
+  // `a`: the value before requantisation, `v`: after it, without the zero point. Bit `i` of `mask`.
+  int8_t operator()(int32_t a, int32_t v, uint8_t* mask, int32_t i) const {
+    v += zero;
+    if (mask) put_bit(mask, i, v <= high && (low == zero ? a > 0 : v >= low));
+    return static_cast<int8_t>(clamp_s32(v, low, high));
+  }
+};
+
+}  // namespace tfodl

@@ -1,0 +1,264 @@
+#include "hot.h"
+#include <string.h>
+
+#include "inner.h"
+#include "update.h"
+#include "update_step.h"
+
+namespace tfodl {
+namespace {
+
+constexpr int32_t kChunk = 256;  // positions whose products always fit int32
+
+// What the updates of one layer share. `channels` counts those of `x`.
+struct Layer {
+  const Conv& p;
+  const int8_t* x;
+  int32_t channels;
+  const int16_t* g_y;
+  const uint8_t* mask;
+
+  int32_t positions() const { return p.out_h * p.out_w; }
+  int32_t taps() const { return p.k_h * p.k_w; }
+};
+
+// Gradient of output channel `co` at `n` positions from `first`.
+void gather_grad(const Layer& layer, int32_t co, int32_t first, int32_t n, int16_t* out) {
+  const int32_t out_c = layer.p.out_c;
+  int32_t at = first * out_c + co;
+  for (int32_t i = 0; i < n; ++i, at += out_c) {
+    out[i] = !layer.mask || get_bit(layer.mask, at) ? layer.g_y[at] : int16_t{0};
+  }
+}
+
+// The positions of one tap in one output row that lie in the map and in the chunk.
+struct Segment {
+  int32_t first, n;   // position, count
+  const int8_t* x;    // input pixel of the first
+};
+
+int32_t ceil_div(int32_t a, int32_t b) { return a > 0 ? (a + b - 1) / b : 0; }
+
+// Calls `visit(segment)` for every output row of the chunk [begin, end) of positions.
+template <class Visit>
+void for_segments(const Layer& layer, int32_t ky, int32_t kx, int32_t begin, int32_t end, Visit visit) {
+  const Conv& p = layer.p;
+  const int32_t left = p.pad_left - kx, out_w = p.out_w;
+  const int32_t x0 = ceil_div(left, p.stride_w), over = p.in_w - 1 + left;
+  const int32_t x1 = over < 0 ? 0 : over / p.stride_w + 1 < out_w ? over / p.stride_w + 1 : out_w;
+  for (int32_t oy = begin / out_w; oy * out_w < end; ++oy) {
+    const int32_t iy = oy * p.stride_h + ky - p.pad_top, row = oy * out_w;
+    const int32_t from = row + x0 > begin ? row + x0 : begin, to = row + x1 < end ? row + x1 : end;
+    if (iy < 0 || iy >= p.in_h || from >= to) continue;
+    const int32_t ix = (from - row) * p.stride_w - left;
+    visit(Segment{from, to - from, layer.x + (iy * p.in_w + ix) * layer.channels});
+  }
+}
+
+bool one_run(const Conv& p) {
+  return p.k_h * p.k_w == 1 && p.stride_h == 1 && p.stride_w == 1 && p.pad_top == 0 && p.pad_left == 0 &&
+         p.out_w == p.in_w;
+}
+
+// sums[tap][c] of one or two channels over a chunk of at most 256 positions; g1 and sums1 may be null.
+void chunk_sums(const Layer& layer, int32_t begin, int32_t end, const int16_t* g0, const int16_t* g1,
+                int32_t* sums0, int32_t* sums1) {
+  const Conv& p = layer.p;
+  const int32_t channels = layer.channels, step = p.stride_w * channels;
+  const size_t bytes = sizeof(int32_t) * static_cast<size_t>(layer.taps() * channels);
+  memset(sums0, 0, bytes);
+  if (sums1) memset(sums1, 0, bytes);
+  for (int32_t tap = 0; tap < layer.taps(); ++tap, sums0 += channels, sums1 += sums1 ? channels : 0) {
+    int32_t total0 = 0, total1 = 0;
+    const auto visit = [&](const Segment& s) {
+      const int16_t* h0 = g0 + s.first - begin;
+      const int16_t* h1 = g1 ? g1 + s.first - begin : nullptr;
+      add_outer_s8(h0, h1, s.n, s.x, step, channels, sums0, sums1);
+      for (int32_t i = 0; i < s.n; ++i) total0 += h0[i], total1 += h1 ? h1[i] : 0;
+    };
+    if (one_run(p)) {
+      visit({begin, end - begin, layer.x + begin * channels});
+    } else {
+      for_segments(layer, tap / p.k_w, tap % p.k_w, begin, end, visit);
+    }
+    for (int32_t c = 0; c < channels; ++c) {
+      sums0[c] -= p.in_zero * total0;
+      if (sums1) sums1[c] -= p.in_zero * total1;
+    }
+  }
+}
+
+// Which weight element k of a row is: its number in the whole tensor and its place in the state.
+struct RowMap {
+  int32_t co, row;           // output channel; row among the trained ones
+  const int16_t* columns;    // input channel of column j, or null
+  int32_t in_c, channels;
+
+  int32_t number(int32_t taps, int32_t tap, int32_t j) const {
+    return (co * taps + tap) * in_c + (columns ? columns[j] : j);
+  }
+};
+
+template <class Sum>
+void update_row(const Layer& layer, const RowMap& map, const Stepper& stepper, Rate rate, const Sum* sums,
+                int8_t* weights) {
+  const WeightUnits units(rate);
+  const int32_t channels = map.channels, taps = layer.taps(), base = map.row * taps * channels;
+  const bool skip_zero = stepper.zero_is_idle();
+  for (int32_t tap = 0, k = 0; tap < taps; ++tap) {
+    for (int32_t j = 0; j < channels; ++j, ++k) {
+      if (skip_zero && sums[k] == 0) continue;
+      const int32_t at = base + k;
+      weights[at] = stepper.weight(weights[at], units(sums[k]), at, map.number(taps, tap, j));
+    }
+  }
+}
+
+// Rows `rows` (null: 0..n-1) of a convolution whose x holds `columns` (null: all) of the input channels.
+class RowsUpdate {
+ public:
+  RowsUpdate(const Layer& layer, int16_t e_y, const Sgd& sgd, const UpdateState& state,
+             const int16_t* rows, const int16_t* columns, int8_t* weights, void* scratch)
+      : layer_(layer), e_y_(e_y), sgd_(sgd), scale_(state.scale), stepper_(sgd, state), rows_(rows),
+        columns_(columns), weights_(weights), k_(layer.taps() * layer.channels) {
+    const int32_t positions = layer.positions(), chunk = positions < kChunk ? positions : kChunk;
+    totals_ = static_cast<int64_t*>(scratch);
+    sums_ = reinterpret_cast<int32_t*>(totals_ + (positions > kChunk ? 2 * k_ : 0));
+    grads_ = reinterpret_cast<int16_t*>(sums_ + 2 * k_);
+    chunk_ = chunk;
+  }
+
+  void operator()(int32_t n) {
+    for (int32_t r = 0; r < n; r += 2) {
+      if (layer_.positions() > kChunk) {
+        long_rows(r, r + 1 < n);
+      } else {
+        short_rows(r, r + 1 < n);
+      }
+    }
+  }
+
+ private:
+  int32_t channel(int32_t r) const { return rows_ ? rows_[r] : r; }
+
+  void chunk(int32_t r, bool two, int32_t begin, int32_t end) {
+    gather_grad(layer_, channel(r), begin, end - begin, grads_);
+    if (two) gather_grad(layer_, channel(r + 1), begin, end - begin, grads_ + chunk_);
+    chunk_sums(layer_, begin, end, grads_, two ? grads_ + chunk_ : nullptr, sums_, two ? sums_ + k_ : nullptr);
+  }
+
+  template <class Sum>
+  void finish(int32_t r, const Sum* sums) {
+    const RowMap map = {channel(r), r, columns_, layer_.p.in_c, layer_.channels};
+    const Rate rate = rate_of(sgd_.learning_rate, scale_[map.co], e_y_);
+    update_row(layer_, map, stepper_, rate, sums, weights_);
+  }
+
+  void short_rows(int32_t r, bool two) {
+    chunk(r, two, 0, layer_.positions());
+    finish(r, sums_);
+    if (two) finish(r + 1, sums_ + k_);
+  }
+
+  void long_rows(int32_t r, bool two) {
+    const int32_t positions = layer_.positions(), n = two ? 2 * k_ : k_;
+    memset(totals_, 0, sizeof(int64_t) * static_cast<size_t>(n));
+    for (int32_t begin = 0; begin < positions; begin += kChunk) {
+      chunk(r, two, begin, begin + kChunk < positions ? begin + kChunk : positions);
+      for (int32_t i = 0; i < n; ++i) totals_[i] += sums_[i];
+    }
+    finish(r, totals_);
+    if (two) finish(r + 1, totals_ + k_);
+  }
+
+  Layer layer_;
+  int32_t e_y_;
+  const Sgd& sgd_;
+  const float* scale_;
+  Stepper stepper_;
+  const int16_t* rows_;
+  const int16_t* columns_;
+  int8_t* weights_;
+  int32_t k_;
+  int64_t* totals_;
+  int32_t* sums_;
+  int16_t* grads_;
+  int32_t chunk_;
+};
+
+}  // namespace
+
+void conv_weights_update_s8(const Conv& conv, const int8_t* x, const int16_t* g_y, int16_t e_y,
+                            const uint8_t* mask, const Sgd& sgd, const UpdateState& state, int8_t* weights,
+                            void* scratch) {
+  const Conv p = conv;
+  const Layer layer = {p, x, p.in_c, g_y, mask};
+  RowsUpdate(layer, e_y, sgd, state, state.channels, nullptr, weights, scratch)(state.n);
+}
+
+void conv_columns_update_s8(const Conv& conv, const int8_t* x, const int16_t* g_y, int16_t e_y,
+                            const uint8_t* mask, const Sgd& sgd, const UpdateState& state, int8_t* weights,
+                            void* scratch) {
+  const Conv p = conv;
+  const Layer layer = {p, x, state.n, g_y, mask};
+  RowsUpdate(layer, e_y, sgd, state, nullptr, state.channels, weights, scratch)(p.out_c);
+}
+
+void fully_connected_weights_update_s8(const Conv& conv, const int8_t* x, const int16_t* g_y, int16_t e_y,
+                                       const uint8_t* mask, const Sgd& sgd, const UpdateState& state,
+                                       int8_t* weights) {
+  const int32_t in_c = conv.in_c, zero = conv.in_zero;
+  const Stepper stepper(sgd, state);
+  for (int32_t r = 0; r < state.n; ++r, weights += in_c) {
+    const int32_t co = state.channels ? state.channels[r] : r;
+    const int32_t g = !mask || get_bit(mask, co) ? g_y[co] : 0;
+    if (g == 0 && stepper.zero_is_idle()) continue;
+    const WeightUnits units(rate_of(sgd.learning_rate, state.scale[co], e_y));
+    for (int32_t i = 0; i < in_c; ++i) {
+      const int32_t sum = g * (x[i] - zero);
+      if (sum == 0 && stepper.zero_is_idle()) continue;
+      weights[i] = stepper.weight(weights[i], units(sum), r * in_c + i, co * in_c + i);
+    }
+  }
+}
+
+void depthwise_weights_update_s8(const Conv& conv, const int8_t* x, const int16_t* g_y, int16_t e_y,
+                                 const uint8_t* mask, const Sgd& sgd, const UpdateState& state,
+                                 int8_t* weights, void* scratch) {
+  const Conv p = conv;
+  const Layer layer = {p, x, state.n, g_y, mask};
+  const int32_t positions = layer.positions(), n = state.n;
+  int16_t* grads = static_cast<int16_t*>(scratch);
+  const Stepper stepper(sgd, state);
+  for (int32_t j = 0; j < n; ++j) {
+    const int32_t c = state.channels ? state.channels[j] : j;
+    const Rate rate = rate_of(sgd.learning_rate, state.scale[c], e_y);
+    gather_grad(layer, c, 0, positions, grads);
+    for (int32_t tap = 0; tap < layer.taps(); ++tap) {
+      int64_t sum = 0;
+      for_segments(layer, tap / p.k_w, tap % p.k_w, 0, positions, [&](const Segment& s) {
+        const int8_t* pixel = s.x + j;
+        const int32_t step = p.stride_w * n, zero = p.in_zero;
+        for (int32_t i = 0; i < s.n; ++i, pixel += step) sum += grads[s.first + i] * (*pixel - zero);
+      });
+      const int32_t i = tap * p.in_c + c;
+      weights[i] = stepper.weight(weights[i], step_units(sum, rate, kWeightUnits), tap * n + j, i);
+    }
+  }
+}
+
+void bias_update_s32(const int16_t* g_y, int16_t e_y, const uint8_t* mask, int32_t positions, int32_t out_c,
+                     const Sgd& sgd, const UpdateState& state, int32_t* bias) {
+  const Stepper stepper(sgd, state);
+  for (int32_t j = 0; j < state.n; ++j) {
+    const int32_t co = state.channels ? state.channels[j] : j;
+    int64_t sum = 0;
+    for (int32_t p = 0, at = co; p < positions; ++p, at += out_c) {
+      if (!mask || get_bit(mask, at)) sum += g_y[at];
+    }
+    const Rate rate = rate_of(sgd.learning_rate, state.scale[co], e_y);
+    bias[co] = stepper.bias(bias[co], step_units(sum, rate, kBiasUnits), j, co);
+  }
+}
+
+}  // namespace tfodl
