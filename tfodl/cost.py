@@ -2,8 +2,8 @@
 
 Work of one sample (design, after Quélennec et al. 2024 and Bragagnolo et al. 2022, counted exactly):
 forward F of every layer; dX = F of every layer *above* the shallowest trained tensor, for it needs all output
-channels, frozen or not; dW = F · trained weights / weights. The papers credit a frozen neuron with its dX too;
-`flops_saved_paper` is their count.
+channels, frozen or not; dW = F · trained weights / weights. The papers credit a frozen neuron with its dX
+too; `flops_saved_paper` is their count.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class PlanCost:
     """Cost of a plan. Parameters and memory are the budget's: head and whole batch norms apart.
 
     params: trained parameters; total_params: selectable ones (biases included).
-    bytes: of the trained parameters in float32. ram_bytes: training memory at batch 1 on the device (Lin et al. 2022).
-    head_params, batchnorm_params: what trains outside the budget.
+    bytes: of the trained parameters in float32. ram_bytes: training memory at batch 1 on the device (Lin et
+    al. 2022). head_params, batchnorm_params: what trains outside the budget.
     macs, full: work of a step under this plan, and with everything trained.
     """
 
@@ -87,7 +87,7 @@ class PlanCost:
 
 @dataclass(frozen=True)
 class Flops:
-    """Work of one sample's training step, MACs; `paper_backward` is NEq's and Velocity's own count of dX + dW."""
+    """Work of one sample's training step, MACs; `paper_backward` is the papers' own count of dX + dW."""
 
     forward: int
     dx: int
@@ -146,10 +146,11 @@ def trained_params(entry: LayerUpdate, group: NeuronGroup) -> int:
 
 
 def layer_ram_bytes(entry: LayerUpdate, group: NeuronGroup) -> int:
-    """Training memory of one layer at batch 1, int8 on the device (Lin et al. 2022, the released search's rule).
+    """Training memory of one layer at batch 1, int8 on the device (Lin et al. 2022, the released search's
+    rule).
 
-    One bit an output element (clip mask) and 4 bytes a bias where the bias trains; the input channels that the
-    weight's gradient reads and the trained weights, 1 byte each, where weights train.
+    One bit an output element (clip mask) and 4 bytes a bias where the bias trains; the input channels that
+    the weight's gradient reads and the trained weights, 1 byte each, where weights train.
     """
     biases = _biases(entry, group)
     clip = -(-math.prod(group.output_shape) // 8) if biases else 0

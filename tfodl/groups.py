@@ -1,8 +1,9 @@
 """`neuron_groups`: the neurons of a Keras model, layer by layer, with what selection needs to know of them.
 
 >>> import keras
->>> layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(2)]
->>> [(group.channels, group.weights_per_channel, group.head) for group in neuron_groups(keras.Sequential(layers))]
+>>> from keras import layers
+>>> model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(2)])
+>>> [(group.channels, group.weights_per_channel, group.head) for group in neuron_groups(model)]
 [(4, 27, False), (2, 144, True)]
 """
 
@@ -78,7 +79,9 @@ class NeuronGroup:
         if axis == "out":
             return self.channels_out
         if self.kind not in ("conv", "dense"):
-            raise TfodlError(f"Layer {self.layer!r} ({self.kind}) has no input channels of its own; use 'out'.")
+            raise TfodlError(
+                f"Layer {self.layer!r} ({self.kind}) has no input channels of its own; use 'out'."
+            )
         return self.weight_shape[-2]
 
 
@@ -111,7 +114,8 @@ def groups_of(
     head = _head(groups)
     norms = _norms(groups)
     return tuple(
-        dataclasses.replace(_along(g, axis), head=g.layer == head, batchnorm=norms.get(g.layer)) for g in groups
+        dataclasses.replace(_along(g, axis), head=g.layer == head, batchnorm=norms.get(g.layer))
+        for g in groups
     )
 
 
@@ -131,7 +135,8 @@ def check_plan(plan: UpdatePlan, groups: Sequence[NeuronGroup]) -> None:
             )
         if entry.bias != "none" and not known[entry.name].bias and entry.channels == ():
             raise TfodlError(
-                f"UpdatePlan: layer {entry.name!r} trains only its bias but has none; drop the entry or list channels."
+                f"UpdatePlan: layer {entry.name!r} trains only its bias but has none; "
+                "drop the entry or list channels."
             )
 
 
@@ -170,7 +175,7 @@ def _along(group: NeuronGroup, axis: Literal["out", "in"]) -> NeuronGroup:
 def _head(groups: Sequence[NeuronGroup]) -> str | None:
     dense = [group.layer for group in groups if group.kind == "dense"]
     linear = [group.layer for group in groups if group.kind in ("conv", "dense")]
-    return (dense or linear or [None])[-1]
+    return next(reversed(dense or linear), None)
 
 
 def _norms(groups: Sequence[NeuronGroup]) -> dict[str, str]:

@@ -59,7 +59,7 @@ class Masks:
         return tf.convert_to_tensor(self._variable)[self._at[name, role]]
 
     def trained(self, step: Step, sites: Sequence[Site]) -> list[tuple[keras.Variable, Any]]:
-        """(variable, mask that broadcasts to it) of all that `step` trains; the mask of a whole variable is None."""
+        """(variable, mask that broadcasts to it) of all that `step` trains; None masks a whole variable."""
         rows: list[tuple[keras.Variable, Any]] = []
         for site in sites:
             part = step.part(site.name)

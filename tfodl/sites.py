@@ -203,7 +203,7 @@ class CustomAdapter:
         return y
 
 
-ADAPTERS: dict[type, Callable[[Any, str], Adapter]] = {
+ADAPTERS: dict[Any, Callable[[Any, str], Any]] = {
     keras.layers.SeparableConv2D: SeparableAdapter,
     keras.layers.DepthwiseConv2D: DepthwiseAdapter,
     keras.layers.Conv2D: ConvAdapter,
@@ -212,7 +212,7 @@ ADAPTERS: dict[type, Callable[[Any, str], Adapter]] = {
 }
 
 
-def _adapter_class(layer: keras.layers.Layer) -> Callable[[Any, str], Adapter] | None:
+def _adapter_class(layer: Any) -> Callable[[Any, str], Any] | None:
     if hasattr(layer, "tfodl_neurons"):
         return CustomAdapter
     for kind, adapter in ADAPTERS.items():

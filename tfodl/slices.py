@@ -1,8 +1,8 @@
 """Weight gradients of chosen channels only.
 
-`attach(y, kernel, gradient)` is `y`, but lets `kernel`'s gradient be `gradient(dy)` while the input's gradient
-stays TensorFlow's own. So a layer whose neurons are partly frozen costs its forward pass, its dX if anything below
-trains, and the dW of the chosen channels.
+`attach(y, kernel, gradient)` is `y`, but lets `kernel`'s gradient be `gradient(dy)` while the input's
+gradient stays TensorFlow's own. So a layer whose neurons are partly frozen costs its forward pass, its dX if
+anything below trains, and the dW of the chosen channels.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ def attach(y: Any, kernel: Any, gradient: Gradient) -> Any:
 
 
 def indices(mask: Any) -> tuple[Any, Any]:
-    """Of `mask [C] bool`: chosen indices `[S] int32` (one at least) and, for every channel, its place among them.
+    """Of `mask [C] bool`: chosen indices `[S] int32` (one at least) and, for every channel, its place among
+    them.
 
-    Channels that are not chosen point at `S`, where `spread` keeps a zero. With nothing chosen the first channel
-    stands in, so that no tensor is empty; the caller masks its gradient.
+    Channels that are not chosen point at `S`, where `spread` keeps a zero. With nothing chosen the first
+    channel stands in, so that no tensor is empty; the caller masks its gradient.
     """
     chosen = tf.cast(tf.where(mask)[:, 0], tf.int32)
     chosen = tf.cond(tf.size(chosen) > 0, lambda: chosen, lambda: tf.zeros([1], tf.int32))
@@ -56,7 +57,7 @@ def conv_out(x: Any, mask: Any, kernel: Any, strides: tuple[int, int], padding: 
 
 
 def conv_in(x: Any, mask: Any, kernel: Any, strides: tuple[int, int], padding: str) -> Gradient:
-    """dW `[kh, kw, C_in, C_out]` of the input channels in `mask [C_in]`; only those channels of `x` are kept."""
+    """dW `[kh, kw, C_in, C_out]` of the input channels in `mask [C_in]`; only those of `x` are kept."""
     kh, kw, _, c_out = kernel.shape
     chosen, place = indices(mask)
     kept = tf.gather(x, chosen, axis=3)

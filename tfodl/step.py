@@ -1,7 +1,7 @@
 """`Step`: what one traced training step may train, and a layer's forward pass under it.
 
-A step is traced once for a `Step` and serves every plan that trains in no other place; which channels of a layer
-train is data (`Masks`). So a new plan costs nothing unless it opens another layer.
+A step is traced once for a `Step` and serves every plan that trains in no other place; which channels of a
+layer train is data (`Masks`). So a new plan costs nothing unless it opens another layer.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _bias(entry: LayerUpdate, length: int) -> Literal["frozen", "masked", "whole
 
 
 class Train(Run):
-    """Forward pass whose gradients reach only what `step` trains; `mask(site)` gives the channels `[C] bool`."""
+    """Forward pass whose gradients reach only what `step` trains; `mask(site)` gives its channels `[C]`."""
 
     def __init__(self, step: Step, mask: Callable[[Site], Any]) -> None:
         self._parts = dict(step.parts)

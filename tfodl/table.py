@@ -11,8 +11,10 @@ def plan_table(cost: PlanCost) -> str:
     """The table that `SelectiveModel.summary` prints: trained layers and the totals."""
     rows = [_HEAD, *(_row(layer) for layer in cost.layers)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
-    lines = ["  ".join(_align(cell, width, i) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
-             for row in rows]
+    lines = [
+        "  ".join(_align(cell, width, i) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]
     rule = "-" * len(lines[0])
     return "\n".join([lines[0], rule, *lines[1:], rule, *_totals(cost)])
 
@@ -30,7 +32,7 @@ def _row(layer: LayerCost) -> tuple[str, ...]:
 def _totals(cost: PlanCost) -> list[str]:
     return [
         f"Trained under the budget: {cost.params:,} of {cost.total_params:,} parameters ({cost.share:.1%}), "
-        f"{cost.neurons:,} of {cost.total_neurons:,} neurons, {cost.ram_bytes:,} B of training memory at batch 1",
+        f"{cost.neurons:,} of {cost.total_neurons:,} neurons, {cost.ram_bytes:,} B of memory at batch 1",
         f"Beside it: head {cost.head_params:,}, batch norm {cost.batchnorm_params:,} parameters",
         f"MACs a sample: forward {cost.macs.forward:,}, dX {cost.macs.dx:,}, dW {cost.macs.dw:,}; "
         f"backward work saved {cost.flops_saved:.1%} (the papers' count: {cost.flops_saved_paper:.1%})",

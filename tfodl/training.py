@@ -1,4 +1,4 @@
-"""`SelectiveModel`: a Keras model that trains only the channels of its plan, and saves the work of the rest."""
+"""`SelectiveModel`: a Keras model that trains the channels of its plan and saves the work of the rest."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tfodl.sites import Adapter, Run, Site, adapters, calls
 from tfodl.step import Step, Train, backward_macs, merge, serves, step_of
 from tfodl.table import plan_table
 
-# A traced step is reused for another plan while it does at most this much more work than that plan needs.
-REUSE = 1.1
+# A traced step serves another plan while it wastes little: a tenth for each step traced, at most a half.
+REUSE_EACH, REUSE_MOST = 0.1, 0.5
 
 
 class _Wiring:
@@ -42,7 +42,8 @@ class _Wiring:
         exact = step_of(plan, self.groups)
         if exact in self.functions:
             return exact
-        allowed = REUSE * backward_macs(exact, self.groups)
+        waste = min(REUSE_MOST, REUSE_EACH * len(self.functions))
+        allowed = (1 + waste) * backward_macs(exact, self.groups)
         for step in self.functions:
             if serves(step, exact) and backward_macs(step, self.groups) <= allowed:
                 return step
@@ -57,8 +58,9 @@ class SelectiveModel(keras.Model):
     model: a built Keras model whose input size is known. plan: what trains; None trains everything.
 
     Whatever the optimizer, a frozen weight is the same bit for bit after any number of steps, and it costs no
-    gradient: no dW for a layer without a chosen channel, dW of the chosen channels only where that pays, nothing
-    below the shallowest trained tensor. Batch norms that the plan does not train run on their moving statistics.
+    gradient: no dW for a layer without a chosen channel, dW of the chosen channels only where that pays,
+    nothing below the shallowest trained tensor. Batch norms that the plan does not train run on their moving
+    statistics.
 
     Raises `TfodlError` for a model without trainable layers that tfodl knows, or a plan that does not fit it.
 
@@ -131,20 +133,23 @@ class SelectiveModel(keras.Model):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         return self.base(inputs, training=training)
 
-    def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
-        super().compile(optimizer, *args, **kwargs)
-        if getattr(self.optimizer, "use_ema", False):
-            raise TfodlError(
-                "SelectiveModel: the optimizer's use_ema=True overwrites frozen weights at the end; "
-                "use keras.callbacks.SwapEMAWeights or use_ema=False."
-            )
-
     def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
+            self._build_optimizer()
             self._wiring.functions.clear()
             self._wiring.step = self._wiring.choose(self._plan)
-            self.train_function = self._run_step
+            self.train_function: Any = self._run_step
         return self.train_function
+
+    def _build_optimizer(self) -> None:
+        """Slots for every variable, so that a plan may train any of them and checkpoints keep one shape."""
+        if getattr(self.optimizer, "use_ema", False):
+            raise TfodlError(
+                "SelectiveModel: an optimizer with use_ema=True overwrites frozen weights; use use_ema=False."
+            )
+        if not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.base.trainable_variables)
 
     def _run_step(self, iterator: Any) -> Any:
         step = self._wiring.step
@@ -169,7 +174,7 @@ class SelectiveModel(keras.Model):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
             y_pred = self(x, training=True)
-            loss = self._compute_loss(x, y, y_pred, sample_weight, training=True)
+            loss = self.compute_loss(x, y, y_pred, sample_weight, training=True)
             scaled = self.optimizer.scale_loss(loss)
         self._track_loss(loss, x)
         if trained:
@@ -180,12 +185,15 @@ class SelectiveModel(keras.Model):
     def _track_loss(self, loss: Any, x: Any) -> None:
         batch = tf.shape(keras.tree.flatten(x)[0])[0]
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        self._loss_tracker.update_state(loss * replicas, sample_weight=batch)
+        tracker = next(metric for metric in self.metrics if metric.name == "loss")
+        tracker.update_state(loss * replicas, sample_weight=batch)
 
     def _update(self, trained: list[tuple[keras.Variable, Any]], gradients: list[Any]) -> None:
         """One optimizer step that leaves every frozen entry as it was, bit for bit."""
         masked = [
-            gradient if mask is None or gradient is None else tf.where(mask, gradient, tf.zeros_like(gradient))
+            gradient
+            if mask is None or gradient is None
+            else tf.where(mask, gradient, tf.zeros_like(gradient))
             for (_, mask), gradient in zip(trained, gradients, strict=True)
         ]
         before = [None if mask is None else tf.identity(variable.value) for variable, mask in trained]
@@ -217,7 +225,8 @@ class SelectiveModel(keras.Model):
 
     def load_own_variables(self, store: Any) -> None:
         self.set_plan(UpdatePlan.from_json(bytes(np.asarray(store["plan"])).decode()))
-        state = {key[6:]: np.asarray(store[key]) for key in store if key.startswith("state.")}
+        keys = [key for key in list(store.keys()) if key.startswith("state.")]
+        state = {key[6:]: np.asarray(store[key]) for key in keys}
         self._wiring.state = state
         self._wiring.restored = dict(state)
 

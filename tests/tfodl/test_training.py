@@ -1,0 +1,155 @@
+"""`SelectiveModel`: frozen is frozen bit for bit, and what trains follows TensorFlow's own gradients."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from selective_nets import compiled, data, random_plan, selective, small_net
+
+import tfodl
+from tfodl.cost import full_plan
+from tfodl.errors import TfodlError
+from tfodl.groups import whole
+from tfodl.plan import LayerUpdate, UpdatePlan
+
+OPTIMIZERS = {
+    "sgd": lambda: keras.optimizers.SGD(0.05, momentum=0.9, weight_decay=1e-2),
+    "nesterov_clip": lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True, global_clipnorm=1.0),
+    "adam": lambda: keras.optimizers.Adam(0.01, amsgrad=True),
+    "adamw": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
+    "accumulating": lambda: keras.optimizers.Adam(0.01, gradient_accumulation_steps=2),
+}
+
+
+def trained_mask(model: tfodl.SelectiveModel, variable: keras.Variable) -> np.ndarray:
+    """Which entries of `variable` the plan lets train, worked out from the plan alone."""
+    mask = np.zeros(variable.shape, bool)
+    for site in model._wiring.sites:
+        group = model._wiring.groups[site.name]
+        entry = whole(group) if group.head and model.plan.head else model.plan.layer(site.name)
+        if entry is None:
+            continue
+        channels = list(entry.channels)
+        if variable is site.kernel:
+            flat = mask.reshape(*mask.shape[: mask.ndim - site.out_axes], -1)
+            if entry.axis == "in":
+                mask[..., channels, :] = True
+            else:
+                flat[..., channels] = True
+        elif variable is site.bias:
+            mask[channels if entry.bias == "selected" else slice(None)] = entry.bias != "none"
+    return mask
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_frozen_entries_stay_bit_identical_and_others_move(name):
+    model = selective(OPTIMIZERS[name]())
+    x, y = data(48)
+    rng = np.random.default_rng(len(name))
+    for axis in ("out", "in", "out"):
+        model.set_plan(random_plan(model, rng, axis=axis))
+        before = [variable.numpy() for variable in model.base.trainable_variables]
+        model.fit(x, y, batch_size=8, verbose=0)
+        for variable, old in zip(model.base.trainable_variables, before, strict=True):
+            mask = trained_mask(model, variable)
+            new = variable.numpy()
+            assert np.array_equal(new[~mask].view(np.uint32), old[~mask].view(np.uint32)), variable.path
+            if mask.any():
+                assert (new[mask] != old[mask]).any(), variable.path
+
+
+def test_one_step_is_plain_gradient_descent_on_the_chosen_entries():
+    model = selective(keras.optimizers.SGD(0.1))
+    x, y = data(16)
+    for seed, axis in enumerate(("out", "in", "out", "out")):
+        plan = random_plan(model, np.random.default_rng(seed), axis=axis)
+        norms = tuple(entry for entry in plan.layers if not entry.name.endswith("norm"))
+        model.set_plan(UpdatePlan(norms, head=True))
+        variables = model.base.trainable_variables
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss(x, y, model.base(x, training=False))
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        before = [variable.numpy() for variable in variables]
+        model.train_on_batch(x, y)
+        for variable, old, gradient in zip(variables, before, gradients, strict=True):
+            wanted = old - 0.1 * gradient.numpy() * trained_mask(model, variable)
+            np.testing.assert_allclose(variable.numpy(), wanted, atol=2e-6, err_msg=variable.path)
+
+
+def test_everything_trained_is_plain_keras():
+    plain, model = compiled(small_net()), selective()
+    x, y = data(32)
+    model.set_plan(full_plan(model.groups))
+    for net in (plain, model):
+        net.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    for a, b in zip(plain.variables[: len(plain.variables)], model.base.variables, strict=False):
+        if a.path in {v.path for v in plain.weights}:
+            np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-4, err_msg=a.path)
+
+
+def test_save_load_predicts_the_same_and_keeps_the_plan(tmp_path):
+    model = selective()
+    x, y = data(32)
+    model.set_plan(random_plan(model, np.random.default_rng(3)))
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.plan == model.plan
+    assert np.array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert np.array_equal(loaded.evaluate(x, y, verbose=0), model.evaluate(x, y, verbose=0))
+    history = [net.fit(x, y, shuffle=False, verbose=0).history["loss"] for net in (model, loaded)]
+    assert history[0] == pytest.approx(history[1], rel=1e-5)
+
+
+def test_summary_has_a_row_a_layer():
+    model = selective()
+    model.set_plan(UpdatePlan((LayerUpdate("hidden", channels=(1, 2)),)))
+    lines: list[str] = []
+    model.summary(print_fn=lines.append)
+    text = "\n".join(lines)
+    row = next(line for line in text.splitlines() if line.startswith("hidden"))
+    assert row.split()[:6] == ["hidden", "dense", "10", "2", "130", "24"]
+    assert all(group.layer in text for group in model.groups)
+
+
+def test_new_channels_of_the_same_layers_trace_nothing_new():
+    model = selective()
+    x, y = data(16)
+    for channels in ((0,), (1, 5), (2, 3, 4)):
+        model.set_plan(UpdatePlan((LayerUpdate("stem", channels=channels),)))
+        model.fit(x, y, batch_size=8, verbose=0)
+    assert len(model._wiring.functions) == 1
+
+
+def test_wrapped_model_is_left_as_it_was():
+    net = small_net()
+    model = compiled(tfodl.SelectiveModel(net))
+    x, y = data(16)
+    model.fit(x, y, verbose=0)
+    assert all("call" not in vars(layer) for layer in net._flatten_layers())
+
+
+@pytest.mark.parametrize(
+    "entry, text",
+    [
+        (LayerUpdate("nowhere", channels=(0,)), "'nowhere' is not in this model"),
+        (LayerUpdate("stem", channels=(8,)), "channels 0..7"),
+        (LayerUpdate("stem", bias="all"), "only its bias but has none"),
+        (LayerUpdate("depthwise", axis="in", channels=(0,)), "no input channels"),
+    ],
+)
+def test_plan_that_does_not_fit_is_refused_and_changes_nothing(entry, text):
+    model = selective()
+    before = model.plan
+    with pytest.raises(TfodlError, match=text):
+        model.set_plan(UpdatePlan((entry,)))
+    assert model.plan == before
+
+
+def test_ema_is_refused():
+    model = selective(keras.optimizers.SGD(0.1, use_ema=True))
+    x, y = data(8)
+    with pytest.raises(TfodlError, match="use_ema"):
+        model.fit(x, y, verbose=0)

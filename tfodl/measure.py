@@ -1,0 +1,110 @@
+"""Measuring neurons over validation inputs: batches go through the model as it is and as it was.
+
+The last epoch's *weights* are kept, not its outputs, so memory does not grow with the validation set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfodl.errors import TfodlError
+from tfodl.groups import NeuronGroup
+from tfodl.sites import Run, Site
+from tfodl.velocity import Array, Mode, from_moments
+
+
+class Outputs(Run):
+    """Keeps the outputs of the sites it is asked for, `[N, ..., C]` before batch norm and activation."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(names)
+        self.of: dict[str, list[Any]] = {}
+
+    def output(self, site: Site, x: Any, y: Any) -> None:
+        if site.name in self._names:
+            self.of.setdefault(site.name, []).append(y)
+
+
+class Similarity:
+    """Compares a `SelectiveModel` with its own earlier weights.
+
+    model: the `SelectiveModel`; groups: whose neurons; inputs: array `[N, ...]`, or batches (a
+    `tf.data.Dataset`, a list of arrays, or of `(x, y)` as `fit` takes them).
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        groups: Sequence[NeuronGroup],
+        inputs: Any,
+        mode: Mode = "pooled",
+        batch_size: int = 32,
+    ) -> None:
+        self._model, self._mode, self._inputs, self._batch = model, mode, inputs, batch_size
+        self._names = tuple(group.layer for group in groups)
+        self._step = tf.function(self._moments, reduce_retracing=True)
+        self.before = self.weights()
+
+    def weights(self) -> list[Any]:
+        """The wrapped model's variables now."""
+        return [tf.identity(variable.value) for variable in self._model.base.variables]
+
+    def measure(self) -> dict[str, Array]:
+        """phi `[C]` of every group against `before`; then `before` is now."""
+        rows: list[dict[str, Any]] = []
+        with self._model.watch(run := Outputs(self._names)):
+            self._run = run
+            for x in batches(self._inputs, self._batch):
+                rows.append({k: v.numpy() for k, v in self._step(x, self.before).items()})
+        self.before = self.weights()
+        if not rows:
+            raise TfodlError("validation data for the velocity holds no batch.")
+        joined = {name: np.concatenate([row[name] for row in rows], 1) for name in self._names}
+        return {name: from_moments(moments, self._mode) for name, moments in joined.items()}
+
+    def _moments(self, x: Any, before: list[Any]) -> dict[str, Any]:
+        now = self._outputs(x)
+        variables = self._model.base.variables
+        with keras.StatelessScope(state_mapping=list(zip(variables, before, strict=True))):
+            then = self._outputs(x)
+        return {name: _moments(now[name], then[name]) for name in self._names}
+
+    def _outputs(self, x: Any) -> dict[str, list[Any]]:
+        self._run.of = {}
+        self._model.base(x, training=False)
+        return self._run.of
+
+
+def _moments(now: list[Any], before: list[Any]) -> Any:
+    """`[3, N, C] float64`: sums over positions and calls of now·before, now², before²."""
+    pairs = list(zip(now, before, strict=True))
+    return tf.stack(
+        [
+            sum(_dot(a, b) for a, b in pairs),
+            sum(_dot(a, a) for a, _ in pairs),
+            sum(_dot(b, b) for _, b in pairs),
+        ]
+    )
+
+
+def _dot(a: Any, b: Any) -> Any:
+    product = tf.cast(a, tf.float64) * tf.cast(b, tf.float64)
+    return tf.reduce_sum(product, axis=list(range(1, len(product.shape) - 1)))
+
+
+def batches(inputs: Any, batch_size: int) -> Iterator[Any]:
+    """Batches of inputs, labels dropped."""
+    if isinstance(inputs, np.ndarray) or tf.is_tensor(inputs):
+        for start in range(0, len(inputs), batch_size):
+            yield tf.convert_to_tensor(inputs[start : start + batch_size])
+    elif isinstance(inputs, tuple) and len(inputs) in (2, 3) and hasattr(inputs[0], "shape"):
+        yield from batches(np.asarray(inputs[0]), batch_size)
+    else:
+        for batch in inputs:
+            x = batch[0] if isinstance(batch, (tuple, list)) else batch
+            yield tf.convert_to_tensor(x)
