@@ -5,7 +5,7 @@
 namespace tfodl {
 
 // Output pixels that the DSP path widens at once: even, fewer where their columns are long.
-inline int32_t conv_tile(const Conv& p) {
+constexpr int32_t conv_tile(const Conv& p) {
   const int32_t groups = (p.k_h * p.k_w * p.in_c + 3) >> 2, pixels = (p.out_h * p.out_w + 1) & ~1;
   const int32_t fitting = (512 / groups) & ~1, tile = fitting < 16 ? 16 : fitting > 64 ? 64 : fitting;
   return tile < pixels ? tile : pixels;
@@ -13,7 +13,7 @@ inline int32_t conv_tile(const Conv& p) {
 
 // Widened columns of a tile and of two rows of weights, and two columns before widening. The portable code
 // needs two widened columns, with their trained input channels, and that is never more.
-inline int32_t conv_s8_scratch_bytes(const Conv& p) {
+constexpr int32_t conv_s8_scratch_bytes(const Conv& p) {
   const int32_t groups = (p.k_h * p.k_w * p.in_c + 3) >> 2;
   return groups * (8 * conv_tile(p) + 16 + 8);
 }
@@ -25,17 +25,17 @@ void conv_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scr
 void conv_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask, void* scratch);
 
 // CONV_2D with k = 1, stride 1, no padding: same result as conv_s8, faster.
-inline int32_t pointwise_s8_scratch_bytes(const Conv& p) { return conv_s8_scratch_bytes(p); }
+constexpr int32_t pointwise_s8_scratch_bytes(const Conv& p) { return conv_s8_scratch_bytes(p); }
 void pointwise_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
 void pointwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask,
                        void* scratch);
 
 // FULLY_CONNECTED: x [in_c], y [out_c].
-inline int32_t fully_connected_s8_scratch_bytes(const Conv& p) { return conv_s8_scratch_bytes(p); }
+constexpr int32_t fully_connected_s8_scratch_bytes(const Conv& p) { return conv_s8_scratch_bytes(p); }
 void fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
 
 // DEPTHWISE_CONV_2D, multiplier 1. Scratch: the bias with the input's zero point folded in.
-inline int32_t depthwise_s8_scratch_bytes(const Conv& p) { return 4 * p.in_c; }
+constexpr int32_t depthwise_s8_scratch_bytes(const Conv& p) { return 4 * p.in_c; }
 void depthwise_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
 void depthwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask,
                        void* scratch);

@@ -20,7 +20,7 @@ bool mean_squared_error_s8(int16_t factor, int16_t exponent, const int8_t* q, co
 
 // CONV_2D, also k = 1 with a stride. g_y [out_h][out_w][out_c] -> g_x [in_h][in_w][in_c].
 // Scratch: prepared gradients of k_h output rows and the sums of one input pixel.
-inline int32_t conv_input_grad_s16_scratch_bytes(const Conv& p) {
+constexpr int32_t conv_input_grad_s16_scratch_bytes(const Conv& p) {
   return ((2 * p.k_h * p.out_w * p.out_c + 3) & ~3) + 4 * p.in_c;
 }
 void conv_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, int16_t e_y,
@@ -28,19 +28,19 @@ void conv_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, i
 
 // The same for k = 1, stride 1, no padding, and for FULLY_CONNECTED.
 // Scratch: prepared gradients and sums of two pixels.
-inline int32_t pointwise_input_grad_s16_scratch_bytes(const Conv& p) {
+constexpr int32_t pointwise_input_grad_s16_scratch_bytes(const Conv& p) {
   return 4 * p.out_c + 8 * p.in_c;
 }
 void pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, int16_t e_y,
                               const uint8_t* mask, int16_t* g_x, GradScale& s, void* scratch);
-inline int32_t fully_connected_input_grad_s16_scratch_bytes(const Conv& p) {
+constexpr int32_t fully_connected_input_grad_s16_scratch_bytes(const Conv& p) {
   return pointwise_input_grad_s16_scratch_bytes(p);
 }
 void fully_connected_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, int16_t e_y,
                                     const uint8_t* mask, int16_t* g_x, GradScale& s, void* scratch);
 
 // DEPTHWISE_CONV_2D. Scratch: prepared gradients of k_h output rows and the sums of one input pixel.
-inline int32_t depthwise_input_grad_s16_scratch_bytes(const Conv& p) {
+constexpr int32_t depthwise_input_grad_s16_scratch_bytes(const Conv& p) {
   return conv_input_grad_s16_scratch_bytes(p);
 }
 void depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, int16_t e_y,

@@ -5,16 +5,16 @@
 namespace tfodl {
 
 // Positions of a map that the kernels below take at a time.
-inline int32_t update_chunk(const Conv& p) { return p.out_h * p.out_w < 256 ? p.out_h * p.out_w : 256; }
+constexpr int32_t update_chunk(const Conv& p) { return p.out_h * p.out_w < 256 ? p.out_h * p.out_w : 256; }
 
 // Scratch of two rows of `row` weights: sums, and wider totals on maps over 256 positions; two gradients.
-inline int32_t rows_update_scratch_bytes(const Conv& p, int32_t row) {
+constexpr int32_t rows_update_scratch_bytes(const Conv& p, int32_t row) {
   return row * (p.out_h * p.out_w > 256 ? 24 : 8) + 4 * update_chunk(p);
 }
 
 // Output channels `state.channels` of a convolution; `weights` are their rows [n][k_h][k_w][in_c].
 // x [in_h][in_w][in_c], g_y [out_h][out_w][out_c].
-inline int32_t conv_weights_update_s8_scratch_bytes(const Conv& p) {
+constexpr int32_t conv_weights_update_s8_scratch_bytes(const Conv& p) {
   return rows_update_scratch_bytes(p, p.k_h * p.k_w * p.in_c);
 }
 void conv_weights_update_s8(const Conv& p, const int8_t* x, const int16_t* g_y, int16_t e_y,
@@ -23,7 +23,7 @@ void conv_weights_update_s8(const Conv& p, const int8_t* x, const int16_t* g_y, 
 
 // Input channels `state.channels` of a convolution; x [in_h][in_w][n] holds those channels only (see
 // gather_channels_s8), `weights` are the columns [out_c][k_h][k_w][n].
-inline int32_t conv_columns_update_s8_scratch_bytes(const Conv& p, int32_t n) {
+constexpr int32_t conv_columns_update_s8_scratch_bytes(const Conv& p, int32_t n) {
   return rows_update_scratch_bytes(p, p.k_h * p.k_w * n);
 }
 void conv_columns_update_s8(const Conv& p, const int8_t* x, const int16_t* g_y, int16_t e_y,
@@ -37,7 +37,7 @@ void fully_connected_weights_update_s8(const Conv& p, const int8_t* x, const int
 
 // Channels `state.channels` of a depthwise layer. `weights` [k_h][k_w][in_c] whole; x [in_h][in_w][n] holds
 // the trained channels only (n == in_c: the map itself). Scratch: one channel's gradient.
-inline int32_t depthwise_weights_update_s8_scratch_bytes(const Conv& p) {
+constexpr int32_t depthwise_weights_update_s8_scratch_bytes(const Conv& p) {
   return (2 * p.out_h * p.out_w + 3) & ~3;
 }
 void depthwise_weights_update_s8(const Conv& p, const int8_t* x, const int16_t* g_y, int16_t e_y,
