@@ -2,8 +2,8 @@
 
 `Qm.n` has m integer bits and n = 31 - m fraction bits. Arrays are int64 that hold int32 values.
 
->>> float(exp_on_negative_values(np.array([-(1 << 26)]), 5)[0]) / 2**31  # exp(-1), in Q5.26
-0.36787944...
+>>> round(float(exp_on_negative_values(np.array([-(1 << 26)]), 5)[0]) / 2**31, 4)  # exp(-1) from Q5.26
+0.3679
 """
 
 from __future__ import annotations
