@@ -1,0 +1,95 @@
+"""A `FoldedModel` as a tf_keras model, layer by layer: what tfmot and the converter take.
+
+>>> import keras
+>>> from tfodl.folded import fold
+>>> source = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="d")])
+>>> rebuild(fold(source)).get_layer("d").units
+2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tf_keras
+
+from tfodl.folded import FoldedModel, Node
+
+Layer = Any
+Wrap = Callable[[Layer, int], Layer]
+
+
+def rebuild(folded: FoldedModel, wrap: Wrap = lambda layer, index: layer) -> Any:
+    """The tf_keras functional model of `folded`, with its weights set.
+
+    wrap: called with every layer and its node's index before the layer is used, e.g. to annotate it.
+    Layers are named `layer_name(node.name)`. A `Rescaling` is left out: see `FoldedModel.rescaling`.
+    """
+    tensors: list[Any] = []
+    layers: list[Any] = []
+    for index, node in enumerate(folded.nodes):
+        if node.kind == "Input":
+            tensors.append(tf_keras.Input(node.config["shape"], name="input"))
+            layers.append(None)
+            continue
+        layer = _BUILDERS[node.kind](node)
+        sources = [tensors[i] for i in node.inputs]
+        tensors.append(wrap(layer, index)(sources if node.kind == "Add" else sources[0]))
+        layers.append(layer)
+    model = tf_keras.Model(tensors[0], tensors[-1])
+    for layer, node in zip(layers, folded.nodes, strict=True):
+        if node.kernel is not None:
+            layer.set_weights([node.kernel, node.bias])
+    return model
+
+
+def layer_name(name: str) -> str:
+    """A node's name as tf_keras allows it: no slash."""
+    return name.replace("/", "__")
+
+
+def _conv(node: Node) -> Layer:
+    assert node.kernel is not None
+    *size, _, filters = node.kernel.shape
+    return tf_keras.layers.Conv2D(filters, size, name=layer_name(node.name), **node.config)
+
+
+def _depthwise(node: Node) -> Layer:
+    assert node.kernel is not None
+    *size, _, multiplier = node.kernel.shape
+    name = layer_name(node.name)
+    return tf_keras.layers.DepthwiseConv2D(size, depth_multiplier=multiplier, name=name, **node.config)
+
+
+def _dense(node: Node) -> Layer:
+    assert node.kernel is not None
+    return tf_keras.layers.Dense(node.kernel.shape[1], name=layer_name(node.name))
+
+
+def _reshape(node: Node) -> Layer:
+    return tf_keras.layers.Reshape(node.config["shape"], name=layer_name(node.name))
+
+
+def _plain(kind: str) -> Callable[[Node], Layer]:
+    return lambda node: getattr(tf_keras.layers, kind)(name=layer_name(node.name), **node.config)
+
+
+_BUILDERS: dict[str, Callable[[Node], Layer]] = {
+    "Conv2D": _conv,
+    "DepthwiseConv2D": _depthwise,
+    "Dense": _dense,
+    "Reshape": _reshape,
+    **{
+        kind: _plain(kind)
+        for kind in (
+            "ReLU",
+            "Softmax",
+            "Add",
+            "ZeroPadding2D",
+            "MaxPooling2D",
+            "AveragePooling2D",
+            "GlobalAveragePooling2D",
+        )
+    },
+}
