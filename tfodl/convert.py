@@ -1,0 +1,131 @@
+"""Keras or QAT model -> fully int8 `.tflite`. The only caller of TFLiteConverter.
+
+`python -m tfodl.convert IN OUT` converts a SavedModel folder in a process of its own: the converter leaks
+memory, so whoever converts many models asks for `isolate=True`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from tfodl.errors import TfodlError
+from tfodl.folded import FoldedModel, fold
+from tfodl.rebuild import rebuild
+from tfodl.training_data import check_inputs
+
+if TYPE_CHECKING:
+    from tfodl.quantize import QATModel
+
+MOST_REPRESENTATIVE = 256  # inputs that calibrate; more only take time
+
+
+def to_int8(model: QATModel | Any, representative: Any = None, *, isolate: bool = False) -> bytes:
+    """The fully int8 `.tflite` of a `QATModel`, or of a plain Keras model calibrated on `representative`.
+
+    model: a `QATModel` (its ranges are learnt), or a Keras 3 / tf_keras model.
+    representative: inputs [N, ...] as the model takes them; needed for a plain model only.
+    isolate: convert in a process of its own (the converter leaks memory).
+    Returns bytes whose every activation and weight is int8 and every bias int32.
+    Raises `TfodlError` when the model cannot be converted, or a tensor stays float (it is named).
+    """
+    trained = getattr(model, "trained", None)
+    folded: FoldedModel = model.folded if trained else fold(model)
+    if trained:
+        keras_model, samples = model.model, None
+    elif representative is None:
+        raise TfodlError("to_int8: a model without QAT needs `representative` inputs to find its ranges.")
+    else:
+        keras_model, samples = rebuild(folded), _representative(folded, representative)
+    with tempfile.TemporaryDirectory(prefix="tfodl-") as folder:
+        saved = Path(folder) / "model"
+        _export(keras_model, saved)
+        if samples is not None:
+            np.save(Path(folder) / "samples.npy", samples)
+        data = _isolated(saved) if isolate else convert_saved_model(saved)
+    check_int8(data)
+    return data
+
+
+def convert_saved_model(folder: Path) -> bytes:
+    """Convert the SavedModel in `folder`; calibrates on `samples.npy` beside it where that exists."""
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    samples = folder.parent / "samples.npy"
+    if samples.exists():
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.representative_dataset = lambda: _one_by_one(np.load(samples))
+    try:
+        return converter.convert()
+    except (RuntimeError, ValueError, tf.errors.OpError) as error:
+        raise TfodlError(f"the converter refused the model: {str(error).strip().splitlines()[-1]}") from error
+
+
+def check_int8(data: bytes) -> None:
+    """Raise `TfodlError` naming the tensor unless every tensor of the `.tflite` is int8 or int32."""
+    try:
+        tensors = Interpreter(model_content=data).get_tensor_details()
+    except ValueError as error:
+        raise TfodlError(f"not a .tflite file: {error}") from error
+    for tensor in tensors:
+        if tensor["dtype"] not in (np.int8, np.int32):
+            dtype = np.dtype(tensor["dtype"]).name
+            raise TfodlError(
+                f"tensor {tensor['name']!r} {list(tensor['shape'])} is {dtype}, not int8 or int32: the layer "
+                "that makes it has no int8 form; replace it."
+            )
+
+
+def _representative(folded: FoldedModel, samples: Any) -> np.ndarray:
+    samples = check_inputs(samples, folded.input_shape, "representative")[:MOST_REPRESENTATIVE]
+    scale, offset = folded.rescaling
+    return samples * np.float32(scale) + np.float32(offset)
+
+
+def _one_by_one(samples: np.ndarray) -> Iterator[list[np.ndarray]]:
+    for sample in samples:
+        yield [sample[None].astype(np.float32)]
+
+
+def _export(keras_model: Any, folder: Path) -> None:
+    """Save the inference function alone, at batch 1."""
+    signature = tf.TensorSpec((1, *keras_model.input_shape[1:]), tf.float32, name="input")
+    function = tf.function(lambda x: keras_model(x, training=False)).get_concrete_function(signature)
+    module = tf.Module()
+    module.model = keras_model
+    tf.saved_model.save(module, str(folder), signatures=function)
+
+
+def _isolated(folder: Path) -> bytes:
+    target = folder.parent / "model.tflite"
+    command = [sys.executable, "-m", "tfodl.convert", str(folder), str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode or not target.exists():
+        lines = done.stderr.strip().splitlines() or ["no output"]
+        raise TfodlError(f"converting in a process of its own failed: {lines[-1]}")
+    return target.read_bytes()
+
+
+def main(arguments: list[str]) -> int:
+    """Convert the SavedModel folder `arguments[0]` to the file `arguments[1]`; 0, or 2 after an error."""
+    folder, target = map(Path, arguments)
+    try:
+        target.write_bytes(convert_saved_model(folder))
+    except TfodlError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
