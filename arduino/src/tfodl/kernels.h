@@ -14,4 +14,5 @@
 #include "forward.h"
 #include "gradient.h"
 #include "stream.h"
+#include "support.h"
 #include "update.h"

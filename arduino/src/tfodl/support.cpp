@@ -1,0 +1,29 @@
+#include "support.h"
+
+#include <string.h>
+
+namespace tfodl {
+
+int32_t argmax_s8(const int8_t* values, int32_t n) {
+  int32_t best = 0;
+  for (int32_t i = 1; i < n; ++i) best = values[i] > values[best] ? i : best;
+  return best;
+}
+
+float cross_entropy(uint32_t p_q30) {
+  if (p_q30 == 0) p_q30 = 1;
+  int32_t bits = 0;
+  while ((p_q30 >> bits) > 1) ++bits;
+  const float mantissa = static_cast<float>(p_q30) / static_cast<float>(uint32_t{1} << bits);  // [1, 2)
+  const float t = (mantissa - 1.0f) / (mantissa + 1.0f), t2 = t * t;
+  const float log_mantissa = 2.0f * t * (1.0f + t2 * (1.0f / 3.0f + t2 * (0.2f + t2 * (1.0f / 7.0f))));
+  return static_cast<float>(30 - bits) * 0.69314718f - log_mantissa;
+}
+
+void copy_rows_s8(const int8_t* rows, const int16_t* channels, int32_t n, int32_t row_bytes, int8_t* out) {
+  for (int32_t i = 0; i < n; ++i) {
+    memcpy(out + i * row_bytes, rows + channels[i] * row_bytes, static_cast<size_t>(row_bytes));
+  }
+}
+
+}  // namespace tfodl

@@ -1,0 +1,23 @@
+// What a generated engine needs around its kernels.
+#pragma once
+#include "types.h"
+
+namespace tfodl {
+
+// A trained tensor in RAM, to be saved and restored as plain bytes (weights int8, biases int32, little endian).
+struct Parameter {
+  const char* name;  // the tensor's name in the .tflite
+  void* data;
+  uint32_t nbytes;
+};
+
+// Index of the first largest of n >= 1 values.
+int32_t argmax_s8(const int8_t* values, int32_t n);
+
+// -ln p for p in Q30, 0 counted as the smallest; within 2e-5. For people to watch, no kernel reads it.
+float cross_entropy(uint32_t p_q30);
+
+// Rows `channels` [n] of a table of rows, one behind the other: out [n][row_bytes].
+void copy_rows_s8(const int8_t* rows, const int16_t* channels, int32_t n, int32_t row_bytes, int8_t* out);
+
+}  // namespace tfodl
