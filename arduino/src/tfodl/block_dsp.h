@@ -8,28 +8,10 @@
 #include "dsp.h"
 
 #if TFODL_DSP
-#include <string.h>
+#include "widen_dsp.h"
 
 namespace tfodl {
 namespace dsp {
-
-// {sext(bytes[0]), sext(bytes[2])} + offset; the odd ones for widen_odd. Both halves wrap.
-inline uint32_t widen_even(uint32_t bytes, uint32_t offset) {
-  uint32_t halves;
-  __asm("sxtab16 %0, %1, %2" : "=r"(halves) : "r"(offset), "r"(bytes));
-  return halves;
-}
-inline uint32_t widen_odd(uint32_t bytes, uint32_t offset) {
-  uint32_t halves;
-  __asm("sxtab16 %0, %1, %2, ror #8" : "=r"(halves) : "r"(offset), "r"(bytes));
-  return halves;
-}
-
-inline uint32_t load_word(const void* at) {  // need not be aligned
-  uint32_t word;
-  memcpy(&word, at, 4);
-  return word;
-}
 
 // The first n < 4 bytes at `at`; the others are `fill`.
 inline uint32_t load_bytes(const int8_t* at, int32_t n, int8_t fill) {
@@ -37,8 +19,6 @@ inline uint32_t load_bytes(const int8_t* at, int32_t n, int8_t fill) {
   for (int32_t i = 0; i < 4; ++i) word |= uint32_t(uint8_t(i < n ? at[i] : fill)) << (8 * i);
   return word;
 }
-
-inline uint32_t both_halves(int32_t value) { return (uint32_t(value) & 0xFFFFu) * 0x10001u; }
 
 inline int32_t groups_of_4(int32_t depth) { return (depth + 3) >> 2; }
 

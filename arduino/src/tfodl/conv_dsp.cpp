@@ -4,17 +4,14 @@
 #include "block_dsp.h"
 
 #if TFODL_DSP
-#include "fixed_point.h"
 #include "forward.h"
+#include "requantize_dsp.h"
 
 namespace tfodl {
 namespace dsp {
 namespace {
 
 constexpr int32_t kPairsOfSums = 8;        // of pixels, on the stack, where the sums are wanted
-constexpr int32_t kLargestDepth = 16384;   // so that 2 |sum| < 2^31 with a bias below 2^29
-constexpr int32_t kLargestBias = 1 << 29;
-
 struct Layer {
   const Conv& p;
   int32_t depth, groups;  // products an output; groups of 4
@@ -22,7 +19,6 @@ struct Layer {
   uint32_t* pixels;       // the tile
   int8_t* column;         // taps of two pixels, where k > 1
   bool direct;            // k = 1, stride 1: a pixel's column is the pixel
-  bool whole_range;       // the clamp is int8's own
 };
 
 inline const int8_t* row_at(ConstRows x, int32_t y, int32_t bytes) { return x.data + (y % x.rows) * bytes; }
@@ -106,40 +102,15 @@ void fill_weights(const Layer& layer, int32_t co, int32_t rows) {
   put_columns(layer, second, 1);
 }
 
-bool fast_row(const Conv& p, int32_t co) {
-  return p.shift[co] < 0 && p.shift[co] >= -20 && p.bias[co] < kLargestBias && p.bias[co] > -kLargestBias;
-}
-
-int32_t offset_of(const Conv& p, int32_t shift) { return (1 << (shift - 1)) + p.out_zero * (1 << shift); }
-
 void requantize_pairs(const Layer& layer, int32_t co, int32_t pairs, int8_t* y) {
   const Conv& p = layer.p;
   const int32_t s0 = -p.shift[co], s1 = -p.shift[co + 1], words = 4 * layer.groups;
-  const RequantBlock block = {p.multiplier[co], s0, offset_of(p, s0),
-                              p.multiplier[co + 1], s1, offset_of(p, s1),
+  const RequantBlock block = {p.multiplier[co], s0, requantize_offset(p, s0),
+                              p.multiplier[co + 1], s1, requantize_offset(p, s1),
                               y + co, p.out_c,
                               layer.weights, p.bias[co], p.bias[co + 1], layer.weights + words,
                               layer.pixels, layer.pixels + pairs * words};
   tfodl_block_requantize(&block);
-}
-
-struct RowOutput {
-  int32_t multiplier, shift;
-  Clip clip;
-  int8_t* y;         // of the first pixel of the tile
-  int32_t stride;
-  uint8_t* mask;
-  int32_t bit;
-};
-
-// sums[2 i], i < n: one row's sums of n pixels.
-void store_row(const RowOutput& row, const int32_t* sums, int32_t n) {
-  int8_t* y = row.y;
-  int32_t bit = row.bit;
-  for (int32_t i = 0; i < n; ++i, y += row.stride, bit += row.stride) {
-    const int32_t a = sums[2 * i];
-    *y = row.clip(a, requantize(a, row.multiplier, row.shift), row.mask, bit);
-  }
 }
 
 // Pixels first..n of the tile by way of their sums: any shift, clamp, mask, odd counts.
@@ -154,23 +125,19 @@ void store_sums(const Layer& layer, int32_t co, int32_t rows, int32_t first, int
     const SumBlock block = {sums, layer.weights, p.bias[co], p.bias[second], layer.weights + words,
                             pixels, pixels + ((count + 1) >> 1) * words};
     tfodl_block_sums(&block);
-    for (int32_t r = 0; r < rows; ++r) {
-      const int32_t at = i * p.out_c + co + r;
-      const RowOutput row = {p.multiplier[co + r], p.shift[co + r], {p.out_zero, p.act_min, p.act_max},
-                             y + at, p.out_c, mask, bit + at};
-      store_row(row, sums + r, count);
-    }
+    const int32_t at = i * p.out_c;
+    for (int32_t r = 0; r < rows; ++r) ChannelOutput(p, co + r, y + at, mask, bit + at)(sums + r, 2, count);
   }
 }
 
 // All output channels of a tile of n pixels.
 void multiply_tile(const Layer& layer, int32_t n, int8_t* y, uint8_t* mask, int32_t bit) {
   const Conv& p = layer.p;
-  const bool fast_layer = layer.whole_range && !mask;
+  const bool fast_layer = clamps_to_int8(p) && !mask;
   for (int32_t co = 0; co < p.out_c; co += 2) {
     const int32_t rows = co + 1 < p.out_c ? 2 : 1;
     fill_weights(layer, co, rows);
-    const bool fast = fast_layer && rows == 2 && fast_row(p, co) && fast_row(p, co + 1);
+    const bool fast = fast_layer && rows == 2 && fast_channel(p, co) && fast_channel(p, co + 1);
     const int32_t done = fast ? n & ~1 : 0;
     if (done) requantize_pairs(layer, co, done >> 1, y);
     if (done < n) store_sums(layer, co, rows, done, n, y, mask, bit);
@@ -187,8 +154,7 @@ bool conv_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, ui
   const bool direct = p.k_h == 1 && p.k_w == 1 && p.stride_h == 1 && p.stride_w == 1 &&
                       p.pad_top == 0 && p.pad_left == 0 && p.in_w == p.out_w;
   const Layer layer = {p, depth, groups, words, pixels,
-                       reinterpret_cast<int8_t*>(pixels + 2 * tile * groups), direct,
-                       p.act_min == -128 && p.act_max == 127};
+                       reinterpret_cast<int8_t*>(pixels + 2 * tile * groups), direct};
   const int32_t run = y.rows == p.out_h ? (y1 - y0) * p.out_w : p.out_w;  // outputs that lie in one piece
   for (int32_t oy = y0; oy < y1; oy += run / p.out_w) {
     int8_t* out = y.data + (oy % y.rows) * p.out_w * p.out_c;

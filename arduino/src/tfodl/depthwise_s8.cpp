@@ -1,4 +1,5 @@
 #include "hot.h"
+#include "dsp.h"
 #include "fixed_point.h"
 #include "forward.h"
 #include "select_dsp.h"
@@ -78,6 +79,7 @@ void depthwise_pixel(const Conv& p, ConstRows x, const Window& win, const int32_
 
 void depthwise_rows_s8(const Conv& conv, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask,
                        void* scratch) {
+  if (dsp::depthwise_rows_s8(conv, x, y, y0, y1, mask, scratch)) return;
   const Conv p = conv;
   int32_t* folded = static_cast<int32_t*>(scratch);
   fold_bias(p, folded);

@@ -17,8 +17,11 @@ namespace dsp {
 #if TFODL_DSP
 // CONV_2D of any shape but a single pixel; pointwise ones without gathering. Rows y0 <= y < y1.
 bool conv_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask, void* scratch);
+// DEPTHWISE_CONV_2D, kernels 3x3, 5x5, 7x7, strides 1 and 2 across, at least 4 channels.
+bool depthwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask, void* scratch);
 #else
 inline bool conv_rows_s8(const Conv&, ConstRows, Rows, int16_t, int16_t, uint8_t*, void*) { return false; }
+inline bool depthwise_rows_s8(const Conv&, ConstRows, Rows, int16_t, int16_t, uint8_t*, void*) { return false; }
 #endif
 
 }  // namespace dsp

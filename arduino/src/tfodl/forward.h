@@ -34,8 +34,26 @@ void pointwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y
 constexpr int32_t fully_connected_s8_scratch_bytes(const Conv& p) { return conv_s8_scratch_bytes(p); }
 void fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
 
-// DEPTHWISE_CONV_2D, multiplier 1. Scratch: the bias with the input's zero point folded in.
-constexpr int32_t depthwise_s8_scratch_bytes(const Conv& p) { return 4 * p.in_c; }
+// What the DSP path works on at once: 4 channels of so many rows, as planes of int16 with their padding.
+struct DepthwiseBand {
+  int32_t quads;      // of outputs in a row
+  int32_t row_words;  // of a plane
+  int32_t out_rows, in_rows;
+};
+constexpr DepthwiseBand depthwise_band(const Conv& p) {
+  const int32_t quads = (p.out_w + 3) >> 2, words = ((4 * quads - 1) * p.stride_w + p.k_w + 1) >> 1;
+  const int32_t fitting = (256 / words - p.k_h) / p.stride_h + 1;  // rows of outputs in 4 KB
+  const int32_t rows = fitting < 1 ? 1 : fitting < p.out_h ? fitting : p.out_h;
+  return {quads, words, rows, (rows - 1) * p.stride_h + p.k_h};
+}
+
+// DEPTHWISE_CONV_2D, multiplier 1. Scratch: the bias with the input's zero point folded in; or the planes of a
+// band and the sums of one row.
+constexpr int32_t depthwise_s8_scratch_bytes(const Conv& p) {
+  const DepthwiseBand band = depthwise_band(p);
+  const int32_t planes = 16 * (band.in_rows * band.row_words + band.quads);
+  return planes > 4 * p.in_c ? planes : 4 * p.in_c;
+}
 void depthwise_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
 void depthwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask,
                        void* scratch);

@@ -1,0 +1,172 @@
+// DEPTHWISE_CONV_2D for the DSP extension: 4 channels of a band of rows are widened and transposed to planes,
+// rows_dsp.cpp filters one plane after the other.
+#include "hot.h"
+#include "rows_dsp.h"
+
+#if TFODL_DSP
+#include "forward.h"
+#include "requantize_dsp.h"
+#include "widen_dsp.h"
+
+namespace tfodl {
+namespace dsp {
+namespace {
+
+constexpr int32_t kChannels = 4;  // transposed together: the bytes of a word
+
+struct Layer {
+  const Conv& p;
+  ConstRows x;
+  int32_t quads;       // of outputs in a row, the last one perhaps with some that do not count
+  int32_t row_words;   // of a plane
+  int32_t plane_words;
+  uint32_t* planes;    // [kChannels][rows of the band][row_words]
+  int32_t* sums;       // [4 quads]
+  RowsKernel requantize, sum;
+};
+
+// Where a word of 2 pixels reaches over the left or right border.
+void fill_border(const Layer& layer, const int8_t* pixels, int32_t word, uint32_t* to) {
+  const Conv& p = layer.p;
+  const int32_t ix = 2 * word - p.pad_left;
+  for (int32_t c = 0; c < kChannels; ++c) {
+    const int8_t* at = pixels + ix * p.in_c + c;
+    const int32_t low = ix >= 0 && ix < p.in_w ? at[0] - p.in_zero : 0;
+    const int32_t high = ix >= -1 && ix < p.in_w - 1 ? at[p.in_c] - p.in_zero : 0;
+    to[c * layer.plane_words + word] = halves(low, high);
+  }
+}
+
+// Words first..last of a row of the 4 planes, both of whose pixels are in the map.
+void transpose(const Layer& layer, const int8_t* pixel, int32_t first, int32_t last, uint32_t* to) {
+  const int32_t in_c = layer.p.in_c, plane = layer.plane_words;
+  const uint32_t offset = both_halves(-layer.p.in_zero);
+  uint32_t *to0 = to + first, *to1 = to0 + plane, *to2 = to1 + plane, *to3 = to2 + plane;
+  const uint32_t* const end = to + last;
+  while (to0 < end) {
+    const uint32_t left = load_word(pixel), right = load_word(pixel + in_c);
+    const uint32_t left02 = widen_even(left, offset), right02 = widen_even(right, offset);
+    const uint32_t left13 = widen_odd(left, offset), right13 = widen_odd(right, offset);
+    *to0++ = low_halves(left02, right02);
+    *to1++ = low_halves(left13, right13);
+    *to2++ = high_halves(left02, right02);
+    *to3++ = high_halves(left13, right13);
+    pixel += 2 * in_c;
+  }
+}
+
+// One row of the planes of channels c .. c + 3 from row iy of the map; rows outside it are 0.
+void fill_row(const Layer& layer, int32_t iy, int32_t c, uint32_t* to) {
+  const Conv& p = layer.p;
+  const int32_t words = layer.row_words;
+  if (iy < 0 || iy >= p.in_h) {
+    for (int32_t i = 0; i < kChannels; ++i) memset(to + i * layer.plane_words, 0, 4 * static_cast<size_t>(words));
+    return;
+  }
+  const int8_t* pixels = layer.x.data + (iy % layer.x.rows) * p.in_w * p.in_c + c;
+  const int32_t first = (p.pad_left + 1) >> 1, inside = (p.in_w + p.pad_left) >> 1;
+  const int32_t begin = first < words ? first : words, end = clamp_s32(inside, begin, words);
+  for (int32_t word = 0; word < begin; ++word) fill_border(layer, pixels, word, to);
+  transpose(layer, pixels + (2 * begin - p.pad_left) * p.in_c, begin, end, to);
+  for (int32_t word = end; word < words; ++word) fill_border(layer, pixels, word, to);
+}
+
+// The weights of channel c as rows_dsp.cpp reads them; k * k words suffice.
+void fill_kernel(const Conv& p, int32_t c, uint32_t* to) {
+  const int8_t* w = p.weights + c;
+  const int32_t channels = p.in_c, k = p.k_w;
+  for (int32_t ky = 0; ky < k; ++ky, w += k * channels) {
+    if (p.stride_w == 1) {
+      for (int32_t kx = 0; kx + 1 < k; ++kx) *to++ = halves(w[kx * channels], w[(kx + 1) * channels]);
+    } else {
+      for (int32_t kx = 0; kx + 1 < k; kx += 2) *to++ = halves(w[kx * channels], w[(kx + 1) * channels]);
+      *to++ = halves(w[(k - 1) * channels], 0);
+    }
+  }
+}
+
+struct Band {
+  int32_t first, rows;  // of outputs
+  int8_t* y;            // the first of them
+  uint8_t* mask;
+};
+
+// One channel of a band, by way of its sums from row `done` of the band on.
+void store_sums(const Layer& layer, RowsBlock block, const Band& band, int32_t done, int32_t c) {
+  const Conv& p = layer.p;
+  const int32_t out_row = p.out_w * p.out_c;
+  block.rows = 1;
+  for (int32_t r = done; r < band.rows; ++r) {
+    block.y = layer.sums;
+    layer.sum(&block);
+    ChannelOutput(p, c, band.y + r * out_row, band.mask, (band.first + r) * out_row)(layer.sums, 1, p.out_w);
+    block.x += p.stride_h * layer.row_words;
+  }
+}
+
+// Four outputs are stored at once. Where the row ends within a quad, the surplus falls on the row below,
+// which is stored later; the last row goes by way of its sums.
+void filter_channel(const Layer& layer, const Band& band, const uint32_t* plane, int32_t c) {
+  const Conv& p = layer.p;
+  uint32_t weights[49];
+  fill_kernel(p, c, weights);
+  const int32_t shift = -p.shift[c], row_bytes = 4 * layer.row_words, quad_bytes = 8 * p.stride_w;
+  const bool fast = fast_channel(p, c) && clamps_to_int8(p) && !band.mask;
+  const int32_t done = !fast ? 0 : p.out_w % 4 == 0 ? band.rows : band.rows - 1;
+  RowsBlock block = {p.multiplier[c], shift, fast ? requantize_offset(p, shift) : 0,
+                     band.y + c, p.out_c, p.bias[c], weights,
+                     p.k_h * row_bytes - quad_bytes, layer.quads, layer.quads,
+                     p.stride_h * row_bytes - layer.quads * quad_bytes,
+                     (p.out_w - 4 * layer.quads) * p.out_c, done, plane, row_bytes};
+  if (done) layer.requantize(&block);
+  block.x += done * p.stride_h * layer.row_words;
+  block.x_skip = block.y_skip = 0;
+  store_sums(layer, block, band, done, c);
+}
+
+void filter_band(const Layer& layer, const Band& band) {
+  const Conv& p = layer.p;
+  const int32_t top = band.first * p.stride_h - p.pad_top, rows = (band.rows - 1) * p.stride_h + p.k_h;
+  for (int32_t next = 0; next < p.in_c; next += kChannels) {
+    const int32_t c = next + kChannels <= p.in_c ? next : p.in_c - kChannels;
+    for (int32_t r = 0; r < rows; ++r) fill_row(layer, top + r, c, layer.planes + r * layer.row_words);
+    for (int32_t i = next - c; i < kChannels; ++i) {
+      filter_channel(layer, band, layer.planes + i * layer.plane_words, c + i);
+    }
+  }
+}
+
+struct Kernels {
+  RowsKernel requantize[2], sum[2];  // by stride
+};
+constexpr Kernels kKernels[3] = {
+    {{tfodl_rows_requantize_3_1, tfodl_rows_requantize_3_2}, {tfodl_rows_sums_3_1, tfodl_rows_sums_3_2}},
+    {{tfodl_rows_requantize_5_1, tfodl_rows_requantize_5_2}, {tfodl_rows_sums_5_1, tfodl_rows_sums_5_2}},
+    {{tfodl_rows_requantize_7_1, tfodl_rows_requantize_7_2}, {tfodl_rows_sums_7_1, tfodl_rows_sums_7_2}}};
+
+bool takes(const Conv& p) {
+  return p.k_h == p.k_w && (p.k_w == 3 || p.k_w == 5 || p.k_w == 7) && p.stride_w <= 2 && p.in_c >= kChannels;
+}
+
+}  // namespace
+
+bool depthwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask, void* scratch) {
+  if (!takes(p)) return false;
+  const DepthwiseBand size = depthwise_band(p);
+  const int32_t plane_words = size.in_rows * size.row_words;
+  uint32_t* planes = static_cast<uint32_t*>(scratch);
+  const Kernels& kernels = kKernels[(p.k_w - 3) >> 1];
+  const Layer layer = {p, x, size.quads, size.row_words, plane_words, planes,
+                       reinterpret_cast<int32_t*>(planes + kChannels * plane_words),
+                       kernels.requantize[p.stride_w - 1], kernels.sum[p.stride_w - 1]};
+  const int32_t most = y.rows == p.out_h ? size.out_rows : 1;  // rows of a ring lie apart
+  for (int32_t oy = y0; oy < y1; oy += most) {
+    const int32_t rows = y1 - oy < most ? y1 - oy : most;
+    filter_band(layer, {oy, rows, y.data + (oy % y.rows) * p.out_w * p.out_c, mask});
+  }
+  return true;
+}
+
+}  // namespace dsp
+}  // namespace tfodl
+#endif
