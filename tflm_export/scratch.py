@@ -1,0 +1,84 @@
+"""Scratch bytes of every kernel: the `..._scratch_bytes` functions of arduino/src/tfodl, in Python.
+
+The emitted engine holds both to each other with static_asserts, so a difference does not compile.
+"""
+
+from __future__ import annotations
+
+from tflm_export.gradients.conv import Geometry
+from tflm_export.ir import Graph, Op
+
+LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
+def scratch_bytes(op: Op, layer: Op, graph: Graph) -> int:
+    """Scratch of `op`; `layer` is the forward op that it belongs to (itself for a forward op)."""
+    if op.kind == "MEAN":
+        return 4 * graph.tensors[op.inputs[0]].shape[-1]
+    if layer.kind not in LAYERS or op.kind in ("GATHER_CHANNELS", "BIAS_UPDATE"):
+        return 0
+    geometry = Geometry.of(layer, graph)
+    if op.role == "forward":
+        return _forward(geometry)
+    if op.role == "update":
+        return _update(op, geometry)
+    return _input_gradient(geometry)
+
+
+def is_pointwise(geometry: Geometry) -> bool:
+    """A 1x1 convolution with stride 1: it has kernels of its own."""
+    return geometry.kernel == (1, 1) and geometry.stride == (1, 1) and not geometry.depthwise
+
+
+def _column(geometry: Geometry) -> int:
+    """Products in one output value."""
+    return geometry.kernel[0] * geometry.kernel[1] * geometry.in_shape[2]
+
+
+def _align4(nbytes: int) -> int:
+    return (nbytes + 3) & ~3
+
+
+def _tile(geometry: Geometry) -> int:
+    """Output pixels that the DSP path widens at once."""
+    groups, (p, q, _) = (_column(geometry) + 3) // 4, geometry.out_shape
+    fitting = min(64, max(16, (512 // groups) & ~1))
+    return min(fitting, (p * q + 1) & ~1)
+
+
+def _forward(geometry: Geometry) -> int:
+    if geometry.depthwise:
+        return max(4 * geometry.in_shape[2], _depthwise_band(geometry))
+    return (_column(geometry) + 3) // 4 * (8 * _tile(geometry) + 24)
+
+
+def _depthwise_band(geometry: Geometry) -> int:
+    """Four channels of a band of rows as padded planes of int16, and the sums of one row of outputs."""
+    (k_h, k_w), (stride_h, stride_w), (p, q, _) = geometry.kernel, geometry.stride, geometry.out_shape
+    quads = (q + 3) // 4
+    words = ((4 * quads - 1) * stride_w + k_w + 1) // 2
+    fitting = (256 // words - k_h) // stride_h + 1 if 256 // words >= k_h else 1
+    in_rows = (min(max(1, fitting), p) - 1) * stride_h + k_h
+    return 16 * (in_rows * words + quads)
+
+
+def _input_gradient(geometry: Geometry) -> int:
+    (_, q, o), c = geometry.out_shape, geometry.in_shape[2]
+    if is_pointwise(geometry):
+        return 4 * o + 8 * c
+    return _align4(2 * geometry.kernel[0] * q * o) + 4 * c
+
+
+def _update(op: Op, geometry: Geometry) -> int:
+    positions = geometry.out_shape[0] * geometry.out_shape[1]
+    if op.kind.startswith("FULLY_CONNECTED_WEIGHTS"):
+        return 0
+    if geometry.depthwise:
+        return _align4(2 * positions)
+    columns = op.attrs["axis"] == "in"
+    row = (
+        geometry.kernel[0]
+        * geometry.kernel[1]
+        * (len(op.attrs["channels"]) if columns else geometry.in_shape[2])
+    )
+    return row * (24 if positions > 256 else 8) + 4 * min(positions, 256)
