@@ -1,4 +1,4 @@
-"""A `FoldedModel` as a tf_keras model, layer by layer: what tfmot and the converter take.
+"""A `FoldedModel` as a model again, layer by layer: in tf_keras, what tfmot and the converter take, or in Keras 3.
 
 >>> import keras
 >>> from tfodl.folded import fold
@@ -20,24 +20,25 @@ Layer = Any
 Wrap = Callable[[Layer, int], Layer]
 
 
-def rebuild(folded: FoldedModel, wrap: Wrap = lambda layer, index: layer) -> Any:
-    """The tf_keras functional model of `folded`, with its weights set.
+def rebuild(folded: FoldedModel, wrap: Wrap = lambda layer, index: layer, library: Any = tf_keras) -> Any:
+    """The functional model of `folded`, with its weights set.
 
     wrap: called with every layer and its node's index before the layer is used, e.g. to annotate it.
+    library: `tf_keras`, or `keras` for a Keras 3 model.
     Layers are named `layer_name(node.name)`. A `Rescaling` is left out: see `FoldedModel.rescaling`.
     """
     tensors: list[Any] = []
     layers: list[Any] = []
     for index, node in enumerate(folded.nodes):
         if node.kind == "Input":
-            tensors.append(tf_keras.Input(node.config["shape"], name="input"))
+            tensors.append(library.Input(node.config["shape"], name="input"))
             layers.append(None)
             continue
-        layer = _BUILDERS[node.kind](node)
+        layer = _BUILDERS[node.kind](node, library)
         sources = [tensors[i] for i in node.inputs]
         tensors.append(wrap(layer, index)(sources if node.kind == "Add" else sources[0]))
         layers.append(layer)
-    model = tf_keras.Model(tensors[0], tensors[-1])
+    model = library.Model(tensors[0], tensors[-1])
     for layer, node in zip(layers, folded.nodes, strict=True):
         if node.kernel is not None:
             layer.set_weights([node.kernel, node.bias])
@@ -49,33 +50,33 @@ def layer_name(name: str) -> str:
     return name.replace("/", "__")
 
 
-def _conv(node: Node) -> Layer:
+def _conv(node: Node, library: Any) -> Layer:
     assert node.kernel is not None
     *size, _, filters = node.kernel.shape
-    return tf_keras.layers.Conv2D(filters, size, name=layer_name(node.name), **node.config)
+    return library.layers.Conv2D(filters, size, name=layer_name(node.name), **node.config)
 
 
-def _depthwise(node: Node) -> Layer:
+def _depthwise(node: Node, library: Any) -> Layer:
     assert node.kernel is not None
     *size, _, multiplier = node.kernel.shape
     name = layer_name(node.name)
-    return tf_keras.layers.DepthwiseConv2D(size, depth_multiplier=multiplier, name=name, **node.config)
+    return library.layers.DepthwiseConv2D(size, depth_multiplier=multiplier, name=name, **node.config)
 
 
-def _dense(node: Node) -> Layer:
+def _dense(node: Node, library: Any) -> Layer:
     assert node.kernel is not None
-    return tf_keras.layers.Dense(node.kernel.shape[1], name=layer_name(node.name))
+    return library.layers.Dense(node.kernel.shape[1], name=layer_name(node.name))
 
 
-def _reshape(node: Node) -> Layer:
-    return tf_keras.layers.Reshape(node.config["shape"], name=layer_name(node.name))
+def _reshape(node: Node, library: Any) -> Layer:
+    return library.layers.Reshape(node.config["shape"], name=layer_name(node.name))
 
 
-def _plain(kind: str) -> Callable[[Node], Layer]:
-    return lambda node: getattr(tf_keras.layers, kind)(name=layer_name(node.name), **node.config)
+def _plain(kind: str) -> Callable[[Node, Any], Layer]:
+    return lambda node, library: getattr(library.layers, kind)(name=layer_name(node.name), **node.config)
 
 
-_BUILDERS: dict[str, Callable[[Node], Layer]] = {
+_BUILDERS: dict[str, Callable[[Node, Any], Layer]] = {
     "Conv2D": _conv,
     "DepthwiseConv2D": _depthwise,
     "Dense": _dense,
