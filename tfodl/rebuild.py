@@ -1,4 +1,4 @@
-"""A `FoldedModel` as a model again, layer by layer: in tf_keras, what tfmot and the converter take, or in Keras 3.
+"""A `FoldedModel` as a model again, layer by layer: in tf_keras, for tfmot and the converter, or in Keras 3.
 
 >>> import keras
 >>> from tfodl.folded import fold
