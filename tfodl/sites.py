@@ -27,10 +27,13 @@ class Neurons:
 
     kernel: the weight variable, `[..., C_out]`; bias: `[C_out]` or None. The layer's output `[N, ..., C_out]`
     is taken as its neurons' outputs. Such a layer's weight gradient is computed whole, then masked.
+    kind: what the kernel is laid out as: `"conv"` and `"dense"` may be chosen by input channel too,
+        `"depthwise"` is `[kh, kw, C, multiplier]`.
     """
 
     kernel: keras.Variable
     bias: keras.Variable | None = None
+    kind: Kind = "custom"
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +197,8 @@ class CustomAdapter:
 
     def __init__(self, layer: Any, name: str) -> None:
         neurons = layer.tfodl_neurons()
-        self.sites = (Site(name, "custom", layer, neurons.kernel, neurons.bias),)
+        axes = 2 if neurons.kind == "depthwise" else 1
+        self.sites = (Site(name, neurons.kind, layer, neurons.kernel, neurons.bias, axes),)
         self._call = type(layer).call.__get__(layer)
 
     def call(self, run: Run, *args: Any, **kwargs: Any) -> Any:
