@@ -20,6 +20,7 @@ from tflm_export.errors import ExportError
 from tflm_export.ir import Graph, Op, QParams, Tensor
 from tflm_export.ops import op_kind
 from tflm_export.ops.check import where
+from tflm_export.trim import drop_shape_arithmetic, strip_float_edges
 
 IDENTIFIER = b"TFL3"
 MAX_BYTES = 2**27
@@ -116,14 +117,16 @@ def read_tflite(data: bytes) -> Graph:
     inputs, outputs = (tuple(names[i] for i in group) for group in (records.inputs, records.outputs))
     if not (inputs and outputs and ops):
         raise ExportError("the model has no inputs, no outputs or no ops: there is nothing to compile.")
-    graph = strip_float_edges(Graph(tensors, ops, inputs, outputs).check())
+    graph = Graph(tensors, ops, inputs, outputs).check()
+    graph = strip_float_edges(drop_shape_arithmetic(graph))
     ready = tuple(_prepared(op, graph) for op in graph.ops)
     return _check_edges(graph.replace(ops=ready))
 
 
-def constant_offsets(data: bytes) -> dict[str, tuple[int, int]]:
-    """Where the file keeps each constant: `{tensor name: (offset, bytes)}`."""
-    return {r.name: (r.offset, r.nbytes) for r in parse(data).tensors if r.nbytes}
+def constants(data: bytes) -> dict[str, tuple[Tensor, int]]:
+    """The constants that ops read and where the file keeps them: `{name: (tensor, byte offset)}`."""
+    rows = [row for row in _used(parse(data)) if row.nbytes]
+    return {row.name: (_tensor(row, data), row.offset) for row in rows}
 
 
 def parse(data: bytes) -> Records:
@@ -320,25 +323,6 @@ def _prepared(op: Op, graph: Graph) -> Op:
     """`op` with its options resolved to plain attributes by its module."""
     attrs = op_kind(op).prepare(op, graph.tensors)
     return Op(op.kind, op.name, op.inputs, op.outputs, attrs)
-
-
-def strip_float_edges(graph: Graph) -> Graph:
-    """Take a QUANTIZE from a float input, or a DEQUANTIZE to a float output, off the graph.
-
-    The int8 side becomes the graph's input or output.
-    """
-    inputs, outputs, kept = dict.fromkeys(graph.inputs), dict.fromkeys(graph.outputs), []
-    for op in graph.ops:
-        x, y = (graph.tensors[names[0]] if names and names[0] else None for names in (op.inputs, op.outputs))
-        enters = op.kind == "QUANTIZE" and x is not None and x.name in inputs and x.dtype == "float32"
-        leaves = op.kind == "DEQUANTIZE" and y is not None and y.name in outputs and y.dtype == "float32"
-        if enters and len(graph.consumers(op.inputs[0])) == 1 and op.outputs[0] not in outputs:
-            inputs = {(op.outputs[0] if name == op.inputs[0] else name): None for name in inputs}
-        elif leaves and not graph.consumers(op.outputs[0]):
-            outputs = {(op.inputs[0] if name == op.outputs[0] else name): None for name in outputs}
-        else:
-            kept.append(op)
-    return graph.replace(ops=tuple(kept), inputs=tuple(inputs), outputs=tuple(outputs)).check()
 
 
 def _check_edges(graph: Graph) -> Graph:

@@ -39,7 +39,9 @@ PADDING = vars(tflite.Padding)
 
 @dataclass
 class T:
-    """A tensor: `scale` and `zero` one or one a channel along `axis`; `data` makes it constant."""
+    """A tensor: `scale` and `zero` one or one a channel along `axis`; `data` makes it constant.
+
+    share: the tensor whose buffer this one uses."""
 
     name: str
     shape: Sequence[int]
@@ -50,15 +52,16 @@ class T:
     data: np.ndarray | bytes | None = None
     signature: Sequence[int] | None = None
     is_variable: bool = False
+    share: str = ""
 
 
 @dataclass
 class O:  # noqa: E742
-    """An op: tensor names ("" for an absent input) and the schema's option fields in CamelCase."""
+    """An op: tensors by name or index ("" or -1: absent) and the schema's option fields in CamelCase."""
 
     kind: str
-    inputs: Sequence[str]
-    outputs: Sequence[str]
+    inputs: Sequence[str | int]
+    outputs: Sequence[str | int]
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -85,20 +88,20 @@ def fused(activation: str) -> dict[str, Any]:
     return {"FusedActivationFunction": ACTIVATION[activation]}
 
 
-def build(tensors: Sequence[T], ops: Sequence[O], inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
-    """The flatbuffer. Tensor names in ops are looked up by position of first occurrence."""
+def build(tensors: Sequence[T], ops: Sequence[O], inputs: Sequence, outputs: Sequence) -> bytes:
+    """The flatbuffer. A name stands for the first tensor that has it; repeated names go by index."""
     b = flatbuffers.Builder(1024)
     index = {}
     for i, t in enumerate(tensors):
         index.setdefault(t.name, i)
     codes = list(dict.fromkeys(op.kind for op in ops))
     buffers = [_buffer(b, None)] + [_buffer(b, t.data) for t in tensors]
-    rows = [_tensor(b, t, i + 1) for i, t in enumerate(tensors)]
+    rows = [_tensor(b, t, index.get(t.share, i) + 1) for i, t in enumerate(tensors)]
     operators = [_operator(b, op, codes.index(op.kind), index) for op in ops]
     vectors = [
         _offsets(b, rows),
-        b.CreateNumpyVector(np.array([index[n] for n in inputs], np.int32)),
-        b.CreateNumpyVector(np.array([index[n] for n in outputs], np.int32)),
+        b.CreateNumpyVector(_indices(inputs, index)),
+        b.CreateNumpyVector(_indices(outputs, index)),
         _offsets(b, operators),
     ]
     tflite.SubGraphStart(b)
@@ -116,6 +119,10 @@ def build(tensors: Sequence[T], ops: Sequence[O], inputs: Sequence[str], outputs
     tflite.ModelAddBuffers(b, buffer_table)
     b.Finish(tflite.ModelEnd(b), b"TFL3")
     return bytes(b.Output())
+
+
+def _indices(names: Sequence, index: dict[str, int]) -> np.ndarray:
+    return np.array([n if isinstance(n, int) else index.get(n, -1) for n in names], np.int32)
 
 
 def _offsets(b: flatbuffers.Builder, items: Sequence[int]) -> int:
@@ -167,10 +174,7 @@ def _tensor(b: flatbuffers.Builder, t: T, buffer: int) -> int:
 
 
 def _operator(b: flatbuffers.Builder, op: O, code: int, index: dict[str, int]) -> int:
-    vectors = [
-        b.CreateNumpyVector(np.array([index.get(n, -1) for n in names], np.int32))
-        for names in (op.inputs, op.outputs)
-    ]
+    vectors = [b.CreateNumpyVector(_indices(names, index)) for names in (op.inputs, op.outputs)]
     table = OPTIONS.get(op.kind)
     options = None
     if table is not None:

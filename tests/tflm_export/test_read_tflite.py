@@ -1,0 +1,246 @@
+"""What the reader makes of well-formed files, and what it says about the others."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from tflite_file import O, T, build, conv_options, fused, oracle
+
+from tflm_export.errors import ExportError
+from tflm_export.evaluate import run
+from tflm_export.read_tflite import constants, read_tflite
+from tflm_export.write_tflite import patch_constants
+
+
+def conv_tensors(**changes):
+    """x [1, 4, 4, 2] -> y [1, 4, 4, 3], 3x3, per channel."""
+    rng = np.random.default_rng(0)
+    tensors = {
+        "x": T("x", (1, 4, 4, 2), scale=0.1, zero=3),
+        "w": T(
+            "w", (3, 3, 3, 2), scale=(0.01, 0.02, 0.03), data=rng.integers(-127, 128, (3, 3, 3, 2), np.int8)
+        ),
+        "b": T("b", (3,), "int32", scale=(0.001, 0.002, 0.003), data=np.array([1, -2, 3], np.int32)),
+        "y": T("y", (1, 4, 4, 3), scale=0.2, zero=-128),
+    }
+    return [dataclasses.replace(t, **changes.get(name, {})) for name, t in tensors.items()]
+
+
+def conv_model(kind="CONV_2D", options=None, **changes):
+    """One convolution, with some tensor fields changed."""
+    op = O(kind, ["x", "w", "b"], ["y"], options or conv_options(activation="RELU6"))
+    return build(conv_tensors(**changes), [op], ["x"], ["y"])
+
+
+def test_attributes_are_resolved():
+    op = read_tflite(conv_model()).ops[0]
+    assert (op.kind, op.name, op.inputs, op.outputs) == ("CONV_2D", "#0", ("x", "w", "b"), ("y",))
+    pads = {k: op.attrs[k] for k in ("pad_top", "pad_left", "pad_bottom", "pad_right", "k_h", "k_w")}
+    assert pads == {"pad_top": 1, "pad_left": 1, "pad_bottom": 1, "pad_right": 1, "k_h": 3, "k_w": 3}
+    assert (op.attrs["act_min"], op.attrs["act_max"]) == (-128, -98)  # 0 and 6 at scale 0.2, zero -128
+    real = [m * 2.0 ** (n - 31) for m, n in zip(op.attrs["multiplier"], op.attrs["shift"], strict=True)]
+    np.testing.assert_allclose(real, [0.1 * s / 0.2 for s in (0.01, 0.02, 0.03)], rtol=1e-6)
+
+
+def test_names_are_made_unique():
+    tensors = [T("t", (1, 4)), T("t", (1, 4)), T("", (1, 4))]
+    graph = read_tflite(build(tensors, [O("RELU", [0], [1]), O("RELU", [1], [2])], [0], [2]))
+    assert [op.outputs for op in graph.ops] == [("t@1",), ("@2",)]
+    assert (graph.inputs, graph.outputs) == (("t",), ("@2",))
+
+
+def float_edges():
+    tensors = [
+        T("x", (1, 4), "float32", None),
+        T("q", (1, 4), scale=0.1),
+        T("r", (1, 4), scale=0.1),
+        T("y", (1, 4), "float32", None),
+    ]
+    ops = [O("QUANTIZE", ["x"], ["q"]), O("RELU", ["q"], ["r"]), O("DEQUANTIZE", ["r"], ["y"])]
+    return tensors, ops
+
+
+def test_float_edges_are_taken_off():
+    tensors, ops = float_edges()
+    graph = read_tflite(build(tensors, ops, ["x"], ["y"]))
+    assert (graph.inputs, graph.outputs) == (("q",), ("r",))
+    assert [(op.kind, op.name) for op in graph.ops] == [("RELU", "#1")]
+
+
+def test_a_float_edge_with_another_reader_is_refused():
+    tensors, ops = float_edges()
+    ops.insert(0, O("RELU", ["x"], ["y"]))
+    with pytest.raises(ExportError, match="is float32"):
+        read_tflite(build(tensors[:3] + [T("y", (1, 4), "float32", None)], ops[:3], ["x"], ["r", "y"]))
+
+
+def test_shape_arithmetic_of_a_flatten_is_dropped():
+    one = {"dtype": "int32", "scale": None}
+    tensors = [
+        T("x", (1, 2, 3)),
+        T("shape", (3,), **one),
+        T("begin", (1,), data=np.array([0], np.int32), **one),
+        T("end", (1,), data=np.array([1], np.int32), **one),
+        T("step", (1,), data=np.array([1], np.int32), **one),
+        T("batch", (), **one),
+        T("rest", (), data=np.array(-1, np.int32), **one),
+        T("to", (2,), **one),
+        T("y", (1, 6), signature=(-1, 6)),
+    ]
+    ops = [
+        O("SHAPE", ["x"], ["shape"], {"OutType": 2}),
+        O("STRIDED_SLICE", ["shape", "begin", "end", "step"], ["batch"], {"ShrinkAxisMask": 1}),
+        O("PACK", ["batch", "rest"], ["to"], {"ValuesCount": 2}),
+        O("RESHAPE", ["x", "to"], ["y"]),
+    ]
+    data = build(tensors, ops, ["x"], ["y"])
+    graph = read_tflite(data)
+    assert [op.name for op in graph.ops] == ["#3"]
+    x = np.arange(6, dtype=np.int8).reshape(1, 2, 3)
+    np.testing.assert_array_equal(run(graph, {"x": x})["y"], oracle(data, x)[0])
+
+
+NAN, INF = math.nan, math.inf
+BAD_MODELS = {
+    "zero scale": (conv_model(x={"scale": 0.0}), "tensor 'x' has scale 0"),
+    "nan scale": (conv_model(w={"scale": (0.1, NAN, 0.1)}), "tensor 'w' has scale nan"),
+    "inf scale": (conv_model(y={"scale": INF}), "tensor 'y' has scale inf"),
+    "negative scale": (conv_model(x={"scale": -0.5}), "tensor 'x' has scale -0.5"),
+    "no scale": (conv_model(x={"scale": None}), "tensor 'x' has no scale"),
+    "zero point": (conv_model(x={"zero": 200}), "zero point outside int8"),
+    "asymmetric weights": (conv_model(w={"zero": 1}), "must have zero point 0"),
+    "scales of another axis": (conv_model(w={"axis": 1}), "3 scales along axis 1; expected 3 along axis 0"),
+    "weights are no constant": (conv_model(w={"data": None}), "'w' is read before it is written"),
+    "short buffer": (conv_model(w={"data": b"123"}), "has 3 bytes of data; shape"),
+    "channels": (conv_model(x={"shape": (1, 4, 4, 5)}), "weights read 2 channels, the input has 5"),
+    "output map": (conv_model(y={"shape": (1, 3, 4, 3)}), r"output map is \(3, 4\); expected \(4, 4\)"),
+    "bias length": (
+        conv_model(b={"shape": (2,), "data": np.zeros(2, np.int32)}),
+        "bias has 2 values; expected 3",
+    ),
+    "uint8": (conv_model(x={"dtype": "uint8"}), "tensor 'x' is uint8; allowed: int8"),
+    "int16": (conv_model(x={"dtype": "int16"}), "tensor 'x' is int16; allowed: int8"),
+    "float": (conv_model(x={"dtype": "float32", "scale": None}), "tensor 'x' is float32; allowed: int8"),
+    "other dtype": (conv_model(x={"dtype": "bool"}), "tensor 'x' is BOOL; allowed"),
+    "batch": (
+        conv_model(x={"shape": (2, 4, 4, 2)}, y={"shape": (2, 4, 4, 3)}),
+        "allowed: batch 1",
+    ),
+    "dynamic": (conv_model(x={"signature": (-1, -1, 4, 2)}), r"dynamic shape \[-1, -1, 4, 2\]"),
+    "huge": (conv_model(x={"shape": (1, 30000, 30000, 2)}), "allowed: up to 6 dimensions"),
+    "negative dimension": (conv_model(x={"shape": (1, -4, 4, 2)}), "dimensions >= 1"),
+    "rank": (conv_model(x={"shape": (4, 4, 2)}), "expected 4 dimensions"),
+    "variable": (conv_model(x={"is_variable": True}), "variable or sparse"),
+    "stride": (conv_model(options=conv_options(stride=(0, 1))), "stride 0 is not supported"),
+    "dilation": (
+        conv_model(options=conv_options(DilationHFactor=2)),
+        "dilation is not supported; allowed: 1",
+    ),
+    "activation": (
+        conv_model(options=conv_options(FusedActivationFunction=4)),
+        "fused activation TANH is not supported; allowed",
+    ),
+    "padding": (conv_model(options=conv_options(Padding=7)), "padding 7 is not supported"),
+    "index": (build(conv_tensors(), [O("RELU", [9], [3])], ["x"], ["y"]), r"indices \[9\] are out of range"),
+    "absent input": (
+        build(conv_tensors(), [O("RELU", [-1], [3])], ["x"], ["y"]),
+        "a needed input is missing",
+    ),
+    "no input": (build(conv_tensors(), [O("RELU", [], [3])], ["x"], ["y"]), "has 0 inputs; allowed: 1"),
+    "no output": (build(conv_tensors(), [O("RELU", [0], [])], ["x"], ["x"]), "has 0 outputs; allowed: 1"),
+    "no ops": (build(conv_tensors(), [], ["x"], ["x"]), "nothing to compile"),
+    "order": (
+        build(
+            [T("x", (1, 4)), T("h", (1, 4)), T("y", (1, 4))],
+            [O("RELU", ["h"], ["y"]), O("RELU", ["x"], ["h"])],
+            ["x"],
+            ["y"],
+        ),
+        "RELU '#0': input 'h' is read before it is written",
+    ),
+    "cycle": (
+        build([T("x", (1, 4)), T("y", (1, 4))], [O("ADD", ["x", "y"], ["y"], fused("NONE"))], ["x"], ["y"]),
+        "ADD '#0': input 'y' is read before it is written",
+    ),
+    "custom op": (
+        build([T("x", (1, 4)), T("block_3/dw", (1, 4))], [O("Blur", ["x"], [1])], ["x"], [1]),
+        r"CUSTOM Blur '#0' \(output 'block_3/dw'\): not supported; allowed: ADD, .*Replace the layer",
+    ),
+    "builtin op": (
+        build([T("x", (1, 4)), T("y", (1, 4))], [O("TANH", ["x"], ["y"])], ["x"], ["y"]),
+        r"TANH '#0' \(output 'y'\): not supported",
+    ),
+    "int32 logits": (
+        build([T("x", (1, 4)), T("y", (1, 4), "int32")], [O("QUANTIZE", ["x"], ["y"])], ["x"], ["y"]),
+        "tensor 'y' is int32; allowed: int8",
+    ),
+    "accumulator": (conv_model(y={"scale": 1e-9}), "leave int32"),
+}
+
+
+@pytest.mark.parametrize("data, message", BAD_MODELS.values(), ids=BAD_MODELS.keys())
+def test_bad_models_are_refused(data, message):
+    with pytest.raises(ExportError, match=message):
+        read_tflite(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"TFL3", b"\0" * 64, b"\x18\0\0\0TFL3" + b"\xff" * 64], ids=len)
+def test_other_bytes_are_refused(data):
+    with pytest.raises(ExportError, match="not a"):
+        read_tflite(data)
+
+
+def test_every_truncation_is_refused():
+    data = conv_model()
+    for size in range(len(data)):
+        with pytest.raises(ExportError):
+            read_tflite(data[:size])
+
+
+def test_patched_constants_are_all_that_changes():
+    data = conv_model()
+    tensor, _ = constants(data)["w"]
+    new = {"w": np.roll(tensor.data, 7), "b": np.array([7, 8, 9], np.int32)}
+    patched = patch_constants(data, new)
+    graph = read_tflite(patched)
+    for name, array in new.items():
+        np.testing.assert_array_equal(graph.tensors[name].data, array)
+    assert patch_constants(patched, {n: constants(data)[n][0].data for n in new}) == data
+    x = np.arange(32, dtype=np.int8).reshape(1, 4, 4, 2)
+    expected = run(read_tflite(data), {"x": x, **new})["y"]
+    np.testing.assert_array_equal(oracle(patched, x)[0], expected)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"nope": np.zeros(3, np.int8)}, "'nope' is no constant"),
+        ({"b": np.zeros(4, np.int32)}, r"got int32 \[4\]; expected int32 \[3\]"),
+        ({"b": np.zeros(3, np.int64)}, "got int64"),
+    ],
+)
+def test_bad_patches_are_refused(changes, message):
+    with pytest.raises(ExportError, match=message):
+        patch_constants(conv_model(), changes)
+
+
+def test_shared_bytes_are_not_patched_apart():
+    bias = np.zeros(2, np.int32)
+    tensors = [
+        T("x", (1, 2)),
+        T("w", (2, 2), data=np.ones((2, 2), np.int8)),
+        T("b1", (2,), "int32", 0.25, data=bias),
+        T("b2", (2,), "int32", 0.25, share="b1"),
+        T("h", (1, 2)),
+        T("y", (1, 2)),
+    ]
+    ops = [
+        O("FULLY_CONNECTED", [a, "w", b], [c], fused("NONE"))
+        for a, b, c in (("x", "b1", "h"), ("h", "b2", "y"))
+    ]
+    data = build(tensors, ops, ["x"], ["y"])
+    with pytest.raises(ExportError, match="'b2' shares its bytes"):
+        patch_constants(data, {"b1": bias + 1})
+    both = patch_constants(data, {"b1": bias + 1, "b2": bias + 1})
+    assert constants(both)["b2"][0].data.tolist() == [1, 1]
