@@ -36,10 +36,15 @@ TABLES: dict[str, tuple[tuple[int, int, int, int], ...]] = {
 
 
 def mcunet(
-    name: str, input_shape: tuple[int, int, int], classes: int, weights: str | None = None
+    name: str,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    weights: str | None = None,
+    batchnorm: bool = True,
 ) -> keras.Model:
-    """Net `name` of `TABLES`. Without weights it has batch norm; `weights="imagenet"` takes the published
-    ones from the data folder, whose batch norm is folded into biases, as on the device.
+    """Net `name` of `TABLES`. Without weights it has batch norm (or biases, as on the device, with
+    `batchnorm=False`); `weights="imagenet"` takes the published ones from the data folder, whose batch norm
+    is folded into biases.
 
     x `[N,H,W,C]` float32, pixels / 127.5 - 1; returns `[N,classes]` logits.
 
@@ -48,7 +53,7 @@ def mcunet(
     path = find_weights(f"mcunetv3_{name}_128", name) if weights == "imagenet" else weights
     if weights is not None and input_shape[-1] != 3:
         raise TfodlError(f"model {name!r}: its weights want 3 channels, got input shape {input_shape}.")
-    batchnorm = weights is None
+    batchnorm = batchnorm and weights is None
     image = keras.Input(input_shape, name="image")
     x = blocks.conv(image, 16, 3, 2, name="stem", pad="sym", batchnorm=batchnorm)
     for index, row in enumerate(TABLES[name]):
