@@ -98,6 +98,7 @@ void pointwise_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void
 }
 
 void fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch) {
+  if (dsp::fully_connected_s8(p, x, y, mask, scratch)) return;
   pointwise_run(p, x, 1, y, mask, 0, static_cast<int16_t*>(scratch));
 }
 

@@ -19,9 +19,12 @@ namespace dsp {
 bool conv_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask, void* scratch);
 // DEPTHWISE_CONV_2D, kernels 3x3, 5x5, 7x7, strides 1 and 2 across, at least 4 channels.
 bool depthwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask, void* scratch);
+// FULLY_CONNECTED without trained input channels.
+bool fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
 #else
 inline bool conv_rows_s8(const Conv&, ConstRows, Rows, int16_t, int16_t, uint8_t*, void*) { return false; }
 inline bool depthwise_rows_s8(const Conv&, ConstRows, Rows, int16_t, int16_t, uint8_t*, void*) { return false; }
+inline bool fully_connected_s8(const Conv&, const int8_t*, int8_t*, uint8_t*, void*) { return false; }
 #endif
 
 }  // namespace dsp
