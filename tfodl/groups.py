@@ -38,7 +38,7 @@ class NeuronGroup:
     bias: whether the layer has one (for batch norm: beta beside gamma).
     macs: multiply-accumulates of the forward pass of one sample, all calls together.
     parents: groups whose outputs reach this group's input with no other group between.
-    batchnorm: the batch norm that reads this group's output alone.
+    batchnorm: the batch norm that directly and alone reads this group's output.
     head: the classifier, which trains outside the budget.
     """
 
@@ -112,7 +112,7 @@ def groups_of(
         raise TfodlError(f"Model {model.name!r} has no trainable convolution, dense or batch-norm layer.")
     groups = trace.groups()
     head = _head(groups)
-    norms = _norms(groups)
+    norms = trace.norms()
     return tuple(
         dataclasses.replace(_along(g, axis), head=g.layer == head, batchnorm=norms.get(g.layer))
         for g in groups
@@ -178,18 +178,6 @@ def _head(groups: Sequence[NeuronGroup]) -> str | None:
     return next(reversed(dense or linear), None)
 
 
-def _norms(groups: Sequence[NeuronGroup]) -> dict[str, str]:
-    readers: dict[str, list[NeuronGroup]] = {}
-    for group in groups:
-        for parent in group.parents:
-            readers.setdefault(parent, []).append(group)
-    return {
-        name: rows[0].layer
-        for name, rows in readers.items()
-        if len(rows) == 1 and rows[0].kind == "batchnorm" and len(rows[0].parents) == 1
-    }
-
-
 class _Trace(Run):
     """Records shapes and the graph of groups while the model is traced."""
 
@@ -202,6 +190,16 @@ class _Trace(Run):
     def groups(self) -> list[NeuronGroup]:
         owner = {y.ref(): site.name for site, rows in self.rows.items() for _, y in rows}
         return [_group(site, rows, _parents([x for x, _ in rows], owner)) for site, rows in self.rows.items()]
+
+    def norms(self) -> dict[str, str]:
+        """Batch norm by the site that it follows, where nothing else reads that site's output."""
+        once = {site: rows[0] for site, rows in self.rows.items() if len(rows) == 1}
+        owner = {y.ref(): site for site, (_, y) in once.items() if site.kind != "batchnorm"}
+        return {
+            owner[x.ref()].name: site.name
+            for site, (x, _) in once.items()
+            if site.kind == "batchnorm" and x.ref() in owner and len(x.consumers()) == 1
+        }
 
 
 def _group(site: Site, rows: list[tuple[Any, Any]], parents: tuple[str, ...]) -> NeuronGroup:

@@ -77,7 +77,8 @@ class Run:
         return forward(x, kernel)
 
     def bias(self, site: Site, y: Any, bias: Any) -> Any:
-        return keras.ops.add(y, bias)
+        """`y` plus `bias [C]`; `bias` is None where the layer has none."""
+        return y if bias is None else _add_bias(site.layer, y, bias)
 
     def output(self, site: Site, x: Any, y: Any) -> None:
         """Sees a site's input and its output before batch norm and activation."""
@@ -96,10 +97,14 @@ class Adapter(Protocol):
 
 def _biased(run: Run, site: Site, x: Any, kernel: Any, forward: Callable[[Any, Any], Any]) -> Any:
     y = run.linear(site, x, kernel, forward)
-    if site.bias is not None:
-        y = run.bias(site, y, site.layer.bias)
+    y = run.bias(site, y, None if site.bias is None else site.layer.bias)
     run.output(site, x, y)
     return y
+
+
+def _add_bias(layer: keras.layers.Layer, y: Any, bias: Any) -> Any:
+    first = getattr(layer, "data_format", None) == "channels_first"
+    return tf.nn.bias_add(y, tf.convert_to_tensor(bias), "NCHW" if first else None)
 
 
 def _activated(layer: keras.layers.Layer, y: Any) -> Any:
@@ -186,7 +191,7 @@ class BatchNormAdapter:
 
     def call(self, run: Run, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         if not self.sites:
-            return self._call(inputs, training=training, mask=mask)
+            return self._call(inputs, training=False, mask=mask)
         y = run.batchnorm(self.sites[0], self._call, inputs, training=training, mask=mask)
         run.output(self.sites[0], inputs, y)
         return y

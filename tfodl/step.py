@@ -13,7 +13,7 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from tfodl import slices
+from tfodl import norms, slices
 from tfodl.groups import NeuronGroup
 from tfodl.plan import LayerUpdate, UpdatePlan
 from tfodl.sites import Run, Site
@@ -73,25 +73,48 @@ def _bias(entry: LayerUpdate, length: int) -> Literal["frozen", "masked", "whole
 
 
 class Train(Run):
-    """Forward pass whose gradients reach only what `step` trains; `mask(site)` gives its channels `[C]`."""
+    """Forward pass whose gradients reach only what `step` trains.
 
-    def __init__(self, step: Step, mask: Callable[[Site], Any]) -> None:
+    mask: gives a site's channels `[C] bool`. followers: the batch norm that reads a site's output alone;
+    where it stays frozen it is folded into the site's kernel and bias.
+    """
+
+    def __init__(self, step: Step, mask: Callable[[Site], Any], followers: Mapping[str, Site]) -> None:
         self._parts = dict(step.parts)
         self._mask = mask
+        self._norms = {name: norm for name, norm in followers.items() if norm.name not in self._parts}
+        self._folded: dict[int, Any] = {}
 
     def linear(self, site: Site, x: Any, kernel: Any, forward: Callable[[Any, Any], Any]) -> Any:
         weight = self._parts.get(site.name, Part()).weight
-        if weight not in ("out", "in"):
-            return forward(x, kernel)
         kernel = tf.convert_to_tensor(kernel)
-        gradient = _gradient(site, weight, x, kernel, self._mask(site))
+        norm = self._norms.get(site.name)
+        if norm is not None and kernel.dtype == tf.float32:
+            scale, _ = norms.scale_and_shift(norm.layer)
+            kernel *= tf.reshape(scale, kernel.shape[-site.out_axes :])
+        gradient = None
+        if weight in ("out", "in"):
+            gradient = _gradient(site, weight, x, kernel, self._mask(site))
         if gradient is None:
             return forward(x, kernel)
         return slices.attach(forward(x, tf.stop_gradient(kernel)), kernel, gradient)
 
+    def bias(self, site: Site, y: Any, bias: Any) -> Any:
+        norm = self._norms.get(site.name)
+        if norm is None or y.dtype != tf.float32:
+            return super().bias(site, y, bias)
+        scale, shift = norms.scale_and_shift(norm.layer)
+        y = super().bias(site, y, shift if bias is None else bias * scale + shift)
+        self._folded[id(y)] = y
+        return y
+
     def batchnorm(self, site: Site, call: Callable[..., Any], x: Any, **kwargs: Any) -> Any:
+        if id(x) in self._folded:
+            return x
         if not self._parts.get(site.name, Part()).statistics:
-            kwargs["training"] = False
+            return call(x, **{**kwargs, "training": False})
+        if norms.can_fuse(site.layer, x, kwargs.get("mask")):
+            return norms.fused(site.layer, x)
         return call(x, **kwargs)
 
 

@@ -31,9 +31,10 @@ class _Wiring:
         self.found = found
         sites = {site.name: site for adapter in found.values() for site in adapter.sites}
         self.sites: list[Site] = [sites[name] for name in self.groups]
+        self.followers = {group.layer: sites[group.batchnorm] for group in groups if group.batchnorm}
         self.masks = Masks(groups)
         self.step = Step(())
-        self.functions: dict[Step, Any] = {}
+        self.functions: dict[Step, tuple[dict[Any, Any], Any]] = {}
         self.state: dict[str, np.ndarray] = {}
         self.restored: dict[str, np.ndarray] | None = None
 
@@ -152,14 +153,16 @@ class SelectiveModel(keras.Model):
                 self.optimizer.build(self.base.trainable_variables)
 
     def _run_step(self, iterator: Any) -> Any:
-        step = self._wiring.step
-        with self.watch(Train(step, self._mask_of)):
-            return self._function(step)(iterator)
+        scope, function = self._traced(self._wiring.step)
+        with intercept(scope):
+            return function(iterator)
 
-    def _function(self, step: Step) -> Any:
+    def _traced(self, step: Step) -> tuple[dict[Any, Any], Any]:
+        """The layers' calls under `step`, and Keras's train function that is traced under them."""
         if step not in self._wiring.functions:
+            run = Train(step, self._mask_of, self._wiring.followers)
             super().make_train_function(force=True)
-            self._wiring.functions[step] = self.train_function
+            self._wiring.functions[step] = (calls(run, self._wiring.found), self.train_function)
             self.train_function = self._run_step
         return self._wiring.functions[step]
 
