@@ -140,7 +140,8 @@ class _Builder:
         if earlier is not None:
             total = f"{name}/grad_sum"
             self.tensors[total] = Tensor(total, self.graph.tensors[of].shape, "int16")
-            self.add("ADD_GRADIENTS", f"{name}/sum", (earlier, gradient), (total,), {})
+            attrs = {"op": name.split("/")[0]}
+            self.add("ADD_GRADIENTS", f"{name}/sum", (earlier, gradient), (total,), attrs)
             gradient = total
         self.pending[of] = gradient
         return gradient
@@ -201,7 +202,7 @@ def _passing(b: _Builder, op: Op, g: str, mask: str) -> str:
         return g
     name = f"{op.name}/passed"
     b.tensors[name] = replace(b.tensors[g], name=name)
-    b.add("MASK_GRADIENT", f"{op.name}/mask", (g, mask), (name,), {})
+    b.add("MASK_GRADIENT", f"{op.name}/mask", (g, mask), (name,), {"op": op.name})
     return name
 
 
@@ -215,7 +216,7 @@ def _masked(b: _Builder, op: Op, g: str, mask: str, wanted: list[str]) -> None:
 def _difference(b: _Builder, op: Op, g: str, mask: str, wanted: list[str]) -> None:
     for position, name in reversed(list(_positions(op, wanted))):
         if position == 1:
-            b.gradient("NEGATE_GRADIENT", f"{op.name}/input1", (g, mask), name)
+            b.gradient("NEGATE_GRADIENT", f"{op.name}/input1", (g, mask), name, op=op.name)
         else:
             b.note(name, _passing(b, op, g, mask), f"{op.name}/input0")
 

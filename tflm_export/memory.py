@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from tflm_export.errors import ExportError
 
-ALIGNMENT = 4  # the kernels load words
+ALIGNMENT = 8  # the kernels load words, and 64-bit sums in scratch
 SEARCH_STEPS = 400
 
 

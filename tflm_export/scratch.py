@@ -13,9 +13,7 @@ LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 def scratch_bytes(op: Op, layer: Op, graph: Graph) -> int:
     """Scratch of `op`; `layer` is the forward op that it belongs to (itself for a forward op)."""
-    if op.kind == "MEAN":
-        return 4 * graph.tensors[op.inputs[0]].shape[-1]
-    if layer.kind not in LAYERS or op.kind in ("GATHER_CHANNELS", "BIAS_UPDATE"):
+    if layer.kind not in LAYERS or not op.kind.startswith(layer.kind):
         return 0
     geometry = Geometry.of(layer, graph)
     if op.role == "forward":

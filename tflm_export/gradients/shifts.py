@@ -7,6 +7,7 @@ import math
 from tflm_export.gradients.conv import Geometry
 from tflm_export.ir import Graph, Op
 
+LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 TYPICAL = {"MUL_INPUT_GRADIENT": 6, "LOGISTIC_INPUT_GRADIENT": 11}
 
 
@@ -16,7 +17,7 @@ def initial_shift(op: Op, layer: Op, graph: Graph) -> int:
     A convolution's sum of K products of 14-bit gradients and 6-bit weights has about 20 + log2(K) / 2 bits,
     less the headroom; low is better than high, which would lose precision in the first step.
     """
-    if layer.kind not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+    if op.kind != f"{layer.kind}_INPUT_GRADIENT" or layer.kind not in LAYERS:
         return TYPICAL.get(op.kind, 0)
     products = Geometry.of(layer, graph).products
     headroom = max(0, math.ceil(math.log2(products / 256)))

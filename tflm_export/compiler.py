@@ -1,0 +1,168 @@
+"""`compile_model`: the passes in order, and what comes out of them.
+
+>>> compiled = compile_model(tflite, UpdatePlan(head=True))                       # doctest: +SKIP
+>>> compiled.save("build/engine")                                                 # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tflm_export import __version__
+from tflm_export.backward import training_graph
+from tflm_export.emit import emit
+from tflm_export.emit.tables import wrap
+from tflm_export.errors import ExportError
+from tflm_export.ir import Graph
+from tflm_export.library import library_sources
+from tflm_export.macs import count_macs
+from tflm_export.memory import MemoryPlan, check_no_overlap, lower_bound, place
+from tflm_export.read_tflite import read_tflite
+from tflm_export.schedule import lifetimes
+from tflm_export.storage import static_ram, variables
+from tfodl.plan import UpdatePlan
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """An engine: the model and plan it was made from, and everything derived.
+
+    graph: the training graph. sources: C++ text by path, library included. facts: plain values for JSON.
+    """
+
+    tflite: bytes
+    plan: UpdatePlan
+    name: str
+    graph: Graph
+    memory: MemoryPlan
+    sources: Mapping[str, str]
+    facts: Mapping[str, Any]
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write everything to `folder`, which is replaced as a whole or not at all.
+
+        Raises `ExportError` when it cannot be written, or holds something that is no engine.
+        """
+        target = Path(folder)
+        try:
+            return _replace_folder(target, self._files())
+        except OSError as error:
+            raise ExportError(f"cannot write {str(target)!r}: {error.strerror or error}.") from error
+
+    def _files(self) -> dict[str, bytes]:
+        files = {path: text.encode() for path, text in self.sources.items()}
+        files["model.tflite"] = self.tflite
+        files["plan.json"] = (self.plan.to_json() + "\n").encode()
+        files["engine.json"] = (json.dumps(dict(self.facts), indent=2) + "\n").encode()
+        return files
+
+
+def compile_model(tflite: bytes, plan: UpdatePlan, *, name: str = "engine") -> Compiled:
+    """Compile an int8 `.tflite` and an update plan to a training engine in namespace `name`.
+
+    Raises `ExportError` for a model, plan or op that is not supported.
+    """
+    _check_provenance(tflite, plan)
+    graph = training_graph(read_tflite(tflite), plan)
+    memory = plan_memory(graph, plan)
+    sources = {f"src/{path}": text for path, text in emit(graph, memory, plan, name).items()}
+    sources |= {f"src/{path}": text for path, text in tflm_array(tflite).items()}
+    sources |= {f"src/{path}": text for path, text in library_sources().items()}
+    facts = _facts(tflite, graph, memory, name)
+    return Compiled(tflite, plan, name, graph, memory, sources, facts)
+
+
+def plan_memory(graph: Graph, plan: UpdatePlan) -> MemoryPlan:
+    """Place a training graph's tensors; checked for overlap."""
+    live = lifetimes(graph)
+    offsets = place(live.buffers)
+    arena = max((offsets[b.name] + b.room for b in live.buffers), default=0)
+    check_no_overlap(live.buffers, offsets, arena)
+    ram = static_ram(graph, plan.optimizer, arena)
+    return MemoryPlan(live.buffers, offsets, live.views, arena, lower_bound(live.buffers), ram)
+
+
+def load(folder: str | os.PathLike[str]) -> Compiled:
+    """Compile again what `Compiled.save` wrote: its model, plan and name.
+
+    Raises `ExportError` when the folder does not hold an engine, `TfodlError` for a damaged plan.
+    """
+    path = Path(folder)
+    try:
+        facts = json.loads((path / "engine.json").read_text(encoding="utf-8"))
+        tflite = (path / "model.tflite").read_bytes()
+        name = facts["name"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ExportError(
+            f"{str(path)!r} does not hold a compiled engine ({error}); run tflm-export compile first."
+        ) from error
+    return compile_model(tflite, UpdatePlan.load(path / "plan.json"), name=name)
+
+
+def tflm_array(tflite: bytes) -> dict[str, str]:
+    """The model as a C array, for TFLite Micro's interpreter; the engine does not need it."""
+    words = wrap(f"0x{byte:02x}" for byte in tflite)
+    header = (
+        "// The model as TFLite Micro reads it. The engine does not use it; link it for the interpreter only.\n"
+        f"#pragma once\n\nextern const unsigned char model_tflm[{len(tflite)}];\n"
+        f"constexpr unsigned int kModelTflmBytes = {len(tflite)};\n"
+    )
+    body = f"alignas(16) const unsigned char model_tflm[{len(tflite)}] = {{\n{words}\n}};\n"
+    return {"model_tflm.h": header, "model_tflm.cpp": f'#include "model_tflm.h"\n\n{body}'}
+
+
+def _check_provenance(tflite: bytes, plan: UpdatePlan) -> None:
+    """Refuse a plan that says it was made for another model."""
+    expected = plan.provenance.get("model_sha256")
+    actual = hashlib.sha256(tflite).hexdigest()
+    if expected is not None and expected != actual:
+        raise ExportError(
+            f"update plan: it was made for the model with SHA-256 {str(expected)[:12]}..., this one is "
+            f"{actual[:12]}...; make a plan for this model, or drop provenance.model_sha256."
+        )
+
+
+def _facts(tflite: bytes, graph: Graph, memory: MemoryPlan, name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "version": __version__,
+        "model_sha256": hashlib.sha256(tflite).hexdigest(),
+        "model_bytes": len(tflite),
+        "arena_bytes": memory.arena,
+        "memory_lower_bound_bytes": memory.lower_bound,
+        "planned_static_ram_bytes": memory.static_ram,
+        "macs": count_macs(graph),
+        "trained_parameters": sum(v.count for v in variables(graph)),
+    }
+
+
+def _replace_folder(target: Path, files: Mapping[str, bytes]) -> Path:
+    """Write `files` beside `target`, then move them into its place."""
+    if target.exists() and not (target.is_dir() and (not any(target.iterdir()) or _is_engine(target))):
+        raise ExportError(f"{str(target)!r} exists and is not a compiled engine; name a new or empty folder.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        for path, data in files.items():
+            (fresh / path).parent.mkdir(parents=True, exist_ok=True)
+            (fresh / path).write_bytes(data)
+        fresh.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        fresh.rename(target)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    return target
+
+
+def _is_engine(folder: Path) -> bool:
+    return (folder / "engine.json").is_file() and (folder / "model.tflite").is_file()

@@ -1,0 +1,70 @@
+"""(training Graph, MemoryPlan) -> {path: C++ text}: constants, offsets, structs, lists of kernel calls.
+
+Nothing here touches the disk; no arithmetic and no `#if` is ever generated (docs/compiler.md).
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from string import Template
+
+from tflm_export import __version__
+from tflm_export.emit import body, structs
+from tflm_export.emit.calls import layer_kernel
+from tflm_export.emit.engine import Engine
+from tflm_export.emit.names import identifier, shape_text
+from tflm_export.emit.tables import literal
+from tflm_export.ir import Graph
+from tflm_export.memory import MemoryPlan
+from tflm_export.ops.result import tensor_quant
+from tfodl.plan import UpdatePlan
+
+__all__ = ["emit", "layer_kernel", "structs"]
+
+
+def emit(graph: Graph, memory: MemoryPlan, plan: UpdatePlan, name: str = "engine") -> dict[str, str]:
+    """The sources of an engine in namespace `name`, by file name.
+
+    graph: from `backward.training_graph`. Raises `ExportError` for an op without a kernel.
+    """
+    engine = Engine(graph, plan, memory)
+    fields = {"name": identifier(name), "version": __version__} | _facts(engine) | body.parts(engine)
+    return {
+        f"{name}.h": _fill("engine.h", fields),
+        f"{name}.cpp": _fill("engine.cpp", fields),
+        f"{name}_constants.h": _fill("constants.h", fields | {"tables": engine.tables.declarations()}),
+        f"{name}_constants.cpp": _fill("constants.cpp", fields | {"tables": engine.tables.definitions()}),
+    }
+
+
+def _fill(template: str, fields: dict[str, str]) -> str:
+    text = resources.files("tflm_export").joinpath("templates", template).read_text(encoding="utf-8")
+    return Template(text).substitute(fields)
+
+
+def _facts(e: Engine) -> dict[str, str]:
+    """What the header says about the network."""
+    x, y, logits = (e.tensor(n) for n in (e.graph.inputs[0], e.graph.outputs[0], e.loss.inputs[0]))
+    mse = e.loss.kind == "MEAN_SQUARED_ERROR"
+    trained = sum(v.count for v in e.variables)
+    layers = len({v.layer.name for v in e.variables})
+    fields = {
+        "title": f"{shape_text(x.shape)} -> {shape_text(y.shape)}",
+        "summary": f"{trained} parameters of {layers} layers learn; arena {e.memory.arena} bytes.",
+        "input_shape": shape_text(x.shape),
+        "input_bytes": str(x.nbytes),
+        "outputs": str(y.size),
+        "logits": str(logits.size),
+        "parameters": str(len(e.variables)),
+        "arena_bytes": str(e.memory.arena),
+        "target": "target" if mse else "label",
+        "target_type": "const int8_t*" if mse else "int32_t",
+        "target_text": "target [kLogits]" if mse else "label, 0 <= label < kLogits",
+        "guard": "" if mse else "  if (label < 0 || label >= kLogits) return -1.0f;\n",
+        "refusal": "" if mse else ",\n// or -1 for a label out of range, and then changes nothing",
+        "learning_rate": f"{e.plan.optimizer.learning_rate:g}",
+    }
+    for key, tensor in (("input", x), ("output", y), ("logits", logits)):
+        quant = tensor_quant(e.graph, tensor.name)
+        fields |= {f"{key}_scale": literal("float", quant.scale[0]), f"{key}_zero": str(quant.zero_point[0])}
+    return fields

@@ -1,0 +1,219 @@
+"""The parts of engine.cpp: offsets, variables, reset, and the lists of calls."""
+
+from __future__ import annotations
+
+from tflm_export.emit import structs
+from tflm_export.emit.calls import call, layer_kernel
+from tflm_export.emit.engine import Engine
+from tflm_export.emit.names import display, op_symbol, shape_text
+from tflm_export.emit.tables import literal
+from tflm_export.gradients.shifts import initial_shift
+from tflm_export.ir import Op
+from tflm_export.ops.result import tensor_quant
+from tflm_export.schedule import VIEWS
+from tflm_export.storage import Variable
+
+WIDTH = 110
+
+
+def parts(e: Engine) -> dict[str, str]:
+    """Every field of the templates that depends on the ops. Fills the engine's tables and structs."""
+    frozen, rest, training = split(e)
+    fields = {
+        "frozen": _calls(e, frozen, True),
+        "infer": _calls(e, rest, False),
+        "train": _train(e, training),
+        "checks": _checks(e),
+        "reset": _reset(e),
+        "offsets": _offsets(e),
+        "variables": _variables(e),
+        "scales": _scales(e),
+        "output": e.symbols[e.graph.outputs[0]],
+        "logits_at": e.symbols[e.loss.inputs[0]],
+        "per_batch": "" if e.plan.optimizer.batch == 1 else f" / {literal('float', e.plan.optimizer.batch)}",
+        "parameter_table": _parameter_table(e),
+        "loss_value": _loss_value(e),
+    }
+    return fields | {"structs": "\n\n".join(e.structs)}
+
+
+def split(e: Engine) -> tuple[list[Op], list[Op], list[Op]]:
+    """Ops of (training and inference alike, inference after these, training after these)."""
+    ops = list(e.graph.ops)
+    first = next(i for i, op in enumerate(ops) if op.role != "forward" or len(op.outputs) > 1)
+    needed = {name for op in ops if op.role != "forward" for name in op.inputs}
+    training: list[Op] = []
+    for op in reversed(ops[first:]):
+        if op.role != "forward" or needed & set(op.outputs):
+            training.insert(0, op)
+            needed |= set(op.inputs)
+    return ops[:first], [op for op in ops[first:] if op.role == "forward"], training
+
+
+def _calls(e: Engine, ops: list[Op], masks: bool) -> str:
+    """Comment and call of every op."""
+    lines: list[str] = []
+    for op in ops:
+        text = call(e, op, masks)
+        if op.role == "forward":
+            lines += [f"  // {_title(e, op)}"]
+        lines += [line for statement in text for line in wrapped(statement)]
+    return "\n".join(lines)
+
+
+def _title(e: Engine, op: Op) -> str:
+    """`#3 CONV_2D 1x1: 6x6x16 -> 6x6x8, 128 B of weights (name)`."""
+    x, y = (shape_text(e.tensor(name).shape) for name in (op.inputs[0], op.outputs[0]))
+    a = op.attrs
+    kernel = f" {a['k_h']}x{a['k_w']}" if "k_h" in a else ""
+    strided = f" stride {a['stride_h']}" if a.get("stride_h", 1) > 1 else ""
+    weights = ""
+    if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+        weights = f", {e.tensor(op.inputs[1]).nbytes} B of weights"
+    view = ", the same bytes" if op.kind in VIEWS else ""
+    return f"{op.name} {op.kind}{kernel}{strided}: {x} -> {y}{weights}{view} ({display(op.outputs[0])})"
+
+
+def wrapped(statement: str) -> list[str]:
+    """A call in lines of at most 110 characters, arguments under the first."""
+    line, indent = f"  {statement}", " " * (statement.index("(") + 3)
+    lines = []
+    while len(line) > WIDTH:
+        cut = line.rindex(", ", 0, WIDTH) + 1
+        lines.append(line[:cut])
+        line = indent + line[cut:].lstrip()
+    return [*lines, line]
+
+
+def _train(e: Engine, ops: list[Op]) -> str:
+    """Forward with clip masks, loss, then gradients and updates layer by layer."""
+    start = next(i for i, op in enumerate(ops) if op.name == "loss")
+    lines = [_calls(e, ops[:start], True), "", "  // Loss", "  uint32_t observed = 0;"]
+    if _skips_zero(e):
+        statement = call(e, ops[start])[0].rstrip(";")
+        lines += ["  const bool learns =", *wrapped(f"    {statement};"), "  if (!learns) {"]
+        lines += ["    ++sgd.step;", f"    return {_loss_value(e)};", "  }"]
+    else:
+        lines += [line for s in call(e, ops[start]) for line in wrapped(s)]
+    if e.plan.optimizer.batch > 1:
+        lines += [f"  sgd.apply = (sgd.step + 1) % {e.plan.optimizer.batch} == 0;"]
+    layer = None
+    for op in ops[start + 1 :]:
+        if e.layer(op) is not layer:
+            layer = e.layer(op)
+            lines += ["", f"  // {layer.name} {layer.kind} ({display(layer.outputs[0])})"]
+        lines += [line for s in call(e, op) for line in wrapped(s)]
+    return "\n".join([*lines, "  ++sgd.step;"])
+
+
+def _skips_zero(e: Engine) -> bool:
+    """Whether a step without any gradient changes nothing, so that it may end at the loss."""
+    return e.plan.optimizer.batch == 1 and structs.momentum_q15(e) == 0
+
+
+def _loss_value(e: Engine) -> str:
+    if e.loss.kind == "SOFTMAX_CROSSENTROPY":
+        return "tfodl::cross_entropy(observed)"
+    logits = e.tensor(e.loss.inputs[0])
+    scale = tensor_quant(e.graph, logits.name).scale[0]
+    return f"static_cast<float>(observed) * {literal('float', scale * scale / logits.size)}"
+
+
+def _offsets(e: Engine) -> str:
+    lines, spans = [], e.memory.lifetimes
+    scratches = {f"{op.name}/scratch": f"scratch_{op_symbol(op)}" for op in e.graph.ops}
+    for name, symbol in e.symbols.items():
+        tensor, (first, last) = e.tensor(name), spans[e.memory.views[name]]
+        text = f"constexpr int32_t {symbol} = {e.memory.offset(name)};"
+        note = f"{shape_text(tensor.shape)} {tensor.dtype}, {tensor.nbytes} B, steps {first}-{last}"
+        lines.append(f"{text:<40}// {note}")
+    for name, symbol in scratches.items():
+        if name in spans:
+            buffer = next(b for b in e.memory.buffers if b.name == name)
+            text = f"constexpr int32_t {symbol} = {e.memory.offsets[name]};"
+            lines.append(f"{text:<40}// {buffer.nbytes} B, step {buffer.first}")
+    return "\n".join(lines)
+
+
+def symbol_of(e: Engine, variable: Variable) -> str:
+    """`w3` or `b3`."""
+    return f"{'b' if variable.bias else 'w'}{e.index(variable.layer)}"
+
+
+def _variables(e: Engine) -> str:
+    lines = []
+    for variable in e.variables:
+        symbol, ctype = symbol_of(e, variable), "int32_t" if variable.bias else "int8_t"
+        size = variable.nbytes // (4 if variable.bias else 1)
+        lines.append(f"{ctype} {symbol}[{size}];  // {variable.count} train ({display(variable.tensor)})")
+        for kind, on in structs.state_arrays(e, variable).items():
+            if on:
+                width = "int16_t" if kind == "accumulator" else "int32_t"
+                lines.append(f"{width} {kind}_{symbol}[{variable.count}];")
+    return "\n".join(lines)
+
+
+def _scales(e: Engine) -> str:
+    return "\n".join(f"tfodl::GradScale {e.scale(op)};" for op in e.scaled_ops())
+
+
+def _reset(e: Engine) -> str:
+    lines: list[str] = []
+    for variable in e.variables:
+        lines += _reset_variable(e, variable)
+    for op in e.scaled_ops():
+        shift = 0 if op is e.loss else initial_shift(op, e.layer(op), e.graph)
+        lines.append(f"{e.scale(op)} = {{0, {shift}}};")
+    optimizer = e.plan.optimizer
+    rate = literal("float", optimizer.learning_rate)
+    per_batch = "" if optimizer.batch == 1 else f" / {literal('float', optimizer.batch)}"
+    rounding = "kAccumulator" if optimizer.rounding == "accumulator" else "kStochastic"
+    settings = f"{e.plan.seed}u, 0, {structs.momentum_q15(e)}, tfodl::Rounding::{rounding}, true"
+    lines.append(f"sgd = {{{rate}{per_batch}, {settings}}};")
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def _reset_variable(e: Engine, variable: Variable) -> list[str]:
+    symbol, i = symbol_of(e, variable), e.index(variable.layer)
+    depthwise = variable.op.kind.startswith("DEPTHWISE")
+    if variable.bias or variable.whole or depthwise:
+        source = f"bias{i}" if variable.bias else f"weights{i}"
+        lines = [f"memcpy({symbol}, {source}, sizeof {symbol});"]
+    elif variable.op.attrs["axis"] == "in":
+        lines = [f"memcpy({symbol}, columns_start{i}, sizeof {symbol});"]
+    else:
+        n = len(variable.op.attrs["channels"])
+        channels = e.tables.add("int16_t", f"channels{i}", variable.op.attrs["channels"])
+        lines = [f"tfodl::copy_rows_s8(weights{i}, {channels}, {n}, {variable.count // n}, {symbol});"]
+    states = structs.state_arrays(e, variable).items()
+    return lines + [f"memset({k}_{symbol}, 0, sizeof {k}_{symbol});" for k, on in states if on]
+
+
+def _parameter_table(e: Engine) -> str:
+    rows = []
+    for variable in e.variables:
+        symbol = symbol_of(e, variable)
+        quoted = display(variable.tensor).replace('"', "'")
+        rows.append(f'      {{"{quoted}", {symbol}, sizeof {symbol}}},')
+    return "\n".join(rows)
+
+
+def _checks(e: Engine) -> str:
+    """The kernels' own word on the scratch that the plan gives them."""
+    lines = []
+    for op in e.graph.ops:
+        buffer = next((b for b in e.memory.buffers if b.name == f"{op.name}/scratch"), None)
+        if buffer is not None:
+            lines.append(f'static_assert({_scratch_function(e, op)} <= {buffer.nbytes}, "scratch");')
+    return "\n".join(lines)
+
+
+def _scratch_function(e: Engine, op: Op) -> str:
+    layer = e.layer(op)
+    conv = f"conv{e.index(layer)}"
+    if op.kind.endswith("COLUMNS_UPDATE"):
+        return f"tfodl::conv_columns_update_s8_scratch_bytes({conv}, {len(op.attrs['channels'])})"
+    kernel = layer_kernel(e, layer)
+    kernel = "conv" if (op.role, kernel) == ("update", "pointwise") else kernel
+    suffix = {"forward": "s8", "gradient": "input_grad_s16", "update": "weights_update_s8"}[op.role]
+    return f"tfodl::{kernel}_{suffix}_scratch_bytes({conv})"

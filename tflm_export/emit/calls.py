@@ -1,0 +1,297 @@
+"""One kernel call an op, as C++ text; `CALLS` is the whole list."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from tflm_export.arithmetic import fraction_q15
+from tflm_export.emit import structs
+from tflm_export.emit.engine import Engine
+from tflm_export.errors import ExportError
+from tflm_export.gradients.conv import Geometry
+from tflm_export.gradients.loss import exp_table, mse_factor
+from tflm_export.ir import Op
+from tflm_export.ops.check import where
+from tflm_export.ops.result import tensor_quant
+from tflm_export.schedule import VIEWS
+from tflm_export.scratch import is_pointwise
+
+Call = Callable[[Engine, Op, bool], list[str]]
+
+
+def call(e: Engine, op: Op, masks: bool = True) -> list[str]:
+    """The statements that run `op`; none for a view. `masks` false: an inference, no clip mask is kept."""
+    if op.kind in VIEWS:
+        return []
+    if op.kind not in CALLS:
+        raise ExportError(f"{where(op)}: there is no kernel for it; allowed: {', '.join(sorted(CALLS))}.")
+    return CALLS[op.kind](e, op, masks)
+
+
+def _kernel(name: str, *arguments: object) -> list[str]:
+    return [f"tfodl::{name}({', '.join(map(str, arguments))});"]
+
+
+def _mask(e: Engine, op: Op, masks: bool) -> str:
+    return e.at(op.outputs[1], "bits") if masks and len(op.outputs) > 1 else "nullptr"
+
+
+def _elements(e: Engine, op: Op) -> int:
+    return e.tensor(op.outputs[0]).size
+
+
+def layer_kernel(e: Engine, layer: Op) -> str:
+    """Which family of kernels runs a layer: conv, pointwise, depthwise, fully_connected."""
+    if layer.kind == "FULLY_CONNECTED":
+        if e.tensor(layer.outputs[0]).size != e.tensor(layer.inputs[1]).shape[0]:
+            raise ExportError(f"{where(layer)}: several rows are not supported; allowed: 1.")
+        return "fully_connected"
+    geometry = Geometry.of(layer, e.graph)
+    if geometry.depthwise:
+        return "depthwise"
+    return "pointwise" if is_pointwise(geometry) else "conv"
+
+
+def _layer(e: Engine, op: Op, masks: bool) -> list[str]:
+    x, y = e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8")
+    name = f"{layer_kernel(e, op)}_s8"
+    return _kernel(name, structs.conv(e, op), x, y, _mask(e, op, masks), e.scratch(op))
+
+
+def _same_shapes(e: Engine, op: Op) -> None:
+    shapes = [e.tensor(name).shape for name in (*op.inputs[:2], op.outputs[0])]
+    if len({math.prod(s) for s in shapes}) > 1:
+        raise ExportError(f"{where(op)}: broadcasting {shapes[0]} and {shapes[1]} is not supported.")
+
+
+def _sum(e: Engine, op: Op, masks: bool) -> list[str]:
+    _same_shapes(e, op)
+    a, b = (e.at(name, "s8") for name in op.inputs)
+    n, y = _elements(e, op), e.at(op.outputs[0], "s8")
+    return _kernel(f"{op.kind.lower()}_s8", structs.add(e, op), a, b, n, y, _mask(e, op, masks))
+
+
+def _product(e: Engine, op: Op, masks: bool) -> list[str]:
+    _same_shapes(e, op)
+    a, b = (e.at(name, "s8") for name in op.inputs)
+    n, y = _elements(e, op), e.at(op.outputs[0], "s8")
+    return _kernel("mul_s8", structs.requantize(e, op), a, b, n, y, _mask(e, op, masks))
+
+
+def _requantize(e: Engine, op: Op, masks: bool) -> list[str]:
+    x, y, n = e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8"), _elements(e, op)
+    name = "requantize_s8" if op.kind == "QUANTIZE" else "relu_s8"
+    return _kernel(name, structs.requantize(e, op), x, n, y, _mask(e, op, masks))
+
+
+def _logistic(e: Engine, op: Op, masks: bool) -> list[str]:
+    table = e.tables.add("int8_t", f"logistic{e.index(op)}", op.attrs["table"])
+    return _kernel(
+        "logistic_s8", table, e.at(op.inputs[0], "s8"), _elements(e, op), e.at(op.outputs[0], "s8")
+    )
+
+
+def _softmax(e: Engine, op: Op, masks: bool) -> list[str]:
+    n = e.tensor(op.inputs[0]).shape[-1]
+    if _elements(e, op) != n:
+        raise ExportError(f"{where(op)}: several rows are not supported; allowed: 1.")
+    table = e.tables.add("int32_t", f"softmax{e.index(op)}", op.attrs["exp"])
+    return _kernel("softmax_s8", table, e.at(op.inputs[0], "s8"), n, e.at(op.outputs[0], "s8"))
+
+
+def _positions(e: Engine, op: Op) -> tuple[int, int]:
+    """Positions and channels of a MEAN over the map."""
+    shape = e.tensor(op.inputs[0]).shape
+    if op.attrs["axes"] != tuple(range(1, len(shape) - 1)):
+        raise ExportError(
+            f"{where(op)}: axes {op.attrs['axes']} are not supported; allowed: all of the map's."
+        )
+    return op.attrs["count"], shape[-1]
+
+
+def _mean(e: Engine, op: Op, masks: bool) -> list[str]:
+    x, y = e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8")
+    return _kernel("mean_s8", structs.requantize(e, op), x, *_positions(e, op), y)
+
+
+def _pool(e: Engine, op: Op, masks: bool) -> list[str]:
+    name = "max_pool_s8" if op.kind == "MAX_POOL_2D" else "average_pool_s8"
+    return _kernel(name, structs.pool(e, op), e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8"))
+
+
+def _pad(e: Engine, op: Op, masks: bool) -> list[str]:
+    return _kernel("pad_s8", structs.pad(e, op), e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8"))
+
+
+def _blocks(e: Engine, op: Op, position: int) -> tuple[int, int, int, int]:
+    """outer, inner, total, offset of one input of a CONCATENATION."""
+    axis, shapes = op.attrs["axis"], [e.tensor(name).shape for name in op.inputs]
+    inners = [math.prod(s[axis:]) for s in shapes]
+    outer = math.prod(shapes[0][:axis])
+    return outer, inners[position], sum(inners), sum(inners[:position])
+
+
+def _concatenation(e: Engine, op: Op, masks: bool) -> list[str]:
+    lines = []
+    for position, name in enumerate(op.inputs):
+        blocks = _blocks(e, op, position)
+        lines += _kernel("concatenation_s8", e.at(name, "s8"), *blocks, e.at(op.outputs[0], "s8"))
+    return lines
+
+
+def _gather(e: Engine, op: Op, masks: bool) -> list[str]:
+    x, channels = e.tensor(op.inputs[0]), op.attrs["channels"]
+    table = e.tables.add("int16_t", f"channels{e.index(op)}", channels)
+    positions, y = x.size // x.shape[-1], e.at(op.outputs[0], "s8")
+    args = (e.at(op.inputs[0], "s8"), positions, x.shape[-1], table, len(channels), y)
+    return _kernel("gather_channels_s8", *args)
+
+
+def _crossentropy(e: Engine, op: Op, masks: bool) -> list[str]:
+    q = op.inputs[0]
+    table = e.tables.add("uint32_t", "loss_exp", exp_table(tensor_quant(e.graph, q).scale[0]))
+    args = (e.at(q, "s8"), e.tensor(q).size, "label", e.at(op.outputs[0], "s16"), e.scale(op), "&observed")
+    return _kernel("softmax_cross_entropy_s8", table, *args)
+
+
+def _mse(e: Engine, op: Op, masks: bool) -> list[str]:
+    q = op.inputs[0]
+    n = e.tensor(q).size
+    factor, exponent = mse_factor(tensor_quant(e.graph, q).scale[0], n)
+    args = (e.at(q, "s8"), "target", n, e.at(op.outputs[0], "s16"), e.scale(op), "&observed")
+    return _kernel("mean_squared_error_s8", factor, exponent, *args)
+
+
+def _layer_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
+    layer = e.layer(op)
+    name = f"{layer_kernel(e, layer)}_input_grad_s16"
+    g, mask, _ = op.inputs
+    args = (e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"), e.at(op.outputs[0], "s16"), e.scale(op))
+    return _kernel(name, structs.conv(e, layer), structs.conv_grad(e, layer), *args, e.scratch(op))
+
+
+def _add_gradients(e: Engine, op: Op, masks: bool) -> list[str]:
+    pairs = [text for g in op.inputs for text in (e.at(g, "s16"), e.exponent(g))]
+    return _kernel("add_grads_s16", *pairs, _elements(e, op), e.at(op.outputs[0], "s16"), e.scale(op))
+
+
+def _mask_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
+    name = "negate_grad_s16" if op.kind == "NEGATE_GRADIENT" else "mask_grad_s16"
+    g, mask = op.inputs
+    return _kernel(name, e.at(g, "s16"), e.at(mask, "bits"), _elements(e, op), e.at(op.outputs[0], "s16"))
+
+
+def _product_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
+    g, mask, partner = op.inputs
+    factor, exponent = fraction_q15(tensor_quant(e.graph, partner).scale[0])
+    args = (e.zero(partner), e.at(partner, "s8"), e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"))
+    rest = (_elements(e, op), e.at(op.outputs[0], "s16"), e.scale(op))
+    return _kernel("mul_input_grad_s16", factor, exponent, *args, *rest)
+
+
+def _logistic_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
+    g, y = op.inputs
+    args = (e.at(y, "s8"), e.at(g, "s16"), e.exponent(g), _elements(e, op), e.at(op.outputs[0], "s16"))
+    return _kernel("logistic_input_grad_s16", *args, e.scale(op))
+
+
+def _mean_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
+    g, layer = op.inputs[0], e.layer(op)
+    factor, exponent = fraction_q15(1 / layer.attrs["count"])
+    args = (e.at(g, "s16"), e.exponent(g), *_positions(e, layer), e.at(op.outputs[0], "s16"), e.scale(op))
+    return _kernel("mean_input_grad_s16", factor, exponent, *args)
+
+
+def _average_pool_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
+    g, layer = op.inputs[0], e.layer(op)
+    args = (e.at(g, "s16"), e.exponent(g), e.at(op.outputs[0], "s16"), e.scale(op))
+    return _kernel(
+        "average_pool_input_grad_s16", structs.pool(e, layer), *structs.pool_factors(e, layer), *args
+    )
+
+
+def _max_pool_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
+    g, x = op.inputs
+    args = (e.at(x, "s8"), e.at(g, "s16"), e.exponent(g), e.at(op.outputs[0], "s16"), e.scale(op))
+    return _kernel("max_pool_input_grad_s16", structs.pool(e, e.layer(op)), *args)
+
+
+def _pad_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
+    pad = structs.pad(e, e.layer(op))
+    return _kernel("pad_input_grad_s16", pad, e.at(op.inputs[0], "s16"), e.at(op.outputs[0], "s16"))
+
+
+def _concatenation_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
+    blocks = _blocks(e, e.layer(op), op.attrs["position"])
+    args = (e.at(op.inputs[0], "s16"), *blocks, e.at(op.outputs[0], "s16"))
+    return _kernel("concatenation_input_grad_s16", *args)
+
+
+def _weights_update(e: Engine, op: Op, masks: bool) -> list[str]:
+    layer, variable = e.layer(op), e.variable(op.inputs[3])
+    assert variable is not None
+    g, mask, x, _ = op.inputs
+    kernel = {
+        "CONV_2D_WEIGHTS_UPDATE": "conv_weights_update_s8",
+        "FULLY_CONNECTED_WEIGHTS_UPDATE": "fully_connected_weights_update_s8",
+        "DEPTHWISE_CONV_2D_WEIGHTS_UPDATE": "depthwise_weights_update_s8",
+    }.get(op.kind, "conv_columns_update_s8")
+    args = [structs.conv(e, layer), e.at(x, "s8"), e.at(g, "s16"), e.exponent(g), e.at(mask, "bits")]
+    args += ["sgd", structs.update_state(e, variable), f"w{e.index(op)}"]
+    if kernel != "fully_connected_weights_update_s8":
+        args.append(e.scratch(op))
+    return _kernel(kernel, *args)
+
+
+def _bias_update(e: Engine, op: Op, masks: bool) -> list[str]:
+    variable = e.variable(op.inputs[2])
+    assert variable is not None
+    g, mask, bias = op.inputs
+    channels = e.tensor(bias).size
+    positions = e.tensor(g).size // channels
+    args = (e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"), positions, channels, "sgd")
+    return _kernel("bias_update_s32", *args, structs.update_state(e, variable), f"b{e.index(op)}")
+
+
+CALLS: dict[str, Call] = {
+    "ADD": _sum,
+    "AVERAGE_POOL_2D": _pool,
+    "CONCATENATION": _concatenation,
+    "CONV_2D": _layer,
+    "DEPTHWISE_CONV_2D": _layer,
+    "FULLY_CONNECTED": _layer,
+    "LOGISTIC": _logistic,
+    "MAX_POOL_2D": _pool,
+    "MEAN": _mean,
+    "MUL": _product,
+    "PAD": _pad,
+    "PADV2": _pad,
+    "QUANTIZE": _requantize,
+    "RELU": _requantize,
+    "RELU6": _requantize,
+    "SOFTMAX": _softmax,
+    "SUB": _sum,
+    "GATHER_CHANNELS": _gather,
+    "SOFTMAX_CROSSENTROPY": _crossentropy,
+    "MEAN_SQUARED_ERROR": _mse,
+    "ADD_GRADIENTS": _add_gradients,
+    "AVERAGE_POOL_2D_INPUT_GRADIENT": _average_pool_gradient,
+    "CONCATENATION_INPUT_GRADIENT": _concatenation_gradient,
+    "CONV_2D_INPUT_GRADIENT": _layer_gradient,
+    "DEPTHWISE_CONV_2D_INPUT_GRADIENT": _layer_gradient,
+    "FULLY_CONNECTED_INPUT_GRADIENT": _layer_gradient,
+    "LOGISTIC_INPUT_GRADIENT": _logistic_gradient,
+    "MASK_GRADIENT": _mask_gradient,
+    "MAX_POOL_2D_INPUT_GRADIENT": _max_pool_gradient,
+    "MEAN_INPUT_GRADIENT": _mean_gradient,
+    "MUL_INPUT_GRADIENT": _product_gradient,
+    "NEGATE_GRADIENT": _mask_gradient,
+    "PAD_INPUT_GRADIENT": _pad_gradient,
+    "BIAS_UPDATE": _bias_update,
+    "CONV_2D_COLUMNS_UPDATE": _weights_update,
+    "CONV_2D_WEIGHTS_UPDATE": _weights_update,
+    "DEPTHWISE_CONV_2D_WEIGHTS_UPDATE": _weights_update,
+    "FULLY_CONNECTED_COLUMNS_UPDATE": _weights_update,
+    "FULLY_CONNECTED_WEIGHTS_UPDATE": _weights_update,
+}

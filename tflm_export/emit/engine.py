@@ -1,0 +1,104 @@
+"""What the parts of the emitter share: graph, plan, names, constants, and text that refers to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tflm_export.emit.names import op_symbol, tensor_symbols
+from tflm_export.emit.tables import Tables
+from tflm_export.errors import ExportError
+from tflm_export.gradients import GRADIENTS
+from tflm_export.ir import Graph, Op, Tensor
+from tflm_export.memory import MemoryPlan
+from tflm_export.ops.result import tensor_quant
+from tflm_export.storage import Variable, variables
+from tfodl.plan import UpdatePlan
+
+SAME_EXPONENT = (
+    "MASK_GRADIENT",
+    "NEGATE_GRADIENT",
+    "RESHAPE_INPUT_GRADIENT",
+    "PAD_INPUT_GRADIENT",
+    "CONCATENATION_INPUT_GRADIENT",
+)
+
+
+@dataclass
+class Engine:
+    """One engine while its text is written. `tables` and `structs` fill up; the rest stays."""
+
+    graph: Graph
+    plan: UpdatePlan
+    memory: MemoryPlan
+    tables: Tables = field(default_factory=Tables)
+    structs: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.symbols = tensor_symbols(self.graph)
+        self.layers = {op.name: op for op in self.graph.ops}
+        self.variables = variables(self.graph)
+        self.loss = next(op for op in self.graph.ops if op.name == "loss")
+        self._producers = {name: op for op in self.graph.ops for name in op.outputs}
+
+    def layer(self, op: Op) -> Op:
+        """The forward op that `op` belongs to."""
+        return self.layers[op.attrs.get("op", op.name)]
+
+    def index(self, op: Op) -> str:
+        """The number of the forward op in the model, as text."""
+        return self.layer(op).name.lstrip("#")
+
+    def tensor(self, name: str) -> Tensor:
+        """The tensor called `name`."""
+        return self.graph.tensors[name]
+
+    def zero(self, name: str) -> int:
+        """Zero point of an activation."""
+        return tensor_quant(self.graph, name).zero_point[0]
+
+    def constant(self, name: str) -> np.ndarray:
+        """The data of a constant."""
+        data = self.graph.tensors[name].data
+        assert data is not None, name
+        return data
+
+    def variable(self, tensor: str) -> Variable | None:
+        """How the trained tensor is stored; None for a frozen one."""
+        return next((v for v in self.variables if v.tensor == tensor), None)
+
+    def at(self, name: str, kind: str) -> str:
+        """A pointer to a tensor: `s8(at::y3)` in the arena, a table for a constant, nullptr for none."""
+        if not name:
+            return "nullptr"
+        if name in self.symbols:
+            return f"{kind}(at::{self.symbols[name]})"
+        if kind != "s8":
+            raise ExportError(f"tensor {name!r}: a constant of this type cannot be read here.")
+        return self.tables.add("int8_t", f"constant_{self._constant_number(name)}", self.constant(name))
+
+    def _constant_number(self, name: str) -> int:
+        return list(self.graph.tensors).index(name)
+
+    def scratch(self, op: Op) -> str:
+        """The op's scratch, or nullptr."""
+        return (
+            f"any(at::scratch_{op_symbol(op)})" if f"{op.name}/scratch" in self.memory.offsets else "nullptr"
+        )
+
+    def scale(self, op: Op) -> str:
+        """The GradScale of the gradient that `op` computes."""
+        return f"e_{op_symbol(op)}"
+
+    def exponent(self, tensor: str) -> str:
+        """The run-time exponent of a gradient tensor."""
+        op = self._producers[tensor]
+        while op.kind in SAME_EXPONENT:
+            op = self._producers[op.inputs[0]]
+        return f"{self.scale(op)}.exponent"
+
+    def scaled_ops(self) -> list[Op]:
+        """The ops that own a GradScale."""
+        owners = [op for op in self.graph.ops if op.kind in GRADIENTS and op.kind not in SAME_EXPONENT]
+        return [self.loss, *owners]

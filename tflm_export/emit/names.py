@@ -1,0 +1,50 @@
+"""Short C++ names for tensors and ops: y3, mask3, dx3 for the output, clip mask, input gradient of op #3."""
+
+from __future__ import annotations
+
+import re
+
+from tflm_export.errors import ExportError
+from tflm_export.ir import Graph, Op
+
+_PARTS = {"weights": "dw{0}", "bias": "db{0}", "keep": "kept{0}", "mask": "dy{0}"}
+
+
+def identifier(name: str) -> str:
+    """`name` if C++ takes it as a namespace. Raises `ExportError`."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) or name in ("tfodl", "std", "at"):
+        raise ExportError(f"engine name {name!r} is not supported; allowed: lower-case letters, digits, '_'.")
+    return name
+
+
+def op_symbol(op: Op) -> str:
+    """What the op computes: `y3`, `dx3`, `dx4_1`, `dx4_1_sum`, `dw3`, `db3`, `dy4`, `dy` for the loss."""
+    if op.name == "loss":
+        return "dy"
+    index, *rest = op.name.lstrip("#").split("/")
+    if not rest:
+        return f"y{index}"
+    if rest[0] in _PARTS:
+        return _PARTS[rest[0]].format(index)
+    position = rest[0].removeprefix("input")
+    return f"dx{index}" + (f"_{position}" if position else "") + ("_sum" if rest[1:] else "")
+
+
+def tensor_symbols(graph: Graph) -> dict[str, str]:
+    """C++ name of every tensor that an op or the caller writes."""
+    symbols = {name: "x" if i == 0 else f"x_{i}" for i, name in enumerate(graph.inputs)}
+    for op in graph.ops:
+        names = [op_symbol(op), f"mask{op_symbol(op)[1:]}"]
+        symbols.update(zip(op.outputs, names, strict=False))
+    return symbols
+
+
+def display(name: str) -> str:
+    """A tensor's name for a comment: the converter's first alternative, printable, at most 60 characters."""
+    text = re.sub(r"[^ -~]|[\\?]", "_", name.split(";")[0])
+    return text if len(text) <= 60 else "..." + text[-57:]
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """`6x6x16`, without the batch axis of 1."""
+    return "x".join(map(str, shape[1:] if len(shape) > 1 and shape[0] == 1 else shape))

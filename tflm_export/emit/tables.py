@@ -1,0 +1,66 @@
+"""Constant arrays: collected while structs are written, then printed as one header and one source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+WIDTH = 108
+
+
+@dataclass
+class Tables:
+    """The constants of an engine in order; `add` gives the name back, to be used as a pointer."""
+
+    items: dict[str, tuple[str, np.ndarray, str]] = field(default_factory=dict)
+
+    def add(self, ctype: str, name: str, values: Iterable[float] | np.ndarray, comment: str = "") -> str:
+        """One array of `ctype` called `name`; values in C order."""
+        self.items[name] = (ctype, np.asarray(values).reshape(-1), comment)
+        return name
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in flash."""
+        widths = {"int8_t": 1, "int16_t": 2, "int32_t": 4, "uint32_t": 4, "float": 4, "unsigned char": 1}
+        return sum(widths[ctype] * values.size for ctype, values, _ in self.items.values())
+
+    def declarations(self) -> str:
+        """`extern const` lines."""
+        return "\n".join(
+            f"extern const {ctype} {name}[{values.size}];" + (f"  // {comment}" if comment else "")
+            for name, (ctype, values, comment) in self.items.items()
+        )
+
+    def definitions(self) -> str:
+        """The arrays."""
+        return "\n\n".join(definition(ctype, name, values) for name, (ctype, values, _) in self.items.items())
+
+
+def definition(ctype: str, name: str, values: np.ndarray) -> str:
+    """`const int8_t weights3[128] = {...};` in lines of at most 110 characters."""
+    words = [literal(ctype, value) for value in values.tolist()]
+    return f"const {ctype} {name}[{values.size}] = {{\n{wrap(words)}\n}};"
+
+
+def literal(ctype: str, value: float) -> str:
+    """A number that C++ reads back exactly."""
+    if ctype == "float":
+        text = f"{float(np.float32(value)):.9g}"
+        return text + ("f" if "." in text or "e" in text else ".0f")
+    if ctype == "int32_t" and value == -(2**31):
+        return "INT32_MIN"
+    return f"{value}u" if ctype == "uint32_t" else str(value)
+
+
+def wrap(words: Iterable[str]) -> str:
+    """Words with commas between, in indented lines."""
+    lines, line = [], "   "
+    for word in words:
+        if len(line) + len(word) + 2 > WIDTH:
+            lines.append(line)
+            line = "   "
+        line += f" {word},"
+    return "\n".join([*lines, line])

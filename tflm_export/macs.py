@@ -1,0 +1,40 @@
+"""Work of a training graph in multiply-accumulates, forward, input gradients and weight gradients apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tflm_export.gradients.conv import Geometry
+from tflm_export.ir import Graph, Op
+from tflm_export.scratch import LAYERS
+
+
+def layer_macs(layer: Op, graph: Graph) -> int:
+    """MACs of one forward pass of a layer; 0 for ops without weights."""
+    if layer.kind not in LAYERS:
+        return 0
+    g = Geometry.of(layer, graph)
+    p, q, o = g.out_shape
+    return p * q * o * g.kernel[0] * g.kernel[1] * (1 if g.depthwise else g.in_shape[2])
+
+
+def op_macs(op: Op, layers: Mapping[str, Op], graph: Graph) -> int:
+    """MACs of one op: an input gradient costs as much as its layer, an update its trained share."""
+    layer = layers.get(op.attrs.get("op", op.name))
+    if layer is None or not op.kind.startswith(layer.kind):
+        return 0
+    full = layer_macs(layer, graph)
+    if op.role != "update":
+        return full
+    axis = -1 if layer.kind == "DEPTHWISE_CONV_2D" or op.attrs["axis"] == "in" else 0
+    return full * len(op.attrs["channels"]) // graph.tensors[op.inputs[-1]].shape[axis]
+
+
+def count_macs(graph: Graph) -> dict[str, int]:
+    """Totals of a step: `forward`, `dx` (input gradients), `dw` (weight gradients)."""
+    layers = {op.name: op for op in graph.ops if op.role == "forward"}
+    totals = {"forward": 0, "dx": 0, "dw": 0}
+    kinds = {"forward": "forward", "gradient": "dx", "update": "dw"}
+    for op in graph.ops:
+        totals[kinds[op.role]] += op_macs(op, layers, graph)
+    return totals

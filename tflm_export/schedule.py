@@ -1,0 +1,125 @@
+"""When every tensor lives: the steps of a graph, what shares a buffer, what each step needs besides.
+
+The order of steps is the graph's own: `backward` already puts every update right behind its gradient. An
+elementwise op whose operand dies there works in place; a reshape is a second name for the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tflm_export.ir import Graph, Op, Tensor
+from tflm_export.memory import Buffer
+from tflm_export.scratch import scratch_bytes
+
+VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "RESHAPE_INPUT_GRADIENT")
+IN_PLACE: Mapping[str, tuple[int, ...]] = {
+    "ADD": (0, 1),
+    "SUB": (0, 1),
+    "MUL": (0, 1),
+    "RELU": (0,),
+    "RELU6": (0,),
+    "QUANTIZE": (0,),
+    "LOGISTIC": (0,),
+    "ADD_GRADIENTS": (0, 1),
+    "MASK_GRADIENT": (0,),
+    "NEGATE_GRADIENT": (0,),
+    "MUL_INPUT_GRADIENT": (0,),
+    "LOGISTIC_INPUT_GRADIENT": (0,),
+}
+
+
+@dataclass(frozen=True)
+class Lifetimes:
+    """`buffers` for the arena and `views`: tensor -> name of the buffer that holds it."""
+
+    buffers: tuple[Buffer, ...]
+    views: Mapping[str, str]
+
+
+def layer_of(op: Op, graph: Graph) -> Op:
+    """The forward op that a gradient or update op belongs to; a forward op itself."""
+    name = op.attrs.get("op", op.name)
+    return next((o for o in graph.ops if o.name == name), op)
+
+
+def lifetimes(graph: Graph) -> Lifetimes:
+    """First and last step of every buffer of a training graph.
+
+    The input lives from step 0. The output and the logits live until the last forward op, so that they can be
+    read after an inference.
+    """
+    live = _Live(graph)
+    for name in graph.inputs:
+        live.write(name, 0)
+    for step, op in enumerate(graph.ops):
+        live.run(step, op)
+    last_forward = max(i for i, op in enumerate(graph.ops) if op.role == "forward")
+    for name in (*graph.outputs, *(op.inputs[0] for op in graph.ops if op.name == "loss")):
+        live.read(name, last_forward)
+    return live.result()
+
+
+@dataclass
+class _Live:
+    """Buffers growing while the steps go by."""
+
+    graph: Graph
+    spans: dict[str, Buffer] = field(default_factory=dict)
+    views: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.last = {name: i for i, op in enumerate(self.graph.ops) for name in op.inputs}
+        self.layers = {op.name: op for op in self.graph.ops}
+
+    def write(self, name: str, step: int) -> None:
+        tensor = self.graph.tensors[name]
+        self.views[name] = name
+        self.spans[name] = Buffer(name, tensor.nbytes, step, step)
+
+    def read(self, name: str, step: int) -> None:
+        holder = self.views.get(name)
+        if holder is not None:  # constants live elsewhere
+            span = self.spans[holder]
+            self.spans[holder] = Buffer(span.name, span.nbytes, span.first, max(span.last, step))
+
+    def run(self, step: int, op: Op) -> None:
+        for name in op.inputs:
+            self.read(name, step)
+        for name in op.outputs:
+            reused = self._reused(op, name, step)
+            if reused is None:
+                self.write(name, step)
+            else:
+                self.views[name] = reused
+                self.read(name, step)
+        layer = self.layers.get(op.attrs.get("op", op.name), op)
+        nbytes = scratch_bytes(op, layer, self.graph)
+        if nbytes:
+            self.spans[f"{op.name}/scratch"] = Buffer(f"{op.name}/scratch", nbytes, step, step)
+
+    def _reused(self, op: Op, output: str, step: int) -> str | None:
+        """The buffer of an operand that `output` may take over, or None."""
+        if output != op.outputs[0]:
+            return None
+        if op.kind in VIEWS:
+            return self.views.get(op.inputs[0])
+        for position in IN_PLACE.get(op.kind, ()):
+            holder = self.views.get(op.inputs[position])
+            if holder is not None and self._dies(holder, step) and self._same_room(holder, output):
+                return holder
+        return None
+
+    def _dies(self, holder: str, step: int) -> bool:
+        """Whether nothing reads this buffer, under any of its names, after `step`."""
+        names = [name for name, other in self.views.items() if other == holder]
+        kept = {*self.graph.outputs, *(op.inputs[0] for op in self.graph.ops if op.name == "loss")}
+        return all(self.last.get(name, -1) <= step and name not in kept for name in names)
+
+    def _same_room(self, holder: str, output: str) -> bool:
+        tensor: Tensor = self.graph.tensors[output]
+        return self.spans[holder].nbytes == tensor.nbytes
+
+    def result(self) -> Lifetimes:
+        return Lifetimes(tuple(self.spans.values()), dict(self.views))
