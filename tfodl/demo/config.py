@@ -11,9 +11,10 @@ class DemoConfig:
 
     out: output folder. data: data set name or folder. model: model name or `.keras` file.
     budget_share: trained parameters, as a share of the selectable ones.
-    source_epochs, float_epochs, qat_epochs: epochs of pretraining, float fine-tuning, QAT.
-    device_samples, device_epochs: labelled target samples that the device sees one by one, and passes.
-    device_learning_rate: SGD's rate on the device and in the float run of the same plan.
+    source_epochs, qat_epochs: epochs of pretraining and of quantisation-aware training.
+    float_batch, float_learning_rate: SGD of the float methods that are compared.
+    device_samples, device_epochs: labelled target samples that learning takes, and passes over them; the same
+        in float and on the device. device_learning_rate: SGD at batch 1.
     m4_steps: training steps on the emulated Cortex-M4F. verify_inputs: real inputs compared bit for bit.
     """
 
@@ -23,11 +24,15 @@ class DemoConfig:
     seed: int = 0
     budget_share: float = 0.25
     source_epochs: int = 15
-    float_epochs: int = 6
-    float_learning_rate: float = 0.02
     qat_epochs: int = 3
+    float_batch: int = 8
+    float_learning_rate: float = 0.02
     device_samples: int = 1000
-    device_epochs: int = 3
+    device_epochs: int = 4
     device_learning_rate: float = 0.005
     m4_steps: int = 32
     verify_inputs: int = 256
+
+    def device_count(self, available: int) -> int:
+        """How many target samples learning takes when there are `available`."""
+        return min(self.device_samples, available)

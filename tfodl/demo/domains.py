@@ -1,13 +1,17 @@
-"""Two domains of one task: pictures as they are (source), and as a badly mounted device sees them (target)."""
+"""Two domains of one task: pictures as they are (source) and as a badly mounted device sees them (target)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tfodl import datasets
+from tfodl import datasets, models
 from tfodl.errors import TfodlError
+
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+LEAST_TRAIN, LEAST_TEST = 200, 20
 
 
 @dataclass(frozen=True)
@@ -17,8 +21,8 @@ class Domains:
     Each domain: `x_train, y_train` to learn from, `x_test, y_test` held out.
     """
 
-    source: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-    target: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+    source: Arrays
+    target: Arrays
     classes: int
 
     @property
@@ -27,33 +31,40 @@ class Domains:
         return self.source[0].shape[1:]
 
 
-def normalise(pictures: np.ndarray) -> np.ndarray:
-    """uint8 [0, 255] to float32 [-1, 1], so that int8 pictures are `pixel - 128`."""
-    return (pictures.astype(np.float32) / 127.5) - 1.0
-
-
 def make_domains(data: str, seed: int = 0) -> Domains:
-    """Load `data`, give each domain half of the train and half of the test pictures.
+    """The two domains of `data`. Digits come with theirs; of any other set, the target domain is the second
+    half of the train and of the test pictures, seen by a badly mounted device.
 
     Raises `TfodlError` for an unknown data set or one too small to halve.
     """
-    loaded = datasets.load(data, seed=seed)
-    if len(loaded.x_train) < 40 or len(loaded.x_test) < 20:
+    if data == "digits":
+        source, target = (datasets.load(data, seed=seed, domain=domain) for domain in ("source", "target"))
+    else:
+        source, target = _halves(datasets.load(data, seed=seed), seed)
+    return Domains(_arrays(source), _arrays(target), source.classes)
+
+
+def _arrays(data: datasets.Dataset) -> Arrays:
+    return models.preprocess(data.x_train), data.y_train, models.preprocess(data.x_test), data.y_test
+
+
+def _halves(data: datasets.Dataset, seed: int) -> tuple[datasets.Dataset, datasets.Dataset]:
+    if len(data.x_train) < LEAST_TRAIN or len(data.x_test) < LEAST_TEST:
         raise TfodlError(
-            f"data {data!r}: {len(loaded.x_train)} train and {len(loaded.x_test)} test pictures are too few "
-            "for two domains; at least 40 and 20 are needed."
+            f"data {data.name!r}: {len(data.x_train)} train and {len(data.x_test)} test pictures are too few "
+            f"for two domains; at least {LEAST_TRAIN} and {LEAST_TEST} are needed."
         )
     rng = np.random.default_rng(seed)
-    train = np.array_split(rng.permutation(len(loaded.x_train)), 2)
-    test = np.array_split(rng.permutation(len(loaded.x_test)), 2)
-
-    def domain(index: int, change) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        x_train, x_test = loaded.x_train[train[index]], loaded.x_test[test[index]]
-        y_train, y_test = loaded.y_train[train[index]], loaded.y_test[test[index]]
-        return normalise(change(x_train, seed)), y_train, normalise(change(x_test, seed + 1)), y_test
-
-    return Domains(
-        source=domain(0, lambda pictures, _: pictures),
-        target=domain(1, lambda pictures, s: datasets.mounted_badly(pictures, seed=s)),
-        classes=len(loaded.class_names),
+    train, test = (np.array_split(rng.permutation(len(x)), 2) for x in (data.x_train, data.x_test))
+    source, target = (
+        replace(
+            data,
+            x_train=data.x_train[train[half]],
+            y_train=data.y_train[train[half]],
+            x_test=data.x_test[test[half]],
+            y_test=data.y_test[test[half]],
+        )
+        for half in (0, 1)
     )
+    seen = [datasets.mounted_badly(x, seed + i) for i, x in enumerate((target.x_train, target.x_test))]
+    return source, replace(target, x_train=seen[0], x_test=seen[1])

@@ -1,0 +1,107 @@
+"""Float: train on the source domain, then adapt to the target domain by several methods, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+
+from tfodl import models
+from tfodl.callbacks import FixedSelection, RandomSelection, Selection, VelocitySelection
+from tfodl.demo.config import DemoConfig
+from tfodl.demo.domains import Domains
+from tfodl.folded import fold
+from tfodl.plan import Optimizer, UpdatePlan
+from tfodl.rebuild import rebuild
+from tfodl.training import SelectiveModel
+
+HELD_OUT = 50  # target pictures that velocities are measured on, never trained on
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One method on the target domain: accuracy (fraction) after each epoch, and each epoch's plan."""
+
+    accuracy: tuple[float, ...]
+    plans: tuple[UpdatePlan, ...] = ()
+
+
+def pretrain(domains: Domains, config: DemoConfig) -> keras.Model:
+    """The model trained on the source domain, batch norm folded into its convolutions as on the device."""
+    keras.utils.set_random_seed(config.seed)
+    model = models.load(config.model, input_shape=domains.input_shape, classes=domains.classes)
+    x, y, *_ = domains.source
+    rate = keras.optimizers.schedules.CosineDecay(3e-3, config.source_epochs * -(-len(x) // 32))
+    _compile(model, keras.optimizers.Adam(rate))
+    model.fit(x, y, batch_size=32, epochs=config.source_epochs, verbose=0, callbacks=[Progress()])
+    return rebuild(fold(model), library=keras)
+
+
+def accuracy(model: keras.Model, x: Any, y: Any) -> float:
+    """Fraction of `x` that `model` classifies as `y`."""
+    return float((model.predict(x, batch_size=256, verbose=0).argmax(-1) == y).mean())
+
+
+def compare(model: keras.Model, domains: Domains, config: DemoConfig) -> dict[str, Outcome]:
+    """Head only, random, velocity and full update on the target domain, each from `model`'s weights."""
+    held_out = domains.target[0][-HELD_OUT:]
+    methods: dict[str, Callable[[], Selection]] = {
+        "head only": lambda: FixedSelection("head"),
+        "random": lambda: RandomSelection(config.budget_share, batchnorm=False, seed=config.seed),
+        "velocity": lambda: VelocitySelection(
+            config.budget_share, x=held_out, batchnorm=False, seed=config.seed
+        ),
+        "full update": lambda: FixedSelection("all"),
+    }
+    return {
+        name: adapt(model, domains, make(), config, config.float_batch, config.float_learning_rate)
+        for name, make in methods.items()
+    }
+
+
+def adapt(
+    model: keras.Model, domains: Domains, selection: Selection, config: DemoConfig, batch: int, rate: float
+) -> Outcome:
+    """Fine-tune a copy of `model` with SGD on the target pictures that the device will see too."""
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    selective = SelectiveModel(copy)
+    keras.utils.set_random_seed(config.seed)
+    _compile(selective, keras.optimizers.SGD(rate))
+    x, y, x_test, y_test = domains.target
+    n = config.device_count(len(x) - HELD_OUT)
+    history = selective.fit(
+        x[:n], y[:n], batch_size=batch, epochs=config.device_epochs, verbose=0,
+        validation_data=(x_test, y_test), validation_batch_size=256, callbacks=[selection, Progress()],
+    )  # fmt: skip
+    curve = tuple(float(value) for value in history.history["val_accuracy"])
+    return Outcome(curve, tuple(selection.plans))
+
+
+def device_plan(outcome: Outcome, config: DemoConfig) -> UpdatePlan:
+    """The plan that ships: the last epoch's selection, with the device's optimizer."""
+    return replace(
+        outcome.plans[-1], optimizer=Optimizer(learning_rate=config.device_learning_rate), seed=config.seed
+    )
+
+
+class Progress(keras.callbacks.Callback):
+    """One progress bar for a whole `fit`."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=self.params["epochs"], unit="epoch", leave=False, disable=None)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._bar.update(1)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._bar.close()
+
+
+def _compile(model: keras.Model, optimizer: Any) -> None:
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
