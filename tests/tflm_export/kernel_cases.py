@@ -96,3 +96,17 @@ def kernel_conv(graph: Graph) -> tuple[Conv, np.ndarray]:
     zeros = x.quant.zero_point[0], y.quant.zero_point[0], a["act_min"], a["act_max"]
     multiplier, shift = np.array(a["multiplier"], np.int32), np.array(a["shift"], np.int8)
     return Conv(*window, *zeros, weights, b.data.copy(), multiplier, shift), weights
+
+
+def random_conv(rng: np.random.Generator, geometry: Geometry, depthwise: bool) -> tuple[Conv, np.ndarray]:
+    """A convolution without a `.tflite`: the struct and its weights, for kernels that do not requantise."""
+    (h, w, c), (p, q, o) = geometry.in_shape, geometry.out_shape
+    pads = [
+        max(0, (out - 1) * s + k - size) // 2 if geometry.padding == "SAME" else 0
+        for out, s, k, size in zip((p, q), geometry.stride, geometry.kernel, (h, w), strict=True)
+    ]
+    shape = (*geometry.kernel, c) if depthwise else (o, *geometry.kernel, c)
+    weights = rng.integers(-127, 128, shape).astype(np.int8)
+    zero = int(rng.integers(-128, 128))
+    window = (h, w, c, p, q, o, *geometry.kernel, *geometry.stride, *pads)
+    return Conv(*window, zero, 0, -128, 127, weights, None, None, None), weights
