@@ -37,17 +37,18 @@ def _align4(nbytes: int) -> int:
     return (nbytes + 3) & ~3
 
 
-def _tile(geometry: Geometry) -> int:
-    """Output pixels that the DSP path widens at once."""
-    groups, (p, q, _) = (_column(geometry) + 3) // 4, geometry.out_shape
-    fitting = min(64, max(16, (512 // groups) & ~1))
+def _tile(depth: int, geometry: Geometry) -> int:
+    """Pixels that the DSP path widens at once, each `depth` products deep."""
+    p, q, _ = geometry.out_shape
+    fitting = min(64, max(16, (512 // ((depth + 3) // 4)) & ~1))
     return min(fitting, (p * q + 1) & ~1)
 
 
 def _forward(geometry: Geometry) -> int:
     if geometry.depthwise:
         return max(4 * geometry.in_shape[2], _depthwise_band(geometry))
-    return (_column(geometry) + 3) // 4 * (8 * _tile(geometry) + 24)
+    depth = _column(geometry)
+    return (depth + 3) // 4 * (8 * _tile(depth, geometry) + 24)
 
 
 def _depthwise_band(geometry: Geometry) -> int:
@@ -63,7 +64,7 @@ def _depthwise_band(geometry: Geometry) -> int:
 def _input_gradient(geometry: Geometry) -> int:
     (_, q, o), c = geometry.out_shape, geometry.in_shape[2]
     if is_pointwise(geometry):
-        return 4 * o + 8 * c
+        return max(4 * o + 8 * c, (o + 3) // 4 * (8 * _tile(o, geometry) + 16))
     return _align4(2 * geometry.kernel[0] * q * o) + 4 * c
 
 

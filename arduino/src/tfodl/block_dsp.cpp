@@ -38,6 +38,17 @@
   "ssat r0, #8, r0\n"                                        \
   "strb r0, " at "\n"
 
+// y = ((sum >> half_shift) + 1) >> 1 within +-32767: less 1 before the saturation, plus 1 after it.
+#define TFODL_NARROW(sum, at)         \
+  "asr r0, " sum ", r4\n"             \
+  "sub r0, #1\n"                      \
+  "ssat r0, #16, r0, asr #1\n"        \
+  "qadd16 r0, r0, r5\n"               \
+  "strh r0, " at "\n"                 \
+  "eor r0, " sum ", " sum ", asr #31\n" \
+  "sub r0, r0, " sum ", asr #31\n"    \
+  "orr r6, r0\n"
+
 extern "C" {
 
 // Frame: 0 multiplier0 .. 20 offset1, 24 y, 28 stride, 32 weights, 36 bias0, 40 bias1, 44 weights_end,
@@ -113,6 +124,50 @@ __attribute__((naked)) void tfodl_block_sums(const tfodl::dsp::SumBlock*) {
       "cmp r1, r0\n"
       "bne 1b\n"
       "add sp, #28\n"
+      "pop {r4-r11, pc}\n");
+}
+
+// Frame: 0 y, 4 stride, 8 half_shift, 12 one, 16 bits, 20 weights, 24 weights_end, 28 pixels_end, 32 entry.
+__attribute__((naked)) uint32_t tfodl_block_narrow(const tfodl::dsp::NarrowBlock*) {
+  __asm volatile(
+      "push {r4-r11, lr}\n"
+      "sub sp, #36\n"
+      "mov r12, sp\n"
+      "ldmia r0!, {r1-r3, r8, r9}\n"
+      "stmia r12!, {r1-r3, r8, r9}\n"
+      "ldmia r0, {r4, r7-r9}\n"  // weights, weights_end, pixels, pixels_end
+      "strd r4, r7, [r12], #8\n"
+      "mov r1, r8\n"
+      "str r9, [r12], #4\n"
+      TFODL_ENTRY()
+      "str r10, [r12]\n"
+      "1: ldr r0, [sp, #20]\n"
+      "mov r10, #0\n"
+      "mov r11, #0\n"
+      "mov r12, #0\n"
+      "mov lr, #0\n"
+      "ldr pc, [sp, #32]\n"
+      ".balign 4\n"
+      "2:\n"
+      TFODL_GROUP TFODL_GROUP TFODL_GROUP TFODL_GROUP
+      TFODL_GROUP TFODL_GROUP TFODL_GROUP TFODL_GROUP
+      "ldr r2, [sp, #24]\n"
+      "cmp r0, r2\n"
+      "bne 2b\n"
+      "ldmia sp, {r2-r6}\n"
+      TFODL_NARROW("r10", "[r2]")
+      TFODL_NARROW("r11", "[r2, #2]")
+      "add r2, r3\n"
+      TFODL_NARROW("r12", "[r2]")
+      TFODL_NARROW("lr", "[r2, #2]")
+      "add r2, r3\n"
+      "str r2, [sp]\n"
+      "str r6, [sp, #16]\n"
+      "ldr r0, [sp, #28]\n"
+      "cmp r1, r0\n"
+      "bne 1b\n"
+      "mov r0, r6\n"
+      "add sp, #36\n"
       "pop {r4-r11, pc}\n");
 }
 

@@ -68,12 +68,25 @@ struct SumBlock {
   const uint32_t* pixels;
   const uint32_t* pixels_end;
 };
+struct NarrowBlock {
+  int16_t* y;         // first output: row 0 of the first pixel; row 1 is beside it
+  int32_t stride;     // from pixel to pixel, bytes
+  int32_t half_shift; // shift - 1 >= 0
+  int32_t one;        // 1
+  uint32_t bits;      // 0
+  const uint32_t* weights;
+  const uint32_t* weights_end;
+  const uint32_t* pixels;
+  const uint32_t* pixels_end;
+};
 
 extern "C" {
 // For every pair of pixels: sums, requantisation (right shifts 1..20), clamp to int8, store.
 void tfodl_block_requantize(const RequantBlock* block);
 // For every pair of pixels: the 4 int32 sums.
 void tfodl_block_sums(const SumBlock* block);
+// For every pair of pixels: sums from 0, rounded shift, saturation to +-32767, store. Returns the OR of all |sums|.
+uint32_t tfodl_block_narrow(const NarrowBlock* block);
 }
 
 }  // namespace dsp

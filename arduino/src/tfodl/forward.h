@@ -1,15 +1,8 @@
 // Forward kernels, int8, bit for bit TensorFlow Lite Micro's. Contract: kernels.h.
 #pragma once
-#include "types.h"
+#include "tile.h"
 
 namespace tfodl {
-
-// Output pixels that the DSP path widens at once: even, fewer where their columns are long.
-constexpr int32_t conv_tile(const Conv& p) {
-  const int32_t groups = (p.k_h * p.k_w * p.in_c + 3) >> 2, pixels = (p.out_h * p.out_w + 1) & ~1;
-  const int32_t fitting = (512 / groups) & ~1, tile = fitting < 16 ? 16 : fitting > 64 ? 64 : fitting;
-  return tile < pixels ? tile : pixels;
-}
 
 // Widened columns of a tile and of two rows of weights, and two columns before widening. The portable code
 // needs two widened columns, with their trained input channels, and that is never more.
@@ -33,19 +26,6 @@ void pointwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y
 // FULLY_CONNECTED: x [in_c], y [out_c].
 constexpr int32_t fully_connected_s8_scratch_bytes(const Conv& p) { return conv_s8_scratch_bytes(p); }
 void fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
-
-// What the DSP path works on at once: 4 channels of so many rows, as planes of int16 with their padding.
-struct DepthwiseBand {
-  int32_t quads;      // of outputs in a row
-  int32_t row_words;  // of a plane
-  int32_t out_rows, in_rows;
-};
-constexpr DepthwiseBand depthwise_band(const Conv& p) {
-  const int32_t quads = (p.out_w + 3) >> 2, words = ((4 * quads - 1) * p.stride_w + p.k_w + 1) >> 1;
-  const int32_t fitting = (256 / words - p.k_h) / p.stride_h + 1;  // rows of outputs in 4 KB
-  const int32_t rows = fitting < 1 ? 1 : fitting < p.out_h ? fitting : p.out_h;
-  return {quads, words, rows, (rows - 1) * p.stride_h + p.k_h};
-}
 
 // DEPTHWISE_CONV_2D, multiplier 1. Scratch: the bias with the input's zero point folded in; or the planes of a
 // band and the sums of one row.

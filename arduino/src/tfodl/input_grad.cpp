@@ -1,6 +1,7 @@
 #include "hot.h"
 #include <string.h>
 
+#include "dsp.h"
 #include "gradient.h"
 #include "inner.h"
 #include "shift_rule.h"
@@ -91,6 +92,8 @@ void pointwise_input_grad_s16(const Conv& conv, const ConvGrad& q, const int16_t
   const Conv p = conv;
   const Scratch parts = split(scratch, 2 * p.out_c);
   apply_shift_rule(s, e_y + q.exponent, [&](int32_t shift) {
+    uint32_t bits;
+    if (dsp::pointwise_input_grad_s16(p, q, g_y, mask, shift, g_x, scratch, &bits)) return bits;
     return pointwise_pass(p, q, g_y, mask, shift, g_x, parts);
   });
 }
