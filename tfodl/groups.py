@@ -151,8 +151,9 @@ def _some(names: Sequence[str], most: int = 8) -> str:
 
 
 def _input_specs(model: keras.Model) -> list[Any]:
-    inputs = getattr(model, "input", None) if getattr(model, "inputs", None) else None
-    if inputs is None:
+    listed = getattr(model, "inputs", None)
+    inputs = getattr(model, "input", listed[0] if listed and len(listed) == 1 else listed)
+    if not listed:
         raise TfodlError(
             f"Model {model.name!r}: input shapes are unknown; wrap it: "
             "inputs = keras.Input(shape); keras.Model(inputs, model(inputs))."

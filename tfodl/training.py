@@ -224,12 +224,12 @@ class SelectiveModel(keras.Model):
     def save_own_variables(self, store: Any) -> None:
         store["plan"] = np.frombuffer(self._plan.to_json().encode(), np.uint8)
         for key, value in self.selection_state.items():
-            store[f"state.{key}"] = value
+            store["state." + key.replace("/", "%2F")] = value  # "/" would open a group in the file
 
     def load_own_variables(self, store: Any) -> None:
         self.set_plan(UpdatePlan.from_json(bytes(np.asarray(store["plan"])).decode()))
         keys = [key for key in list(store.keys()) if key.startswith("state.")]
-        state = {key[6:]: np.asarray(store[key]) for key in keys}
+        state = {key[6:].replace("%2F", "/"): np.asarray(store[key]) for key in keys}
         self._wiring.state = state
         self._wiring.restored = dict(state)
 
