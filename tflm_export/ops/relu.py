@@ -26,7 +26,7 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
         check.same_quant(op, tensors, op.inputs[0], op.outputs[0])
         multiplier, shift = UNIT
     else:
-        multiplier, shift = quantize_multiplier(float(np.float32(qx.scale[0]) / np.float32(qy.scale[0])))
+        multiplier, shift = quantize_multiplier(qx.scale[0] / qy.scale[0])
     check.headroom(op, 255, [shift])
     act_min, act_max = activation_range(op.kind, qy)
     return {"multiplier": multiplier, "shift": shift, "act_min": act_min, "act_max": act_max}
