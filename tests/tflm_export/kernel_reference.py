@@ -113,7 +113,7 @@ def sat32(x: int) -> int:
 
 
 def stepped(value: int, u: int, at: int, i: int, sgd: Sgd, state: UpdateState, bias: bool = False) -> int:
-    """The parameter after a step of `u`; `at` its place in the state arrays, `i` its number. Changes `state`."""
+    """The parameter after a step of `u`; `at`: place in the state, `i`: number. Changes `state`."""
     if state.batch is not None:
         total = sat32(int(state.batch.flat[at]) + u)
         state.batch.flat[at] = 0 if sgd.apply else total

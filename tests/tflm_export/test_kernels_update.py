@@ -35,7 +35,7 @@ def optimizers(draw) -> Sgd:
 def draw_state(
     draw, rng, sgd: Sgd, shape: tuple[int, ...], scale: np.ndarray, channels, bias=False
 ) -> UpdateState:
-    """State arrays as the settings ask for them, full of earlier values. A batch that does not end has a sum."""
+    """State arrays as the settings ask for them, full of earlier values."""
 
     def array(dtype, top):
         return rng.integers(-top, top, shape).astype(dtype)
@@ -57,7 +57,7 @@ def copied(state: UpdateState) -> UpdateState:
 
 
 def expected(weights: np.ndarray, sums: np.ndarray, numbers, owners, exponent, sgd: Sgd, state: UpdateState):
-    """`weights` after the step; sums, numbers (flat index in the tensor), owners (output channel) alike in shape."""
+    """`weights` after the step. numbers: flat indices in the tensor; owners: output channels."""
     out = weights.copy()
     for at in range(weights.size):
         rate = np.float32(sgd.learning_rate) * state.scale[owners.flat[at]]
