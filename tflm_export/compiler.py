@@ -27,6 +27,7 @@ from tflm_export.macs import count_macs
 from tflm_export.memory import MemoryPlan, check_no_overlap, lower_bound, place
 from tflm_export.read_tflite import read_tflite
 from tflm_export.schedule import lifetimes
+from tflm_export.simplify import simplify
 from tflm_export.storage import static_ram, variables
 from tfodl.plan import UpdatePlan
 
@@ -71,7 +72,7 @@ def compile_model(tflite: bytes, plan: UpdatePlan, *, name: str = "engine") -> C
     Raises `ExportError` for a model, plan or op that is not supported.
     """
     _check_provenance(tflite, plan)
-    graph = training_graph(read_tflite(tflite), plan)
+    graph = training_graph(simplify(read_tflite(tflite)), plan)
     memory = plan_memory(graph, plan)
     sources = {f"src/{path}": text for path, text in emit(graph, memory, plan, name).items()}
     sources |= {f"src/{path}": text for path, text in tflm_array(tflite).items()}

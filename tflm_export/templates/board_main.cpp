@@ -1,0 +1,62 @@
+// Runs $name on samples.bin: `inferences` pictures, then `steps` labelled pictures; weights to weights.bin.
+#include <string.h>
+
+#include "$name.h"
+#include "board.h"
+
+namespace {
+
+int8_t* samples;
+int8_t* outputs;
+const int32_t kSampleBytes = $name::kInputBytes + $target_bytes;
+
+int32_t label_of(const void* target) {
+  int32_t label;
+  memcpy(&label, target, sizeof label);
+  return label;
+}
+
+void infer(void*) { $name::infer(); }
+void train(void* target) { $name::train_step($target); }
+
+void report(const char* name, const BoardCost& cost) {
+  board_print(name);
+  board_print_number(" instructions", cost.instructions);
+  board_print(name);
+  board_print_number(" stack", cost.stack_bytes);
+}
+
+void write_weights() {
+  uint32_t total = 0;
+  for (int32_t i = 0; i < $name::kParameters; ++i) total += $name::parameters()[i].nbytes;
+  int8_t* all = static_cast<int8_t*>(board_alloc(total));
+  uint32_t at = 0;
+  for (int32_t i = 0; i < $name::kParameters; ++i) {
+    memcpy(all + at, $name::parameters()[i].data, $name::parameters()[i].nbytes);
+    at += $name::parameters()[i].nbytes;
+  }
+  board_write("weights.bin", all, total);
+}
+
+}  // namespace
+
+int main() {
+  const uint32_t bytes = board_file_size("samples.bin");
+  samples = static_cast<int8_t*>(board_alloc(bytes));
+  board_read("samples.bin", samples, bytes);
+  outputs = static_cast<int8_t*>(board_alloc($inferences * $name::kOutputs + 1));
+  $name::reset();
+  for (int32_t i = 0; i < $inferences; ++i) {
+    memcpy($name::input(), samples + i * kSampleBytes, $name::kInputBytes);
+    report("inference", board_measure(infer, nullptr));
+    memcpy(outputs + i * $name::kOutputs, $name::output(), $name::kOutputs);
+  }
+  board_write("outputs.bin", outputs, $inferences * $name::kOutputs);
+  for (int32_t i = 0; i < $steps; ++i) {
+    int8_t* sample = samples + ($inferences + i) * kSampleBytes;
+    memcpy($name::input(), sample, $name::kInputBytes);
+    report("train_step", board_measure(train, sample + $name::kInputBytes));
+  }
+  write_weights();
+  return 0;
+}
