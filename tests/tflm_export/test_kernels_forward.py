@@ -35,12 +35,12 @@ def bits(mask: np.ndarray, size: int) -> np.ndarray:
 
 
 def expected_mask(acc: np.ndarray, real_factor: np.ndarray, conv: Conv) -> tuple[np.ndarray, np.ndarray]:
-    """docs/arithmetic.md, "Clip mask", in float64; and where rounding cannot make a difference."""
+    """docs/arithmetic.md, "Clip mask", in float64; and where rounding twice cannot make a difference."""
     v = acc * real_factor + conv.out_zero
     above = acc > 0 if conv.act_min == conv.out_zero else v >= conv.act_min - 0.5
-    sure = np.abs(v - conv.act_max - 0.5) > 0.01
+    sure = np.abs(v - conv.act_max - 0.5) > 0.26
     if conv.act_min != conv.out_zero:
-        sure &= np.abs(v - conv.act_min + 0.5) > 0.01
+        sure &= np.abs(v - conv.act_min + 0.5) > 0.26
     return above & (v < conv.act_max + 0.5), sure
 
 
