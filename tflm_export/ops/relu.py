@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import check
 from tflm_export.ops.result import Result, Values, centred, clamped, output_quant
