@@ -99,7 +99,7 @@ class HostEngine:
         """Set trained tensors from arrays like those of `weights()`."""
         for i, variable in enumerate(self._variables):
             if variable.tensor in weights:
-                self._parameter(i, variable)[...] = _resident(variable, weights[variable.tensor]).reshape(-1)
+                self._parameter(i, variable)[...] = resident(variable, weights[variable.tensor]).reshape(-1)
 
     def _parameter(self, i: int, variable: Variable) -> np.ndarray:
         """The engine's own memory of a trained tensor, as a flat array."""
@@ -122,7 +122,7 @@ class HostEngine:
         return np.frombuffer(ctypes.string_at(address, size), np.int8).reshape(shape).copy()
 
 
-def _resident(variable: Variable, array: np.ndarray) -> np.ndarray:
+def resident(variable: Variable, array: np.ndarray) -> np.ndarray:
     """The part of a whole tensor that lives in RAM."""
     if variable.bias or variable.whole or variable.op.kind.startswith("DEPTHWISE"):
         return array

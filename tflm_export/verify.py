@@ -1,0 +1,190 @@
+"""Is the engine right? Bit for bit: host C++ = numpy = TFLite Micro in inference, host C++ = numpy in training.
+
+Integer gradients are held to a float64 reference; optionally the emulated Cortex-M4F is held to the host.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tflm_export.compiler import Compiled, load
+from tflm_export.errors import ExportError
+from tflm_export.host import HostEngine, resident
+from tflm_export.measure import measure
+from tflm_export.ops.result import tensor_quant
+from tflm_export.reference import cosine, reference_gradients
+from tflm_export.simulate import Simulator
+from tflm_export.storage import variables
+
+COSINE = 0.999
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was compared and what differed; `ok` when nothing did.
+
+    inputs: inferences compared. simulator_mismatches, tflm_mismatches: inferences with a differing output of
+    the host engine. steps: training steps. weight_mismatches: parameters that differ after them, host against
+    numpy. gradient_cosines: the lowest of each tensor over the samples. board_steps, board_mismatches: the
+    same against the emulated Cortex-M4F.
+    """
+
+    inputs: int
+    simulator_mismatches: int
+    tflm_mismatches: int
+    steps: int
+    weight_mismatches: int
+    gradient_cosines: dict[str, float] = field(default_factory=dict)
+    board_steps: int = 0
+    board_mismatches: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything agrees."""
+        mismatches = self.simulator_mismatches + self.tflm_mismatches + self.weight_mismatches
+        return not mismatches and not self.board_mismatches and self.lowest_cosine >= COSINE
+
+    @property
+    def lowest_cosine(self) -> float:
+        """The lowest gradient cosine of all tensors."""
+        return min(self.gradient_cosines.values(), default=1.0)
+
+    def summary(self) -> str:
+        """A few lines for people."""
+        lines = [
+            f"inference   {self.inputs} inputs: {self.tflm_mismatches} differ from TFLite Micro, "
+            f"{self.simulator_mismatches} from numpy",
+            f"training    {self.steps} steps: {self.weight_mismatches} weights differ from numpy",
+            f"gradients   {len(self.gradient_cosines)} tensors: lowest cosine {self.lowest_cosine:.5f} "
+            f"(needed {COSINE})",
+        ]
+        if self.board_steps:
+            lines.append(f"Cortex-M4F  {self.board_steps} steps: {self.board_mismatches} weights differ")
+        return "\n".join([*lines, "all right" if self.ok else "NOT right"])
+
+
+def verify(
+    folder: str | os.PathLike[str],
+    inputs: np.ndarray | None = None,
+    targets: Sequence[int] | np.ndarray | None = None,
+    *,
+    count: int = 256,
+    steps: int = 32,
+    board: bool = False,
+    seed: int = 0,
+) -> Verification:
+    """Verify what `tflm-export compile` wrote to `folder`.
+
+    inputs: int8 [n, ...input shape without batch], random by default. targets: n class indices (or int8
+    [n, ...] for MSE). count: inferences; steps: training steps; both on the inputs in turn.
+    Raises `ExportError` when something needed is missing or does not build.
+    """
+    compiled = load(folder)
+    xs, ts = samples(compiled, inputs, targets, seed)
+    engine, simulator = HostEngine(folder), Simulator(compiled.graph, compiled.plan)
+    by_simulator, by_tflm = _compare_inference(compiled, engine, simulator, _take(xs, count))
+    cosines = gradient_cosines(compiled, _take(xs, min(steps, 8)), _take(ts, min(steps, 8)))
+    train_x, train_t = _take(xs, steps), _take(ts, steps)
+    for x, t in zip(train_x, train_t, strict=True):
+        engine.train_step(x, t)
+        simulator.train_step(x, t)
+    weights = engine.weights()
+    differing = sum(int((weights[name] != simulator.weights[name]).sum()) for name in weights)
+    on_board = _compare_board(compiled, train_x, train_t, weights) if board else 0
+    return Verification(
+        count, by_simulator, by_tflm, steps, differing, cosines, steps if board else 0, on_board
+    )
+
+
+def samples(
+    compiled: Compiled,
+    inputs: np.ndarray | None,
+    targets: Sequence[int] | np.ndarray | None,
+    seed: int,
+) -> tuple[np.ndarray, list]:
+    """Inputs [n, 1, ...] int8 and n targets; random where not given."""
+    graph, rng = compiled.graph, np.random.default_rng(seed)
+    shape = graph.tensors[graph.inputs[0]].shape
+    loss = next(op for op in graph.ops if op.name == "loss")
+    logits = graph.tensors[loss.inputs[0]]
+    xs = rng.integers(-128, 128, (64, *shape), np.int8) if inputs is None else np.asarray(inputs)
+    if xs.dtype != np.int8 or xs.ndim == 0 or len(xs) == 0 or xs[0].size != int(np.prod(shape)):
+        raise ExportError(
+            f"verify: inputs are {xs.dtype} {list(xs.shape)}; expected int8 [n, ...{shape[1:]}]."
+        )
+    xs = xs.reshape(-1, *shape)
+    if targets is not None:
+        ts = list(targets)
+    elif loss.kind == "SOFTMAX_CROSSENTROPY":
+        ts = rng.integers(0, logits.size, len(xs)).tolist()
+    else:
+        ts = list(rng.integers(-128, 128, (len(xs), *logits.shape), np.int8))
+    if len(ts) != len(xs):
+        raise ExportError(f"verify: {len(xs)} inputs but {len(ts)} targets.")
+    return xs, ts
+
+
+def _take(items: Sequence | np.ndarray, count: int) -> list:
+    return [items[i % len(items)] for i in range(count)]
+
+
+def _compare_inference(
+    compiled: Compiled, engine: HostEngine, simulator: Simulator, xs: Sequence[np.ndarray]
+) -> tuple[int, int]:
+    """Inferences where the host engine differs from numpy, and from TFLite Micro."""
+    oracle = TflmOracle(compiled)
+    by_simulator = by_tflm = 0
+    for x in xs:
+        output = engine.infer(x)
+        by_simulator += not np.array_equal(output, simulator.infer(x))
+        by_tflm += not np.array_equal(output, oracle.infer(x))
+    return by_simulator, by_tflm
+
+
+class TflmOracle:
+    """TFLite Micro's own interpreter on the same model; float edges of the file are crossed exactly."""
+
+    def __init__(self, compiled: Compiled):
+        from tflite_micro.python.tflite_micro import runtime
+
+        graph = compiled.graph
+        self._interpreter = runtime.Interpreter.from_bytes(compiled.tflite)
+        self._input = tensor_quant(graph, graph.inputs[0])
+        self._output = tensor_quant(graph, graph.outputs[0])
+
+    def infer(self, x: np.ndarray) -> np.ndarray:
+        """The output int8 for one input int8."""
+        if self._interpreter.get_input_details(0)["dtype"] == np.float32:
+            x = ((x.astype(np.float32) - self._input.zero_point[0]) * self._input.scale[0]).astype(np.float32)
+        self._interpreter.set_input(x, 0)
+        self._interpreter.invoke()
+        y = self._interpreter.get_output(0)
+        if y.dtype == np.float32:
+            y = np.round(y / self._output.scale[0] + self._output.zero_point[0]).astype(np.int8)
+        return y
+
+
+def gradient_cosines(compiled: Compiled, xs: Sequence[np.ndarray], ts: Sequence) -> dict[str, float]:
+    """Lowest cosine of each trained tensor's integer gradient with the float64 reference."""
+    lowest: dict[str, float] = {}
+    simulator = Simulator(compiled.graph, compiled.plan)
+    for x, t in zip(xs, ts, strict=True):
+        device, reference = simulator.gradients(x, t), reference_gradients(compiled.graph, x, t)
+        for name, gradient in device.items():
+            lowest[name] = min(lowest.get(name, 1.0), cosine(gradient, reference[name]))
+    return lowest
+
+
+def _compare_board(
+    compiled: Compiled, xs: Sequence[np.ndarray], ts: Sequence, weights: dict[str, np.ndarray]
+) -> int:
+    """Parameters that differ between the emulated board and the host after the same steps."""
+    measured = measure(compiled, np.stack(xs), ts).weights
+    return sum(
+        int((measured[v.tensor] != resident(v, weights[v.tensor]).reshape(-1)).sum())
+        for v in variables(compiled.graph)
+    )
