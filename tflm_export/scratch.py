@@ -51,21 +51,32 @@ def _forward(geometry: Geometry) -> int:
     return (depth + 3) // 4 * (8 * _tile(depth, geometry) + 24)
 
 
+def _band(outputs: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int]) -> tuple[int, int, int]:
+    """Quads of outputs in a row, words of a plane's row, input rows of a band: four planes in 4 KB."""
+    quads = (outputs[1] + 3) // 4
+    words = ((4 * quads - 1) * stride[1] + kernel[1] + 1) // 2
+    fitting = max(1, (256 // words - kernel[0]) // stride[0] + 1)
+    return quads, words, (min(fitting, outputs[0]) - 1) * stride[0] + kernel[0]
+
+
 def _depthwise_band(geometry: Geometry) -> int:
     """Four channels of a band of rows as padded planes of int16, and the sums of one row of outputs."""
-    (k_h, k_w), (stride_h, stride_w), (p, q, _) = geometry.kernel, geometry.stride, geometry.out_shape
-    quads = (q + 3) // 4
-    words = ((4 * quads - 1) * stride_w + k_w + 1) // 2
-    fitting = (256 // words - k_h) // stride_h + 1 if 256 // words >= k_h else 1
-    in_rows = (min(max(1, fitting), p) - 1) * stride_h + k_h
-    return 16 * (in_rows * words + quads)
+    quads, words, rows = _band(geometry.out_shape[:2], geometry.kernel, geometry.stride)
+    return 16 * (rows * words + quads)
+
+
+def _depthwise_plane(geometry: Geometry) -> int:
+    """One channel's gradients of a band, spread by the stride, and the sums of one row."""
+    quads, words, rows = _band(geometry.in_shape[:2], geometry.kernel, (1, 1))
+    return 4 * rows * words + 16 * quads
 
 
 def _input_gradient(geometry: Geometry) -> int:
     (_, q, o), c = geometry.out_shape, geometry.in_shape[2]
     if is_pointwise(geometry):
         return max(4 * o + 8 * c, (o + 3) // 4 * (8 * _tile(o, geometry) + 16))
-    return _align4(2 * geometry.kernel[0] * q * o) + 4 * c
+    rows = _align4(2 * geometry.kernel[0] * q * o) + 4 * c
+    return max(rows, _depthwise_plane(geometry)) if geometry.depthwise else rows
 
 
 def _update(op: Op, geometry: Geometry) -> int:

@@ -71,20 +71,6 @@ void fill_row(const Layer& layer, int32_t iy, int32_t c, uint32_t* to) {
   for (int32_t word = end; word < words; ++word) fill_border(layer, pixels, word, to);
 }
 
-// The weights of channel c as rows_dsp.cpp reads them; k * k words suffice.
-void fill_kernel(const Conv& p, int32_t c, uint32_t* to) {
-  const int8_t* w = p.weights + c;
-  const int32_t channels = p.in_c, k = p.k_w;
-  for (int32_t ky = 0; ky < k; ++ky, w += k * channels) {
-    if (p.stride_w == 1) {
-      for (int32_t kx = 0; kx + 1 < k; ++kx) *to++ = halves(w[kx * channels], w[(kx + 1) * channels]);
-    } else {
-      for (int32_t kx = 0; kx + 1 < k; kx += 2) *to++ = halves(w[kx * channels], w[(kx + 1) * channels]);
-      *to++ = halves(w[(k - 1) * channels], 0);
-    }
-  }
-}
-
 struct Band {
   int32_t first, rows;  // of outputs
   int8_t* y;            // the first of them
@@ -109,7 +95,7 @@ void store_sums(const Layer& layer, RowsBlock block, const Band& band, int32_t d
 void filter_channel(const Layer& layer, const Band& band, const uint32_t* plane, int32_t c) {
   const Conv& p = layer.p;
   uint32_t weights[49];
-  fill_kernel(p, c, weights);
+  fill_kernel(p.weights + c, p.in_c, p.k_w, p.stride_w, weights);
   const int32_t shift = -p.shift[c], row_bytes = 4 * layer.row_words, quad_bytes = 8 * p.stride_w;
   const bool fast = fast_channel(p, c) && clamps_to_int8(p) && !band.mask;
   const int32_t done = !fast ? 0 : p.out_w % 4 == 0 ? band.rows : band.rows - 1;

@@ -25,11 +25,17 @@ bool fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask
 // One pass of the input gradient with this shift; *bits: the OR of all |sums|.
 bool pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
                               int32_t shift, int16_t* g_x, void* scratch, uint32_t* bits);
+bool depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
+                              int32_t shift, int16_t* g_x, void* scratch, uint32_t* bits);
 #else
 inline bool conv_rows_s8(const Conv&, ConstRows, Rows, int16_t, int16_t, uint8_t*, void*) { return false; }
 inline bool depthwise_rows_s8(const Conv&, ConstRows, Rows, int16_t, int16_t, uint8_t*, void*) { return false; }
 inline bool fully_connected_s8(const Conv&, const int8_t*, int8_t*, uint8_t*, void*) { return false; }
 inline bool pointwise_input_grad_s16(const Conv&, const ConvGrad&, const int16_t*, const uint8_t*, int32_t, int16_t*,
+                                     void*, uint32_t*) {
+  return false;
+}
+inline bool depthwise_input_grad_s16(const Conv&, const ConvGrad&, const int16_t*, const uint8_t*, int32_t, int16_t*,
                                      void*, uint32_t*) {
   return false;
 }

@@ -112,6 +112,8 @@ void depthwise_input_grad_s16(const Conv& conv, const ConvGrad& q, const int16_t
     for (int32_t c = 0; c < p.in_c; ++c) sums[c] += grad[c] * w[c];
   };
   apply_shift_rule(s, e_y + q.exponent, [&](int32_t shift) {
+    uint32_t bits;
+    if (dsp::depthwise_input_grad_s16(p, q, g_y, mask, shift, g_x, scratch, &bits)) return bits;
     return input_grad_pass(p, q, g_y, mask, shift, g_x, parts, add);
   });
 }

@@ -79,10 +79,30 @@
   "ldr r6, [sp, #12]\n"  \
   "stmia r6!, {r10, r11, r12, lr}\n"
 
+// The arithmetic is that of block_dsp.cpp.
+#define TFODL_NARROW(sum, at)            \
+  "asr r8, " sum ", r3\n"                \
+  "sub r8, #1\n"                         \
+  "ssat r8, #16, r8, asr #1\n"           \
+  "qadd16 r8, r8, r4\n"                  \
+  "strh r8, " at "\n"                    \
+  "eor r8, " sum ", " sum ", asr #31\n"  \
+  "sub r8, r8, " sum ", asr #31\n"       \
+  "orr r5, r8\n"
+#define TFODL_STORE_NARROWED       \
+  "ldmia sp, {r3-r7}\n"            \
+  TFODL_NARROW("r10", "[r6]")      \
+  TFODL_NARROW("r11", "[r6, r7]")  \
+  "add r6, r6, r7, lsl #1\n"       \
+  TFODL_NARROW("r12", "[r6]")      \
+  TFODL_NARROW("lr", "[r6, r7]")   \
+  "add r6, r6, r7, lsl #1\n"       \
+  "str r5, [sp, #8]\n"
+
 // The frame is the first 13 words of RowsBlock: 12 y, 20 bias, 24 weights, 28 x_back, 32 quads_left,
 // 36 quads, 40 x_skip, 44 y_skip, 48 rows.
-#define TFODL_ROWS(name, rows, store)                  \
-  __attribute__((naked)) void name(const tfodl::dsp::RowsBlock*) { \
+#define TFODL_ROWS(type, name, block, rows, store)     \
+  __attribute__((naked)) type name(const tfodl::dsp::block*) { \
     __asm volatile(                                    \
         "push {r4-r11, lr}\n"                          \
         "sub sp, #52\n"                                \
@@ -114,22 +134,26 @@
         "subs r4, #1\n"                                \
         "str r4, [sp, #48]\n"                          \
         "bne.w 1b\n"                                   \
+        "ldr r0, [sp, #8]\n"                           \
         "add sp, #52\n"                                \
         "pop {r4-r11, pc}\n");                         \
   }
 
 extern "C" {
-TFODL_ROWS(tfodl_rows_requantize_3_1, TFODL_TIMES_3(TFODL_ROW_3_1), TFODL_STORE_REQUANTIZED)
-TFODL_ROWS(tfodl_rows_requantize_3_2, TFODL_TIMES_3(TFODL_ROW_3_2), TFODL_STORE_REQUANTIZED)
-TFODL_ROWS(tfodl_rows_requantize_5_1, TFODL_TIMES_5(TFODL_ROW_5_1), TFODL_STORE_REQUANTIZED)
-TFODL_ROWS(tfodl_rows_requantize_5_2, TFODL_TIMES_5(TFODL_ROW_5_2), TFODL_STORE_REQUANTIZED)
-TFODL_ROWS(tfodl_rows_requantize_7_1, TFODL_TIMES_7(TFODL_ROW_7_1), TFODL_STORE_REQUANTIZED)
-TFODL_ROWS(tfodl_rows_requantize_7_2, TFODL_TIMES_7(TFODL_ROW_7_2), TFODL_STORE_REQUANTIZED)
-TFODL_ROWS(tfodl_rows_sums_3_1, TFODL_TIMES_3(TFODL_ROW_3_1), TFODL_STORE_SUMS)
-TFODL_ROWS(tfodl_rows_sums_3_2, TFODL_TIMES_3(TFODL_ROW_3_2), TFODL_STORE_SUMS)
-TFODL_ROWS(tfodl_rows_sums_5_1, TFODL_TIMES_5(TFODL_ROW_5_1), TFODL_STORE_SUMS)
-TFODL_ROWS(tfodl_rows_sums_5_2, TFODL_TIMES_5(TFODL_ROW_5_2), TFODL_STORE_SUMS)
-TFODL_ROWS(tfodl_rows_sums_7_1, TFODL_TIMES_7(TFODL_ROW_7_1), TFODL_STORE_SUMS)
-TFODL_ROWS(tfodl_rows_sums_7_2, TFODL_TIMES_7(TFODL_ROW_7_2), TFODL_STORE_SUMS)
+TFODL_ROWS(void, tfodl_rows_requantize_3_1, RowsBlock, TFODL_TIMES_3(TFODL_ROW_3_1), TFODL_STORE_REQUANTIZED)
+TFODL_ROWS(void, tfodl_rows_requantize_3_2, RowsBlock, TFODL_TIMES_3(TFODL_ROW_3_2), TFODL_STORE_REQUANTIZED)
+TFODL_ROWS(void, tfodl_rows_requantize_5_1, RowsBlock, TFODL_TIMES_5(TFODL_ROW_5_1), TFODL_STORE_REQUANTIZED)
+TFODL_ROWS(void, tfodl_rows_requantize_5_2, RowsBlock, TFODL_TIMES_5(TFODL_ROW_5_2), TFODL_STORE_REQUANTIZED)
+TFODL_ROWS(void, tfodl_rows_requantize_7_1, RowsBlock, TFODL_TIMES_7(TFODL_ROW_7_1), TFODL_STORE_REQUANTIZED)
+TFODL_ROWS(void, tfodl_rows_requantize_7_2, RowsBlock, TFODL_TIMES_7(TFODL_ROW_7_2), TFODL_STORE_REQUANTIZED)
+TFODL_ROWS(void, tfodl_rows_sums_3_1, RowsBlock, TFODL_TIMES_3(TFODL_ROW_3_1), TFODL_STORE_SUMS)
+TFODL_ROWS(void, tfodl_rows_sums_3_2, RowsBlock, TFODL_TIMES_3(TFODL_ROW_3_2), TFODL_STORE_SUMS)
+TFODL_ROWS(void, tfodl_rows_sums_5_1, RowsBlock, TFODL_TIMES_5(TFODL_ROW_5_1), TFODL_STORE_SUMS)
+TFODL_ROWS(void, tfodl_rows_sums_5_2, RowsBlock, TFODL_TIMES_5(TFODL_ROW_5_2), TFODL_STORE_SUMS)
+TFODL_ROWS(void, tfodl_rows_sums_7_1, RowsBlock, TFODL_TIMES_7(TFODL_ROW_7_1), TFODL_STORE_SUMS)
+TFODL_ROWS(void, tfodl_rows_sums_7_2, RowsBlock, TFODL_TIMES_7(TFODL_ROW_7_2), TFODL_STORE_SUMS)
+TFODL_ROWS(uint32_t, tfodl_rows_narrow_3, NarrowRowsBlock, TFODL_TIMES_3(TFODL_ROW_3_1), TFODL_STORE_NARROWED)
+TFODL_ROWS(uint32_t, tfodl_rows_narrow_5, NarrowRowsBlock, TFODL_TIMES_5(TFODL_ROW_5_1), TFODL_STORE_NARROWED)
+TFODL_ROWS(uint32_t, tfodl_rows_narrow_7, NarrowRowsBlock, TFODL_TIMES_7(TFODL_ROW_7_1), TFODL_STORE_NARROWED)
 }
 #endif

@@ -4,6 +4,8 @@
 #include "dsp.h"
 
 #if TFODL_DSP
+#include "widen_dsp.h"
+
 namespace tfodl {
 namespace dsp {
 
@@ -22,6 +24,23 @@ struct RowsBlock {
   int32_t row_bytes;        // of the plane
 };
 
+// The same frame with other names for the first words; stride 1 only.
+struct NarrowRowsBlock {
+  int32_t half_shift;  // shift - 1 >= 0
+  int32_t one;         // 1
+  uint32_t bits;       // 0
+  int16_t* y;
+  int32_t stride;      // bytes
+  int32_t bias;        // 0
+  const uint32_t* weights;
+  int32_t x_back;
+  int32_t quads_left, quads;
+  int32_t x_skip, y_skip;
+  int32_t rows;
+  const uint32_t* x;
+  int32_t row_bytes;
+};
+
 using RowsKernel = void (*)(const RowsBlock*);
 
 extern "C" {
@@ -37,6 +56,18 @@ void tfodl_rows_sums_5_1(const RowsBlock*);
 void tfodl_rows_sums_5_2(const RowsBlock*);
 void tfodl_rows_sums_7_1(const RowsBlock*);
 void tfodl_rows_sums_7_2(const RowsBlock*);
+// Rounded shift, saturation to +-32767, store. The OR of all |sums|.
+uint32_t tfodl_rows_narrow_3(const NarrowRowsBlock*);
+uint32_t tfodl_rows_narrow_5(const NarrowRowsBlock*);
+uint32_t tfodl_rows_narrow_7(const NarrowRowsBlock*);
+}
+
+// The k * k weights at w, w + step, ... in the order that the assembly reads; k * k words suffice.
+inline void fill_kernel(const int8_t* w, int32_t step, int32_t k, int32_t stride, uint32_t* to) {
+  for (int32_t ky = 0; ky < k; ++ky, w += k * step) {
+    for (int32_t kx = 0; kx + 1 < k; kx += stride) *to++ = halves(w[kx * step], w[(kx + 1) * step]);
+    if (stride == 2) *to++ = halves(w[(k - 1) * step], 0);
+  }
 }
 
 }  // namespace dsp

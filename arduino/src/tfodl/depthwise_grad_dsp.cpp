@@ -1,0 +1,115 @@
+// Input gradients of depthwise layers for the DSP extension. One channel after the other: its prepared gradients
+// are laid out as a plane, `stride` apart with zeros between, which the kernel turned by 180 degrees filters.
+#include "hot.h"
+#include "rows_dsp.h"
+
+#if TFODL_DSP
+#include "prepare_dsp.h"
+#include "tile.h"
+
+namespace tfodl {
+namespace dsp {
+namespace {
+
+struct Layer {
+  const Conv& p;
+  const ConvGrad& q;
+  const int16_t* g_y;
+  const uint8_t* mask;
+  int32_t shift;
+  int32_t top, left;  // plane rows and columns before the first output
+  DepthwiseBand size;
+  int16_t* plane;
+  int32_t* sums;      // one row of quads
+  RowsKernel sum;
+  uint32_t (*narrow)(const NarrowRowsBlock*);
+};
+
+// The outputs of channel c whose plane rows lie in first .. first + in_rows - 1 of the whole plane.
+void fill_plane(const Layer& layer, int32_t c, int32_t first) {
+  const Conv& p = layer.p;
+  const Prepare prepare(layer.q);
+  const int32_t scale = layer.q.scale[c], row_halves = 2 * layer.size.row_words;
+  for (int32_t oy = 0; oy < p.out_h; ++oy) {
+    const int32_t row = oy * p.stride_h + layer.top - first;
+    if (row < 0 || row >= layer.size.in_rows) continue;
+    int16_t* to = layer.plane + row * row_halves + layer.left;
+    int32_t at = oy * p.out_w * p.out_c + c;
+    for (int32_t ox = 0; ox < p.out_w; ++ox, at += p.out_c, to += p.stride_w) {
+      const bool pass = !layer.mask || get_bit(layer.mask, at);
+      *to = static_cast<int16_t>(pass ? prepare(layer.g_y[at], scale) : 0);
+    }
+  }
+}
+
+// Rows done..rows of a band by way of their sums: rows of any width, no shift.
+uint32_t narrow_sums(const Layer& layer, const uint32_t* weights, int32_t done, int32_t rows, int16_t* g_x) {
+  const Conv& p = layer.p;
+  const int32_t row_bytes = 4 * layer.size.row_words, quads = layer.size.quads;
+  const uint32_t* plane = reinterpret_cast<const uint32_t*>(layer.plane);
+  RowsBlock block = {0, 0, 0, nullptr, 0, 0, weights, p.k_h * row_bytes - 8, quads, quads, 0, 0, 1,
+                     plane + done * layer.size.row_words, row_bytes};
+  uint32_t bits = 0;
+  for (int32_t r = done; r < rows; ++r, block.x += layer.size.row_words) {
+    block.y = layer.sums;
+    layer.sum(&block);
+    for (int32_t ix = 0; ix < p.in_w; ++ix) {
+      bits |= magnitude(layer.sums[ix]);
+      g_x[(r * p.in_w + ix) * p.in_c] = saturate_s16(rshift(layer.sums[ix], layer.shift));
+    }
+  }
+  return bits;
+}
+
+// `rows` rows of one channel of g_x.
+uint32_t filter_channel(const Layer& layer, int32_t c, int32_t rows, int16_t* g_x) {
+  const Conv& p = layer.p;
+  const int32_t row_bytes = 4 * layer.size.row_words, quads = layer.size.quads;
+  uint32_t weights[49];
+  fill_kernel(p.weights + (p.k_h * p.k_w - 1) * p.in_c + c, -p.in_c, p.k_w, 1, weights);
+  if (layer.shift == 0 || p.in_w % 4 != 0) return narrow_sums(layer, weights, 0, rows, g_x + c);
+  const NarrowRowsBlock block = {layer.shift - 1, 1, 0, g_x + c, 2 * p.in_c, 0, weights,
+                                 p.k_h * row_bytes - 8, quads, quads, row_bytes - 8 * quads, 0, rows,
+                                 reinterpret_cast<const uint32_t*>(layer.plane), row_bytes};
+  return layer.narrow(&block);
+}
+
+bool takes(const Conv& p) {
+  return p.k_h == p.k_w && (p.k_w == 3 || p.k_w == 5 || p.k_w == 7) && p.pad_top < p.k_h && p.pad_left < p.k_w;
+}
+
+// Does the last output lie within the plane? Otherwise some of it serves no input pixel.
+bool fits(const Conv& p, const Layer& layer) {
+  return layer.left + (p.out_w - 1) * p.stride_w < 2 * layer.size.row_words;
+}
+
+}  // namespace
+
+bool depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
+                              int32_t shift, int16_t* g_x, void* scratch, uint32_t* bits) {
+  if (!takes(p)) return false;
+  constexpr RowsKernel kSums[3] = {tfodl_rows_sums_3_1, tfodl_rows_sums_5_1, tfodl_rows_sums_7_1};
+  constexpr uint32_t (*kNarrow[3])(const NarrowRowsBlock*) = {tfodl_rows_narrow_3, tfodl_rows_narrow_5,
+                                                              tfodl_rows_narrow_7};
+  const DepthwiseBand size = depthwise_grad_band(p);
+  const int32_t words = size.in_rows * size.row_words, kind = (p.k_w - 3) >> 1;
+  uint32_t* plane = static_cast<uint32_t*>(scratch);
+  const Layer layer = {p, q, g_y, mask, shift, p.k_h - 1 - p.pad_top, p.k_w - 1 - p.pad_left, size,
+                       reinterpret_cast<int16_t*>(plane), reinterpret_cast<int32_t*>(plane + words),
+                       kSums[kind], kNarrow[kind]};
+  if (!fits(p, layer)) return false;
+  *bits = 0;
+  for (int32_t iy = 0; iy < p.in_h; iy += size.out_rows) {
+    const int32_t rows = p.in_h - iy < size.out_rows ? p.in_h - iy : size.out_rows;
+    memset(plane, 0, 4 * static_cast<size_t>(words));
+    for (int32_t c = 0; c < p.in_c; ++c) {
+      fill_plane(layer, c, iy);
+      *bits |= filter_channel(layer, c, rows, g_x + iy * p.in_w * p.in_c);
+    }
+  }
+  return true;
+}
+
+}  // namespace dsp
+}  // namespace tfodl
+#endif
