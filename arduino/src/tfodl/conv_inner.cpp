@@ -1,7 +1,6 @@
 #include "hot.h"
 #include "inner.h"
 
-#if !TFODL_DSP_CONV
 #include "fixed_point.h"
 
 namespace tfodl {
@@ -74,4 +73,3 @@ void conv_pixels_s8(const Conv& p, const int16_t* columns, int32_t stride, int32
 }
 
 }  // namespace tfodl
-#endif

@@ -2,9 +2,7 @@
 #include "dsp.h"
 #include "fixed_point.h"
 #include "forward.h"
-#include "select_dsp.h"
 
-#if !TFODL_DSP_DEPTHWISE
 namespace tfodl {
 namespace {
 
@@ -97,4 +95,3 @@ void depthwise_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void
 }
 
 }  // namespace tfodl
-#endif

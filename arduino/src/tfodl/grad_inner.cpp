@@ -1,7 +1,6 @@
 #include "hot.h"
 #include "inner.h"
 
-#if !TFODL_DSP_GRAD
 #include "fixed_point.h"
 
 namespace tfodl {
@@ -95,4 +94,3 @@ uint32_t narrow_s32(const int32_t* __restrict sums, int32_t n, int32_t shift, in
 }
 
 }  // namespace tfodl
-#endif

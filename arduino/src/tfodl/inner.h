@@ -1,15 +1,12 @@
-// The hot inner loops, one file each, so that a processor's own version can take their place behind the same
-// signature: X.cpp compiles only where select_dsp.h does not say that X_dsp.cpp does. Internal.
+// The inner loops that the portable kernels share: what runs where dsp.h has no faster path. Internal.
 #pragma once
-#include "select_dsp.h"
 #include "types.h"
 
 namespace tfodl {
 
 // conv_inner.cpp --------------------------------------------------------------------------------------
 
-// out[i] = x[i] - zero, in the order that conv_pixels_s8 reads: a version may permute within the n values
-// as long as both functions agree on it. Called once per contiguous run.
+// out[i] = x[i] - zero.
 void widen_s8(const int8_t* x, int32_t n, int32_t zero, int16_t* out);
 
 // All output channels of one or two pixels. Pixel i's column, [k_h * k_w * in_c] and then

@@ -1,7 +1,6 @@
 #include "hot.h"
 #include "inner.h"
 
-#if !TFODL_DSP_UPDATE
 namespace tfodl {
 namespace {
 
@@ -46,4 +45,3 @@ void add_outer_s8(const int16_t* g0, const int16_t* g1, int32_t n, const int8_t*
 }
 
 }  // namespace tfodl
-#endif
