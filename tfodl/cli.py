@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from tfodl.errors import TfodlError
 from tfodl.plan import UpdatePlan
 
-METHODS = ("velocity", "random", "head", "full", "equilibrium", "scotti", "top-random", "fisher")
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command; returns the exit status (0 done, 2 the request cannot be met)."""
@@ -75,7 +73,7 @@ def _add_finetune(commands: argparse._SubParsersAction) -> None:
     budget = tune.add_mutually_exclusive_group()
     budget.add_argument("--budget-params", type=_positive, help="trained parameters an epoch, head apart")
     budget.add_argument("--budget-ram", type=_positive, help="training memory at batch 1, bytes")
-    tune.add_argument("--method", default="velocity", help=f"one of {', '.join(METHODS)}")
+    tune.add_argument("--method", default="velocity", help="velocity, random, head, full, ...")
     tune.add_argument("--epochs", type=_positive, default=10)
     tune.add_argument("--batch-size", type=_positive, default=32)
     tune.add_argument("--learning-rate", type=float, default=0.01)
@@ -110,8 +108,6 @@ def _run_demo(args: argparse.Namespace) -> None:
 def _run_finetune(args: argparse.Namespace) -> None:
     from tfodl.finetune import finetune
 
-    if args.method not in METHODS:
-        raise TfodlError(f"--method {args.method!r} is unknown; allowed: {', '.join(METHODS)}.")
     finetune(args)
 
 
