@@ -6,6 +6,7 @@ memory, so whoever converts many models asks for `isolate=True`.
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+from tensorflow.lite.tools import flatbuffer_utils
 
 from tfodl.errors import TfodlError
 from tfodl.folded import FoldedModel, fold
@@ -52,7 +54,24 @@ def to_int8(model: QATModel | Any, representative: Any = None, *, isolate: bool 
             np.save(Path(folder) / "samples.npy", samples)
         data = _isolated(saved) if isolate else convert_saved_model(saved)
     check_int8(data)
-    return data
+    return with_own_buffers(data)
+
+
+def with_own_buffers(data: bytes) -> bytes:
+    """`data` with every constant in a buffer of its own, so that each weight can be written apart.
+
+    The converter stores equal constants (two all-zero biases, say) once.
+    """
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(data))
+    taken: set[int] = set()
+    shared = False
+    for tensor in (tensor for graph in model.subgraphs for tensor in graph.tensors):
+        if tensor.buffer in taken and model.buffers[tensor.buffer].data is not None:
+            model.buffers.append(copy.deepcopy(model.buffers[tensor.buffer]))
+            tensor.buffer = len(model.buffers) - 1
+            shared = True
+        taken.add(tensor.buffer)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model)) if shared else data
 
 
 def convert_saved_model(folder: Path) -> bytes:
