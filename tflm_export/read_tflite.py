@@ -27,6 +27,7 @@ MAX_BYTES = 2**27
 MAX_ELEMENTS = 2**24
 MAX_RECORDS = 2**14
 MAX_RANK = 6
+MAX_NAME = 512
 SCALE_RANGE = (2.0**-60, 2.0**60)
 
 DTYPES = {
@@ -183,7 +184,15 @@ def _kind(code: Any) -> str:
     builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
     name = BUILTIN_OPCODE2NAME.get(builtin, f"BUILTIN_{builtin}")
     custom = code.CustomCode() if name == "CUSTOM" else None
-    return f"CUSTOM {custom.decode('utf-8', 'replace')}" if custom else name
+    return f"CUSTOM {_text(custom)}" if custom else name
+
+
+def _text(raw: bytes) -> str:
+    """A name of the file. It goes into messages and generated code, so it must be short and printable."""
+    text = raw.decode("utf-8")
+    if len(text) > MAX_NAME or not text.isprintable():
+        raise ExportError(f"a name of {len(text)} characters is too long or not printable: {text[:16]!a}.")
+    return text
 
 
 def _extent(buffer: Any, size: int) -> tuple[int, int]:
@@ -205,9 +214,8 @@ def _tensor_record(tensor: Any, buffers: list[tuple[int, int]]) -> TensorRecord:
     if index >= len(buffers):
         raise ExportError(f"buffer index {index} is out of range; there are {len(buffers)} buffers.")
     quant = tensor.Quantization()
-    name = tensor.Name() or b""
     return TensorRecord(
-        name=name.decode("utf-8", "replace"),
+        name=_text(tensor.Name() or b""),
         shape=_ints(tensor.ShapeAsNumpy()),
         signature=_ints(tensor.ShapeSignatureAsNumpy()),
         dtype=DTYPES.get(tensor.Type(), _names(tflite.TensorType).get(tensor.Type(), "unknown")),
@@ -271,11 +279,13 @@ def _tensor(row: TensorRecord, data: bytes) -> Tensor:
         raise ExportError(f"{where} is {row.dtype}; allowed: int8 (int32 for biases). Convert to full int8.")
     if row.is_variable or row.is_sparse:
         raise ExportError(f"{where} is a variable or sparse tensor; these are not supported.")
+    if len(row.shape) > MAX_RANK or len(row.signature) > MAX_RANK:
+        raise ExportError(f"{where} has {len(row.shape)} dimensions; allowed: at most {MAX_RANK}.")
     elements = math.prod(row.shape)
-    if len(row.shape) > MAX_RANK or min(row.shape, default=1) < 1 or elements > MAX_ELEMENTS:
+    if min(row.shape, default=1) < 1 or elements > MAX_ELEMENTS:
         raise ExportError(
-            f"{where} has shape {list(row.shape)}; allowed: up to {MAX_RANK} dimensions >= 1 "
-            f"and {MAX_ELEMENTS} elements."
+            f"{where} has shape {list(row.shape)}; allowed: dimensions >= 1 "
+            f"and at most {MAX_ELEMENTS} elements."
         )
     if any(d < 0 for d in row.signature[1:]):
         raise ExportError(f"{where} has the dynamic shape {list(row.signature)}; convert with fixed shapes.")

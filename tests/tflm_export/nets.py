@@ -1,53 +1,63 @@
-"""Small int8 `.tflite` files for the tests, by TensorFlow's own post-training quantisation."""
-
-import functools
-import os
-import tempfile
+"""Whole small nets as `.tflite` files, with every op family in them."""
 
 import numpy as np
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
-def quantized(model, samples):
-    """A full int8 `.tflite` of a Keras model, calibrated on `samples` [N, ...] float32."""
-    import tensorflow as tf
-
-    with tempfile.TemporaryDirectory() as folder:
-        model.export(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([x[None]] for x in samples)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
-        return converter.convert()
+from tflite_file import O, T, build, conv_options, fused, pool_options
 
 
-@functools.cache
-def mobile_net(softmax: bool = False) -> bytes:
-    """12x12x2 -> 5: conv, depthwise, pointwise, a residual block with stride 1 and one with stride 2."""
-    import keras
-    from keras import layers
+def residual_net(seed: int = 0, classes: int = 4) -> bytes:
+    """pad, conv, depthwise, pointwise, add, concatenation, pools, mean, dense, softmax: [1, 8, 8, 3] in."""
+    rng = np.random.default_rng(seed)
 
-    keras.utils.set_random_seed(1)
-    inputs = x = keras.Input((12, 12, 2))
-    x = layers.ReLU(6.0)(layers.Conv2D(8, 3, strides=2, padding="same")(x))
-    y = layers.ReLU(6.0)(layers.Conv2D(16, 1)(x))
-    y = layers.ReLU(6.0)(layers.DepthwiseConv2D(3, padding="same")(y))
-    x = layers.Add()([x, layers.Conv2D(8, 1)(y)])
-    y = layers.ReLU(6.0)(layers.Conv2D(24, 1)(x))
-    y = layers.ReLU(6.0)(layers.DepthwiseConv2D(3, strides=2, padding="same")(y))
-    x = layers.Conv2D(12, 1)(y)
-    x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Dense(5, activation="softmax" if softmax else None)(x)
-    model = keras.Model(inputs, x)
-    rng = np.random.default_rng(1)
-    for weight in model.trainable_variables:
-        weight.assign(rng.normal(0, 0.3 if len(weight.shape) == 1 else 0.6, weight.shape))
-    return quantized(model, rng.normal(0, 1, (32, 12, 12, 2)).astype(np.float32))
+    def weights(name, shape, axis=0):
+        data = rng.integers(-127, 128, shape, np.int8)
+        return T(name, shape, scale=rng.uniform(2e-3, 8e-3, shape[axis]), axis=axis, data=data)
 
+    def bias(name, count):
+        return T(name, (count,), "int32", 1e-4, data=rng.integers(-500, 500, count, np.int32))
 
-def random_inputs(graph, count, seed=0):
-    """`count` random int8 inputs of the graph's input shape."""
-    shape = graph.tensors[graph.inputs[0]].shape
-    return np.random.default_rng(seed).integers(-128, 128, (count, *shape), np.int8)
+    pads = np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32)
+    half = {"scale": 0.05, "zero": -128}
+    tensors = [
+        T("x", (1, 8, 8, 3), scale=1 / 127.5, zero=-1, signature=(-1, 8, 8, 3)),
+        T("pads", (4, 2), "int32", None, data=pads),
+        T("padded", (1, 10, 10, 3), scale=1 / 127.5, zero=-1),
+        weights("stem/w", (6, 3, 3, 3)),
+        bias("stem/b", 6),
+        T("stem", (1, 4, 4, 6), **half),
+        weights("dw/w", (1, 3, 3, 6), axis=3),
+        bias("dw/b", 6),
+        T("dw", (1, 4, 4, 6), **half),
+        weights("pw/w", (6, 1, 1, 6)),
+        bias("pw/b", 6),
+        T("pw", (1, 4, 4, 6), scale=0.04, zero=3),
+        T("sum", (1, 4, 4, 6), scale=0.06, zero=-20),
+        T("max", (1, 2, 2, 6), scale=0.06, zero=-20),
+        T("avg", (1, 2, 2, 6), scale=0.06, zero=-20),
+        T("cat", (1, 2, 2, 12), scale=0.06, zero=-20),
+        T("axes", (2,), "int32", None, data=np.array([1, 2], np.int32)),
+        T("mean", (1, 12), scale=0.05, zero=-30),
+        weights("head/w", (classes, 12)),
+        bias("head/b", classes),
+        T("logits", (1, classes), scale=0.1, zero=5),
+        T("p", (1, classes), scale=1 / 256, zero=-128),
+    ]
+    two = pool_options((2, 2), padding="VALID", stride=(2, 2))
+    ops = [
+        O("PAD", ["x", "pads"], ["padded"]),
+        O("CONV_2D", ["padded", "stem/w", "stem/b"], ["stem"], conv_options("VALID", (2, 2), "RELU6")),
+        O(
+            "DEPTHWISE_CONV_2D",
+            ["stem", "dw/w", "dw/b"],
+            ["dw"],
+            conv_options(activation="RELU6", DepthMultiplier=1),
+        ),
+        O("CONV_2D", ["dw", "pw/w", "pw/b"], ["pw"], conv_options()),
+        O("ADD", ["stem", "pw"], ["sum"], fused("NONE")),
+        O("MAX_POOL_2D", ["sum"], ["max"], two),
+        O("AVERAGE_POOL_2D", ["sum"], ["avg"], two),
+        O("CONCATENATION", ["max", "avg"], ["cat"], {"Axis": 3} | fused("NONE")),
+        O("MEAN", ["cat", "axes"], ["mean"], {"KeepDims": False}),
+        O("FULLY_CONNECTED", ["mean", "head/w", "head/b"], ["logits"], fused("NONE")),
+        O("SOFTMAX", ["logits"], ["p"], {"Beta": 1.0}),
+    ]
+    return build(tensors, ops, ["x"], ["p"])

@@ -29,7 +29,7 @@ def conv_tensors(**changes):
 
 def conv_model(kind="CONV_2D", options=None, **changes):
     """One convolution, with some tensor fields changed."""
-    op = O(kind, ["x", "w", "b"], ["y"], options or conv_options(activation="RELU6"))
+    op = O(kind, [0, 1, 2], [3], options or conv_options(activation="RELU6"))
     return build(conv_tensors(**changes), [op], ["x"], ["y"])
 
 
@@ -128,7 +128,7 @@ BAD_MODELS = {
         "allowed: batch 1",
     ),
     "dynamic": (conv_model(x={"signature": (-1, -1, 4, 2)}), r"dynamic shape \[-1, -1, 4, 2\]"),
-    "huge": (conv_model(x={"shape": (1, 30000, 30000, 2)}), "allowed: up to 6 dimensions"),
+    "huge": (conv_model(x={"shape": (1, 30000, 30000, 2)}), "at most 16777216 elements"),
     "negative dimension": (conv_model(x={"shape": (1, -4, 4, 2)}), "dimensions >= 1"),
     "rank": (conv_model(x={"shape": (4, 4, 2)}), "expected 4 dimensions"),
     "variable": (conv_model(x={"is_variable": True}), "variable or sparse"),
@@ -146,6 +146,10 @@ BAD_MODELS = {
     "absent input": (
         build(conv_tensors(), [O("RELU", [-1], [3])], ["x"], ["y"]),
         "a needed input is missing",
+    ),
+    "absent part": (
+        build(conv_tensors(), [O("CONCATENATION", [0, -1], [3], {"Axis": 3} | fused("NONE"))], ["x"], ["y"]),
+        "an input is missing",
     ),
     "no input": (build(conv_tensors(), [O("RELU", [], [3])], ["x"], ["y"]), "has 0 inputs; allowed: 1"),
     "no output": (build(conv_tensors(), [O("RELU", [0], [])], ["x"], ["x"]), "has 0 outputs; allowed: 1"),
@@ -244,3 +248,11 @@ def test_shared_bytes_are_not_patched_apart():
         patch_constants(data, {"b1": bias + 1})
     both = patch_constants(data, {"b1": bias + 1, "b2": bias + 1})
     assert constants(both)["b2"][0].data.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 600, "x\n#include <evil.h>", "bell\a"], ids=["long", "newline", "bell"]
+)
+def test_names_that_could_break_generated_code_are_refused(name):
+    with pytest.raises(ExportError, match="too long or not printable"):
+        read_tflite(conv_model(w={"name": name}))

@@ -14,6 +14,7 @@ from tflm_export.ops.result import Result, Values, operand
 def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     """The axis, counted from the front."""
     check.arity(op, 1, 64)
+    check.require(all(op.inputs), op, "an input is missing.")
     check.require(check.fused(op) == "NONE", op, "a fused activation is not supported.")
     y = tensors[op.outputs[0]]
     rank, axis = len(y.shape), op.attrs["axis"]

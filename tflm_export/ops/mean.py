@@ -25,7 +25,7 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     axes = tuple(sorted({axis + rank if axis < 0 else axis for axis in given}))
     allowed = f"allowed: 1 to {rank - 1}"
     check.require(
-        bool(axes) and axes[0] > 0 and axes[-1] < rank, op, f"axes {given} are not supported; {allowed}."
+        bool(axes) and axes[0] > 0 and axes[-1] < rank, op, f"axes {given[:8]} are not supported; {allowed}."
     )
     kept = [1 if i in axes else d for i, d in enumerate(x.shape)]
     dropped = [d for i, d in enumerate(x.shape) if i not in axes]

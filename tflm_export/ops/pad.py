@@ -21,7 +21,7 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
         pads.size == 2 * len(x.shape), op, f"paddings have {pads.size} values; expected {2 * len(x.shape)}."
     )
     pads = pads.reshape(-1, 2)
-    check.require(bool((pads >= 0).all()), op, f"paddings must be >= 0, got {pads.tolist()}.")
+    check.require(bool((pads >= 0).all()), op, f"paddings must be >= 0, got {pads[:4].tolist()}.")
     check.require(not pads[:1].any(), op, "padding of the batch axis is not supported.")
     check.shape(op, y, [d + int(b) + int(a) for d, (b, a) in zip(x.shape, pads, strict=True)])
     value = qy.zero_point[0]

@@ -1,0 +1,7 @@
+"""Options of the test suite."""
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--fuzz-files", type=int, default=500, help="mutated .tflite files to read (make fuzz: 20000)"
+    )
