@@ -1,4 +1,4 @@
-"""Is the engine right? Bit for bit: host C++ = numpy = TFLite Micro in inference, host C++ = numpy in training.
+"""Is the engine right? Bit for bit: host C++ = numpy = TFLite Micro (inference), host C++ = numpy (training).
 
 Integer gradients are held to a float64 reference; optionally the emulated Cortex-M4F is held to the host.
 """
