@@ -90,15 +90,20 @@ void store_sums(const Layer& layer, RowsBlock block, const Band& band, int32_t d
   }
 }
 
-// Four outputs are stored at once. Where the row ends within a quad, the surplus falls on the row below,
-// which is stored later; the last row goes by way of its sums.
+// Four outputs are stored at once. Where the row ends within a quad, the surplus falls on the rows below, which
+// are stored later; rows without as many outputs below them go by way of their sums.
+int32_t rows_to_store(const Layer& layer, int32_t rows) {
+  const int32_t out_w = layer.p.out_w, surplus = 4 * layer.quads - out_w, below = (surplus + out_w - 1) / out_w;
+  return rows > below ? rows - below : 0;
+}
+
 void filter_channel(const Layer& layer, const Band& band, const uint32_t* plane, int32_t c) {
   const Conv& p = layer.p;
   uint32_t weights[49];
   fill_kernel(p.weights + c, p.in_c, p.k_w, p.stride_w, weights);
   const int32_t shift = -p.shift[c], row_bytes = 4 * layer.row_words, quad_bytes = 8 * p.stride_w;
   const bool fast = fast_channel(p, c) && clamps_to_int8(p) && !band.mask;
-  const int32_t done = !fast ? 0 : p.out_w % 4 == 0 ? band.rows : band.rows - 1;
+  const int32_t done = fast ? rows_to_store(layer, band.rows) : 0;
   RowsBlock block = {p.multiplier[c], shift, fast ? requantize_offset(p, shift) : 0,
                      band.y + c, p.out_c, p.bias[c], weights,
                      p.k_h * row_bytes - quad_bytes, layer.quads, layer.quads,
