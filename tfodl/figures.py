@@ -33,7 +33,9 @@ def accuracy_figure(
         axes.plot(x, 100 * np.asarray(y), marker="o", markersize=3, label=name)
     for index, (name, level) in enumerate(levels.items()):
         axes.axhline(100 * level, color=f"C{index + len(curves)}", linestyle="--", linewidth=1)
-        axes.text(1.01, 100 * level, f"{name} {100 * level:.1f}", transform=axes.get_yaxis_transform(), va="center")
+        axes.text(
+            1.01, 100 * level, f"{name} {100 * level:.1f}", transform=axes.get_yaxis_transform(), va="center"
+        )
     axes.set(xlabel=x_label, ylabel="accuracy, %", ylim=(0, 102))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
@@ -61,4 +63,24 @@ def selection_figure(plans: Sequence[UpdatePlan], channels: Mapping[str, int]) -
     axes.set(xlabel="epoch", yticks=range(len(channels)), yticklabels=list(channels))
     axes.set_xticks(range(len(plans)), [str(epoch + 1) for epoch in range(len(plans))])
     figure.colorbar(image, label="channels that learn, %")
+    return figure
+
+
+def memory_figure(live_bytes: Sequence[int], fixed_bytes: int, limits: Mapping[str, int]) -> Figure:
+    """RAM over the steps of one training step: what is alive in the arena on top of what is always there.
+
+    live_bytes: arena bytes alive at each step. fixed_bytes: trained weights, optimizer state, stack.
+    limits: `{name: bytes}`, drawn as lines.
+    """
+    figure, axes = plt.subplots(figsize=(8.5, 4))
+    steps = np.arange(len(live_bytes))
+    axes.bar(steps, [fixed_bytes / 1024] * len(steps), width=1.0, color="C7", label="weights, state, stack")
+    axes.bar(
+        steps, np.asarray(live_bytes) / 1024, bottom=fixed_bytes / 1024, width=1.0, color="C0", label="arena"
+    )
+    for name, limit in limits.items():
+        axes.axhline(limit / 1024, color="C3", linestyle="--", linewidth=1)
+        axes.text(len(steps) - 1, limit / 1024, name, ha="right", va="bottom", color="C3")
+    axes.set(xlabel="operation of the training step", ylabel="RAM, KiB", xlim=(-0.5, len(steps) - 0.5))
+    axes.legend(loc="center right")
     return figure

@@ -1,0 +1,109 @@
+"""Int8: quantise, compile, hold to TensorFlow, then let the emitted engine learn sample by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from tflm_export.compiler import Compiled, compile_model
+from tflm_export.evaluate import run
+from tflm_export.host import HostEngine
+from tflm_export.ops.result import tensor_quant
+from tflm_export.read_tflite import read_tflite
+from tflm_export.simulate import Simulator
+from tfodl import convert, layer_map, quantize
+from tfodl.demo.config import DemoConfig
+from tfodl.demo.domains import Domains
+from tfodl.dequantized import gradients
+from tfodl.errors import TfodlError
+from tfodl.plan import UpdatePlan
+
+CHECKED_STEPS = 8  # samples whose gradients are compared with TensorFlow's
+POINTS = 5  # times that held-out accuracy is taken in a pass
+
+
+@dataclass(frozen=True)
+class Learning:
+    """Accuracy (fraction) on held-out target pictures after `samples` training steps, from 0 on."""
+
+    samples: tuple[int, ...]
+    accuracy: tuple[float, ...]
+
+
+def quantise(model: keras.Model, plan: UpdatePlan, domains: Domains, config: DemoConfig) -> Compiled:
+    """QAT on the source domain, conversion, the plan addressed to the `.tflite`'s ops, compilation."""
+    x, y, *_ = domains.source
+    aware = quantize.qat(model, x, y, epochs=config.qat_epochs, seed=config.seed)
+    tflite = convert.to_int8(aware)
+    return compile_model(tflite, layer_map.address(plan, aware, tflite))
+
+
+def to_int8(compiled: Compiled, x: np.ndarray) -> np.ndarray:
+    """Pictures float32 [N, ...] as the model's int8 input."""
+    quant = tensor_quant(compiled.graph, compiled.graph.inputs[0])
+    q = np.rint(x / quant.scale[0]) + quant.zero_point[0]
+    return np.clip(q, -128, 127).astype(np.int8)
+
+
+def tensorflow_cosines(compiled: Compiled, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """Cosine of every trained tensor's gradient, by the device's integers and by TensorFlow on the
+    dequantised graph; the lowest over a few samples."""
+    model = read_tflite(compiled.tflite)
+    device = Simulator(compiled.graph, compiled.plan)
+    lowest: dict[str, float] = {}
+    for index in range(CHECKED_STEPS):
+        reference = gradients(model, x[index : index + 1], y[index : index + 1])
+        for name, found in device.gradients(x[index : index + 1], int(y[index])).items():
+            wanted = _trained_part(compiled, name, reference[name])
+            lowest[name] = min(lowest.get(name, 1.0), _cosine(found, wanted))
+    return lowest
+
+
+def _trained_part(compiled: Compiled, name: str, whole: np.ndarray) -> np.ndarray:
+    """The entries of a whole gradient that the plan trains."""
+    op = next(op for op in compiled.graph.ops if op.role == "update" and op.inputs[-1] == name)
+    last = op.kind.startswith("DEPTHWISE") or op.attrs.get("axis") == "in"
+    return np.take(whole, op.attrs["channels"], axis=-1 if last else 0)
+
+
+def require_verified(ok: bool) -> None:
+    """Raise `TfodlError` unless every comparison held."""
+    if not ok:
+        raise TfodlError("verification failed: see the lines above; the engine must not be flashed.")
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    a, b = a.ravel().astype(np.float64), b.ravel()
+    norm = np.linalg.norm(a) * np.linalg.norm(b)
+    return float(a @ b / norm) if norm else float(np.array_equal(a, b))
+
+
+def accuracy(compiled: Compiled, weights: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> float:
+    """Fraction of int8 `x` that the model with these weights classifies as `y`."""
+    model = read_tflite(compiled.tflite)
+    outputs = run(model, {model.inputs[0]: x, **weights})[model.outputs[0]]
+    return float((outputs.reshape(len(x), -1).argmax(-1) == y).mean())
+
+
+def learn(folder: Path, domains: Domains, config: DemoConfig, held_out: int) -> Learning:
+    """Train the engine in `folder`, built for the host, on labelled target pictures one by one.
+
+    held_out: target pictures at the end of the train split that are not learnt from.
+    """
+    engine = HostEngine(folder)
+    x, y, x_test, y_test = domains.target
+    x, x_test = to_int8(engine.compiled, x), to_int8(engine.compiled, x_test)
+    n = config.device_count(len(x) - held_out)
+    every = max(1, n // POINTS)
+    samples, curve = [0], [accuracy(engine.compiled, engine.weights(), x_test, y_test)]
+    for step in tqdm(range(1, n * config.device_epochs + 1), unit="sample", leave=False, disable=None):
+        engine.train_step(x[(step - 1) % n][None], int(y[(step - 1) % n]))
+        if step % every == 0:
+            samples.append(step)
+            curve.append(accuracy(engine.compiled, engine.weights(), x_test, y_test))
+    return Learning(tuple(samples), tuple(curve))

@@ -1,0 +1,101 @@
+"""What the demo leaves behind: `report.json`, `report.md`, pictures, and the table on the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tfodl.demo.adapt import Outcome
+from tfodl.demo.device import Learning
+from tfodl.figures import accuracy_figure, save_figure, selection_figure
+from tfodl.plan import write_text
+
+PICTURES = ("accuracy.png", "memory.png", "selection.png")
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """The short table that ends the demo."""
+    a, i = report["accuracy"], report["instructions"]
+    ram = f"arena {report['arena_bytes']:,} + other static " + (
+        f"{report['static_ram_bytes'] - report['arena_bytes']:,} + stack {report['stack_bytes']:,}"
+    )
+    rows = [
+        ("accuracy, source domain, float", f"{a['source']:.1%}"),
+        (
+            "accuracy, target domain, before",
+            f"{a['target_before']:.1%} float, {a['device_before']:.1%} device",
+        ),
+        ("accuracy, target domain, after", f"{a['float_after']:.1%} float, {a['device_after']:.1%} device"),
+        ("RAM", f"{report['total_ram_bytes']:,} B = {ram}"),
+        ("flash", f"{report['flash_bytes']:,} B"),
+        ("instructions, inference", f"{i['inference']:,}"),
+        ("instructions, training step", f"{i['train_step']:,}"),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def write(
+    out: Path, report: Mapping[str, Any], methods: Mapping[str, Outcome], learning: Learning,
+    channels: Mapping[str, int], memory_figure: Any,
+) -> None:  # fmt: skip
+    """Write every file of the report to `out`."""
+    write_text(out / "report.json", json.dumps(report, indent=2) + "\n")
+    accuracies = report["accuracy"]
+    levels = {"before": accuracies["target_before"], "float": accuracies["float_after"]}
+    curve = {"device, int8": (learning.samples, learning.accuracy)}
+    save_figure(accuracy_figure(curve, levels, "labelled samples learnt from"), out / "accuracy.png")
+    save_figure(selection_figure(methods["velocity"].plans, channels), out / "selection.png")
+    save_figure(memory_figure, out / "memory.png")
+    write_text(out / "report.md", markdown(report))
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """The report for people."""
+    methods = "\n".join(f"| {name} | {value:.1%} |" for name, value in report["float_methods"].items())
+    checks = report["verification"]
+    stages = "\n".join(f"| {name} | {seconds:.1f} |" for name, seconds in report["seconds"].items())
+    return f"""# A board that learns
+
+```
+{table(report)}
+```
+
+## Learning on the device
+![accuracy](accuracy.png)
+
+The emitted engine, batch 1, int8 weights, {report["samples"]:,} labelled target pictures,
+{report["steps"]:,} steps. Held-out accuracy; the dashed lines are the float model before adaptation and the
+same plan trained in float.
+
+## Memory over one training step
+![memory](memory.png)
+
+## Adaptation in float, target domain
+| method | accuracy |
+|---|---|
+| no adaptation | {report["accuracy"]["target_before"]:.1%} |
+{methods}
+
+Random and velocity choose neurons under {report["budget_share"]:.0%} of the selectable parameters; the head
+always trains. Which channels velocity chose, per layer and epoch:
+
+![selection](selection.png)
+
+## Verification
+- logits against TFLite Micro's interpreter, {checks["inputs"]} real inputs:
+  {checks["tflm_mismatches"]} differ;
+- {checks["steps"]} training steps on the host against the numpy specification:
+  {checks["weight_mismatches"]} weights differ;
+- {checks["board_steps"]} training steps on the emulated Cortex-M4F against the host:
+  {checks["board_mismatches"]} weights differ;
+- gradients against TensorFlow on the dequantised graph: lowest cosine of a tensor
+  {checks["tensorflow_cosine"]:.5f}.
+
+## Time
+| stage | seconds |
+|---|---|
+{stages}
+"""

@@ -1,0 +1,106 @@
+"""The demo's stages in order: the only place that knows them all."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tflm_export.compiler import Compiled
+from tflm_export.measure import measure
+from tflm_export.report import make_report
+from tflm_export.sketch import make_sketch
+from tflm_export.storage import variables
+from tflm_export.verify import verify
+from tfodl.callbacks import FixedSelection
+from tfodl.demo import adapt, device, report
+from tfodl.demo.config import DemoConfig
+from tfodl.demo.domains import make_domains
+from tfodl.demo.progress import Stages
+from tfodl.figures import memory_figure
+from tfodl.finetune import make_folder
+from tfodl.groups import neuron_groups
+
+RAM = {"256 KB": 256 * 1024}
+
+
+def run(config: DemoConfig) -> dict[str, Any]:
+    """Run the whole demo; returns what `report.json` holds.
+
+    Raises `TfodlError` or `ExportError` when something asked for cannot be had.
+    """
+    out, stages = make_folder(config.out), Stages(9)
+    with stages.stage("data", f"{config.data}, source and target domain"):
+        domains = make_domains(config.data, config.seed)
+    with stages.stage("model", f"{config.model}, trained on the source domain"):
+        model = adapt.pretrain(domains, config)
+        found = {
+            "source": adapt.accuracy(model, *domains.source[2:]),
+            "target_before": adapt.accuracy(model, *domains.target[2:]),
+        }
+        print(f"      accuracy {found['source']:.1%} on source, {found['target_before']:.1%} on target")
+    with stages.stage("float", f"adapt under a budget of {config.budget_share:.0%}, by four methods"):
+        methods = adapt.compare(model, domains, config)
+        plan = adapt.device_plan(methods["velocity"], config)
+        twin = adapt.adapt(model, domains, FixedSelection(plan), config, 1, config.device_learning_rate)
+        found["float_after"] = twin.accuracy[-1]
+        print("      " + ", ".join(f"{name} {o.accuracy[-1]:.1%}" for name, o in methods.items()))
+    with stages.stage("quantise", "QAT on the source domain, int8 .tflite, update plan on its ops"):
+        compiled = device.quantise(model, plan, domains, config)
+    with stages.stage("compile", "C++ training engine with a static memory plan"):
+        folder = compiled.save(out / "engine")
+        print(f"      arena {compiled.memory.arena:,} B, lower bound {compiled.memory.lower_bound:,} B")
+    with stages.stage("verify", "against TFLite Micro, numpy, TensorFlow and the emulated Cortex-M4F"):
+        checks = _verify(compiled, folder, domains, config)
+    with stages.stage("learn", "the device takes target pictures one by one"):
+        learning = device.learn(folder, domains, config, adapt.HELD_OUT)
+        found["device_before"], found["device_after"] = learning.accuracy[0], learning.accuracy[-1]
+        print(f"      accuracy {found['device_before']:.1%} -> {found['device_after']:.1%}")
+    with stages.stage("sketch", "Arduino library and sketch as a .zip"):
+        make_sketch(folder, "nano33ble", out / "sketch.zip")
+    with stages.stage("report", "measure on the emulated Cortex-M4F, write tables and pictures"):
+        x = device.to_int8(compiled, domains.target[0][:2])
+        measured = measure(compiled, x[:, None], domains.target[1][:2])
+        facts = dict(make_report(compiled, measured).facts)
+    facts |= {
+        "accuracy": found,
+        "float_methods": {name: outcome.accuracy[-1] for name, outcome in methods.items()},
+        "learning": asdict(learning),
+        "verification": checks,
+        "samples": config.device_count(len(domains.target[0]) - adapt.HELD_OUT),
+        "steps": learning.samples[-1],
+        "budget_share": config.budget_share,
+        "seconds": stages.seconds,
+    }
+    channels = {g.layer: g.channels for g in neuron_groups(model) if g.selectable}
+    fixed = facts["total_ram_bytes"] - facts["arena_bytes"]
+    figure = memory_figure(compiled.memory.live_bytes(), fixed, RAM)
+    report.write(out, facts, methods, learning, channels, figure)
+    print(f"\n{report.table(facts)}\n\nreport: {out}/report.md; engine: {folder}; sketch: {out}/sketch.zip")
+    return facts
+
+
+def _verify(compiled: Compiled, folder: Path, domains: Any, config: DemoConfig) -> dict[str, Any]:
+    """Every comparison of the demo, as plain values. Raises `TfodlError` when one fails."""
+    x, y = device.to_int8(compiled, domains.target[0]), domains.target[1]
+    result = verify(
+        folder, x[: config.verify_inputs], y[: config.verify_inputs].tolist(),
+        count=config.verify_inputs, steps=config.m4_steps, board=True,
+    )  # fmt: skip
+    cosines = device.tensorflow_cosines(compiled, x[: config.verify_inputs], y[: config.verify_inputs])
+    print("      " + result.summary().replace("\n", "\n      "))
+    lowest = min(cosines.values())
+    print(f"      TensorFlow  {len(cosines)} gradients: lowest cosine {lowest:.5f}")
+    device.require_verified(result.ok and lowest >= 0.999)
+    return {
+        "inputs": result.inputs,
+        "tflm_mismatches": result.tflm_mismatches,
+        "steps": result.steps,
+        "weight_mismatches": result.weight_mismatches,
+        "board_steps": result.board_steps,
+        "board_mismatches": result.board_mismatches,
+        "tensorflow_cosine": float(np.float64(lowest)),
+        "trained_tensors": len(variables(compiled.graph)),
+    }
