@@ -152,7 +152,7 @@ void invoke_and_send(Call&, Invoke invoke, std::false_type) {
 template <class R, class Invoke>
 void invoke_and_send(Call&, Invoke invoke, std::true_type) {
   invoke();
-  send_int(0);
+  send_int(0);  // an answer begins with the return value even where there is none
 }
 
 template <class R, class... A, size_t... I>

@@ -14,6 +14,13 @@
 
 #include "TFODL.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+constexpr size_t kGuard = 0;
+#else
+constexpr size_t kGuard = 32;
+#endif
+constexpr uint8_t kGuardByte = 0xC3;
+
 struct Buffer {
   uint8_t* data;
   int64_t bytes;
@@ -51,19 +58,32 @@ inline void* receive_pointer(Call& call) {
   const int64_t bytes = receive_int();
   if (bytes == -1) return nullptr;
   if (bytes < -1) return call.buffers[static_cast<size_t>(-2 - bytes)].data;
-  uint8_t* data = static_cast<uint8_t*>(malloc(static_cast<size_t>(bytes)));
+  const size_t all = static_cast<size_t>(bytes) + 2 * kGuard;
+  uint8_t* data = static_cast<uint8_t*>(malloc(all));
+  if (kGuard) memset(data, kGuardByte, all);
+  data += kGuard;
   receive(data, static_cast<size_t>(bytes));
   call.buffers.push_back({data, bytes});
   return data;
 }
 
+inline void check_guards(const Buffer& b) {
+  for (size_t i = 0; i < kGuard; ++i) {
+    if (b.data[b.bytes + static_cast<int64_t>(i)] != kGuardByte || *(b.data - 1 - i) != kGuardByte) {
+      fprintf(stderr, "heap-buffer-overflow: guard bytes overwritten\n");
+      exit(1);
+    }
+  }
+}
+
 inline void send_back(Call& call) {
+  for (const Buffer& b : call.buffers) check_guards(b);
   for (const tfodl::GradScale* s : call.scales) {
     send_int(s->exponent);
     send_int(s->shift);
   }
   for (const Buffer& b : call.buffers) {
     send(b.data, static_cast<size_t>(b.bytes));
-    free(b.data);
+    free(b.data - kGuard);
   }
 }

@@ -1,7 +1,9 @@
-"""Calls the C++ kernels, built for the host under address and undefined-behaviour sanitizers.
+"""Calls the C++ kernels: on the host, under address and undefined-behaviour sanitizers, or on an emulated
+Cortex-M4 (`TFODL_KERNELS=m4`), where the paths for its DSP instructions run.
 
-Arrays travel to a child process (tests/cpp/kernel_runner.cpp), where each gets memory of exactly its size,
-and what the kernel left in them travels back into the same numpy arrays.
+Arrays travel to a child process (tests/cpp/kernel_runner.cpp), where each gets memory of exactly its size (on
+the Cortex-M4: with guard bytes around), and what the kernel left in them travels back into the same numpy
+arrays.
 
 >>> y = np.zeros(3, np.int8)
 >>> call("lookup_s8", np.arange(-128, 128).astype(np.int8), np.array([5, -7, 0], np.int8), 3, y)
@@ -29,8 +31,23 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "arduino" / "src"
 RUNNER = ROOT / "tests" / "cpp"
-FLAGS = ("-std=c++14", "-funsigned-char", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror")
+ON_M4 = os.environ.get("TFODL_KERNELS") == "m4"
+FLAGS = ("-std=c++14", "-funsigned-char", "-Wall", "-Wextra", "-Wshadow", "-Werror", f"-I{SOURCES}")
 SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
+HOST = ("g++", *FLAGS, *SANITIZE, "-Wconversion", "-O1")
+CORE = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=softfp", "-mfpu=fpv4-sp-d16")
+M4 = (
+    "arm-none-eabi-g++",
+    *CORE,
+    *FLAGS,
+    "-Wno-psabi",
+    "-fno-rtti",
+    "-fno-exceptions",
+    "-Os",
+    "-ffunction-sections",
+)
+QEMU = ("qemu-system-arm", "-machine", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none")
+SEMIHOSTING = ("-semihosting-config", "enable=on,target=native")
 SCRATCH_FILL = 0xA5
 
 
@@ -238,24 +255,25 @@ def _encode(value: Any, out: list[bytes], arrays: list[np.ndarray], scales: list
 
 @functools.cache
 def _process() -> subprocess.Popen[bytes]:
+    command = [*QEMU, *SEMIHOSTING, "-kernel", build()] if ON_M4 else [build()]
     environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([build()], env=environment, **pipes)  # type: ignore[call-overload]
+    return subprocess.Popen(command, env=environment, **pipes)  # type: ignore[call-overload]
 
 
 def build() -> str:
     """The runner's path; compiled when the sources have changed."""
     sources = sorted(SOURCES.rglob("*.cpp")) + sorted(RUNNER.glob("*.cpp"))
-    headers = sorted(SOURCES.rglob("*.h")) + sorted(RUNNER.glob("*.h"))
-    digest = hashlib.sha256()
-    for path in (Path(__file__), *sources, *headers):
+    others = [path for folder in (SOURCES, RUNNER) for path in sorted(folder.rglob("*.*"))]
+    digest = hashlib.sha256(repr(M4 if ON_M4 else HOST).encode())
+    for path in (Path(__file__), *others):
         digest.update(path.read_bytes())
     target = Path(tempfile.gettempdir()) / f"tfodl-kernels-{os.getuid()}-{digest.hexdigest()[:16]}"
     if not target.exists():
         with tempfile.TemporaryDirectory() as folder:
             with ThreadPoolExecutor(2) as pool:
                 objects = list(pool.map(lambda path: _compile(path, Path(folder)), sources))
-            _run(["g++", *SANITIZE, *objects, "-o", f"{folder}/runner"])
+            _link(objects, Path(folder))
             staged = target.with_suffix(f".{os.getpid()}")
             staged.write_bytes(Path(folder, "runner").read_bytes())
             staged.chmod(0o755)
@@ -265,9 +283,19 @@ def build() -> str:
 
 def _compile(source: Path, folder: Path) -> str:
     target = folder / f"{source.parent.name}-{source.stem}.o"
-    optimize = "-O0" if source.parent == RUNNER else "-O1"
-    _run(["g++", *FLAGS, *SANITIZE, optimize, f"-I{SOURCES}", "-c", str(source), "-o", str(target)])
+    optimize = ["-O0"] if source.parent == RUNNER else []  # one small function a kernel: compile it fast
+    _run([*(M4 if ON_M4 else HOST), *optimize, "-c", str(source), "-o", str(target)])
     return str(target)
+
+
+def _link(objects: list[str], folder: Path) -> None:
+    if not ON_M4:
+        _run(["g++", *SANITIZE, *objects, "-o", f"{folder}/runner"])
+        return
+    start = str(folder / "start.o")
+    _run(["arm-none-eabi-gcc", *CORE, "-O2", "-c", str(RUNNER / "board_start.c"), "-o", start])
+    specs = ["--specs=rdimon.specs", "--specs=nano.specs", "-Wl,--gc-sections", f"-T{RUNNER / 'board.ld'}"]
+    _run(["arm-none-eabi-g++", *CORE, *specs, *objects, start, "-o", f"{folder}/runner"])
 
 
 def _run(command: list[str]) -> None:
