@@ -217,3 +217,54 @@ def test_logistic(scale, zero):
     data = build(tensors, [O("LOGISTIC", ["x"], ["y"])], ["x"], ["y"])
     every = np.arange(-128, 128).astype(np.int8).reshape(1, 256)
     np.testing.assert_array_equal(run(read_tflite(data), {"x": every})["y"], oracle(data, every)[0])
+
+
+# Scales chosen so that a factor or a clamp taken in the other precision (float32 for double or the
+# reverse) gives another int8: random scales hardly ever tell.
+EXACT = np.arange(-128, 128).astype(np.int8).reshape(1, 256)
+
+
+def tied_scales(count):
+    """Pairs whose product is 1 in float32 only, so that half of it ties in float32 only."""
+    rng, pairs = np.random.default_rng(1), []
+    while len(pairs) < count:
+        a = np.float32(rng.uniform(0.1, 1))
+        b = np.float32(1) / a
+        if np.float32(a * b) == 1 and float(a) * float(b) != 1:
+            pairs.append((float(a), float(b)))
+    return pairs
+
+
+@pytest.mark.parametrize("sx, sw", tied_scales(6))
+def test_factors_are_taken_in_double(sx, sw):
+    w, b = T("w", (9, 1), scale=sw, data=np.zeros((9, 1), np.int8)), np.arange(-8, 9, 2).astype(np.int32) + 1
+    bias = T("b", (9,), "int32", float(np.float32(sx) * np.float32(sw)), data=b)
+    tensors = [T("x", (1, 1), scale=sx), w, bias, T("y", (1, 9), scale=2.0)]
+    data = build(tensors, [O("FULLY_CONNECTED", ["x", "w", "b"], ["y"], fused("NONE"))], ["x"], ["y"])
+    check(data, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("k", range(20))
+@pytest.mark.parametrize("kind", ["RELU6", "QUANTIZE", "RELU"])
+def test_six_is_quantised_in_float32(k, kind):
+    six = np.float32(6) / np.float32(k + 10.5)  # 6 / scale is nearly a tie
+    for scale in (np.nextafter(six, np.float32(0)), six, np.nextafter(six, np.float32(9))):
+        x = T("x", (1, 256), scale=float(scale), zero=-128)
+        y = T("y", (1, 256), scale=float(scale if kind == "RELU6" else np.float32(0.5) * scale), zero=-128)
+        data = build([x, y], [O(kind, ["x"], ["y"])], ["x"], ["y"])
+        np.testing.assert_array_equal(run(read_tflite(data), {"x": EXACT})["y"], oracle(data, EXACT)[0])
+
+
+@RUNS
+@given(st.data(), st.sampled_from(["ADD", "SUB"]))
+def test_sums_of_many_values(data, kind):
+    rng = np.random.default_rng(data.draw(seeds))
+    a, b = data.draw(scales), data.draw(scales)
+    shape = (1, 4096)
+    y = T("y", shape, scale=max(a, b) * data.draw(st.floats(0.3, 1.5)), zero=data.draw(zeros))
+    tensors = [
+        T("a", shape, scale=a, zero=data.draw(zeros)),
+        T("b", shape, scale=b, zero=data.draw(zeros)),
+        y,
+    ]
+    check(build(tensors, [O(kind, ["a", "b"], ["y"], fused("NONE"))], ["a", "b"], ["y"]), rng, samples=2)

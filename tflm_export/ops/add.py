@@ -20,7 +20,7 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     broadcast_shape(op, tensors)
     (_, q1), (_, q2) = (check.activation(op, tensors, name) for name in op.inputs)
     _, qy = check.activation(op, tensors, op.outputs[0])
-    reals = real_multipliers(op.kind, q1, q2, qy)
+    reals = real_multipliers(q1, q2, qy)
     check.require(
         reals[2] < 1, op, f"output scale {qy.scale[0]:g} is too small beside its inputs' ({q1.scale[0]:g}, "
         f"{q2.scale[0]:g}). Convert again with more representative data."
@@ -32,12 +32,10 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     return attrs
 
 
-def real_multipliers(kind: str, q1: QParams, q2: QParams, qy: QParams) -> tuple[float, float, float]:
-    """Factors of both inputs and the output; TFLite computes ADD's in double and SUB's in float32."""
-    dtype = np.float64 if kind == "ADD" else np.float32
-    s1, s2, sy = dtype(q1.scale[0]), dtype(q2.scale[0]), dtype(qy.scale[0])
-    twice = dtype(2) * max(s1, s2)
-    return float(s1 / twice), float(s2 / twice), float(twice / (dtype(2**LEFT_SHIFT) * sy))
+def real_multipliers(q1: QParams, q2: QParams, qy: QParams) -> tuple[float, float, float]:
+    """Factors of both inputs and of the output."""
+    twice = 2 * max(q1.scale[0], q2.scale[0])
+    return q1.scale[0] / twice, q2.scale[0] / twice, twice / (2**LEFT_SHIFT * qy.scale[0])
 
 
 def broadcast_shape(op: Op, tensors: check.Tensors) -> None:
