@@ -188,6 +188,14 @@ def _unary(b: _Builder, op: Op, g: str, mask: str, wanted: list[str]) -> None:
     b.gradient(f"{op.kind}_INPUT_GRADIENT", f"{op.name}/input", (g,), wanted[0], op=op.name)
 
 
+def _reshape(b: _Builder, op: Op, g: str, mask: str, wanted: list[str]) -> None:
+    b.gradient("RESHAPE_INPUT_GRADIENT", f"{op.name}/input", (g,), wanted[0], op=op.name)
+
+
+def _pad(b: _Builder, op: Op, g: str, mask: str, wanted: list[str]) -> None:
+    b.gradient("PAD_INPUT_GRADIENT", f"{op.name}/input", (g,), wanted[0], op=op.name)
+
+
 def _from_input(b: _Builder, op: Op, g: str, mask: str, wanted: list[str]) -> None:
     b.gradient(f"{op.kind}_INPUT_GRADIENT", f"{op.name}/input", (g, op.inputs[0]), wanted[0], op=op.name)
 
@@ -249,10 +257,13 @@ RULES: dict[str, Rule] = {
     "RELU6": _masked,
     "QUANTIZE": _masked,
     "LOGISTIC": _from_output,
-    "RESHAPE": _unary,
+    "RESHAPE": _reshape,
+    "SQUEEZE": _reshape,
+    "EXPAND_DIMS": _reshape,
     "MEAN": _unary,
     "AVERAGE_POOL_2D": _unary,
     "MAX_POOL_2D": _from_input,
-    "PAD": _unary,
+    "PAD": _pad,
+    "PADV2": _pad,
     "CONCATENATION": _slices,
 }
