@@ -182,7 +182,7 @@ void call_stream() {
     convs[i] = Read<Conv>::from(call);
     s.conv = &convs[i];
     s.ring = Read<Rows>::from(call);
-    fields(call, s.mask, s.saved, s.channels, s.n_saved);
+    fields(call, s.step, s.mask, s.saved, s.channels, s.n_saved);
   }
   const int8_t* x = Read<const int8_t*>::from(call);
   Add add;

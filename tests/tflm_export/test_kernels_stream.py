@@ -22,6 +22,7 @@ class Stage:
     kind: int
     conv: Conv
     ring: Rows
+    step: int
     mask: np.ndarray | None
     saved: np.ndarray | None
     channels: np.ndarray | None
@@ -97,13 +98,18 @@ def rows_read(chain) -> list[int]:
     return needed
 
 
-def stages_of(draw, rng, chain, last: np.ndarray, last_rows: int) -> list[Stage]:
+def ring_rows(step: int, following: Conv, next_step: int) -> int:
+    """`tfodl::ring_rows`, from docs/kernels.md."""
+    return min(following.in_h, (next_step - 1) * following.stride_h + following.k_h + step - 1)
+
+
+def stages_of(draw, rng, chain, last: np.ndarray, steps: list[int], last_rows: int) -> list[Stage]:
     """Rings of the least height; masks and saved channels here and there."""
     stages = []
     for i, (kind, conv) in enumerate(chain):
         row, size = conv.out_w * conv.out_c, conv.out_h * conv.out_w * conv.out_c
         if i + 1 < len(chain):
-            rows = min(chain[i + 1][1].k_h, conv.out_h)
+            rows = ring_rows(steps[i], chain[i + 1][1], steps[i + 1])
             ring = Rows(np.full(rows * row, 55, np.int8), rows)
         else:
             ring = Rows(last, last_rows)
@@ -112,7 +118,16 @@ def stages_of(draw, rng, chain, last: np.ndarray, last_rows: int) -> list[Stage]
         channels = np.sort(rng.choice(conv.out_c, n, replace=False)).astype(np.int16)
         saved = np.zeros((conv.out_h, conv.out_w, n), np.int8) if n else None
         stages.append(
-            Stage(KINDS.index(kind), conv, ring, mask, saved, channels if draw(st.booleans()) else None, n)
+            Stage(
+                KINDS.index(kind),
+                conv,
+                ring,
+                steps[i],
+                mask,
+                saved,
+                channels if draw(st.booleans()) else None,
+                n,
+            )
         )
     return stages
 
@@ -144,7 +159,8 @@ def test_a_chain_is_its_layers(data, seed, length):
     x = int8(rng, (chain[0][1].in_h, chain[0][1].in_w, chain[0][1].in_c))
     maps = whole(chain, x)
     y = np.zeros_like(maps[-1][0])
-    stages = stages_of(data.draw, rng, chain, y, y.shape[0])
+    steps = [data.draw(st.integers(1, 3)) for _ in chain]
+    stages = stages_of(data.draw, rng, chain, y, steps, y.shape[0])
     run(stages, x, None)
     np.testing.assert_array_equal(y, maps[-1][0])
     check_side_outputs(stages, maps, chain)
@@ -160,8 +176,9 @@ def test_a_residual_block_in_place(data, seed, length, in_place):
     maps = whole(chain, x)
     wanted, wanted_mask = np.zeros_like(x), np.zeros((x.size + 7) // 8, np.uint8)
     call("add_s8", ADD, maps[-1][0], x, x.size, wanted, wanted_mask)
-    ring = np.zeros(x.shape[1] * x.shape[2], np.int8)
-    stages = stages_of(data.draw, rng, chain, ring, 1)
+    steps = [data.draw(st.integers(1, 3)) for _ in chain]
+    ring = np.zeros(steps[-1] * x.shape[1] * x.shape[2], np.int8)
+    stages = stages_of(data.draw, rng, chain, ring, steps, steps[-1])
     lead = input_rows_ahead(chain)
     y = x if in_place and lead >= 1 else np.zeros_like(x)
     mask = np.zeros_like(wanted_mask)
@@ -188,7 +205,7 @@ def test_the_last_output_may_lie_over_the_input():
     wanted = whole(chain, x)[-1][0]
     rings = [Rows(np.zeros(3 * 7 * 24, np.int8), 3), Rows(np.zeros(7 * 24, np.int8), 1), Rows(x, 9)]
     stages = [
-        Stage(KINDS.index(kind), conv, ring, None, None, None, 0)
+        Stage(KINDS.index(kind), conv, ring, 1, None, None, None, 0)
         for (kind, conv), ring in zip(chain, rings, strict=True)
     ]
     run(stages, x, None)
@@ -207,8 +224,8 @@ def test_too_small_a_ring_is_noticed():
     for rows, same in ((3, True), (2, False)):
         y = np.zeros_like(wanted)
         stages = [
-            Stage(1, replace(first), Rows(np.zeros(rows * 15, np.int8), rows), None, None, None, 0),
-            Stage(2, replace(second), Rows(y, 6), None, None, None, 0),
+            Stage(1, replace(first), Rows(np.zeros(rows * 15, np.int8), rows), 1, None, None, None, 0),
+            Stage(2, replace(second), Rows(y, 6), 1, None, None, None, 0),
         ]
         run(stages, x, None)
         assert np.array_equal(y, wanted) is same
@@ -224,7 +241,7 @@ def test_maps_lower_than_the_kernel(in_h):
     y = np.zeros_like(wanted)
     rings = [Rows(np.zeros(in_h * 6, np.int8), in_h), Rows(y, in_h)]
     stages = [
-        Stage(0, layer, ring, None, None, None, 0) for (_, layer), ring in zip(chain, rings, strict=True)
+        Stage(0, layer, ring, 1, None, None, None, 0) for (_, layer), ring in zip(chain, rings, strict=True)
     ]
     run(stages, x, None)
     np.testing.assert_array_equal(y, wanted)

@@ -7,25 +7,30 @@ namespace tfodl {
 
 enum class StageKind : uint8_t { kConv, kPointwise, kDepthwise };
 
-// One layer of the chain. Its output goes to `ring`, of which stage_rows(next) rows are enough; the last
-// stage's ring is the whole output map.
+// One layer of the chain. Its output goes to `ring`, of ring_rows(...) rows; the last stage's ring is the whole
+// output map.
 struct Stage {
   StageKind kind;
   const Conv* conv;
   Rows ring;
+  int16_t step;             // output rows computed at a time, >= 1: more is faster and takes higher rings
   uint8_t* mask;            // of the whole output map, or null
-  // Kept for the backward pass: channels of the output [out_h][out_w][n_saved], or null.
+  // Kept for the backward pass: channels of the output, [out_h][out_w][n_saved], or null.
   int8_t* saved;
   const int16_t* channels;  // [n_saved]; null: the first n_saved
   int16_t n_saved;
 };
 
-// Rows of its input that a stage reads at once: the least height of the ring before it.
-inline int16_t stage_rows(const Conv& p) { return p.k_h < p.in_h ? p.k_h : p.in_h; }
+// Height of the ring between a stage that computes `step` rows at a time and the next one, `next`, which
+// computes `next_step`.
+constexpr int32_t ring_rows(int32_t step, const Conv& next, int32_t next_step) {
+  const int32_t rows = (next_step - 1) * next.stride_h + next.k_h + step - 1;
+  return rows < next.in_h ? rows : next.in_h;
+}
 
 // x: the first stage's whole input map. residual: null, or an ADD of the last stage's output and
 // `skip` (a whole map of the same shape, often x) that goes to `y` with its clip mask `mask`; then the last
-// stage's ring may have one row. n_stages <= 8.
+// stage's ring needs `step` rows only. n_stages <= 8.
 // A row that no later stage reads is not computed; its mask and saved channels are left as they are.
 // The output may lie over x where output row r is written only after the input rows under it were last
 // read: see docs/kernels.md.
