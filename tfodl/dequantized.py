@@ -15,6 +15,8 @@ from tflm_export.evaluate import run
 from tflm_export.ir import Graph, Op
 from tfodl.errors import TfodlError
 
+ROUNDING = 1e-4  # of an int8 step: above the error of a dequantised bias, below any sum's own step
+
 
 def dequantize(graph: Graph, name: str, values: np.ndarray | None = None) -> np.ndarray:
     """`scale * (q - zero_point)` of tensor `name`, float64, per channel where its scales are.
@@ -83,8 +85,8 @@ def _real(tensor) -> bool:
 
 
 def _clip(op: Op, graph: Graph, real: tf.Tensor) -> tf.Tensor:
-    """The op's clamp on real values. A ReLU (`act_min` at the zero point) cuts at 0, a saturation half a
-    step further out, where rounding starts to clip."""
+    """The op's clamp on real values. A ReLU (`act_min` at the zero point) cuts at 0, where integers often lie
+    exactly and floats a rounding error beside; a saturation half a step further out, where rounding clips."""
     if "act_min" not in op.attrs:
         return real
     quant = graph.tensors[op.outputs[0]].quant
@@ -92,7 +94,9 @@ def _clip(op: Op, graph: Graph, real: tf.Tensor) -> tf.Tensor:
     scale, zero = quant.scale[0], quant.zero_point[0]
     low, high = op.attrs["act_min"] - zero, op.attrs["act_max"] - zero
     real = tf.minimum(real, scale * (high + 0.5))
-    return tf.nn.relu(real) if low == 0 else tf.maximum(real, scale * (low - 0.5))
+    if low == 0:
+        return tf.where(real > ROUNDING * scale, real, 0.0)
+    return tf.maximum(real, scale * (low - 0.5))
 
 
 def _padded(op: Op, x: tf.Tensor) -> tf.Tensor:
