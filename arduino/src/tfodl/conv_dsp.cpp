@@ -155,8 +155,9 @@ bool conv_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, ui
                       p.pad_top == 0 && p.pad_left == 0 && p.in_w == p.out_w;
   const Layer layer = {p, depth, groups, words, pixels,
                        reinterpret_cast<int8_t*>(pixels + 2 * tile * groups), direct};
-  const int32_t run = y.rows == p.out_h ? (y1 - y0) * p.out_w : p.out_w;  // outputs that lie in one piece
-  for (int32_t oy = y0; oy < y1; oy += run / p.out_w) {
+  for (int32_t oy = y0, rows; oy < y1; oy += rows) {
+    rows = rows_in_one_piece(y, oy, y1);
+    const int32_t run = rows * p.out_w;
     int8_t* out = y.data + (oy % y.rows) * p.out_w * p.out_c;
     for (int32_t i = 0; i < run; i += tile) {
       const int32_t n = run - i < tile ? run - i : tile, first = oy * p.out_w + i;

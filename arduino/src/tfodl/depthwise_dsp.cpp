@@ -150,9 +150,9 @@ bool depthwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y
   const Layer layer = {p, x, size.quads, size.row_words, plane_words, planes,
                        reinterpret_cast<int32_t*>(planes + kChannels * plane_words),
                        kernels.requantize[p.stride_w - 1], kernels.sum[p.stride_w - 1]};
-  const int32_t most = y.rows == p.out_h ? size.out_rows : 1;  // rows of a ring lie apart
-  for (int32_t oy = y0; oy < y1; oy += most) {
-    const int32_t rows = y1 - oy < most ? y1 - oy : most;
+  for (int32_t oy = y0, rows; oy < y1; oy += rows) {
+    const int32_t together = rows_in_one_piece(y, oy, y1);
+    rows = together < size.out_rows ? together : size.out_rows;
     filter_band(layer, {oy, rows, y.data + (oy % y.rows) * p.out_w * p.out_c, mask});
   }
   return true;

@@ -76,6 +76,11 @@ struct ConstRows {
   const int8_t* data;
   int16_t rows;
 };
+// Of rows y0 <= y < y1, how many lie one behind the other from y0 on.
+inline int32_t rows_in_one_piece(Rows y, int32_t y0, int32_t y1) {
+  const int32_t left = y.rows - y0 % y.rows;
+  return y1 - y0 < left ? y1 - y0 : left;
+}
 
 // ADD and SUB, TensorFlow Lite's scheme with left shift 20. Shifts are <= 0.
 struct Add {
