@@ -168,9 +168,10 @@ def saved_bytes(entry: LayerUpdate, group: NeuronGroup) -> int:
 
 
 def _biases(entry: LayerUpdate, group: NeuronGroup) -> int:
-    if entry.bias == "none" or not group.bias:
+    if not group.bias or (entry.bias == "none" and group.kind != "batchnorm"):
         return 0
-    return group.channels_out if entry.bias == "all" else len(entry.channels)
+    every = entry.bias == "all" and group.kind != "batchnorm"
+    return group.channels_out if every else len(entry.channels)
 
 
 def _entry(plan: UpdatePlan, group: NeuronGroup) -> LayerUpdate | None:
@@ -178,10 +179,10 @@ def _entry(plan: UpdatePlan, group: NeuronGroup) -> LayerUpdate | None:
 
 
 def _counts(group: NeuronGroup, plan: UpdatePlan) -> bool:
-    """Whether a group's entry is paid from the budget: not the trained head, not a whole batch norm."""
+    """Whether the budget pays for a group: not the trained head, no batch norm on batch statistics."""
     if group.kind == "batchnorm":
         entry = plan.layer(group.layer)
-        return entry is not None and entry.bias == "selected"
+        return entry is not None and entry.bias != "all"
     return not (group.head and plan.head)
 
 

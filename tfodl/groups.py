@@ -120,7 +120,11 @@ def groups_of(
 
 
 def check_plan(plan: UpdatePlan, groups: Sequence[NeuronGroup]) -> None:
-    """Raises `TfodlError` when `plan` names a layer or a channel that `groups` lack."""
+    """Raises `TfodlError` when `plan` names a layer or a channel that `groups` lack.
+
+    In the entry of a batch norm, `channels` are the trained gammas and betas; bias `"all"` means that it runs
+    on batch statistics and updates its averages, `"selected"` or `"none"` that it runs on its averages.
+    """
     known = {group.layer: group for group in groups}
     for entry in plan.layers:
         if entry.name not in known:
@@ -133,7 +137,8 @@ def check_plan(plan: UpdatePlan, groups: Sequence[NeuronGroup]) -> None:
                 f"UpdatePlan: layer {entry.name!r} has channels 0..{length - 1} along axis {entry.axis!r}, "
                 f"got {entry.channels[-1]}."
             )
-        if entry.bias != "none" and not known[entry.name].bias and entry.channels == ():
+        lacks_bias = not known[entry.name].bias and known[entry.name].kind != "batchnorm"
+        if entry.bias != "none" and lacks_bias and entry.channels == ():
             raise TfodlError(
                 f"UpdatePlan: layer {entry.name!r} trains only its bias but has none; "
                 "drop the entry or list channels."
@@ -185,8 +190,9 @@ class _Trace(Run):
     def __init__(self) -> None:
         self.rows: dict[Site, list[tuple[Any, Any]]] = {}
 
-    def output(self, site: Site, x: Any, y: Any) -> None:
+    def output(self, site: Site, x: Any, y: Any) -> Any:
         self.rows.setdefault(site, []).append((x, y))
+        return y
 
     def groups(self) -> list[NeuronGroup]:
         owner = {y.ref(): site.name for site, rows in self.rows.items() for _, y in rows}

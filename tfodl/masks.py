@@ -49,8 +49,9 @@ class Masks:
             if entry is None:
                 continue
             values[self._at[group.layer, entry.axis]][list(entry.channels)] = True
-            biases = slice(None) if entry.bias == "all" else list(entry.channels)
-            if entry.bias != "none":
+            norm = group.kind == "batchnorm"
+            biases = slice(None) if entry.bias == "all" and not norm else list(entry.channels)
+            if entry.bias != "none" or norm:
                 values[self._at[group.layer, "bias"]][biases] = True
         self._variable.assign(values)
 

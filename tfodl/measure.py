@@ -25,9 +25,10 @@ class Outputs(Run):
         self._names = frozenset(names)
         self.of: dict[str, list[Any]] = {}
 
-    def output(self, site: Site, x: Any, y: Any) -> None:
+    def output(self, site: Site, x: Any, y: Any) -> Any:
         if site.name in self._names:
             self.of.setdefault(site.name, []).append(y)
+        return y
 
 
 class Similarity:

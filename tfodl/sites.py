@@ -80,8 +80,13 @@ class Run:
         """`y` plus `bias [C]`; `bias` is None where the layer has none."""
         return y if bias is None else _add_bias(site.layer, y, bias)
 
-    def output(self, site: Site, x: Any, y: Any) -> None:
-        """Sees a site's input and its output before batch norm and activation."""
+    def input(self, site: Site, x: Any) -> Any:
+        """A site's input, on its way in."""
+        return x
+
+    def output(self, site: Site, x: Any, y: Any) -> Any:
+        """A site's output `y` (of input `x`) before batch norm and activation, on its way out."""
+        return y
 
     def batchnorm(self, site: Site, call: Callable[..., Any], x: Any, **kwargs: Any) -> Any:
         return call(x, **kwargs)
@@ -96,10 +101,10 @@ class Adapter(Protocol):
 
 
 def _biased(run: Run, site: Site, x: Any, kernel: Any, forward: Callable[[Any, Any], Any]) -> Any:
+    x = run.input(site, x)
     y = run.linear(site, x, kernel, forward)
     y = run.bias(site, y, None if site.bias is None else site.layer.bias)
-    run.output(site, x, y)
-    return y
+    return run.output(site, x, y)
 
 
 def _add_bias(layer: keras.layers.Layer, y: Any, bias: Any) -> Any:
@@ -193,8 +198,7 @@ class BatchNormAdapter:
         if not self.sites:
             return self._call(inputs, training=False, mask=mask)
         y = run.batchnorm(self.sites[0], self._call, inputs, training=training, mask=mask)
-        run.output(self.sites[0], inputs, y)
-        return y
+        return run.output(self.sites[0], inputs, y)
 
 
 class CustomAdapter:
@@ -206,10 +210,9 @@ class CustomAdapter:
         self.sites = (Site(name, neurons.kind, layer, neurons.kernel, neurons.bias, axes),)
         self._call = type(layer).call.__get__(layer)
 
-    def call(self, run: Run, *args: Any, **kwargs: Any) -> Any:
-        y = self._call(*args, **kwargs)
-        run.output(self.sites[0], args[0], y)
-        return y
+    def call(self, run: Run, x: Any, *args: Any, **kwargs: Any) -> Any:
+        x = run.input(self.sites[0], x)
+        return run.output(self.sites[0], x, self._call(x, *args, **kwargs))
 
 
 ADAPTERS: dict[Any, Callable[[Any, str], Any]] = {

@@ -19,6 +19,7 @@ from tfodl.plan import LayerUpdate, UpdatePlan
 from tfodl.sites import Run, Site
 
 Weight = Literal["frozen", "out", "in", "masked_out", "masked_in", "whole"]
+Bias = Literal["frozen", "masked", "whole"]
 
 # Above this share of channels the whole dW is cheaper than gathering channels (measured, benchmarks/host.py).
 GATHER_SHARE = 0.5
@@ -29,7 +30,7 @@ class Part:
     """How one site trains: its weight, its bias, and (batch norm) whether batch statistics are used."""
 
     weight: Weight = "frozen"
-    bias: Literal["frozen", "masked", "whole"] = "frozen"
+    bias: Bias = "frozen"
     statistics: bool = False
 
 
@@ -53,8 +54,11 @@ def step_of(plan: UpdatePlan, groups: Mapping[str, NeuronGroup]) -> Step:
 
 def _part(entry: LayerUpdate, group: NeuronGroup) -> Part:
     length = group.length(entry.axis)
-    statistics = group.kind == "batchnorm" and entry.bias == "all"
-    return Part(_weight(entry, group, length), _bias(entry, length), statistics)
+    weight = _weight(entry, group, length)
+    if group.kind != "batchnorm":
+        return Part(weight, _bias(entry, length))
+    bias: Bias = "frozen" if weight == "frozen" else "whole" if weight == "whole" else "masked"
+    return Part(weight, bias, statistics=entry.bias == "all")
 
 
 def _weight(entry: LayerUpdate, group: NeuronGroup, length: int) -> Weight:
@@ -66,7 +70,7 @@ def _weight(entry: LayerUpdate, group: NeuronGroup, length: int) -> Weight:
     return entry.axis
 
 
-def _bias(entry: LayerUpdate, length: int) -> Literal["frozen", "masked", "whole"]:
+def _bias(entry: LayerUpdate, length: int) -> Bias:
     if entry.bias == "all" or (entry.bias == "selected" and len(entry.channels) == length):
         return "whole"
     return "masked" if entry.bias == "selected" and entry.channels else "frozen"
@@ -166,7 +170,7 @@ def _axis(weight: str) -> str:
 def _part_serves(part: Part, wanted: Part) -> bool:
     if part == wanted:
         return True
-    if part.statistics or wanted.statistics:
+    if part.statistics != wanted.statistics:
         return False
     weight = part.weight == wanted.weight or (
         part.weight not in ("frozen", "whole")
@@ -180,10 +184,11 @@ def _merge(a: Part, b: Part) -> Part | None:
         return a
     if _part_serves(b, a):
         return b
-    if a.statistics or b.statistics:
+    if a.statistics != b.statistics:
         return None
     weights = {a.weight, b.weight} - {"frozen"}
     if len({_axis(weight) for weight in weights - {"whole"}}) > 1:
         return None
     weight = next(iter(sorted(weights - {"whole"})), "masked_out" if weights else "frozen")
-    return Part(weight, a.bias if a.bias == b.bias else "masked")  # type: ignore[arg-type]
+    bias: Bias = a.bias if a.bias == b.bias else "masked"
+    return Part(weight, bias, a.statistics)  # type: ignore[arg-type]

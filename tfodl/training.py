@@ -93,6 +93,11 @@ class SelectiveModel(keras.Model):
         return tuple(self._wiring.groups.values())
 
     @property
+    def sites(self) -> tuple[Site, ...]:
+        """The weights of `groups`, in the same order."""
+        return tuple(self._wiring.sites)
+
+    @property
     def plan(self) -> UpdatePlan:
         """What trains now."""
         return self._plan

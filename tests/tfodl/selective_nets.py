@@ -64,5 +64,6 @@ def random_plan(
             rows.append(whole(group))
         elif channels and not group.head:
             bias = rng.choice(["none", "all"] if along == "in" else ["none", "selected", "all"])
+            bias = "all" if group.kind == "batchnorm" and rng.random() < 0.5 else bias
             rows.append(LayerUpdate(group.layer, along, channels, str(bias) if group.bias else "none"))
     return UpdatePlan(tuple(rows), head=bool(rng.random() < 0.7))

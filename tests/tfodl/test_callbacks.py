@@ -141,7 +141,7 @@ def test_rule_of_ones_own():
         method = "magnitude"
 
         def scores(self, epoch):
-            weights = {site.name: site.weight.numpy() for site in self.model._wiring.sites}
+            weights = {site.name: site.weight.numpy() for site in self.model.sites}
             return {g.layer: np.abs(weights[g.layer]).reshape(-1, g.channels).sum(0) for g in self.pool}
 
     model = selective()

@@ -26,7 +26,7 @@ OPTIMIZERS = {
 def trained_mask(model: tfodl.SelectiveModel, variable: keras.Variable) -> np.ndarray:
     """Which entries of `variable` the plan lets train, worked out from the plan alone."""
     mask = np.zeros(variable.shape, bool)
-    for site in model._wiring.sites:
+    for site in model.sites:
         group = model._wiring.groups[site.name]
         entry = whole(group) if group.head and model.plan.head else model.plan.layer(site.name)
         if entry is None:
@@ -39,7 +39,8 @@ def trained_mask(model: tfodl.SelectiveModel, variable: keras.Variable) -> np.nd
             else:
                 flat[..., channels] = True
         elif variable is site.bias:
-            mask[channels if entry.bias == "selected" else slice(None)] = entry.bias != "none"
+            own = entry.bias == "selected" or group.kind == "batchnorm"
+            mask[channels if own else slice(None)] = entry.bias != "none" or group.kind == "batchnorm"
     return mask
 
 

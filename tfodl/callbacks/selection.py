@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tfodl.cost import PlanCost
+from tfodl.cost import PlanCost, plan_cost
 from tfodl.errors import TfodlError
 from tfodl.groups import NeuronGroup, neuron_groups, whole
 from tfodl.plan import Budget, LayerUpdate, UpdatePlan
@@ -92,6 +92,10 @@ class Selection(keras.callbacks.Callback):
             return self.make_plan(choose(self.groups, scores, self.budget, self.options), epoch)
         return self.first_plan(epoch)
 
+    def applied(self, plan: UpdatePlan) -> UpdatePlan:
+        """What the model is given in place of `plan`, for rules that freeze by other means."""
+        return plan
+
     def begin(self) -> None:
         """Called once before the first epoch, with `model` and `groups` set."""
 
@@ -158,15 +162,18 @@ class Selection(keras.callbacks.Callback):
             self.begin()
             self._resume(epoch)
         plan = self.plan(epoch)
-        self.model.set_plan(plan)
+        self.model.set_plan(self.applied(plan))
         self.plans.append(plan)
         self.model.selection_state = self._state(epoch)
         if self.verbose:
-            print(f"Epoch {epoch + 1}: {type(self).__name__} {self._line(self.model.cost)}")
+            print(f"Epoch {epoch + 1}: {type(self).__name__} {self._line(self._cost())}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if logs is not None:
-            logs.update(self._logs(self.model.cost))
+            logs.update(self._logs(self._cost()))
+
+    def _cost(self) -> PlanCost:
+        return plan_cost(self.plans[-1], self.model.groups)
 
     def _logs(self, cost: PlanCost) -> dict[str, float]:
         return {

@@ -1,0 +1,110 @@
+"""Gradients over a few labelled samples, batch by batch, for the rules that rank by them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfodl.errors import TfodlError
+from tfodl.groups import NeuronGroup
+from tfodl.sites import Run, Site
+from tfodl.velocity import Array
+
+
+class Maps(Run):
+    """Has a tape watch the inputs or the outputs of sites."""
+
+    def __init__(self, groups: Sequence[NeuronGroup]) -> None:
+        self._axes = {group.layer: group.axis for group in groups}
+        self.of: dict[str, list[Any]] = {}
+
+    def start(self, tape: tf.GradientTape) -> None:
+        self.tape, self.of = tape, {}
+
+    def input(self, site: Site, x: Any) -> Any:
+        return self._watched(site, x) if self._axes.get(site.name) == "in" else x
+
+    def output(self, site: Site, x: Any, y: Any) -> Any:
+        return self._watched(site, y) if self._axes.get(site.name) == "out" else y
+
+    def _watched(self, site: Site, tensor: Any) -> Any:
+        tensor = tf.identity(tensor)
+        self.tape.watch(tensor)
+        self.of.setdefault(site.name, []).append(tensor)
+        return tensor
+
+
+def fisher(model: Any, groups: Sequence[NeuronGroup], data: Any, batch_size: int = 32) -> dict[str, Array]:
+    """Fisher information of every channel, `[channels]` a group: `1/(2N) · sum_n (sum_positions a ·
+    dL_n/da)^2`.
+
+    One backward pass over `data` (arrays `(x, y)` or batches of them). `a` is the channel's map: output
+    before the bias, or input where the group's axis is "in" (Theis et al. 2018; Kwon et al., TinyTrain,
+    2024).
+    """
+    run = Maps(groups)
+
+    @tf.function(reduce_retracing=True)
+    def squares(x: Any, y: Any) -> dict[str, Any]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            run.start(tape)
+            loss = model.compute_loss(x, y, model.base(x, training=False))
+        gradients = tape.gradient(loss, run.of, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        count = tf.cast(tf.shape(x)[0], tf.float32)
+        return {name: _fisher(maps, gradients[name], count) for name, maps in run.of.items()}
+
+    total, samples = {group.layer: np.zeros(group.channels) for group in groups}, 0
+    with model.watch(run):
+        for x, y in labelled_batches(data, batch_size):
+            samples += len(x)
+            for name, value in squares(x, y).items():
+                total[name] += value.numpy()
+    return {name: value / (2 * samples) for name, value in total.items()}
+
+
+def _fisher(maps: list[Any], gradients: list[Any], count: Any) -> Any:
+    each = [
+        tf.reduce_sum(tf.cast(a * g * count, tf.float64), axis=list(range(1, len(a.shape) - 1)))
+        for a, g in zip(maps, gradients, strict=True)
+    ]
+    return tf.reduce_sum(tf.square(tf.add_n(each)), axis=0)
+
+
+def weight_gradient_norms(
+    model: Any, groups: Sequence[NeuronGroup], data: Any, batch_size: int = 32
+) -> dict[str, float]:
+    """Euclidean norm of every group's weight gradient, of the mean loss over `data`."""
+    names = {group.layer for group in groups}
+    sites = [site for site in model.sites if site.name in names]
+    variables = [site.weight.value for site in sites]
+
+    @tf.function(reduce_retracing=True)
+    def gradients(x: Any, y: Any) -> list[Any]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            loss = model.compute_loss(x, y, model.base(x, training=False))
+        return tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    total = [np.zeros(variable.shape) for variable in variables]
+    samples = 0
+    for x, y in labelled_batches(data, batch_size):
+        samples += len(x)
+        for into, gradient in zip(total, gradients(x, y), strict=True):
+            into += gradient.numpy() * len(x)
+    return {site.name: float(np.linalg.norm(g / samples)) for site, g in zip(sites, total, strict=True)}
+
+
+def labelled_batches(data: Any, batch_size: int) -> Iterator[tuple[Any, Any]]:
+    """`(x, y)` batches of arrays `(x, y)` or of an iterable of them. Raises `TfodlError` without labels."""
+    if isinstance(data, tuple) and len(data) >= 2:
+        x, y = (np.asarray(part) for part in data[:2])
+        data = ((x[i : i + batch_size], y[i : i + batch_size]) for i in range(0, len(x), batch_size))
+    for batch in (data,) if data is None or isinstance(data, np.ndarray) else data:
+        if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+            raise TfodlError(
+                "this rule needs labelled samples: validation_data=(x, y), or batches of (x, y)."
+            )
+        yield tf.convert_to_tensor(batch[0]), tf.convert_to_tensor(batch[1])
