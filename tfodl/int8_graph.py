@@ -36,7 +36,10 @@ class Int8Model(SelectiveModel):
     (docs/arithmetic.md). `compile` without arguments is what the board does: SGD with quantisation-aware
     scaling, softmax cross-entropy. `to_tflite` gives the trained `.tflite`.
 
-    Raises `TfodlError` for a file that is no fully int8 `.tflite`, or has an op that cannot be trained through.
+    first: `"#<op index>"` where the model begins, to train the ops from there on features computed once
+        (`features`); None is the whole graph.
+
+    Raises `TfodlError` for a file that is no fully int8 `.tflite`, or an op that cannot be trained through.
     """
 
     def __init__(
@@ -46,14 +49,15 @@ class Int8Model(SelectiveModel):
         *,
         rounding: Rounding = "stochastic",
         seed: int = 0,
+        first: str | None = None,
         **kwargs: Any,
     ):
         data = source if isinstance(source, bytes) else _read_file(source)
-        graph = _read_graph(data)
+        graph = _read_graph(data) if first is None else from_op(_read_graph(data), first)
         base, logits = build(graph)
         super().__init__(base, plan, **{"name": "int8_model", **kwargs})
         self._file = _File(data, graph, logits)
-        self.rounding, self.seed = rounding, seed
+        self.rounding, self.seed, self.first = rounding, seed, first
         self.load_constants({name: t.data for name, t in graph.tensors.items() if t.data is not None})
 
     @property
@@ -92,6 +96,19 @@ class Int8Model(SelectiveModel):
         """Real inputs [N, ...] as the int8 that the device is given."""
         x = check_inputs(x, self.base.input_shape[1:], "quantize_inputs")
         return np.asarray(self.base.get_layer("input_int8")(x)).astype(np.int8)
+
+    def features(self, x: Any, op: str, batch_size: int = 64) -> np.ndarray:
+        """What enters op `op` (`"#<op index>"`) for real inputs [N, ...], as real values float32 [N, ...].
+
+        A model with `first=op` takes them: its input layer finds the same int8 values again.
+        """
+        x = check_inputs(x, self.base.input_shape[1:], "features")
+        name = from_op(self.graph, op).inputs[0]
+        producer, quant = self.graph.producer(name), _quant(self.graph, name)
+        layer = "input_int8" if producer is None else _output_layer(producer, self.base)
+        body = keras.Model(self.base.input, self.base.get_layer(layer).output)
+        q = body.predict(x, batch_size=batch_size, verbose=0)
+        return (q - quant.zero_point[0]) * np.float32(quant.scale[0])
 
     def infer(self, x: Any, batch_size: int = 64) -> np.ndarray:
         """The file's own output, int8 [N, ...], for real inputs [N, ...]."""
@@ -146,6 +163,7 @@ class Int8Model(SelectiveModel):
             "plan": self.plan.to_json(),
             "rounding": self.rounding,
             "seed": self.seed,
+            "first": self.first,
             "name": self.name,
         }
 
@@ -180,6 +198,27 @@ def _read_graph(data: bytes) -> Graph:
             f"Int8Model: needs one input and one output, got {graph.inputs} and {graph.outputs}."
         )
     return graph
+
+
+def from_op(graph: Graph, first: str) -> Graph:
+    """The ops of `graph` from op `first` on, which must read one tensor only from before."""
+    names = [op.name for op in graph.ops]
+    if first not in names:
+        raise TfodlError(f"Int8Model: no op {first!r}; there are {names[0]} to {names[-1]}.")
+    ops = graph.ops[names.index(first) :]
+    written = {name for op in ops for name in op.outputs}
+    read = {name: None for op in ops for name in op.inputs if name and graph.tensors[name].data is None}
+    live = [name for name in read if name not in written]
+    if len(live) != 1:
+        raise TfodlError(
+            f"Int8Model: the ops from {first} on read {live} from before; begin where it is one."
+        )
+    return graph.replace(ops=ops, inputs=tuple(live)).check()
+
+
+def _output_layer(op: Op, model: keras.Model) -> str:
+    names = {layer.name for layer in model.layers}
+    return f"{layer_of(op)}_int8" if f"{layer_of(op)}_int8" in names else layer_of(op)
 
 
 def build(graph: Graph) -> tuple[keras.Model, str]:
