@@ -1,0 +1,136 @@
+"""Does int8 learning with quantisation-aware scaling reach float? (Lin et al., NeurIPS 2022, table 1)
+
+    python scripts/qas_table.py                       # small scale: 1,000 pictures a split, 6 epochs, 3 seeds
+
+Last two blocks and head of two nets, ImageNet weights, four data sets. Learning rates are chosen per net and
+method on a fifth of the training pictures of one set. Writes to --out runs.jsonl (one line a training; a
+killed run goes on), table.json and table.png.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from absl import app, flags, logging
+from int8_transfer import METHODS, Runs, Settings, Start, Task, prepare, train
+
+from tfodl.errors import TfodlError
+from tfodl.plan import write_text
+
+RATES = {
+    "fp32 SGD": (0.003, 0.01, 0.03),
+    "int8 SGD": (100.0, 1000.0, 10000.0),
+    "int8 Adam": (0.03, 0.1, 0.3),
+    "int8 SGD+QAS": (0.003, 0.01, 0.03),
+}
+TUNED_ON = "flower_photos_128"
+PAPER = {"fp32 SGD": 0.733, "int8 SGD": 0.649, "int8 Adam": 0.718, "int8 SGD+QAS": 0.735}
+
+flags.DEFINE_list("nets", ["mbv2-w0.35", "mcunet-5fps"], "nets of the papers")
+flags.DEFINE_list(
+    "sets", ["flower_photos_128", "flowers102_128", "cifar10_sub", "person_windows_96"], "data sets"
+)
+flags.DEFINE_integer("seeds", 3, "trainings a cell", lower_bound=1)
+flags.DEFINE_integer("limit", 1000, "pictures a split at most", lower_bound=10)
+flags.DEFINE_integer("epochs", 6, "epochs a training", lower_bound=1)
+flags.DEFINE_string("data_dir", None, "folder of packs and weights (default: TFODL_DATA, ../shared/data)")
+flags.DEFINE_string("cache", "build/int8", "folder for features")
+flags.DEFINE_string("out", "results/int8/qas", "folder for results")
+FLAGS = flags.FLAGS
+
+
+def start(net: str, data: str) -> Start:
+    """Features and first weights of one net on one set."""
+    return prepare(Task(net, data, limit=FLAGS.limit), Path(FLAGS.cache), FLAGS.data_dir)
+
+
+def best_rate(runs: Runs, net: str, method: str, settings: Settings) -> float:
+    """The learning rate with the best accuracy on held-out training pictures of `TUNED_ON`."""
+    held = Settings(settings.epochs, settings.batch_size, settings.rounding, validate=True)
+    scores = {}
+    for rate in RATES[method]:
+        key = {"kind": "rate", "net": net, "data": TUNED_ON, "method": method, "rate": rate, "seed": 0}
+        row = runs.get(key, lambda rate=rate: train(start(net, TUNED_ON), method, rate, 0, held))
+        scores[rate] = row["accuracy"]
+    return max(scores, key=lambda rate: scores[rate])
+
+
+def summary(runs: Runs) -> dict[str, Any]:
+    """Mean and standard deviation over seeds, and each method's mean over nets and sets."""
+    cells: dict[str, dict[str, list[float]]] = {}
+    for row in (row for row in runs.rows if row["kind"] == "test"):
+        cells.setdefault(f"{row['net']} {row['data']}", {}).setdefault(row["method"], []).append(
+            row["accuracy"]
+        )
+    table = {
+        cell: {
+            method: {"mean": round(float(np.mean(v)), 4), "sd": round(float(np.std(v)), 4), "seeds": len(v)}
+            for method, v in methods.items()
+        }
+        for cell, methods in cells.items()
+    }
+    whole = [cell for cell in table.values() if set(cell) == set(METHODS)]
+    means = {m: round(float(np.mean([cell[m]["mean"] for cell in whole])), 4) for m in METHODS if whole}
+    rates = {f"{r['net']} {r['method']}": r["rate"] for r in runs.rows if r["kind"] == "test"}
+    return {"table": table, "mean": means, "rates": rates, "paper": PAPER}
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    """Bars: a group a cell, a bar a method."""
+    cells = list(result["table"])
+    figure, axes = plt.subplots(figsize=(10, 4), layout="constrained")
+    for i, method in enumerate(METHODS):
+        rows = [result["table"][cell].get(method) for cell in cells]
+        means = [row["mean"] if row else 0 for row in rows]
+        errors = [row["sd"] if row else 0 for row in rows]
+        axes.bar(np.arange(len(cells)) + 0.2 * i - 0.3, means, 0.19, yerr=errors, label=method)
+    axes.set_xticks(range(len(cells)), [cell.replace(" ", "\n") for cell in cells], fontsize=7)
+    axes.set_ylabel("test accuracy")
+    axes.set_title("Last two blocks trained in float and in int8")
+    axes.legend(ncols=4, fontsize=8, loc="lower left")
+    figure.savefig(path, dpi=110)
+
+
+def main(_: list[str]) -> None:
+    out = Path(FLAGS.out)
+    runs, settings = Runs(out / "runs.jsonl"), Settings(FLAGS.epochs)
+    for seed, net in itertools.product(range(FLAGS.seeds), FLAGS.nets):
+        for data, method in itertools.product(FLAGS.sets, METHODS):
+            rate = best_rate(runs, net, method, settings)
+            key = {"kind": "test", "net": net, "data": data, "method": method, "rate": rate, "seed": seed}
+            runs.get(key, lambda args=(net, data, method, rate, seed): _train(*args, settings))
+        write_text(out / "table.json", json.dumps(report(runs), indent=1) + "\n")
+    result = report(runs)
+    write_text(out / "table.json", json.dumps(result, indent=1) + "\n")
+    draw(result, out / "table.png")
+    logging.info("%s", result["mean"])
+
+
+def report(runs: Runs) -> dict[str, Any]:
+    """`summary` with the scale at which it was run."""
+    scale = {
+        "pictures_a_split": FLAGS.limit,
+        "epochs": FLAGS.epochs,
+        "batch": Settings().batch_size,
+        "size": 128,
+    }
+    return {"scale": scale, **summary(runs)}
+
+
+def _train(net: str, data: str, method: str, rate: float, seed: int, settings: Settings) -> dict[str, Any]:
+    return train(start(net, data), method, rate, seed, settings)
+
+
+if __name__ == "__main__":
+    try:
+        app.run(main)
+    except TfodlError as error:
+        raise SystemExit(f"qas_table: {error}") from error
