@@ -1,6 +1,6 @@
 // CONV_2D for the DSP extension: a tile of output pixels is widened once (after gathering its taps where
 // k > 1), then every pair of weight rows once a tile; block_dsp.cpp multiplies them.
-#include "hot.h"
+#include "hot_dsp.h"
 #include "block_dsp.h"
 
 #if TFODL_DSP
@@ -126,22 +126,22 @@ void store_sums(const Layer& layer, int32_t co, int32_t rows, int32_t first, int
                             pixels, pixels + ((count + 1) >> 1) * words};
     tfodl_block_sums(&block);
     const int32_t at = i * p.out_c;
-    for (int32_t r = 0; r < rows; ++r) ChannelOutput(p, co + r, y + at, mask, bit + at)(sums + r, 2, count);
+    for (int32_t r = 0; r < rows; ++r) ChannelOutput{p, co + r, y + at, mask, bit + at}(sums + r, 2, count);
   }
 }
 
 // All output channels of a tile of n pixels.
 void multiply_tile(const Layer& layer, int32_t n, int8_t* y, uint8_t* mask, int32_t bit) {
   const Conv& p = layer.p;
-  const bool fast_layer = clamps_to_int8(p) && !mask;
   for (int32_t co = 0; co < p.out_c; co += 2) {
     const int32_t rows = co + 1 < p.out_c ? 2 : 1;
     fill_weights(layer, co, rows);
-    const bool fast = fast_layer && rows == 2 && fast_channel(p, co) && fast_channel(p, co + 1);
+    const bool fast = !mask && rows == 2 && fast_channel(p, co) && fast_channel(p, co + 1);
     const int32_t done = fast ? n & ~1 : 0;
     if (done) requantize_pairs(layer, co, done >> 1, y);
     if (done < n) store_sums(layer, co, rows, done, n, y, mask, bit);
   }
+  clamp_outputs(p, y, n * p.out_c);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // DEPTHWISE_CONV_2D for the DSP extension: 4 channels of a band of rows are widened and transposed to planes,
 // rows_dsp.cpp filters one plane after the other.
-#include "hot.h"
+#include "hot_dsp.h"
 #include "rows_dsp.h"
 
 #if TFODL_DSP
@@ -85,7 +85,7 @@ void store_sums(const Layer& layer, RowsBlock block, const Band& band, int32_t d
   for (int32_t r = done; r < band.rows; ++r) {
     block.y = layer.sums;
     layer.sum(&block);
-    ChannelOutput(p, c, band.y + r * out_row, band.mask, (band.first + r) * out_row)(layer.sums, 1, p.out_w);
+    ChannelOutput{p, c, band.y + r * out_row, band.mask, (band.first + r) * out_row}(layer.sums, 1, p.out_w);
     block.x += p.stride_h * layer.row_words;
   }
 }
@@ -102,7 +102,7 @@ void filter_channel(const Layer& layer, const Band& band, const uint32_t* plane,
   uint32_t weights[49];
   fill_kernel(p.weights + c, p.in_c, p.k_w, p.stride_w, weights);
   const int32_t shift = -p.shift[c], row_bytes = 4 * layer.row_words, quad_bytes = 8 * p.stride_w;
-  const bool fast = fast_channel(p, c) && clamps_to_int8(p) && !band.mask;
+  const bool fast = fast_channel(p, c) && !band.mask;
   const int32_t done = fast ? rows_to_store(layer, band.rows) : 0;
   RowsBlock block = {p.multiplier[c], shift, fast ? requantize_offset(p, shift) : 0,
                      band.y + c, p.out_c, p.bias[c], weights,
@@ -125,6 +125,7 @@ void filter_band(const Layer& layer, const Band& band) {
       filter_channel(layer, band, layer.planes + i * layer.plane_words, c + i);
     }
   }
+  clamp_outputs(p, band.y, band.rows * p.out_w * p.out_c);
 }
 
 struct Kernels {

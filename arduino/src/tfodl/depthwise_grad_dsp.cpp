@@ -1,6 +1,6 @@
 // Input gradients of depthwise layers for the DSP extension. One channel after the other: its prepared gradients
 // are laid out as a plane, `stride` apart with zeros between, which the kernel turned by 180 degrees filters.
-#include "hot.h"
+#include "hot_dsp.h"
 #include "rows_dsp.h"
 
 #if TFODL_DSP

@@ -1,6 +1,6 @@
 // Input gradients of pointwise layers for the DSP extension: a tile of prepared gradients times pairs of weight
 // columns, by the loop of block_dsp.cpp.
-#include "hot.h"
+#include "hot_dsp.h"
 #include "block_dsp.h"
 
 #if TFODL_DSP

@@ -1,0 +1,5 @@
+// First include of the files around the assembly: as hot.h, but -O3 only makes these larger.
+#pragma once
+#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__)
+#pragma GCC optimize("O2")
+#endif
