@@ -88,7 +88,9 @@ def wrapped(statement: str) -> list[str]:
 def _train(e: Engine, ops: list[Op]) -> str:
     """Forward with clip masks, loss, then gradients and updates layer by layer."""
     start = next(i for i, op in enumerate(ops) if op.name == "loss")
+    logits = e.tensor(e.loss.inputs[0])
     lines = [_calls(e, ops[:start], True), "", "  // Loss", "  uint32_t observed = 0;"]
+    lines.append(f"  guessed = tfodl::argmax_s8(s8(at::{e.symbols[logits.name]}), {logits.size});")
     if _skips_zero(e):
         statement = call(e, ops[start])[0].rstrip(";")
         lines += ["  const bool learns =", *wrapped(f"    {statement};"), "  if (!learns) {"]

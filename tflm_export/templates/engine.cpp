@@ -32,6 +32,7 @@ $scales
 
 tfodl::Sgd sgd;
 bool ready = false;
+int32_t guessed = -1;
 
 $structs
 
@@ -52,6 +53,8 @@ void set_learning_rate(float learning_rate) {
   if (!ready) reset();
   sgd.learning_rate = learning_rate$per_batch;
 }
+
+int32_t guess() { return guessed; }
 
 const tfodl::Parameter* parameters() {
   static const tfodl::Parameter table[kParameters] = {

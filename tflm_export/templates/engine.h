@@ -34,6 +34,9 @@ int32_t predict();
 // One step of training on input() and its $target_text; returns the loss before the step$refusal.
 float train_step($target_type $target);
 
+// The class with the largest logit in the last train_step, before the step; -1 before the first.
+int32_t guess();
+
 // Takes effect in the next step. The plan's: $learning_rate.
 void set_learning_rate(float learning_rate);
 
