@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import numpy as np
 from tqdm import tqdm
 
 from tflm_export.compiler import Compiled, compile_model
-from tflm_export.evaluate import run
 from tflm_export.host import HostEngine
 from tflm_export.ops.result import tensor_quant
 from tflm_export.read_tflite import read_tflite
@@ -83,11 +81,11 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / norm) if norm else float(np.array_equal(a, b))
 
 
-def accuracy(compiled: Compiled, weights: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> float:
-    """Fraction of int8 `x` that the model with these weights classifies as `y`."""
-    model = read_tflite(compiled.tflite)
-    outputs = run(model, {model.inputs[0]: x, **weights})[model.outputs[0]]
-    return float((outputs.reshape(len(x), -1).argmax(-1) == y).mean())
+def accuracy(engine: HostEngine, x: np.ndarray, y: np.ndarray) -> float:
+    """Fraction of int8 `x` that the engine, as it is now, classifies as `y`."""
+    return float(
+        np.mean([engine.predict(picture[None]) == label for picture, label in zip(x, y, strict=True)])
+    )
 
 
 def learn(folder: Path, domains: Domains, config: DemoConfig, held_out: int) -> Learning:
@@ -100,10 +98,10 @@ def learn(folder: Path, domains: Domains, config: DemoConfig, held_out: int) -> 
     x, x_test = to_int8(engine.compiled, x), to_int8(engine.compiled, x_test)
     n = config.device_count(len(x) - held_out)
     every = max(1, n // POINTS)
-    samples, curve = [0], [accuracy(engine.compiled, engine.weights(), x_test, y_test)]
+    samples, curve = [0], [accuracy(engine, x_test, y_test)]
     for step in tqdm(range(1, n * config.device_epochs + 1), unit="sample", leave=False, disable=None):
         engine.train_step(x[(step - 1) % n][None], int(y[(step - 1) % n]))
         if step % every == 0:
             samples.append(step)
-            curve.append(accuracy(engine.compiled, engine.weights(), x_test, y_test))
+            curve.append(accuracy(engine, x_test, y_test))
     return Learning(tuple(samples), tuple(curve))
