@@ -92,7 +92,7 @@ class HostEngine:
         """Every trained tensor whole (frozen rows as in the model), by its name in the model."""
         found: dict[str, np.ndarray] = {}
         for i, variable in enumerate(self._variables):
-            found[variable.tensor] = _whole(self.compiled, variable, self._parameter(i, variable))
+            found[variable.tensor] = whole(self.compiled, variable, self._parameter(i, variable))
         return found
 
     def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
@@ -130,7 +130,7 @@ def resident(variable: Variable, array: np.ndarray) -> np.ndarray:
     return np.take(array, variable.op.attrs["channels"], axis=axis)
 
 
-def _whole(compiled: Compiled, variable: Variable, stored: np.ndarray) -> np.ndarray:
+def whole(compiled: Compiled, variable: Variable, stored: np.ndarray) -> np.ndarray:
     """The whole tensor from the part in RAM."""
     data = compiled.graph.tensors[variable.tensor].data
     assert data is not None
