@@ -103,16 +103,16 @@ class _Builder:
         self.ops.append(op)
 
     def _keeps_part(self, trained: Trained) -> bool:
-        channels = self.graph.tensors[trained.op.inputs[0]].shape[-1]
+        channels = self.graph.tensors[trained.weight].shape[-1]
         by_input = trained.axis == "in" or trained.op.kind == "DEPTHWISE_CONV_2D"
         return by_input and 0 < len(trained.channels) < channels
 
     def _keep_channels(self, trained: Trained) -> None:
-        x = self.graph.tensors[trained.op.inputs[0]]
-        shape = (*x.shape[:-1], len(trained.channels))
+        x, channels = self.graph.tensors[trained.op.inputs[0]], self.graph.tensors[trained.weight].shape[-1]
+        shape = (x.size // channels, len(trained.channels))
         kept = Tensor(f"{trained.op.name}/kept", shape, x.dtype, x.quant)
         self.tensors[kept.name] = kept
-        attrs = {"op": trained.op.name, "channels": trained.channels}
+        attrs = {"op": trained.op.name, "channels": trained.channels, "of": channels}
         self.add("GATHER_CHANNELS", f"{trained.op.name}/keep", (x.name,), (kept.name,), attrs)
 
     def add(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tflm_export.gradients import GRADIENTS, SUMS, Call
+from tflm_export.gradients.conv import gather
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import forward
 from tflm_export.ops.result import passing, tensor_quant
@@ -30,7 +31,7 @@ def reference_gradients(graph: Graph, x: np.ndarray, target: int | np.ndarray) -
         if op.role == "forward":
             _run_forward(op, graph, values)
         elif op.kind == "GATHER_CHANNELS":
-            values[op.outputs[0]] = values[op.inputs[0]][..., list(op.attrs["channels"])]
+            values[op.outputs[0]] = gather(op, values[op.inputs[0]])
         elif op.name == "loss":
             values[op.outputs[0]] = _loss_gradient(op, graph, values[op.inputs[0]], target)
         elif op.role == "update":

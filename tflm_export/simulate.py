@@ -15,7 +15,7 @@ from tflm_export.arithmetic import BIAS_LIMIT, WEIGHT_LIMIT, Gradient, narrow, s
 from tflm_export.errors import ExportError
 from tflm_export.gradients import GRADIENTS, SUMS, Call, Sums
 from tflm_export.gradients import loss as losses
-from tflm_export.gradients.conv import weight_scale
+from tflm_export.gradients.conv import gather, weight_scale
 from tflm_export.gradients.shifts import initial_shift
 from tflm_export.gradients.update import Rule, Settings, Step, UpdateState, update
 from tflm_export.ir import Graph, Op
@@ -128,7 +128,7 @@ class Simulator:
             if op.role == "forward":
                 self._run_forward(op, values)
             elif op.kind == "GATHER_CHANNELS":
-                values[op.outputs[0]] = values[op.inputs[0]][..., list(op.attrs["channels"])]
+                values[op.outputs[0]] = gather(op, values[op.inputs[0]])
             elif op is self._loss:
                 values[op.outputs[0]] = self._loss_gradient(values[op.inputs[0]], label)
             elif op.role == "update":

@@ -143,8 +143,8 @@ def _concatenation(e: Engine, op: Op, masks: bool) -> list[str]:
 def _gather(e: Engine, op: Op, masks: bool) -> list[str]:
     x, channels = e.tensor(op.inputs[0]), op.attrs["channels"]
     table = e.tables.add("int16_t", f"channels{e.index(op)}", channels)
-    positions, y = x.size // x.shape[-1], e.at(op.outputs[0], "s8")
-    args = (e.at(op.inputs[0], "s8"), positions, x.shape[-1], table, len(channels), y)
+    of, y = op.attrs["of"], e.at(op.outputs[0], "s8")
+    args = (e.at(op.inputs[0], "s8"), x.size // of, of, table, len(channels), y)
     return _kernel("gather_channels_s8", *args)
 
 

@@ -165,6 +165,11 @@ def weight_gradient(call: Call, g: np.ndarray, passing: Mask, x: np.ndarray) -> 
     return weight_sums(g, x, geometry)
 
 
+def gather(op: Op, x: np.ndarray) -> np.ndarray:
+    """GATHER_CHANNELS: the input channels that an update reads, [positions, n]."""
+    return x.reshape(-1, op.attrs["of"])[:, list(op.attrs["channels"])]
+
+
 def bias_gradient(call: Call, g: np.ndarray, passing: Mask) -> np.ndarray:
     """`A_b` [n] of the trained biases, exact in float64; `g` [..., O]."""
     g = gate(g, passing).astype(np.float64)

@@ -60,7 +60,15 @@ def _counts(call: Call) -> np.ndarray:
     return total
 
 
-def average_pool(call: Call, g: Gradient) -> Sums:
+def _finished(call: Call, acc: np.ndarray, exponent: int) -> Sums | Gradient:
+    """Windows that lie apart and whole give int16 at once; others need the shift rule."""
+    a = call.forward.attrs
+    apart = a["stride_h"] >= a["k_h"] and a["stride_w"] >= a["k_w"]
+    padded = any(a[side] for side in ("pad_top", "pad_left", "pad_bottom", "pad_right"))
+    return Gradient(acc.astype(np.int16), exponent) if apart and not padded else Sums(acc, exponent)
+
+
+def average_pool(call: Call, g: Gradient) -> Sums | Gradient:
     """AVERAGE_POOL_2D: every pixel gets its windows' `rshift(g F, 15) << (k_c - k)`."""
     counts = _counts(call)
     full = fraction_q15(1 / (call.forward.attrs["k_h"] * call.forward.attrs["k_w"]))[1]
@@ -69,7 +77,7 @@ def average_pool(call: Call, g: Gradient) -> Sums:
         factor, exponent = fraction_q15(1 / int(count))
         share = rshift(g.values.astype(np.int64) * factor, 15) << (exponent - full)
         shares = np.where(counts == count, share, shares)
-    return Sums(_scatter(call, shares, None), g.exponent + full)
+    return _finished(call, _scatter(call, shares, None), g.exponent + full)
 
 
 def real_average_pool(call: Call, g: np.ndarray) -> np.ndarray:
@@ -92,9 +100,10 @@ def _first_maximum(call: Call, x: np.ndarray) -> np.ndarray:
     return np.stack(list(_windows(call, padded))).argmax(0)
 
 
-def max_pool(call: Call, g: Gradient, x: np.ndarray) -> Sums:
+def max_pool(call: Call, g: Gradient, x: np.ndarray) -> Sums | Gradient:
     """MAX_POOL_2D: to the first maximum in row-major order."""
-    return Sums(_scatter(call, g.values.astype(np.int64), _first_maximum(call, x)), g.exponent)
+    moved = _scatter(call, g.values.astype(np.int64), _first_maximum(call, x))
+    return _finished(call, moved, g.exponent)
 
 
 def real_max_pool(call: Call, g: np.ndarray, x: np.ndarray) -> np.ndarray:
