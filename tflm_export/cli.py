@@ -1,0 +1,188 @@
+"""The command `tflm-export`: compile, verify, report, sketch, patch.
+
+Every failure is one line on stderr and exit status 2; nothing is left half-written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tflm_export import __version__
+from tflm_export.errors import ExportError
+from tfodl.errors import TfodlError
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the error and where help is; exit 2."""
+        self.exit(BAD_INPUT, f"{self.prog}: {message}. See {self.prog} --help.\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except (ExportError, TfodlError) as error:
+        message = str(error)
+    except OSError as error:
+        message = f"{error.filename or 'file'}: {error.strerror or error}."
+    except MemoryError:
+        message = "out of memory."
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    print(f"tflm-export {options.command}: {' '.join(message.split())}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def parser() -> Parser:
+    """The whole command line."""
+    top = Parser(prog="tflm-export", description="Compile int8 .tflite models to C++ training engines.")
+    top.add_argument("--version", action="version", version=__version__)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+
+    one = _command(commands, "compile", compile_command, "model and update plan in, C++ engine out")
+    one.add_argument("model", metavar="MODEL.tflite")
+    one.add_argument(
+        "--plan", required=True, metavar="PLAN.json", help="update plan; tfodl plan show reads it"
+    )
+    one.add_argument("--out", required=True, metavar="DIR", help="new, empty or an engine's folder")
+    one.add_argument("--name", default="engine", help="C++ namespace and file name (default: engine)")
+
+    one = _command(commands, "verify", verify_command, "hold the engine to numpy, TFLite Micro, float64")
+    one.add_argument("folder", metavar="DIR")
+    one.add_argument("--inputs", metavar="X.npy", help="int8 pictures [n, ...]; random by default")
+    one.add_argument(
+        "--targets", metavar="Y.npy", help="their classes [n] (int8 [n, ...] for mean squared error)"
+    )
+    one.add_argument("--count", type=_positive, default=256, help="inferences to compare (default: 256)")
+    one.add_argument("--steps", type=_positive, default=32, help="training steps to compare (default: 32)")
+    one.add_argument("--board", action="store_true", help="on the emulated Cortex-M4F, too")
+
+    one = _command(commands, "report", report_command, "RAM, flash and work, measured on the emulated board")
+    one.add_argument("folder", metavar="DIR")
+    one.add_argument("--json", action="store_true", help="as JSON")
+    one.add_argument("--steps", type=_positive, default=2, help="training steps to run (default: 2)")
+
+    one = _command(commands, "sketch", sketch_command, "an Arduino library with a sketch, as a .zip")
+    one.add_argument("folder", metavar="DIR")
+    one.add_argument("--board", default="nano33ble", help="default: nano33ble")
+    one.add_argument("--out", required=True, metavar="X.zip")
+    one.add_argument("--measure", action="store_true", help="put measured costs into the metadata")
+
+    one = _command(commands, "patch", patch_command, "write weights (of a board) back into the .tflite")
+    one.add_argument("model", metavar="MODEL.tflite")
+    one.add_argument("--weights", required=True, metavar="W.npz", help="arrays by tensor name")
+    one.add_argument("--out", required=True, metavar="NEW.tflite")
+    return top
+
+
+def _command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
+    one = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    one.set_defaults(run=run)
+    return one
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= 1")
+    return value
+
+
+def compile_command(options: argparse.Namespace) -> int:
+    """`compile`: write the engine's folder."""
+    from tflm_export.compiler import compile_model
+    from tfodl.plan import UpdatePlan
+
+    plan = UpdatePlan.load(options.plan)
+    compiled = compile_model(Path(options.model).read_bytes(), plan, name=options.name)
+    folder = compiled.save(options.out)
+    facts = compiled.facts
+    print(
+        f"{folder}: arena {facts['arena_bytes']:,} B, static RAM {facts['planned_static_ram_bytes']:,} B, "
+        f"{facts['trained_parameters']:,} parameters learn"
+    )
+    return 0
+
+
+def verify_command(options: argparse.Namespace) -> int:
+    """`verify`: exit status 1 when anything differs."""
+    from tflm_export.verify import verify
+
+    result = verify(
+        options.folder,
+        _array(options.inputs),
+        _array(options.targets),
+        count=options.count,
+        steps=options.steps,
+        board=options.board,
+    )
+    print(result.summary())
+    return 0 if result.ok else FAILED
+
+
+def report_command(options: argparse.Namespace) -> int:
+    """`report`: text or JSON on stdout."""
+    from tflm_export.report import report
+
+    made = report(options.folder, steps=options.steps)
+    print(made.to_json() if options.json else made.to_text(), end="\n" if options.json else "")
+    return 0
+
+
+def sketch_command(options: argparse.Namespace) -> int:
+    """`sketch`: write the .zip."""
+    from tflm_export.board import board
+    from tflm_export.sketch import make_sketch
+
+    board(options.board)
+    costs = None
+    if options.measure:
+        from tflm_export.report import report
+
+        costs = report(options.folder).facts
+    print(make_sketch(options.folder, options.board, options.out, costs))
+    return 0
+
+
+def patch_command(options: argparse.Namespace) -> int:
+    """`patch`: write the changed model."""
+    import numpy as np
+
+    from tflm_export.write_tflite import patch_constants
+    from tfodl.plan import write_bytes
+
+    try:
+        with np.load(options.weights) as stored:
+            changes = {name: stored[name] for name in stored.files}
+    except (ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise ExportError(f"{options.weights!r} is no .npz of arrays ({error}).") from error
+    write_bytes(options.out, patch_constants(Path(options.model).read_bytes(), changes))
+    print(options.out)
+    return 0
+
+
+def _array(path: str | None) -> Any:
+    """An array from a .npy file; None without a path."""
+    import numpy as np
+
+    if path is None:
+        return None
+    try:
+        return np.load(path)
+    except (ValueError, EOFError) as error:
+        raise ExportError(f"{path!r} is no .npy array ({error}).") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
