@@ -31,15 +31,34 @@ inline uint32_t* put_group(uint32_t* to, uint32_t first, uint32_t second, uint32
   return to + 4;
 }
 
+// Whole groups of two rows: 9 instructions for 8 values.
+inline uint32_t* widen_groups(const int8_t* first, const int8_t* second, int32_t groups, uint32_t offset,
+                              uint32_t* to) {
+  __asm volatile(
+      "1: ldr r8, [%[first]], #4\n"
+      "ldr r9, [%[second]], #4\n"
+      "sxtab16 r4, %[offset], r8\n"
+      "sxtab16 r5, %[offset], r8, ror #8\n"
+      "sxtab16 r6, %[offset], r9\n"
+      "sxtab16 r8, %[offset], r9, ror #8\n"
+      "subs %[groups], #1\n"
+      "stmia %[to]!, {r4, r5, r6, r8}\n"
+      "bne 1b\n"
+      : [first] "+r"(first), [second] "+r"(second), [groups] "+r"(groups), [to] "+r"(to)
+      : [offset] "r"(offset)
+      : "r4", "r5", "r6", "r8", "r9", "cc", "memory");
+  return to;
+}
+
 // Two rows of `depth` int8 plus an offset, laid out as above; what fills the last group is -offset, so 0.
 inline uint32_t* widen_pair(const int8_t* first, const int8_t* second, int32_t depth, int32_t offset,
                             uint32_t* to) {
   const uint32_t both = both_halves(offset);
-  const int8_t* const end = first + (depth & ~3);
-  for (; first < end; first += 4, second += 4) to = put_group(to, load_word(first), load_word(second), both);
-  const int32_t rest = depth & 3;
+  const int32_t groups = depth >> 2, rest = depth & 3;
+  if (groups > 0) to = widen_groups(first, second, groups, both, to);
   if (rest == 0) return to;
   const int8_t zero = static_cast<int8_t>(-offset);
+  first += 4 * groups, second += 4 * groups;
   return put_group(to, load_bytes(first, rest, zero), load_bytes(second, rest, zero), both);
 }
 

@@ -40,39 +40,57 @@ inline int8_t* fill_bytes(int8_t value, int32_t n, int8_t* to) {
 // The taps of output pixel (oy, ox), padding included.
 void gather_column(const Conv& p, ConstRows x, int32_t oy, int32_t ox, int8_t* to) {
   const int32_t in_c = p.in_c, left = ox * p.stride_w - p.pad_left, top = oy * p.stride_h - p.pad_top;
+  const int32_t row = p.in_w * in_c, taps = p.k_w * in_c;
+  if (left >= 0 && top >= 0 && left + p.k_w <= p.in_w && top + p.k_h <= p.in_h) {
+    for (int32_t iy = top; iy < top + p.k_h; ++iy) to = copy_bytes(row_at(x, iy, row) + left * in_c, taps, to);
+    return;
+  }
   const int8_t zero = static_cast<int8_t>(p.in_zero);
   const int32_t from = clamp_s32(-left, 0, p.k_w), to_x = clamp_s32(p.in_w - left, from, p.k_w);
   for (int32_t iy = top; iy < top + p.k_h; ++iy) {
     if (iy < 0 || iy >= p.in_h) {
-      to = fill_bytes(zero, p.k_w * in_c, to);
+      to = fill_bytes(zero, taps, to);
       continue;
     }
     to = fill_bytes(zero, from * in_c, to);
-    to = copy_bytes(row_at(x, iy, p.in_w * in_c) + (left + from) * in_c, (to_x - from) * in_c, to);
+    to = copy_bytes(row_at(x, iy, row) + (left + from) * in_c, (to_x - from) * in_c, to);
     to = fill_bytes(zero, (p.k_w - to_x) * in_c, to);
   }
+}
+
+// Walks over the output pixels.
+struct Cursor {
+  int32_t oy, ox;
+  const int8_t* pixel;  // under it, where the layer is direct
+};
+
+// The taps of the pixel under the cursor, in place or gathered as column j; moves on to the next.
+const int8_t* take(const Layer& layer, ConstRows x, Cursor& cursor, int32_t j) {
+  const Conv& p = layer.p;
+  const int8_t* column = cursor.pixel;
+  if (layer.direct) {
+    cursor.pixel += p.in_c;
+  } else {
+    int8_t* gathered = layer.column + j * ((layer.depth + 3) & ~3);
+    gather_column(p, x, cursor.oy, cursor.ox, gathered);
+    column = gathered;
+  }
+  if (++cursor.ox < p.out_w) return column;
+  cursor.ox = 0, ++cursor.oy;
+  if (layer.direct) cursor.pixel = row_at(x, cursor.oy, p.in_w * p.in_c);
+  return column;
 }
 
 // Widens n output pixels from flat index `first` on; the last one twice when n is odd.
 void fill_tile(const Layer& layer, ConstRows x, int32_t first, int32_t n) {
   const Conv& p = layer.p;
   uint32_t* to = layer.pixels;
-  int32_t oy = first / p.out_w, ox = first % p.out_w;
+  Cursor cursor = {first / p.out_w, first % p.out_w, nullptr};
+  if (layer.direct) cursor.pixel = row_at(x, cursor.oy, p.in_w * p.in_c) + cursor.ox * p.in_c;
   for (int32_t i = 0; i < n; i += 2) {
-    const int8_t* pair[2];
-    for (int32_t j = 0; j < 2; ++j) {
-      if (i + j == n) {
-        pair[1] = pair[0];
-      } else if (layer.direct) {
-        pair[j] = row_at(x, oy, p.in_w * p.in_c) + ox * p.in_c;
-      } else {
-        int8_t* column = layer.column + j * ((layer.depth + 3) & ~3);
-        gather_column(p, x, oy, ox, column);
-        pair[j] = column;
-      }
-      if (++ox == p.out_w) ox = 0, ++oy;
-    }
-    to = widen_pair(pair[0], pair[1], layer.depth, -p.in_zero, to);
+    const int8_t* a = take(layer, x, cursor, 0);
+    const int8_t* b = i + 1 < n ? take(layer, x, cursor, 1) : a;
+    to = widen_pair(a, b, layer.depth, -p.in_zero, to);
   }
 }
 

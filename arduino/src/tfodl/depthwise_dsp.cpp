@@ -25,16 +25,30 @@ struct Layer {
   RowsKernel requantize, sum;
 };
 
-// Where a word of 2 pixels reaches over the left or right border.
+// One word of each of the 4 planes from two pixels: channels 0 and 2, 1 and 3 of the left, then of the right.
+inline void put_words(uint32_t* to, int32_t plane, uint32_t left02, uint32_t left13, uint32_t right02,
+                      uint32_t right13) {
+  to[0] = low_halves(left02, right02);
+  to[plane] = low_halves(left13, right13);
+  to[2 * plane] = high_halves(left02, right02);
+  to[3 * plane] = high_halves(left13, right13);
+}
+
+// Where a word of 2 pixels reaches over the left or right border: what is outside is 0.
 void fill_border(const Layer& layer, const int8_t* pixels, int32_t word, uint32_t* to) {
   const Conv& p = layer.p;
   const int32_t ix = 2 * word - p.pad_left;
-  for (int32_t c = 0; c < kChannels; ++c) {
-    const int8_t* at = pixels + ix * p.in_c + c;
-    const int32_t low = ix >= 0 && ix < p.in_w ? at[0] - p.in_zero : 0;
-    const int32_t high = ix >= -1 && ix < p.in_w - 1 ? at[p.in_c] - p.in_zero : 0;
-    to[c * layer.plane_words + word] = halves(low, high);
+  const uint32_t offset = both_halves(-p.in_zero);
+  uint32_t left02 = 0, left13 = 0, right02 = 0, right13 = 0;
+  if (ix >= 0 && ix < p.in_w) {
+    const uint32_t bytes = load_word(pixels + ix * p.in_c);
+    left02 = widen_even(bytes, offset), left13 = widen_odd(bytes, offset);
   }
+  if (ix + 1 >= 0 && ix + 1 < p.in_w) {
+    const uint32_t bytes = load_word(pixels + (ix + 1) * p.in_c);
+    right02 = widen_even(bytes, offset), right13 = widen_odd(bytes, offset);
+  }
+  put_words(to + word, layer.plane_words, left02, left13, right02, right13);
 }
 
 // Words first..last of a row of the 4 planes, both of whose pixels are in the map.
@@ -60,7 +74,7 @@ void fill_row(const Layer& layer, int32_t iy, int32_t c, uint32_t* to) {
   const Conv& p = layer.p;
   const int32_t words = layer.row_words;
   if (iy < 0 || iy >= p.in_h) {
-    for (int32_t i = 0; i < kChannels; ++i) memset(to + i * layer.plane_words, 0, 4 * static_cast<size_t>(words));
+    for (int32_t i = 0; i < kChannels; ++i, to += layer.plane_words) fill_words(to, words, 0);
     return;
   }
   const int8_t* pixels = layer.x.data + (iy % layer.x.rows) * p.in_w * p.in_c + c;

@@ -101,7 +101,7 @@ bool depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g
   *bits = 0;
   for (int32_t iy = 0; iy < p.in_h; iy += size.out_rows) {
     const int32_t rows = p.in_h - iy < size.out_rows ? p.in_h - iy : size.out_rows;
-    memset(plane, 0, 4 * static_cast<size_t>(words));
+    fill_words(plane, words, 0);
     for (int32_t c = 0; c < p.in_c; ++c) {
       fill_plane(layer, c, iy);
       *bits |= filter_channel(layer, c, rows, g_x + iy * p.in_w * p.in_c);

@@ -41,6 +41,10 @@ inline uint32_t load_word(const void* at) {  // need not be aligned
   return word;
 }
 
+inline void fill_words(uint32_t* to, int32_t n, uint32_t value) {  // newlib-nano's memset goes by bytes
+  for (uint32_t* const end = to + n; to < end; ++to) __asm volatile("str %1, %0" : "=m"(*to) : "r"(value));
+}
+
 }  // namespace dsp
 }  // namespace tfodl
 #endif
