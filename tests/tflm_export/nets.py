@@ -4,7 +4,7 @@ import numpy as np
 from tflite_file import O, T, build, conv_options, fused, pool_options
 
 
-def residual_net(seed: int = 0, classes: int = 4) -> bytes:
+def residual_net(seed: int = 0, classes: int = 4, softmax: bool = True) -> bytes:
     """pad, conv, depthwise, pointwise, add, concatenation, pools, mean, dense, softmax: [1, 8, 8, 3] in."""
     rng = np.random.default_rng(seed)
 
@@ -60,4 +60,4 @@ def residual_net(seed: int = 0, classes: int = 4) -> bytes:
         O("FULLY_CONNECTED", ["mean", "head/w", "head/b"], ["logits"], fused("NONE")),
         O("SOFTMAX", ["logits"], ["p"], {"Beta": 1.0}),
     ]
-    return build(tensors, ops, ["x"], ["p"])
+    return build(tensors, ops, ["x"], ["p"]) if softmax else build(tensors, ops[:-1], ["x"], ["logits"])

@@ -6,6 +6,9 @@
 // (acc: share of the samples that the network had right before it learned from them, a running mean).
 
 #include <TFODL.h>
+#if __has_include(<nrf.h>)
+#include <nrf.h>
+#endif
 
 class SerialLink : public tfodl::ByteLink {
  public:
@@ -13,9 +16,9 @@ class SerialLink : public tfodl::ByteLink {
   void write(const uint8_t* data, uint32_t n) override { Serial.write(data, n); }
 };
 
-SerialLink link;
+SerialLink serial_link;
 uint8_t staging[tfodl::kSketchStagingBytes];
-tfodl::SerialProtocol protocol(link, tfodl::learner(), staging, sizeof staging);
+tfodl::SerialProtocol protocol(serial_link, tfodl::learner(), staging, sizeof staging);
 float accuracy = 0.0f;
 
 void setup() {
