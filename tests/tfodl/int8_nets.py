@@ -1,0 +1,83 @@
+"""Small nets for the int8 tests, made once a session: every layer kind, trained on digits."""
+
+from __future__ import annotations
+
+import functools
+
+import keras
+import numpy as np
+
+from tfodl import convert, datasets, quantize
+from tfodl.int8_graph import Int8Model
+
+L = keras.layers
+
+
+def digits(count: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures [N, 14, 14, 1] in -1..1 and labels [N]."""
+    data = datasets.load("digits", limit=count)
+    return data.x_train[:, ::2, ::2].astype(np.float32) / 127.5 - 1, data.y_train
+
+
+def conv_bn_relu(x, filters, stride, name):
+    x = L.Conv2D(filters, 3, stride, "same", use_bias=False, name=name)(x)
+    return L.ReLU(6.0)(L.BatchNormalization(momentum=0.5, name=f"{name}_bn")(x))
+
+
+def residual_net(classes: int = 10) -> keras.Model:
+    """Conv, padded and plain depthwise, residual, pooling, dense; batch norm everywhere."""
+    image = keras.Input((14, 14, 1))
+    x = skip = conv_bn_relu(image, 8, 2, "stem")
+    x = L.ZeroPadding2D(1)(x)
+    x = L.DepthwiseConv2D(3, padding="valid", name="dw")(x)
+    x = L.ReLU()(L.BatchNormalization(momentum=0.5)(x))
+    x = L.Conv2D(8, 1, name="project")(x)
+    x = L.Add()([skip, L.BatchNormalization(momentum=0.5)(x)])
+    x = L.SeparableConv2D(16, 3, 2, "same", activation="relu", name="sep")(x)
+    x = L.Dropout(0.1)(L.GlobalAveragePooling2D()(x))
+    return keras.Model(image, L.Dense(classes, name="head")(x))
+
+
+@functools.cache
+def trained_net() -> keras.Model:
+    """`residual_net` trained on digits until it knows something."""
+    keras.utils.set_random_seed(1)
+    model = residual_net()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.01), loss, metrics=["accuracy"])
+    model.fit(*digits(), epochs=20, batch_size=32, verbose=0)
+    return model
+
+
+@functools.cache
+def qat_net() -> quantize.QATModel:
+    """`trained_net` after one epoch of quantisation-aware training."""
+    x, y = digits()
+    return quantize.qat(trained_net(), x, y, epochs=1, learning_rate=1e-3)
+
+
+@functools.cache
+def qat_tflite() -> bytes:
+    return convert.to_int8(qat_net())
+
+
+@functools.cache
+def ptq_tflite() -> bytes:
+    return quantize.ptq(trained_net(), digits()[0])
+
+
+def int8_model(**options) -> Int8Model:
+    return Int8Model(qat_tflite(), **options)
+
+
+def tflm(data: bytes, x_int8: np.ndarray) -> np.ndarray:
+    """Outputs int8 [N, ...] of TensorFlow Lite Micro."""
+    from tflite_micro import runtime
+
+    interpreter = runtime.Interpreter.from_bytes(data)
+    rows = []
+    for sample in x_int8:
+        interpreter.set_input(sample[None], 0)
+        interpreter.invoke()
+        rows.append(interpreter.get_output(0)[0].copy())
+    return np.stack(rows)
