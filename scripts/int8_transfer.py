@@ -7,7 +7,9 @@ random integers, the same for float and int8; its scale is that of a linear prob
 
 from __future__ import annotations
 
+import functools
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,11 +45,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a training runs. rounding: of int8 updates; validate: on a fifth of the training pictures."""
+    """How a training runs. validate: on a fifth of the training pictures, trained on the rest."""
 
     epochs: int = 6
-    batch_size: int = 8
-    rounding: str = "stochastic"
+    batch_size: int = 16
     validate: bool = False
 
 
@@ -142,34 +143,57 @@ def _with_fresh_head(int8: Int8Model) -> bytes:
     return int8.to_tflite()
 
 
-def train(start: Start, method: str, learning_rate: float, seed: int, settings: Settings) -> dict[str, Any]:
-    """One training of the last two blocks by `method` of `METHODS`; accuracies and mean |w| as plain numbers.
+class Trainer:
+    """Trains the last two blocks from `start` by `method` of `METHODS`, again and again from the same point.
 
-    settings.validate: train on 4/5 of the training pictures and test on the rest.
+    rounding: of int8 updates. One compiled model serves every learning rate and seed.
     """
-    arithmetic = "fp32" if method == "fp32 SGD" else "int8"
-    keras.utils.set_random_seed(seed)
-    options = {} if arithmetic == "fp32" else {"rounding": settings.rounding, "seed": seed}
-    model = start.fp32() if arithmetic == "fp32" else start.int8(**options)
-    x, y, x_test, y_test = _split(start, arithmetic, settings.validate)
-    steps = settings.epochs * -(-len(y) // settings.batch_size)
-    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(METHODS[method](schedule), loss, metrics=["accuracy"])
-    before = mean_magnitude(model)
-    history = model.fit(x, y, epochs=settings.epochs, batch_size=settings.batch_size, verbose=0).history
-    accuracy = model.evaluate(x_test, y_test, batch_size=100, verbose=0)[1]
-    return {
-        "accuracy": round(float(accuracy), 4),
-        "train_accuracy": [round(float(value), 4) for value in history["accuracy"]],
-        "mean_magnitude": [round(before, 3), round(mean_magnitude(model), 3)],
-    }
+
+    def __init__(self, start: Start, method: str, rounding: Any = "stochastic"):
+        self.start, self.arithmetic = start, "fp32" if method == "fp32 SGD" else "int8"
+        self.model = start.fp32() if self.arithmetic == "fp32" else start.int8(rounding=rounding)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        self.model.compile(METHODS[method](1.0), loss, metrics=["accuracy"])
+        self.first = self.model.get_weights()
+
+    def run(self, learning_rate: float, seed: int, settings: Settings) -> dict[str, Any]:
+        """One training; accuracies and mean |w| before and after, as plain numbers."""
+        keras.utils.set_random_seed(seed)
+        self._reset(seed)
+        x, y, x_test, y_test = _split(self.start, self.arithmetic, settings.validate)
+        before = mean_magnitude(self.model)
+        cosine = keras.callbacks.LearningRateScheduler(
+            lambda epoch: learning_rate * (1 + math.cos(math.pi * epoch / settings.epochs)) / 2
+        )
+        options = {"batch_size": settings.batch_size, "verbose": 0, "callbacks": [cosine]}
+        history = self.model.fit(x, y, epochs=settings.epochs, **options).history
+        accuracy = self.model.evaluate(x_test, y_test, batch_size=100, verbose=0)[1]
+        return {
+            "accuracy": round(float(accuracy), 4),
+            "train_accuracy": [round(float(value), 4) for value in history["accuracy"]],
+            "mean_magnitude": [before, mean_magnitude(self.model)],
+        }
+
+    def _reset(self, seed: int) -> None:
+        """First weights, no optimizer state, the rounding's random numbers of this seed."""
+        self.model.set_weights(self.first)
+        for variable in self.model.optimizer.variables:
+            variable.assign(np.zeros(variable.shape, variable.dtype))
+        if hasattr(self.model.optimizer, "reset"):
+            self.model.optimizer.reset(step=seed * 1_000_000)
 
 
-def mean_magnitude(model: keras.Model) -> float:
-    """Mean |w| of the trained kernels below the head."""
+@functools.cache
+def trainer(task: Task, method: str, rounding: str, cache: Path, data_dir: str | None) -> Trainer:
+    """The `Trainer` of a task, made once."""
+    return Trainer(prepare(task, cache, data_dir), method, rounding)
+
+
+def mean_magnitude(model: keras.Model) -> float | None:
+    """Mean |w| of the trained kernels below the head; None where they diverged."""
     kernels = [np.abs(np.asarray(v)).ravel() for v in model.trainable_variables if v.name == "kernel"]
-    return float(np.concatenate(kernels[:-1]).mean())
+    mean = float(np.concatenate(kernels[:-1]).mean())
+    return round(mean, 3) if math.isfinite(mean) else None
 
 
 def _split(start: Start, arithmetic: str, validate: bool) -> tuple[np.ndarray, ...]:

@@ -9,6 +9,8 @@ killed run goes on), table.json and table.png.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import itertools
 import json
 from pathlib import Path
@@ -20,16 +22,16 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from absl import app, flags, logging
-from int8_transfer import METHODS, Runs, Settings, Start, Task, prepare, train
+from int8_transfer import METHODS, Runs, Settings, Task, Trainer, trainer
 
 from tfodl.errors import TfodlError
 from tfodl.plan import write_text
 
 RATES = {
-    "fp32 SGD": (0.003, 0.01, 0.03),
+    "fp32 SGD": (0.005, 0.015, 0.05),
     "int8 SGD": (100.0, 1000.0, 10000.0),
-    "int8 Adam": (0.03, 0.1, 0.3),
-    "int8 SGD+QAS": (0.003, 0.01, 0.03),
+    "int8 Adam": (0.05, 0.15, 0.5),
+    "int8 SGD+QAS": (0.005, 0.015, 0.05),
 }
 TUNED_ON = "flower_photos_128"
 PAPER = {"fp32 SGD": 0.733, "int8 SGD": 0.649, "int8 Adam": 0.718, "int8 SGD+QAS": 0.735}
@@ -47,18 +49,19 @@ flags.DEFINE_string("out", "results/int8/qas", "folder for results")
 FLAGS = flags.FLAGS
 
 
-def start(net: str, data: str) -> Start:
-    """Features and first weights of one net on one set."""
-    return prepare(Task(net, data, limit=FLAGS.limit), Path(FLAGS.cache), FLAGS.data_dir)
+def learner(net: str, data: str, method: str) -> Trainer:
+    """What trains one net on one set."""
+    task = Task(net, data, limit=FLAGS.limit)
+    return trainer(task, method, "stochastic", Path(FLAGS.cache), FLAGS.data_dir)
 
 
 def best_rate(runs: Runs, net: str, method: str, settings: Settings) -> float:
     """The learning rate with the best accuracy on held-out training pictures of `TUNED_ON`."""
-    held = Settings(settings.epochs, settings.batch_size, settings.rounding, validate=True)
+    held = dataclasses.replace(settings, validate=True)
     scores = {}
     for rate in RATES[method]:
         key = {"kind": "rate", "net": net, "data": TUNED_ON, "method": method, "rate": rate, "seed": 0}
-        row = runs.get(key, lambda rate=rate: train(start(net, TUNED_ON), method, rate, 0, held))
+        row = runs.get(key, lambda rate=rate: learner(net, TUNED_ON, method).run(rate, 0, held))
         scores[rate] = row["accuracy"]
     return max(scores, key=lambda rate: scores[rate])
 
@@ -106,7 +109,7 @@ def main(_: list[str]) -> None:
         for data, method in itertools.product(FLAGS.sets, METHODS):
             rate = best_rate(runs, net, method, settings)
             key = {"kind": "test", "net": net, "data": data, "method": method, "rate": rate, "seed": seed}
-            runs.get(key, lambda args=(net, data, method, rate, seed): _train(*args, settings))
+            runs.get(key, functools.partial(_train, net, data, method, rate, seed, settings))
         write_text(out / "table.json", json.dumps(report(runs), indent=1) + "\n")
     result = report(runs)
     write_text(out / "table.json", json.dumps(result, indent=1) + "\n")
@@ -126,7 +129,7 @@ def report(runs: Runs) -> dict[str, Any]:
 
 
 def _train(net: str, data: str, method: str, rate: float, seed: int, settings: Settings) -> dict[str, Any]:
-    return train(start(net, data), method, rate, seed, settings)
+    return learner(net, data, method).run(rate, seed, settings)
 
 
 if __name__ == "__main__":

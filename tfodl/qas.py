@@ -113,6 +113,13 @@ class IntegerUpdate(_Wrapper):
                 if _is_weight(v)
             }
 
+    def reset(self, step: int = 0) -> None:
+        """Forget what is left over and count steps from `step` on."""
+        if self.built:
+            self.step.assign(step)
+            for left in self._leftover.values():
+                left.assign(tf.zeros_like(left))
+
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
         variables = list(trainable_variables)
         if not self.built:
