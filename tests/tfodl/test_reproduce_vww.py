@@ -45,7 +45,7 @@ def data(tmp_path, monkeypatch):
 
 
 def config(script):
-    return script.Config(data="dots", size=32, train_limit=16, test_limit=20, epochs=2, batch_size=8)
+    return script.Config(data="dots", size=32, train_limit=16, test_limit=20, probe_epochs=1, epochs=2, batch_size=8)
 
 
 def test_every_method_trains_what_it_should(script, data):
