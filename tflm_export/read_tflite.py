@@ -27,7 +27,7 @@ MAX_BYTES = 2**27
 MAX_ELEMENTS = 2**24
 MAX_RECORDS = 2**14
 MAX_RANK = 6
-MAX_NAME = 512
+MAX_NAME = 2048  # converters join the names of fused layers
 SCALE_RANGE = (2.0**-60, 2.0**60)
 
 DTYPES = {
@@ -288,7 +288,10 @@ def _tensor(row: TensorRecord, data: bytes) -> Tensor:
             f"and at most {MAX_ELEMENTS} elements."
         )
     if any(d < 0 for d in row.signature[1:]):
-        raise ExportError(f"{where} has the dynamic shape {list(row.signature)}; convert with fixed shapes.")
+        raise ExportError(
+            f"{where} has the dynamic shape {list(row.signature)}; "
+            "convert with a fixed batch of 1 (keras.Input(..., batch_size=1))."
+        )
     return Tensor(row.name, row.shape, row.dtype, _quant(row), _constant(row, data, elements))
 
 

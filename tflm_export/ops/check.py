@@ -16,7 +16,12 @@ MAX_MACS = 2**33
 
 def where(op: Op) -> str:
     """How messages name an op: kind, index and first output."""
-    return f"{op.kind} {op.name!r} (output {op.outputs[0] if op.outputs else ''!r})"
+    return f"{op.kind} {op.name!r} (output {short(op.outputs[0]) if op.outputs else ''!r})"
+
+
+def short(name: str) -> str:
+    """A tensor's name for messages; converters join the names of fused layers to very long ones."""
+    return name if len(name) <= 80 else f"{name[:77]}..."
 
 
 def require(ok: bool, op: Op, message: str) -> None:
