@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ from tfodl.plan import UpdatePlan
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command; returns the exit status (0 done, 2 the request cannot be met)."""
     args = _parser().parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
     try:
         args.run(args)
     except (TfodlError, OSError) as error:

@@ -55,26 +55,39 @@ def compare(model: keras.Model, domains: Domains, config: DemoConfig) -> dict[st
         ),
         "full update": lambda: FixedSelection("all"),
     }
+    rate = config.float_learning_rate
     return {
-        name: adapt(model, domains, make(), config, config.float_batch, config.float_learning_rate)
+        name: adapt(model, domains, make(), config, config.float_batch, lambda _: rate)
         for name, make in methods.items()
     }
 
 
+def float_twin(model: keras.Model, domains: Domains, plan: UpdatePlan, config: DemoConfig) -> Outcome:
+    """The device's plan in float: the same rates, samples and batch."""
+    return adapt(model, domains, FixedSelection(plan), config, 1, config.device_rate)
+
+
 def adapt(
-    model: keras.Model, domains: Domains, selection: Selection, config: DemoConfig, batch: int, rate: float
+    model: keras.Model,
+    domains: Domains,
+    selection: Selection,
+    config: DemoConfig,
+    batch: int,
+    rate: Callable[[int], float],
 ) -> Outcome:
-    """Fine-tune a copy of `model` with SGD on the target pictures that the device will see too."""
+    """Fine-tune a copy of `model` with SGD, at `rate(epoch)`, on the pictures that the device sees too."""
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     selective = SelectiveModel(copy)
     keras.utils.set_random_seed(config.seed)
-    _compile(selective, keras.optimizers.SGD(rate))
+    _compile(selective, keras.optimizers.SGD(rate(0)))
     x, y, x_test, y_test = domains.target
     n = config.device_count(len(x) - HELD_OUT)
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch, _: rate(epoch))
     history = selective.fit(
         x[:n], y[:n], batch_size=batch, epochs=config.device_epochs, verbose=0,
-        validation_data=(x_test, y_test), validation_batch_size=256, callbacks=[selection, Progress()],
+        validation_data=(x_test, y_test), validation_batch_size=256,
+        callbacks=[selection, schedule, Progress()],
     )  # fmt: skip
     curve = tuple(float(value) for value in history.history["val_accuracy"])
     return Outcome(curve, tuple(selection.plans))

@@ -14,7 +14,7 @@ class DemoConfig:
     source_epochs, qat_epochs: epochs of pretraining and of quantisation-aware training.
     float_batch, float_learning_rate: SGD of the float methods that are compared.
     device_samples, device_epochs: labelled target samples that learning takes, and passes over them; the same
-        in float and on the device. device_learning_rate: SGD at batch 1.
+        in float and on the device. device_learning_rate: SGD at batch 1, halved after every pass.
     m4_steps: training steps on the emulated Cortex-M4F. verify_inputs: real inputs compared bit for bit.
     """
 
@@ -29,9 +29,13 @@ class DemoConfig:
     float_learning_rate: float = 0.02
     device_samples: int = 1000
     device_epochs: int = 4
-    device_learning_rate: float = 0.005
+    device_learning_rate: float = 0.01
     m4_steps: int = 32
     verify_inputs: int = 256
+
+    def device_rate(self, epoch: int) -> float:
+        """Learning rate of a pass, in float and on the device alike."""
+        return self.device_learning_rate * 0.5**epoch
 
     def device_count(self, available: int) -> int:
         """How many target samples learning takes when there are `available`."""

@@ -100,6 +100,7 @@ def learn(folder: Path, domains: Domains, config: DemoConfig, held_out: int) -> 
     every = max(1, n // POINTS)
     samples, curve = [0], [accuracy(engine, x_test, y_test)]
     for step in tqdm(range(1, n * config.device_epochs + 1), unit="sample", leave=False, disable=None):
+        engine.set_learning_rate(config.device_rate((step - 1) // n))
         engine.train_step(x[(step - 1) % n][None], int(y[(step - 1) % n]))
         if step % every == 0:
             samples.append(step)

@@ -14,7 +14,6 @@ from tflm_export.report import make_report
 from tflm_export.sketch import make_sketch
 from tflm_export.storage import variables
 from tflm_export.verify import verify
-from tfodl.callbacks import FixedSelection
 from tfodl.demo import adapt, device, report
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import make_domains
@@ -44,8 +43,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
     with stages.stage("float", f"adapt under a budget of {config.budget_share:.0%}, by four methods"):
         methods = adapt.compare(model, domains, config)
         plan = adapt.device_plan(methods["velocity"], config)
-        twin = adapt.adapt(model, domains, FixedSelection(plan), config, 1, config.device_learning_rate)
-        found["float_after"] = twin.accuracy[-1]
+        found["float_after"] = adapt.float_twin(model, domains, plan, config).accuracy[-1]
         print("      " + ", ".join(f"{name} {o.accuracy[-1]:.1%}" for name, o in methods.items()))
     with stages.stage("quantise", "QAT on the source domain, int8 .tflite, update plan on its ops"):
         compiled = device.quantise(model, plan, domains, config)
