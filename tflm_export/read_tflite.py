@@ -26,6 +26,7 @@ IDENTIFIER = b"TFL3"
 MAX_BYTES = 2**27
 MAX_ELEMENTS = 2**24
 MAX_RECORDS = 2**14
+MAX_OPS = 2**10
 MAX_RANK = 6
 MAX_NAME = 2048  # converters join the names of fused layers
 SCALE_RANGE = (2.0**-60, 2.0**60)
@@ -156,6 +157,8 @@ def _parse(data: bytes) -> Records:
     buffers = [_extent(model.Buffers(i), len(data)) for i in range(_bounded(model.BuffersLength()))]
     rows = [_tensor_record(main.Tensors(i), buffers) for i in range(_bounded(main.TensorsLength()))]
     ops = [_op_record(main.Operators(i), codes) for i in range(_bounded(main.OperatorsLength()))]
+    if len(ops) > MAX_OPS:
+        raise ExportError(f"the model has {len(ops)} ops; allowed: at most {MAX_OPS}.")
     edges = [_ints(main.InputsAsNumpy()), _ints(main.OutputsAsNumpy())]
     for indices in (*edges, *(op.outputs for op in ops)):
         _in_range(indices, len(rows), least=0)

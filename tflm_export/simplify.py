@@ -10,49 +10,48 @@ from typing import Any
 
 import numpy as np
 
-from tflm_export.ir import Graph, Op, QParams
+from tflm_export.ir import Graph, Op, QParams, Tensor
+from tflm_export.trim import RESHAPES
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
-READS_FLAT = ("FULLY_CONNECTED", "RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+ELEMENTWISE = ("ADD", "SUB", "MUL")
+COPIES = {*RESHAPES, "QUANTIZE"}
+READS_FLAT = {*RESHAPES, "FULLY_CONNECTED"}
 
 
 def simplify(graph: Graph) -> Graph:
     """All passes, in order."""
-    for each in (drop_identities, fold_pad, depthwise_to_conv, drop_unread_tensors):
+    for each in (drop_identities, fold_pad, depthwise_to_conv, expand_constants, drop_unread_tensors):
         graph = each(graph)
     return graph.check()
 
 
 def drop_identities(graph: Graph) -> Graph:
     """Drop a QUANTIZE to the same scale, and a reshape whose readers only see flat values."""
-    for op in reversed(graph.ops):
-        if op.outputs[0] not in graph.outputs and (_is_copy(op, graph) or _is_flat_reshape(op, graph)):
-            graph = _without(graph, op)
-    return graph
+    readers: dict[str, set[str]] = {}
+    for op in graph.ops:
+        for name in op.inputs:
+            readers.setdefault(name, set()).add(op.kind)
+    source: dict[str, str] = {}
+    kept = []
+    for op in graph.ops:
+        op = dataclasses.replace(op, inputs=tuple(source.get(name, name) for name in op.inputs))
+        y = op.outputs[0]
+        if y not in graph.outputs and (_is_copy(op, graph) or _is_flat(op, graph, readers.get(y, set()))):
+            source[y] = op.inputs[0]
+        else:
+            kept.append(op)
+    return graph.replace(ops=tuple(kept))
 
 
 def _is_copy(op: Op, graph: Graph) -> bool:
     x, y = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    same = x.shape == y.shape and x.quant == y.quant and x.data is None
-    return same and op.kind in ("QUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+    return op.kind in COPIES and x.data is None and (x.shape, x.quant) == (y.shape, y.quant)
 
 
-def _is_flat_reshape(op: Op, graph: Graph) -> bool:
-    """Readers that take elements in order, whatever the shape; a dense layer over rows keeps its rows."""
-    if op.kind not in READS_FLAT[1:] or graph.tensors[op.inputs[0]].data is not None:
-        return False
-    return all(reader.kind in READS_FLAT for reader in graph.consumers(op.outputs[0]))
-
-
-def _without(graph: Graph, op: Op) -> Graph:
-    """The graph without `op`; readers of its output read its input."""
-    (source, *_), (target,) = op.inputs, op.outputs
-    ops = tuple(
-        dataclasses.replace(o, inputs=tuple(source if name == target else name for name in o.inputs))
-        for o in graph.ops
-        if o.name != op.name
-    )
-    return graph.replace(ops=ops)
+def _is_flat(op: Op, graph: Graph, readers: set[str]) -> bool:
+    """A reshape whose readers take elements in order, whatever the shape."""
+    return op.kind in RESHAPES and graph.tensors[op.inputs[0]].data is None and readers <= READS_FLAT
 
 
 def fold_pad(graph: Graph) -> Graph:
@@ -104,6 +103,31 @@ def depthwise_to_conv(graph: Graph) -> Graph:
                 op = dataclasses.replace(op, kind="CONV_2D", attrs=attrs)
         ops.append(op)
     return graph.replace(tensors=tensors, ops=tuple(ops))
+
+
+def expand_constants(graph: Graph) -> Graph:
+    """Repeat a broadcast constant of ADD, SUB and MUL over the other operand's map.
+
+    So is a batch norm behind an activation written, a value a channel. The copies cost flash, H W C bytes.
+    """
+    tensors, ops = dict(graph.tensors), []
+    for op in graph.ops:
+        if op.kind in ELEMENTWISE:
+            shape = tensors[op.outputs[0]].shape
+            op = dataclasses.replace(op, inputs=tuple(_expanded(name, shape, tensors) for name in op.inputs))
+        ops.append(op)
+    return graph.replace(tensors=tensors, ops=tuple(ops))
+
+
+def _expanded(name: str, shape: tuple[int, ...], tensors: dict[str, Tensor]) -> str:
+    """The name of the constant `name` repeated to `shape`, added to `tensors`; others stay as they are."""
+    tensor = tensors[name]
+    if tensor.data is None or tensor.shape == shape:
+        return name
+    wide = f"{name}@{'x'.join(map(str, shape))}"
+    data = np.ascontiguousarray(np.broadcast_to(tensor.data, shape))
+    tensors[wide] = dataclasses.replace(tensor, name=wide, shape=shape, data=data)
+    return wide
 
 
 def drop_unread_tensors(graph: Graph) -> Graph:

@@ -1,9 +1,12 @@
 """Simplified graphs compute what TFLite Micro computes on the file as it was."""
 
+import time
+
 import numpy as np
 import pytest
 from tflite_file import O, T, build, conv_options, fused, oracle
 
+from tflm_export.errors import ExportError
 from tflm_export.evaluate import run
 from tflm_export.read_tflite import read_tflite
 from tflm_export.simplify import simplify
@@ -118,3 +121,27 @@ def test_depthwise_of_one_channel_becomes_a_convolution():
     changed = np.roll(graph.tensors["w"].data, 3)
     again = simplify(read_tflite(patch_constants(data, {"w": changed})))
     np.testing.assert_array_equal(again.tensors["w"].data, changed)
+
+
+def test_a_constant_a_channel_is_repeated_over_the_map():
+    tensors = [
+        T("x", (1, 4, 3, 2), scale=0.05, zero=9),
+        T("gamma", (2,), scale=0.02, data=np.array([100, -70], np.int8)),
+        T("m", (1, 4, 3, 2), scale=0.08),
+        T("beta", (1, 1, 1, 2), scale=0.01, data=np.array([[[[5, -100]]]], np.int8)),
+        T("y", (1, 4, 3, 2), scale=0.1, zero=-3),
+    ]
+    ops = [O("MUL", ["x", "gamma"], ["m"], fused("NONE")), O("ADD", ["m", "beta"], ["y"], fused("RELU"))]
+    graph = check(build(tensors, ops, ["x"], ["y"]), ["MUL", "ADD"])
+    assert all(graph.tensors[name].shape == (1, 4, 3, 2) for op in graph.ops for name in op.inputs)
+
+
+def test_the_longest_chain_is_quick():
+    count = 1024
+    tensors = [T(f"t{i}", (1, 2, 3) if i % 2 else (1, 6)) for i in range(count + 1)]
+    ops = [O("RESHAPE", [i], [i + 1]) for i in range(count)]
+    start = time.monotonic()
+    graph = simplify(read_tflite(build(tensors, ops, [0], [count])))
+    assert len(graph.ops) == 1 and time.monotonic() - start < 20
+    with pytest.raises(ExportError, match="1025 ops; allowed: at most 1024"):
+        read_tflite(build(tensors, [*ops, O("RESHAPE", [0], [1])], [0], [count]))
