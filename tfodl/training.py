@@ -106,6 +106,10 @@ class SelectiveModel(keras.Model):
     def plan(self, plan: UpdatePlan) -> None:
         self.set_plan(plan)
 
+    def trained(self) -> list[tuple[keras.Variable, Any]]:
+        """(variable, mask that broadcasts to it) of all that trains now; a mask of None means all of it."""
+        return self._wiring.masks.trained(self._wiring.step, self._wiring.sites)
+
     def set_plan(self, plan: UpdatePlan) -> None:
         """Train `plan` from the next step on. Raises `TfodlError` when it does not fit the model."""
         check_plan(plan, self.groups)
@@ -177,7 +181,7 @@ class SelectiveModel(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        trained = self._wiring.masks.trained(self._wiring.step, self._wiring.sites)
+        trained = self.trained()
         variables = [variable for variable, _ in trained]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
