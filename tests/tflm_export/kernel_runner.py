@@ -31,6 +31,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "arduino" / "src"
 RUNNER = ROOT / "tests" / "cpp"
+PROGRAM = RUNNER / "kernel_runner.cpp"
 ON_M4 = os.environ.get("TFODL_KERNELS") == "m4"
 FLAGS = ("-std=c++14", "-funsigned-char", "-Wall", "-Wextra", "-Wshadow", "-Werror", f"-I{SOURCES}")
 SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
@@ -255,16 +256,27 @@ def _encode(value: Any, out: list[bytes], arrays: list[np.ndarray], scales: list
 
 @functools.cache
 def _process() -> subprocess.Popen[bytes]:
-    command = [*QEMU, *SEMIHOSTING, "-kernel", build()] if ON_M4 else [build()]
+    path, complaint = _built()
+    assert not complaint, complaint
+    command = [*QEMU, *SEMIHOSTING, "-kernel", path] if ON_M4 else [path]
     environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, env=environment, **pipes)  # type: ignore[call-overload]
 
 
+@functools.cache
+def _built() -> tuple[str, str]:
+    """The runner's path, or why it does not compile (once, not again for every test)."""
+    try:
+        return build(), ""
+    except AssertionError as error:
+        return "", str(error)
+
+
 def build() -> str:
     """The runner's path; compiled when the sources have changed."""
-    sources = sorted(SOURCES.rglob("*.cpp")) + sorted(RUNNER.glob("*.cpp"))
-    others = [path for folder in (SOURCES, RUNNER) for path in sorted(folder.rglob("*.*"))]
+    sources = [*sorted(SOURCES.rglob("*.cpp")), PROGRAM]
+    others = [*sorted(SOURCES.rglob("*.*")), PROGRAM, RUNNER / "wire.h", *sorted(RUNNER.glob("board*"))]
     digest = hashlib.sha256(repr(M4 if ON_M4 else HOST).encode())
     for path in (Path(__file__), *others):
         digest.update(path.read_bytes())
@@ -283,7 +295,7 @@ def build() -> str:
 
 def _compile(source: Path, folder: Path) -> str:
     target = folder / f"{source.parent.name}-{source.stem}.o"
-    optimize = ["-O0"] if source.parent == RUNNER else []  # one small function a kernel: compile it fast
+    optimize = ["-O0"] if source == PROGRAM else []  # one small function a kernel: compile it fast
     _run([*(M4 if ON_M4 else HOST), *optimize, "-c", str(source), "-o", str(target)])
     return str(target)
 
