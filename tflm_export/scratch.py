@@ -51,23 +51,24 @@ def _forward(geometry: Geometry) -> int:
     return (depth + 3) // 4 * (8 * _tile(depth, geometry) + 24)
 
 
-def _band(outputs: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int]) -> tuple[int, int, int]:
-    """Quads of outputs in a row, words of a plane's row, input rows of a band: four planes in 4 KB."""
+def _band(outputs: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int]) -> tuple[int, ...]:
+    """Quads of outputs in a row, words of a plane row, input and output rows of a band: 4 planes in 4 KB."""
     quads = (outputs[1] + 3) // 4
     words = ((4 * quads - 1) * stride[1] + kernel[1] + 1) // 2
     fitting = max(1, (256 // words - kernel[0]) // stride[0] + 1)
-    return quads, words, (min(fitting, outputs[0]) - 1) * stride[0] + kernel[0]
+    rows = min(fitting, outputs[0])
+    return quads, words, (rows - 1) * stride[0] + kernel[0], rows
 
 
 def _depthwise_band(geometry: Geometry) -> int:
-    """Four channels of a band of rows as padded planes of int16, and the sums of one row of outputs."""
-    quads, words, rows = _band(geometry.out_shape[:2], geometry.kernel, geometry.stride)
-    return 16 * (rows * words + quads)
+    """Four channels of a band of rows as padded planes of int16, and the sums of some rows."""
+    quads, words, rows, out_rows = _band(geometry.out_shape[:2], geometry.kernel, geometry.stride)
+    return 16 * (rows * words + quads * min(max(1, 16 // quads), out_rows))
 
 
 def _depthwise_plane(geometry: Geometry) -> int:
     """One channel's gradients of a band, spread by the stride, and the sums of one row."""
-    quads, words, rows = _band(geometry.in_shape[:2], geometry.kernel, (1, 1))
+    quads, words, rows, _ = _band(geometry.in_shape[:2], geometry.kernel, (1, 1))
     return 4 * rows * words + 16 * quads
 
 

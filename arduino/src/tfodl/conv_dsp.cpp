@@ -144,7 +144,7 @@ void store_sums(const Layer& layer, int32_t co, int32_t rows, int32_t first, int
                             pixels, pixels + ((count + 1) >> 1) * words};
     tfodl_block_sums(&block);
     const int32_t at = i * p.out_c;
-    for (int32_t r = 0; r < rows; ++r) ChannelOutput{p, co + r, y + at, mask, bit + at}(sums + r, 2, count);
+    for (int32_t r = 0; r < rows; ++r) ChannelOutput{p, co + r, y + at, mask, bit + at}.store<2>({sums + r, count, 1, 0});
   }
 }
 

@@ -21,7 +21,8 @@ struct Layer {
   int32_t row_words;   // of a plane
   int32_t plane_words;
   uint32_t* planes;    // [kChannels][rows of the band][row_words]
-  int32_t* sums;       // [4 quads]
+  int32_t sum_rows;
+  int32_t* sums;       // [sum_rows][4 quads]
   RowsKernel requantize, sum;
 };
 
@@ -94,13 +95,15 @@ struct Band {
 // One channel of a band, by way of its sums from row `done` of the band on.
 void store_sums(const Layer& layer, RowsBlock block, const Band& band, int32_t done, int32_t c) {
   const Conv& p = layer.p;
-  const int32_t out_row = p.out_w * p.out_c;
-  block.rows = 1;
-  for (int32_t r = done; r < band.rows; ++r) {
+  const int32_t out_row = p.out_w * p.out_c, most = layer.sum_rows;
+  for (int32_t r = done, n; r < band.rows; r += n) {
+    n = band.rows - r < most ? band.rows - r : most;
     block.y = layer.sums;
+    block.rows = n;
     layer.sum(&block);
-    ChannelOutput{p, c, band.y + r * out_row, band.mask, (band.first + r) * out_row}(layer.sums, 1, p.out_w);
-    block.x += p.stride_h * layer.row_words;
+    const ChannelOutput output = {p, c, band.y + r * out_row, band.mask, (band.first + r) * out_row};
+    output.store<1>({layer.sums, p.out_w, n, 4 * layer.quads});
+    block.x += n * p.stride_h * layer.row_words;
   }
 }
 
@@ -125,7 +128,7 @@ void filter_channel(const Layer& layer, const Band& band, const uint32_t* plane,
                      (p.out_w - 4 * layer.quads) * p.out_c, done, plane, row_bytes};
   if (done) layer.requantize(&block);
   block.x += done * p.stride_h * layer.row_words;
-  block.x_skip = block.y_skip = 0;
+  block.y_skip = 0;
   store_sums(layer, block, band, done, c);
 }
 
@@ -163,7 +166,7 @@ bool depthwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y
   uint32_t* planes = static_cast<uint32_t*>(scratch);
   const Kernels& kernels = kKernels[(p.k_w - 3) >> 1];
   const Layer layer = {p, x, size.quads, size.row_words, plane_words, planes,
-                       reinterpret_cast<int32_t*>(planes + kChannels * plane_words),
+                       size.sum_rows, reinterpret_cast<int32_t*>(planes + kChannels * plane_words),
                        kernels.requantize[p.stride_w - 1], kernels.sum[p.stride_w - 1]};
   for (int32_t oy = y0, rows; oy < y1; oy += rows) {
     const int32_t together = rows_in_one_piece(y, oy, y1);

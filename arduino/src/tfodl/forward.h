@@ -28,10 +28,10 @@ constexpr int32_t fully_connected_s8_scratch_bytes(const Conv& p) { return conv_
 void fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
 
 // DEPTHWISE_CONV_2D, multiplier 1. Scratch: the bias with the input's zero point folded in; or the planes of a
-// band and the sums of one row.
+// band and the sums of some rows.
 constexpr int32_t depthwise_s8_scratch_bytes(const Conv& p) {
   const DepthwiseBand band = depthwise_band(p);
-  const int32_t planes = 16 * (band.in_rows * band.row_words + band.quads);
+  const int32_t planes = 16 * (band.in_rows * band.row_words + band.quads * band.sum_rows);
   return planes > 4 * p.in_c ? planes : 4 * p.in_c;
 }
 void depthwise_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);

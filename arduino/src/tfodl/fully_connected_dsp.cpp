@@ -91,7 +91,7 @@ bool fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask
       for (int32_t i = p.in_c & ~3; i < p.in_c; ++i) block.sums[r] += (x[i] - p.in_zero) * block.rows[r][i];
     }
     tfodl_four_rows(&block);
-    for (int32_t r = 0; r < rows; ++r) ChannelOutput{p, co + r, y, mask, 0}(block.sums + r, 1, 1);
+    for (int32_t r = 0; r < rows; ++r) ChannelOutput{p, co + r, y, mask, 0}.store<1>({block.sums + r, 1, 1, 0});
   }
   clamp_outputs(p, y, p.out_c);
   return true;

@@ -34,41 +34,75 @@ inline int8_t saturate_s8(int32_t v) {
   return static_cast<int8_t>(y);
 }
 
-// Outputs of one channel, `stride` apart in the map and in the mask, from sums[0], sums[step], ...
+// Where sums lie: `rows` rows of n, kStep apart within a row, `pitch` from row to row; the outputs are in one piece.
+struct Sums {
+  const int32_t* data;
+  int32_t n, rows, pitch;
+};
+
+// The outputs of channel co from its sums; `y` and `bit` are of the first output's pixel.
 struct ChannelOutput {
   const Conv& p;
   int32_t co;
-  int8_t* y;      // of the first output's pixel
+  int8_t* y;
   uint8_t* mask;  // or null
-  int32_t bit;    // of the first output's pixel
+  int32_t bit;
 
-  void operator()(const int32_t* sums, int32_t step, int32_t n) const {
-    if (!mask || !fast_channel(p, co)) return any(sums, step, n);
-    if (p.act_min == p.out_zero) return masked<true>(sums, step, n);
-    masked<false>(sums, step, n);
+  template <int kStep>
+  void store(const Sums& sums) const {
+    const bool relu = p.act_min == p.out_zero;
+    for (int32_t r = 0; r < sums.rows; ++r) {
+      const int32_t at = r * sums.n * p.out_c + co;
+      const int32_t* row = sums.data + r * sums.pitch;
+      if (!mask || !fast_channel(p, co)) any<kStep>(row, sums.n, at);
+      else if (p.out_c % 8) relu ? masked<kStep, true>(row, sums.n, at) : masked<kStep, false>(row, sums.n, at);
+      else relu ? in_bytes<kStep, true>(row, sums.n, at) : in_bytes<kStep, false>(row, sums.n, at);
+    }
   }
 
  private:
   // Any shift and clamp.
-  void any(const int32_t* sums, int32_t step, int32_t n) const {
+  template <int kStep>
+  void any(const int32_t* sums, int32_t n, int32_t at) const {
     const Clip clip = {p.out_zero, p.act_min, p.act_max};
     const int32_t multiplier = p.multiplier[co], shift = p.shift[co], stride = p.out_c;
-    for (int32_t i = 0, at = co; i < n; ++i, sums += step, at += stride) {
+    for (int32_t i = 0; i < n; ++i, sums += kStep, at += stride) {
       y[at] = clip(*sums, requantize(*sums, multiplier, shift), mask, bit + at);
     }
   }
 
-  // Saturates to int8 only, see clamp_outputs.
+  // What a row needs to requantise. The sign of `passes` says whether a gradient passes.
   template <bool kRelu>
-  void masked(const int32_t* sums, int32_t step, int32_t n) const {
-    const int32_t multiplier = p.multiplier[co], shift = -p.shift[co], offset = requantize_offset(p, shift);
-    const int32_t stride = p.out_c, over = p.act_max + 1, under = p.act_min - 1;
-    int8_t* to = y + co;
-    for (int32_t i = 0, at = bit + co; i < n; ++i, sums += step, to += stride, at += stride) {
-      const int32_t a = *sums, v = requantize_fast(a, multiplier, shift, offset);
-      const uint32_t pass = static_cast<uint32_t>((v - over) & (kRelu ? -a : under - v)) >> 31;
-      uint8_t* byte = mask + (at >> 3);
-      *byte = static_cast<uint8_t>((*byte & ~(1u << (at & 7))) | (pass << (at & 7)));
+  struct Row {
+    int32_t multiplier, shift, offset, over, under;
+    explicit Row(const Conv& p, int32_t co)
+        : multiplier(p.multiplier[co]), shift(-p.shift[co]), offset(requantize_offset(p, shift)),
+          over(p.act_max + 1), under(p.act_min - 1) {}
+    int32_t value(int32_t a) const { return requantize_fast(a, multiplier, shift, offset); }
+    int32_t passes(int32_t a, int32_t v) const { return (v - over) & (kRelu ? -a : under - v); }
+  };
+
+  // These two saturate to int8 only, see clamp_outputs.
+  template <int kStep, bool kRelu>
+  void masked(const int32_t* sums, int32_t n, int32_t at) const {
+    const Row<kRelu> row(p, co);
+    for (int32_t i = 0; i < n; ++i, sums += kStep, at += p.out_c) {
+      const int32_t v = row.value(*sums);
+      put_bit(mask, bit + at, row.passes(*sums, v) < 0);
+      y[at] = saturate_s8(v);
+    }
+  }
+
+  // Whole bytes of the mask from pixel to pixel.
+  template <int kStep, bool kRelu>
+  void in_bytes(const int32_t* sums, int32_t n, int32_t at) const {
+    const Row<kRelu> row(p, co);
+    const int32_t stride = p.out_c, set = 1 << ((bit + at) & 7);
+    uint8_t* byte = mask + ((bit + at) >> 3);
+    int8_t* to = y + at;
+    for (int32_t i = 0; i < n; ++i, sums += kStep, to += stride, byte += stride >> 3) {
+      const int32_t a = *sums, v = row.value(a);
+      *byte = static_cast<uint8_t>((*byte & ~set) | (set & (row.passes(a, v) >> 31)));
       *to = saturate_s8(v);
     }
   }

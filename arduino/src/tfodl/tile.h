@@ -17,6 +17,7 @@ struct DepthwiseBand {
   int32_t quads;      // of outputs in a row
   int32_t row_words;  // of a plane
   int32_t out_rows, in_rows;
+  int32_t sum_rows;   // of outputs whose sums are kept at once
 };
 
 // Outputs out_h x out_w; as many rows as four planes take in 4 KB.
@@ -25,7 +26,8 @@ constexpr DepthwiseBand band_of(int32_t out_h, int32_t out_w, int32_t k_h, int32
   const int32_t quads = (out_w + 3) >> 2, words = ((4 * quads - 1) * stride_w + k_w + 1) >> 1;
   const int32_t fitting = (256 / words - k_h) / stride_h + 1;
   const int32_t rows = fitting < 1 ? 1 : fitting < out_h ? fitting : out_h;
-  return {quads, words, rows, (rows - 1) * stride_h + k_h};
+  const int32_t sums = quads > 16 ? 1 : 16 / quads;
+  return {quads, words, rows, (rows - 1) * stride_h + k_h, sums < rows ? sums : rows};
 }
 constexpr DepthwiseBand depthwise_band(const Conv& p) {
   return band_of(p.out_h, p.out_w, p.k_h, p.k_w, p.stride_h, p.stride_w);
