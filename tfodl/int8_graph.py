@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 
 from tflm_export.errors import ExportError
-from tflm_export.ir import Graph, Op, QParams
+from tflm_export.ir import Graph, Op
 from tflm_export.ops import forward
 from tflm_export.read_tflite import read_tflite
 from tflm_export.write_tflite import patch_constants
-from tfodl import int8_layers as layers
+from tfodl.device_gradients import DeviceGradients
 from tfodl.errors import TfodlError
+from tfodl.int8_build import build, layer_of, quant_of
+from tfodl.int8_linear import Int8Linear
 from tfodl.plan import UpdatePlan
 from tfodl.qas import QAS, IntegerUpdate, Rounding
 from tfodl.training import SelectiveModel
@@ -36,6 +38,8 @@ class Int8Model(SelectiveModel):
     (docs/arithmetic.md). `compile` without arguments is what the board does: SGD with quantisation-aware
     scaling, softmax cross-entropy. `to_tflite` gives the trained `.tflite`.
 
+    gradients: `"real"`, float gradients in batches of any size, or `"device"`: rounded as on the board, one
+        sample at a time, so that SGD with the same seed makes the board's weights.
     first: `"#<op index>"` where the model begins, to train the ops from there on features computed once
         (`features`); None is the whole graph.
 
@@ -49,15 +53,19 @@ class Int8Model(SelectiveModel):
         *,
         rounding: Rounding = "stochastic",
         seed: int = 0,
+        gradients: Literal["real", "device"] = "real",
         first: str | None = None,
         **kwargs: Any,
     ):
         data = source if isinstance(source, bytes) else _read_file(source)
         graph = _read_graph(data) if first is None else from_op(_read_graph(data), first)
-        base, logits = build(graph)
+        if gradients not in ("real", "device"):
+            raise TfodlError(f"Int8Model: gradients must be 'real' or 'device', got {gradients!r}.")
+        device = DeviceGradients() if gradients == "device" else None
+        base, logits = build(graph, device)
         super().__init__(base, plan, **{"name": "int8_model", **kwargs})
         self._file = _File(data, graph, logits)
-        self.rounding, self.seed, self.first = rounding, seed, first
+        self.rounding, self.seed, self.first, self.gradients = rounding, seed, first, gradients
         self.load_constants({name: t.data for name, t in graph.tensors.items() if t.data is not None})
 
     @property
@@ -104,7 +112,7 @@ class Int8Model(SelectiveModel):
         """
         x = check_inputs(x, self.base.input_shape[1:], "features")
         name = from_op(self.graph, op).inputs[0]
-        producer, quant = self.graph.producer(name), _quant(self.graph, name)
+        producer, quant = self.graph.producer(name), quant_of(self.graph, name)
         layer = "input_int8" if producer is None else _output_layer(producer, self.base)
         body = keras.Model(self.base.input, self.base.get_layer(layer).output)
         q = body.predict(x, batch_size=batch_size, verbose=0)
@@ -114,7 +122,7 @@ class Int8Model(SelectiveModel):
         """The file's own output, int8 [N, ...], for real inputs [N, ...]."""
         x = check_inputs(x, self.base.input_shape[1:], "infer")
         real = self.predict(x, batch_size=batch_size, verbose=0)
-        quant = _quant(self.graph, self._file.logits)
+        quant = quant_of(self.graph, self._file.logits)
         values = {self._file.logits: (np.round(real / np.float32(quant.scale[0])) + quant.zero_point[0])}
         values[self._file.logits] = values[self._file.logits].astype(np.int8)
         if self.graph.outputs[0] == self._file.logits:
@@ -154,7 +162,7 @@ class Int8Model(SelectiveModel):
         return patch_constants(self._file.data, self.constants())
 
     def _weighted(self) -> list[tuple[Op, Any]]:
-        found = {layer.name: layer for layer in self.base.layers if isinstance(layer, layers.Int8Linear)}
+        found = {layer.name: layer for layer in self.base.layers if isinstance(layer, Int8Linear)}
         return [(op, found[layer_of(op)]) for op in self.graph.ops if layer_of(op) in found]
 
     def get_config(self) -> dict[str, Any]:
@@ -164,6 +172,7 @@ class Int8Model(SelectiveModel):
             "rounding": self.rounding,
             "seed": self.seed,
             "first": self.first,
+            "gradients": self.gradients,
             "name": self.name,
         }
 
@@ -219,155 +228,3 @@ def from_op(graph: Graph, first: str) -> Graph:
 def _output_layer(op: Op, model: keras.Model) -> str:
     names = {layer.name for layer in model.layers}
     return f"{layer_of(op)}_int8" if f"{layer_of(op)}_int8" in names else layer_of(op)
-
-
-def build(graph: Graph) -> tuple[keras.Model, str]:
-    """The functional Keras model of a forward graph, weights zero, and the name of its logits."""
-    logits = _logits(graph)
-    name = graph.inputs[0]
-    image = keras.Input(graph.tensors[name].shape[1:], name="input")
-    quant = _quant(graph, name)
-    values = {name: layers.QuantizeInput(quant.scale[0], quant.zero_point[0], name="input_int8")(image)}
-    for op in graph.ops:
-        if logits in values:
-            break
-        if op.kind not in BUILDERS:
-            raise TfodlError(
-                f"Int8Model: op {op.kind} {op.name} ({op.outputs[0]!r}) cannot be trained through; allowed: "
-                f"{', '.join(sorted(BUILDERS))} and a closing SOFTMAX."
-            )
-        values[op.outputs[0]] = BUILDERS[op.kind](op, graph, values, op.outputs[0] != logits)
-    quant = _quant(graph, logits)
-    y = layers.DequantizeOutput(quant.scale[0], quant.zero_point[0], name="logits")(values[logits])
-    return keras.Model(image, y, name="int8_graph"), logits
-
-
-def layer_of(op: Op) -> str:
-    """The Keras layer's name of op `"#3"`: `"op_3"` (Keras does not allow the #)."""
-    return f"op_{op.name.lstrip('#')}"
-
-
-def _logits(graph: Graph) -> str:
-    last = graph.producer(graph.outputs[0])
-    return last.inputs[0] if last is not None and last.kind == "SOFTMAX" else graph.outputs[0]
-
-
-def _quant(graph: Graph, name: str) -> QParams:
-    quant = graph.tensors[name].quant
-    assert quant is not None, name
-    return quant
-
-
-Values = Mapping[str, Any]
-Builder = Callable[[Op, Graph, Values, bool], Any]
-
-
-def _requantized(op: Op, graph: Graph, acc: Any, gates: bool, prefix: str = "") -> Any:
-    layer = layers.Requantize(
-        op.attrs[f"{prefix}multiplier"],
-        op.attrs[f"{prefix}shift"],
-        _quant(graph, op.outputs[0]).zero_point[0],
-        op.attrs.get("act_min", -128),
-        op.attrs.get("act_max", 127),
-        gates,
-        name=f"{layer_of(op)}_int8",
-    )
-    return layer(acc)
-
-
-def _pads(op: Op) -> tuple[tuple[int, int], tuple[int, int]]:
-    a = op.attrs
-    return (a["pad_top"], a["pad_bottom"]), (a["pad_left"], a["pad_right"])
-
-
-def _linear(op: Op, graph: Graph, values: Values, gates: bool) -> Any:
-    x, weights = graph.tensors[op.inputs[0]], graph.tensors[op.inputs[1]]
-    assert weights.quant is not None
-    channels = weights.shape[-1 if op.kind == "DEPTHWISE_CONV_2D" else 0]
-    common: dict[str, Any] = {
-        "input_scale": _quant(graph, x.name).scale[0],
-        "input_zero": _quant(graph, x.name).zero_point[0],
-        "weight_scale": np.broadcast_to(weights.quant.scale, channels).tolist(),
-        "op": int(op.name.lstrip("#")),
-        "use_bias": len(op.inputs) > 2 and bool(op.inputs[2]),
-        "name": layer_of(op),
-    }
-    q = values[x.name]
-    if op.kind == "FULLY_CONNECTED":
-        q = keras.layers.Reshape((weights.shape[1],), name=f"{layer_of(op)}_flat")(q)
-        acc = layers.Int8Dense((weights.shape[1], channels), **common)(q)
-        acc = keras.layers.Reshape(graph.tensors[op.outputs[0]].shape[1:], dtype="float64")(acc)
-        return _requantized(op, graph, acc, gates)
-    common |= {"strides": (op.attrs["stride_h"], op.attrs["stride_w"]), "pads": _pads(op)}
-    if op.kind == "CONV_2D":
-        c_out, *rest = weights.shape
-        return _requantized(op, graph, layers.Int8Conv2D((*rest, c_out), **common)(q), gates)
-    if op.attrs["stride_h"] != op.attrs["stride_w"]:
-        raise TfodlError(f"Int8Model: DEPTHWISE_CONV_2D {op.name}: strides must be equal in h and w.")
-    shape = (*weights.shape[1:3], x.shape[3], channels // x.shape[3])
-    return _requantized(op, graph, layers.Int8DepthwiseConv2D(shape, **common)(q), gates)
-
-
-def _sum(op: Op, graph: Graph, values: Values, gates: bool) -> Any:
-    rows = [
-        (_quant(graph, name).zero_point[0], op.attrs[f"input{i}_multiplier"], op.attrs[f"input{i}_shift"])
-        for i, name in enumerate(op.inputs, 1)
-    ]
-    sign = 1 if op.kind == "ADD" else -1
-    layer = layers.Int8Add(rows, op.attrs["left_shift"], sign, name=layer_of(op))
-    acc = layer([_value(graph, values, name) for name in op.inputs])
-    return _requantized(op, graph, acc, gates, "output_")
-
-
-def _value(graph: Graph, values: Values, name: str) -> Any:
-    if name not in values:
-        raise TfodlError(f"Int8Model: constant operand {name!r} of an elementwise op is not supported.")
-    return values[name]
-
-
-def _mean(op: Op, graph: Graph, values: Values, gates: bool) -> Any:
-    zero = _quant(graph, op.inputs[0]).zero_point[0]
-    layer = layers.Int8Mean(op.attrs["axes"], op.attrs["keep_dims"], zero, name=layer_of(op))
-    return _requantized(op, graph, layer(values[op.inputs[0]]), False)
-
-
-def _pool(op: Op, graph: Graph, values: Values, gates: bool) -> Any:
-    a = op.attrs
-    mode = "max" if op.kind == "MAX_POOL_2D" else "average"
-    sizes = (a["k_h"], a["k_w"]), (a["stride_h"], a["stride_w"])
-    layer = layers.Int8Pool(mode, *sizes, _pads(op), a["act_min"], a["act_max"], name=layer_of(op))
-    return layer(values[op.inputs[0]])
-
-
-def _pad(op: Op, graph: Graph, values: Values, gates: bool) -> Any:
-    return layers.Int8Pad(op.attrs["padding"], op.attrs["value"], name=layer_of(op))(values[op.inputs[0]])
-
-
-def _reshape(op: Op, graph: Graph, values: Values, gates: bool) -> Any:
-    shape = graph.tensors[op.outputs[0]].shape[1:]
-    return keras.layers.Reshape(shape, name=layer_of(op))(values[op.inputs[0]])
-
-
-def _elementwise(op: Op, graph: Graph, values: Values, gates: bool) -> Any:
-    acc = layers.Centre(_quant(graph, op.inputs[0]).zero_point[0], name=layer_of(op))(values[op.inputs[0]])
-    return _requantized(op, graph, acc, gates)
-
-
-BUILDERS: dict[str, Builder] = {
-    "CONV_2D": _linear,
-    "DEPTHWISE_CONV_2D": _linear,
-    "FULLY_CONNECTED": _linear,
-    "ADD": _sum,
-    "SUB": _sum,
-    "MEAN": _mean,
-    "AVERAGE_POOL_2D": _pool,
-    "MAX_POOL_2D": _pool,
-    "PAD": _pad,
-    "PADV2": _pad,
-    "RESHAPE": _reshape,
-    "EXPAND_DIMS": _reshape,
-    "SQUEEZE": _reshape,
-    "QUANTIZE": _elementwise,
-    "RELU": _elementwise,
-    "RELU6": _elementwise,
-}

@@ -29,11 +29,13 @@ MARGIN = 0.05  # by which the best cosine must beat the second best
 def layer_map(model: Any, tflite: bytes) -> dict[str, str]:
     """Layer name -> op name `"#i"` for every Conv2D, DepthwiseConv2D, SeparableConv2D (two) and Dense.
 
-    model: the `QATModel` or Keras model that the `.tflite` was made from. Where no op equals a layer's
+    model: the `QATModel`, `Int8Model` or Keras model that the `.tflite` was made from. Where no op equals a layer's
         weights to a rounding (one of them was trained on since), the op of the same shape with the most
         similar weights is taken, if it is clearly the most similar.
     Raises `TfodlError` when a layer fits no op or several, or two layers fit one op.
     """
+    if hasattr(model, "to_tflite"):
+        return {group.layer: group.layer.replace("op_", "#") for group in model.groups}
     graph = _read(tflite)
     found = {node.name: _match(node, graph) for node in _folded(model).weighted()}
     owners: dict[str, str] = {}
@@ -55,7 +57,7 @@ def address(plan: UpdatePlan, model: Any, tflite: bytes) -> UpdatePlan:
     Raises `TfodlError` for a layer that is not in the model, and as `layer_map` does.
     """
     ops = layer_map(model, tflite)
-    absorbed = set(_folded(model).absorbed)
+    absorbed = set() if hasattr(model, "to_tflite") else set(_folded(model).absorbed)
     unknown = sorted({layer.name for layer in plan.layers} - set(ops) - absorbed)
     if unknown:
         raise TfodlError(f"UpdatePlan: layers {unknown} are not in the model; its layers: {sorted(ops)}.")

@@ -1,0 +1,176 @@
+"""`DeviceGradients`: the backward pass with the board's rounding, one sample at a time.
+
+The layers of `tfodl.int8_linear` give gradients in float, in batches of any size. Here each gradient is
+`g * 2^e` with g in int16, prepared, shifted and summed as docs/arithmetic.md says, so that a run at batch 1
+makes the board's weight updates. Written from the specification, not from the compiler's code: that the two
+agree is a test of both.
+
+A gradient function runs while the step is traced, in the reverse order of the ops, so the exponents pass from
+one to the next in a dict; only the shifts live on from step to step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfodl.errors import TfodlError
+
+SMALLEST_POWER, LARGEST_POWER = -400, 400
+POWERS = 2.0 ** np.arange(SMALLEST_POWER, LARGEST_POWER + 1)
+TABLE_BITS, PROBABILITY_BITS = 24, 30
+
+
+def power(e: Any) -> Any:
+    """2^e exactly, float64; `e` int64 within +-400."""
+    return tf.gather(tf.constant(POWERS), tf.clip_by_value(e, SMALLEST_POWER, LARGEST_POWER) - SMALLEST_POWER)
+
+
+def rshift(x: Any, s: Any) -> Any:
+    """Shift right by `s` >= 0, halves up; int64."""
+    s = tf.broadcast_to(tf.cast(s, tf.int64), tf.shape(x))
+    half = tf.bitwise.right_shift(tf.bitwise.left_shift(tf.ones_like(s), s), tf.ones_like(s))
+    return tf.bitwise.right_shift(x + half, s)
+
+
+def bitlen(x: Any) -> Any:
+    """Bits of the largest magnitude in `x` int64; 0 when all are 0."""
+    largest = tf.reduce_max(tf.abs(x))
+    return tf.reduce_sum(tf.cast(largest >= tf.constant(2 ** np.arange(62)), tf.int64))
+
+
+def int16(x: Any) -> Any:
+    """Saturated to +-32767."""
+    return tf.clip_by_value(x, -32767, 32767)
+
+
+def fraction_q15(real: float) -> tuple[int, int]:
+    """`(F, k)` with `real ~ F * 2^(k - 15)`."""
+    f, k = math.frexp(real)
+    return min(32767, math.floor(f * 2**15 + 0.5)), k
+
+
+class DeviceGradients:
+    """Exponents of this step's gradients and the shifts from step to step.
+
+    Tensors are named by the reader of a forward tensor: an edge. Every method takes and gives real gradients
+    (`g * 2^e`, exact in float32 and float64) and notes the exponent of what it gives.
+    """
+
+    def __init__(self) -> None:
+        self._exponents: dict[str, Any] = {}
+        self._shifts: dict[str, tf.Variable] = {}
+
+    def shift(self, name: str, start: int) -> None:
+        """Declare the shift of edge `name` (a variable cannot be made while a step is traced)."""
+        self._shifts[name] = tf.Variable(start, dtype=tf.int64, trainable=False)
+
+    def integers(self, dy: Any, edge: str) -> tuple[Any, Any]:
+        """The int16 values (as int64) and the exponent of the gradient `dy` of edge `edge`."""
+        e = self._exponents[edge]
+        return tf.cast(tf.round(tf.cast(dy, tf.float64) * power(-e)), tf.int64), e
+
+    def note(self, edge: str, g: Any, e: Any) -> Any:
+        """The real gradient `g * 2^e` of edge `edge`, float32."""
+        self._exponents[edge] = e
+        return tf.cast(tf.cast(g, tf.float64) * power(e), tf.float32)
+
+    def moved(self, source: str, target: str) -> None:
+        """The gradient of `target` is `source`'s, element for element (ADD, RESHAPE, PAD, a clip mask)."""
+        self._exponents[target] = self._exponents[source]
+
+    def narrow(self, acc: Any, e: Any, name: str) -> tuple[Any, Any]:
+        """The shift rule: int32 sums (as int64) to int16."""
+        shift = self._shifts[name]
+        s = tf.identity(shift)
+        n = bitlen(acc)
+        s = tf.where(n - s > 15, n - 14, s)
+        g = int16(rshift(acc, s))
+        fits = (n == 0) | ((n - s >= 12) & (n - s <= 14))
+        shift.assign(tf.where(fits, s, tf.maximum(tf.zeros_like(n), n - 14)))
+        return g, e + s
+
+    def loss(self, q: Any, dy: Any, scale: float, edge: str) -> Any:
+        """Softmax cross-entropy of int8 logits `q` [1, n]; `dy`, Keras's own gradient, tells the label."""
+        table = np.floor(2.0**TABLE_BITS * np.exp(-scale * np.arange(256)) + 0.5).astype(np.int64)
+        with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(q)[0], 1, BATCH_MESSAGE)]):
+            flat = tf.reshape(tf.cast(q, tf.int64), [-1])
+        terms = tf.gather(tf.constant(table), tf.reduce_max(flat) - flat)
+        total = tf.reduce_sum(terms)
+        p = (terms * (1 << PROBABILITY_BITS) + total // 2) // total
+        label = tf.one_hot(tf.argmin(tf.reshape(dy, [-1])), q.shape[-1], dtype=tf.int64)
+        g = p * (1 - label)
+        g = g - label * tf.reduce_sum(g)
+        s = tf.maximum(bitlen(g) - 14, tf.zeros((), tf.int64))
+        return tf.reshape(self.note(edge, rshift(g, s), s - PROBABILITY_BITS), tf.shape(q))
+
+    def linear(self, layer: Any, dy: Any, x: Any, kernel: Any) -> tuple[Any, Any, Any]:
+        """Gradients of the padded, centred input, the integer kernel and the integer bias of a layer."""
+        g, e = self.integers(dy, layer.edges[-1])
+        scale = np.asarray(layer.weight_scale)
+        m, k, h = prepared_scale(scale, layer.products)
+        prepared = int16(rshift(g * m, 15 + h))
+        x, kernel = tf.cast(x, tf.float64), tf.cast(kernel, tf.float64)
+        dx, _ = _pulled_back(layer, x, kernel, prepared)
+        _, a_w = _pulled_back(layer, x, kernel, g)
+        a_b = tf.cast(tf.reduce_sum(g, axis=list(range(len(g.shape) - 1))), tf.float64)
+        real = power(e) * layer.input_scale
+        inside, outside = layer.crop(dx)
+        narrow, e_x = self.narrow(tf.cast(tf.round(inside), tf.int64), e + k + h, layer.edges[0])
+        dx = tf.pad(self.note(layer.edges[0], narrow, e_x), outside)
+        return dx, a_w * real * layer.per_channel(scale), a_b * real * scale
+
+    def mean(self, dy: Any, count: int, edges: Sequence[str]) -> Any:
+        """MEAN of `count` elements: `rshift(g F, 15)`, in the output's shape."""
+        g, e = self.integers(dy, edges[-1])
+        factor, k = fraction_q15(1 / count)
+        return self.note(edges[0], rshift(g * factor, 15), e + k)
+
+    def total(self, gradients: Sequence[Any], edges: Sequence[str], edge: str) -> Any:
+        """Gradient of a tensor with several readers, the last reader first, as the board adds them."""
+        pairs = [self.integers(dy, name) for dy, name in zip(gradients, edges, strict=True)][::-1]
+        g, e = pairs[0]
+        for place, (g2, e2) in enumerate(pairs[1:]):
+            base = tf.maximum(tf.minimum(e, e2), tf.maximum(e, e2) - 15)
+            g, e = self.narrow(_aligned(g, e - base) + _aligned(g2, e2 - base), base, f"{edge}/sum{place}")
+        return self.note(edge, g, e)
+
+
+BATCH_MESSAGE = "gradients='device' trains one sample at a time: use batch_size=1"
+
+
+def prepared_scale(weight_scale: np.ndarray, products: int) -> tuple[np.ndarray, int, int]:
+    """`m[co]` Q15, its exponent k and the headroom h of the prepared gradient."""
+    k = math.frexp(float(weight_scale.max()))[1]
+    m = np.minimum(32767, np.floor(weight_scale / 2.0**k * 2**15 + 0.5)).astype(np.int64)
+    return m, k, max(0, math.ceil(math.log2(products / 256)))
+
+
+def first_shift(products: int, headroom: int) -> int:
+    """Where the shift of an input gradient starts: a sum of K products has about 20 + log2(K) / 2 bits."""
+    return max(0, 4 + round(math.log2(products) / 2) - headroom)
+
+
+def _aligned(g: Any, by: Any) -> Any:
+    up = tf.bitwise.left_shift(g, tf.broadcast_to(tf.maximum(by, 0), tf.shape(g)))
+    return tf.where(by >= 0, up, rshift(g, tf.clip_by_value(-by, 0, 32)))
+
+
+def _pulled_back(layer: Any, x: Any, kernel: Any, g: Any) -> tuple[Any, Any]:
+    """Exact integer gradients of the layer's sum for an output gradient `g` int64."""
+    with tf.GradientTape() as tape:
+        tape.watch([x, kernel])
+        y = layer._sum(x, kernel)
+    return tape.gradient(y, [x, kernel], output_gradients=tf.cast(g, tf.float64))
+
+
+def refuse(kind: str, name: str) -> None:
+    """Raise for an op whose gradient this file does not round as the board does."""
+    raise TfodlError(
+        f"Int8Model: {kind} {name}: gradients='device' cannot pass this op; use gradients='real', or train "
+        "only what lies above it."
+    )
