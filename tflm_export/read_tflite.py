@@ -222,9 +222,7 @@ def _tensor_record(tensor: Any, buffers: list[tuple[int, int]]) -> TensorRecord:
         shape=_ints(tensor.ShapeAsNumpy()),
         signature=_ints(tensor.ShapeSignatureAsNumpy()),
         dtype=DTYPES.get(tensor.Type(), _names(tflite.TensorType).get(tensor.Type(), "unknown")),
-        scale=()
-        if quant is None or quant.ScaleIsNone()
-        else tuple(quant.ScaleAsNumpy().astype(float).tolist()),
+        scale=() if quant is None or quant.ScaleIsNone() else tuple(quant.ScaleAsNumpy().tolist()),
         zero_point=() if quant is None else _ints(quant.ZeroPointAsNumpy()),
         axis=0 if quant is None else quant.QuantizedDimension(),
         is_variable=tensor.IsVariable(),

@@ -1,4 +1,4 @@
-"""Damaged files: an error or a graph, never another exception, a hang or a large allocation."""
+"""Damaged files: an error or an engine, never another exception, a hang or a large allocation."""
 
 import resource
 import struct
@@ -9,15 +9,20 @@ import pytest
 from nets import residual_net
 from tflite_file import oracle
 
+from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError
 from tflm_export.evaluate import run
 from tflm_export.read_tflite import read_tflite
 from tflm_export.simplify import simplify
+from tfodl.plan import LayerUpdate, UpdatePlan
 
 PARTS = 4
 WORDS = [0, 1, 2, 4, 255, 65535, 2**31 - 1, 2**31, 2**32 - 1, 0x7FC00000, 0x7F800000, 0x80000000, 0x00000001]
 SECONDS_A_FILE = 5
 MEGABYTES = 600
+PLAN = UpdatePlan(
+    layers=(LayerUpdate("#3", "out", (0, 2), "all"), LayerUpdate("#2", "out", (1,), "selected"))
+)
 
 
 def test_fuzz_seed_is_sound():
@@ -52,17 +57,22 @@ def mutate(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def attempt(data: bytes) -> str:
-    """Read, simplify and (when small) run one file; how it ended."""
+    """Read, simplify, compile and (when small) run one file; how it ended."""
     try:
         graph = simplify(read_tflite(data))
     except ExportError as error:
         assert len(str(error)) < 8000 and "\n" not in str(error), str(error)
         return "refused"
+    try:
+        compile_model(data, PLAN)
+    except ExportError as error:
+        assert "\n" not in str(error)
     if sum(t.size for t in graph.tensors.values()) < 2**17:
         run(graph, {name: np.zeros(graph.tensors[name].shape, np.int8) for name in graph.inputs})
     return "read"
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("part", range(PARTS))
 def test_fuzz_damaged_files(part, request):
     rng = np.random.default_rng(part)
