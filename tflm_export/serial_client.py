@@ -56,6 +56,9 @@ STATUS = {
 }
 
 
+TRANSIENT = (3, 4)
+
+
 class Stream(Protocol):
     """Bytes to and from a board."""
 
@@ -111,7 +114,7 @@ class BoardClient:
         except ImportError as error:
             raise ExportError("a serial port needs pyserial: pip install pyserial") from error
         try:
-            return cls(serial.Serial(port, 115200, timeout=0.1), **options)
+            return cls(serial.Serial(port, 115200, timeout=0.1), **({"pause": 0.001} | options))
         except serial.SerialException as error:
             raise ExportError(f"cannot open serial port {port!r}: {error}.") from error
 
@@ -198,18 +201,31 @@ class BoardClient:
 
     def _ask(self, command: Command, payload: bytes = b"") -> bytes:
         """Send a frame, wait for its answer; the answer's payload behind its status."""
-        self._sequence = (self._sequence + 1) % 256
-        self._stream.write(frame(command, self._sequence, payload))
-        getattr(self._stream, "flush", lambda: None)()
-        deadline = time.monotonic() + self._timeout
-        while True:
-            kind, sequence, answer = self._receive(command, deadline)
-            if (kind, sequence) == (command | ANSWER, self._sequence) and answer:
+        for _ in range(self._retries + 1):
+            answer = self._attempt(command, payload)
+            if answer[0] not in TRANSIENT:
                 break
         if answer[0] != 0:
             reason = STATUS.get(answer[0], f"status {answer[0]}.")
             raise ExportError(f"the board refuses {command.name}: {reason}")
         return answer[1:]
+
+    def _attempt(self, command: Command, payload: bytes) -> bytes:
+        self._sequence = (self._sequence + 1) % 256
+        self._send(frame(command, self._sequence, payload))
+        deadline = time.monotonic() + self._timeout
+        while True:
+            kind, sequence, answer = self._receive(command, deadline)
+            if (kind, sequence) == (command | ANSWER, self._sequence) and answer:
+                return answer
+
+    def _send(self, data: bytes) -> None:
+        size = 64 if self._pause else len(data)
+        for at in range(0, len(data), size):
+            self._stream.write(data[at : at + size])
+            getattr(self._stream, "flush", lambda: None)()
+            if self._pause:
+                time.sleep(self._pause)
 
     def _receive(self, command: Command, deadline: float) -> tuple[int, int, bytes]:
         """The next whole and undamaged frame; text before it goes to `on_text`."""

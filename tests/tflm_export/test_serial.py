@@ -180,7 +180,7 @@ BAD_FRAMES = {
 def test_bad_frames_are_answered_and_change_nothing(client, compiled, raw, message):
     flashed = client.read_weights(compiled)
     client._stream.write(raw)
-    client._sequence, client._timeout = 0, 2
+    client._sequence, client._timeout, client._retries = 0, 2, 0
     with pytest.raises(ExportError, match=message):
         reply(client, raw)
     client._timeout = 5
@@ -209,6 +209,34 @@ def test_noise_between_frames_is_skipped(client):
         client._pending = b""
         client._timeout = 10
         assert client.info() == info
+
+
+class Noisy:
+    """A stream that flips a bit of every first copy of a training frame's payload."""
+
+    def __init__(self, stream):
+        self.stream, self.read, self.damaged = stream, stream.read, 0
+
+    def write(self, data):
+        data = bytearray(data)
+        if data[:3] == MAGIC + bytes([Command.TRAIN]) and self.damaged < 2:
+            data[100] ^= 4
+            self.damaged += 1
+        self.stream.write(bytes(data))
+
+
+def test_damaged_frames_are_sent_again(client, compiled):
+    x, labels = pictures(1)
+    client._stream = Noisy(client._stream)
+    assert client.train(x[0], labels[0]).steps == 1
+    assert client._stream.damaged == 2
+    client._stream = client._stream.stream
+
+
+def test_pauses_change_nothing(client):
+    info = client.info()
+    client._pause = 1e-4
+    assert client.predict(pictures(1)[0][0])[1].shape == (info.outputs,)
 
 
 def test_silence_is_an_error():
