@@ -37,16 +37,6 @@ bool one_to_one(const Pool& p) {
   return apart && !before && !after;
 }
 
-template <class Pass>
-void narrow_pool(const Pool& p, GradScale& s, int32_t e_acc, Pass pass) {
-  if (one_to_one(p)) {
-    pass(0);
-    s.exponent = static_cast<int16_t>(e_acc);
-  } else {
-    apply_shift_rule(s, e_acc, pass);
-  }
-}
-
 // Is (iy, ix) the first maximum of the window, in row-major order?
 bool is_first_maximum(const Pool& p, const Window& w, const int8_t* x, int32_t iy, int32_t ix) {
   const int32_t best = x[(iy * p.in_w + ix) * p.channels];
@@ -60,6 +50,26 @@ bool is_first_maximum(const Pool& p, const Window& w, const int8_t* x, int32_t i
   return true;
 }
 
+// Windows apart and whole: each gives its gradient to one pixel.
+void max_pool_apart(const Pool& p, const int8_t* x, const int16_t* g_y, int16_t* g_x) {
+  const int32_t row = p.in_w * p.channels;
+  memset(g_x, 0, sizeof(int16_t) * static_cast<size_t>(p.in_h * row));
+  for (int32_t oy = 0; oy < p.out_h; ++oy) {
+    for (int32_t ox = 0; ox < p.out_w; ++ox) {
+      const int32_t corner = oy * p.stride_h * row + ox * p.stride_w * p.channels;
+      for (int32_t c = 0; c < p.channels; ++c) {
+        int32_t best = -129, where = 0;
+        for (int32_t ky = 0; ky < p.k_h; ++ky) {
+          for (int32_t kx = 0, at = corner + ky * row + c; kx < p.k_w; ++kx, at += p.channels) {
+            if (x[at] > best) best = x[at], where = at;
+          }
+        }
+        g_x[where] = *g_y++;
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void average_pool_input_grad_s16(const Pool& pool, const int16_t* factor, const int16_t* exponent,
@@ -71,7 +81,13 @@ void average_pool_input_grad_s16(const Pool& pool, const int16_t* factor, const 
     const int32_t part = rshift(g_y[(oy * p.out_w + ox) * p.channels + c] * factor[at], 15);
     return part * (1 << (exponent[at] - whole));
   };
-  narrow_pool(p, s, e_y + whole, [&](int32_t shift) { return gather_pass(p, shift, g_x, term); });
+  const auto pass = [&](int32_t shift) { return gather_pass(p, shift, g_x, term); };
+  if (one_to_one(p)) {
+    pass(0);
+    s.exponent = static_cast<int16_t>(e_y + whole);
+  } else {
+    apply_shift_rule(s, e_y + whole, pass);
+  }
 }
 
 void max_pool_input_grad_s16(const Pool& pool, const int8_t* x, const int16_t* g_y, int16_t e_y, int16_t* g_x,
@@ -81,7 +97,12 @@ void max_pool_input_grad_s16(const Pool& pool, const int8_t* x, const int16_t* g
     const bool first = is_first_maximum(p, window_of(p, oy, ox), x + c, iy, ix);
     return first ? int32_t{g_y[(oy * p.out_w + ox) * p.channels + c]} : 0;
   };
-  narrow_pool(p, s, e_y, [&](int32_t shift) { return gather_pass(p, shift, g_x, term); });
+  if (one_to_one(p)) {
+    max_pool_apart(p, x, g_y, g_x);
+    s.exponent = e_y;
+  } else {
+    apply_shift_rule(s, e_y, [&](int32_t shift) { return gather_pass(p, shift, g_x, term); });
+  }
 }
 
 void mean_input_grad_s16(int16_t factor, int16_t exponent, const int16_t* g_y, int16_t e_y, int32_t positions,

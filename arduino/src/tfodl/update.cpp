@@ -88,29 +88,62 @@ void chunk_sums(const Layer& layer, int32_t begin, int32_t end, const int16_t* g
   }
 }
 
-// Which weight element k of a row is: its number in the whole tensor and its place in the state.
+// Which weights a row of sums belongs to.
 struct RowMap {
-  int32_t co, row;           // output channel; row among the trained ones
-  const int16_t* columns;    // input channel of column j, or null
-  int32_t in_c, channels;
-
-  int32_t number(int32_t taps, int32_t tap, int32_t j) const {
-    return (co * taps + tap) * in_c + (columns ? columns[j] : j);
-  }
+  int32_t co, row;         // output channel; row among the trained ones
+  const int16_t* columns;  // input channel of column j, or null
 };
+
+// The exact gradients of a run of weights, one after the other: from sums, or of a dense layer's row.
+template <class T>
+struct Sums {
+  const T* sums;
+  T operator()() { return *sums++; }
+};
+
+struct Outer {
+  const int8_t* x;
+  int32_t g, zero;
+  int32_t operator()() { return g * (*x++ - zero); }
+};
+
+// Their numbers in the whole tensor, added to the key: one after the other, or some input channels.
+struct Run {
+  uint32_t next;
+  uint32_t operator()() { return next++; }
+};
+
+struct Columns {
+  uint32_t first;
+  const int16_t* columns;
+  uint32_t operator()() { return first + static_cast<uint32_t>(*columns++); }
+};
+
+template <class Number>
+void update_run(const Stepper& stepper, int8_t* w, int32_t n, int32_t at, const WeightUnits& units,
+                const int32_t* sums, Number number) {
+  stepper.weights(w + at, n, at, units, Sums<int32_t>{sums}, number);
+}
+
+template <class Number>
+void update_run(const Stepper& stepper, int8_t* w, int32_t n, int32_t at, const WeightUnits& units,
+                const int64_t* sums, Number number) {
+  stepper.any_weights(w + at, n, at, units, Sums<int64_t>{sums}, number);
+}
 
 template <class Sum>
 void update_row(const Layer& layer, const RowMap& map, const Stepper& stepper, Rate rate, const Sum* sums,
                 int8_t* weights) {
   const WeightUnits units(rate);
-  const int32_t channels = map.channels, taps = layer.taps(), base = map.row * taps * channels;
-  const bool skip_zero = stepper.zero_is_idle();
-  for (int32_t tap = 0, k = 0; tap < taps; ++tap) {
-    for (int32_t j = 0; j < channels; ++j, ++k) {
-      if (skip_zero && sums[k] == 0) continue;
-      const int32_t at = base + k;
-      weights[at] = stepper.weight(weights[at], units(sums[k]), at, map.number(taps, tap, j));
-    }
+  const int32_t taps = layer.taps(), n = layer.channels, in_c = layer.p.in_c;
+  const uint32_t first = stepper.key() + static_cast<uint32_t>(map.co * taps * in_c);
+  if (!map.columns) {
+    update_run(stepper, weights, taps * n, map.row * taps * n, units, sums, Run{first});
+    return;
+  }
+  for (int32_t tap = 0; tap < taps; ++tap, sums += n) {
+    update_run(stepper, weights, n, (map.row * taps + tap) * n, units, sums,
+               Columns{first + static_cast<uint32_t>(tap * in_c), map.columns});
   }
 }
 
@@ -149,7 +182,7 @@ class RowsUpdate {
 
   template <class Sum>
   void finish(int32_t r, const Sum* sums) {
-    const RowMap map = {channel(r), r, columns_, layer_.p.in_c, layer_.channels};
+    const RowMap map = {channel(r), r, columns_};
     const Rate rate = rate_of(sgd_.learning_rate, scale_[map.co], e_y_);
     update_row(layer_, map, stepper_, rate, sums, weights_);
   }
@@ -186,6 +219,43 @@ class RowsUpdate {
   int32_t chunk_;
 };
 
+// g[i] . (x[i * step] - zero)
+__attribute__((noinline)) int64_t dot(const int16_t* __restrict g, const int8_t* __restrict x, int32_t n, int32_t step, int32_t zero) {
+  int64_t total = 0;
+  for (int32_t begin = 0; begin < n; begin += kChunk) {
+    const int32_t end = begin + kChunk < n ? begin + kChunk : n;
+    int32_t sum = 0;
+    for (int32_t i = begin; i < end; ++i, x += step) sum += g[i] * (*x - zero);
+    total += sum;
+  }
+  return total;
+}
+
+constexpr int32_t kMostPositions = 65536;  // whose gradients always sum up within int32
+
+int64_t sum_one(const int16_t* g, const uint8_t* mask, int32_t positions, int32_t out_c, int32_t co) {
+  int64_t sum = 0;
+  for (int32_t p = 0, at = co; p < positions; ++p, at += out_c) {
+    if (!mask || get_bit(mask, at)) sum += g[at];
+  }
+  return sum;
+}
+
+// Channels co..co + 3, out_c a multiple of 4: their bits lie in one byte.
+__attribute__((noinline)) void sum_four(const int16_t* g, const uint8_t* mask, int32_t positions, int32_t out_c,
+                                        int32_t co, int64_t* sums) {
+  int32_t a = 0, b = 0, c = 0, d = 0;
+  g += co;
+  for (int32_t p = 0, at = co; p < positions; ++p, at += out_c, g += out_c) {
+    const int32_t bits = mask ? mask[at >> 3] >> (at & 4) : 15;
+    a += g[0] & -(bits & 1);
+    b += g[1] & -((bits >> 1) & 1);
+    c += g[2] & -((bits >> 2) & 1);
+    d += g[3] & -((bits >> 3) & 1);
+  }
+  sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
+}
+
 }  // namespace
 
 void conv_weights_update_s8(const Conv& conv, const int8_t* x, const int16_t* g_y, int16_t e_y,
@@ -209,16 +279,13 @@ void fully_connected_weights_update_s8(const Conv& conv, const int8_t* x, const 
                                        int8_t* weights) {
   const int32_t in_c = conv.in_c, zero = conv.in_zero;
   const Stepper stepper(sgd, state);
-  for (int32_t r = 0; r < state.n; ++r, weights += in_c) {
-    const int32_t co = state.channels ? state.channels[r] : r;
+  for (int32_t r = 0; r < state.n; ++r) {
+    const int32_t co = state.channels ? state.channels[r] : r, at = r * in_c, at_whole = co * in_c;
     const int32_t g = !mask || get_bit(mask, co) ? g_y[co] : 0;
-    if (g == 0 && stepper.zero_is_idle()) continue;
+    if (g == 0 && stepper.plain()) continue;
     const WeightUnits units(rate_of(sgd.learning_rate, state.scale[co], e_y));
-    for (int32_t i = 0; i < in_c; ++i) {
-      const int32_t sum = g * (x[i] - zero);
-      if (sum == 0 && stepper.zero_is_idle()) continue;
-      weights[i] = stepper.weight(weights[i], units(sum), r * in_c + i, co * in_c + i);
-    }
+    stepper.weights(weights + at, in_c, at, units, Outer{x, g, zero}, 
+                    Run{stepper.key() + static_cast<uint32_t>(at_whole)});
   }
 }
 
@@ -237,12 +304,11 @@ void depthwise_weights_update_s8(const Conv& conv, const int8_t* x, const int16_
     for (int32_t tap = 0; tap < layer.taps(); ++tap) {
       int64_t sum = 0;
       for_segments(layer, tap / p.k_w, tap % p.k_w, 0, positions, [&](const Segment& s) {
-        const int8_t* pixel = s.x + j;
-        const int32_t step = p.stride_w * n, zero = p.in_zero;
-        for (int32_t i = 0; i < s.n; ++i, pixel += step) sum += grads[s.first + i] * (*pixel - zero);
+        sum += dot(grads + s.first, s.x + j, s.n, p.stride_w * n, p.in_zero);
       });
       const int32_t i = tap * p.in_c + c;
-      weights[i] = stepper.weight(weights[i], step_units(sum, rate, kWeightUnits), tap * n + j, i);
+      weights[i] = stepper.weight(weights[i], step_units(sum, rate, kWeightUnits), tap * n + j,
+                                  stepper.key() + static_cast<uint32_t>(i));
     }
   }
 }
@@ -250,14 +316,20 @@ void depthwise_weights_update_s8(const Conv& conv, const int8_t* x, const int16_
 void bias_update_s32(const int16_t* g_y, int16_t e_y, const uint8_t* mask, int32_t positions, int32_t out_c,
                      const Sgd& sgd, const UpdateState& state, int32_t* bias) {
   const Stepper stepper(sgd, state);
-  for (int32_t j = 0; j < state.n; ++j) {
-    const int32_t co = state.channels ? state.channels[j] : j;
-    int64_t sum = 0;
-    for (int32_t p = 0, at = co; p < positions; ++p, at += out_c) {
-      if (!mask || get_bit(mask, at)) sum += g_y[at];
+  const bool four = out_c % 4 == 0 && !state.channels && positions <= kMostPositions;
+  for (int32_t j = 0; j < state.n;) {
+    const int32_t co = state.channels ? state.channels[j] : j, n = four && j + 4 <= state.n ? 4 : 1;
+    int64_t sums[4];
+    if (n == 4) {
+      sum_four(g_y, mask, positions, out_c, co, sums);
+    } else {
+      sums[0] = sum_one(g_y, mask, positions, out_c, co);
     }
-    const Rate rate = rate_of(sgd.learning_rate, state.scale[co], e_y);
-    bias[co] = stepper.bias(bias[co], step_units(sum, rate, kBiasUnits), j, co);
+    for (int32_t k = 0; k < n; ++k, ++j) {
+      const Rate rate = rate_of(sgd.learning_rate, state.scale[co + k], e_y);
+      bias[co + k] = stepper.bias(bias[co + k], step_units(sums[k], rate, kBiasUnits), j,
+                                  stepper.key() + static_cast<uint32_t>(co + k));
+    }
   }
 }
 
