@@ -2,9 +2,15 @@
 
 import os
 
+import keras
+import numpy as np
 import pytest
+from PIL import Image
 
+from tflm_export.compiler import compile_model
+from tfodl import neuron_groups, plan_cost
 from tfodl.cli import main
+from tfodl.plan import UpdatePlan
 
 FINETUNE = ["finetune", "--model", "tiny_mobilenet", "--data", "digits", "--budget-params", "2000"]
 
@@ -43,6 +49,34 @@ def test_an_output_that_is_a_file(tmp_path, capsys):
     assert "cannot write" in capsys.readouterr().err
 
 
+def test_a_layer_without_an_int8_form_is_named(tmp_path, capsys):
+    path, out = tmp_path / "odd.keras", tmp_path / "out"
+    inputs = keras.Input((28, 28, 1))
+    x = keras.layers.UnitNormalization(name="odd_one")(keras.layers.Flatten()(inputs))
+    keras.Model(inputs, keras.layers.Dense(10)(x)).save(path)
+    assert main(["quantize", "--model", str(path), "--data", "digits", "--out", str(out)]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "odd_one" in error and "UnitNormalization" in error
+    assert not any(out.iterdir())
+
+
+def test_finetune_on_a_folder_of_pictures_under_a_ram_budget(tmp_path):
+    rng, out = np.random.default_rng(0), tmp_path / "out"
+    for name, level in (("dark", 40), ("light", 200)):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for index in range(12):
+            pixels = rng.integers(level - 30, level + 30, (36, 40, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{index}.png")
+    arguments = ["--model", "tiny_mobilenet", "--data", str(tmp_path / "pictures"), "--size", "32"]
+    budget = ["--budget-ram", "20000", "--epochs", "1", "--method", "random"]
+    assert main(["finetune", *arguments, *budget, "--out", str(out)]) == 0
+    plan = UpdatePlan.load(out / "plan.json")
+    model = keras.saving.load_model(out / "model.keras")
+    assert model.output_shape == (None, 2)
+    cost = plan_cost(plan, neuron_groups(model))
+    assert plan.layers and plan.budget.ram_bytes == 20_000 and cost.ram_bytes <= 20_000
+
+
 def test_finetune_then_quantize(tmp_path, capsys):
     tuned, int8 = tmp_path / "tuned", tmp_path / "int8"
     assert main([*FINETUNE, "--epochs", "2", "--out", str(tuned)]) == 0
@@ -61,9 +95,6 @@ def test_finetune_then_quantize(tmp_path, capsys):
     ]
     assert main(["quantize", *arguments, "--plan", str(tuned / "plan.json")]) == 0
     assert sorted(os.listdir(int8)) == ["model.tflite", "plan.json"]
-
-    from tflm_export.compiler import compile_model
-    from tfodl.plan import UpdatePlan
 
     plan = UpdatePlan.load(int8 / "plan.json")
     compiled = compile_model((int8 / "model.tflite").read_bytes(), plan)
