@@ -29,6 +29,7 @@ from tflm_export.read_tflite import read_tflite
 from tflm_export.schedule import lifetimes
 from tflm_export.simplify import simplify
 from tflm_export.storage import static_ram, variables
+from tflm_export.stream import fuse
 from tfodl.plan import UpdatePlan
 
 
@@ -72,7 +73,7 @@ def compile_model(tflite: bytes, plan: UpdatePlan, *, name: str = "engine") -> C
     Raises `ExportError` for a model, plan or op that is not supported.
     """
     _check_provenance(tflite, plan)
-    graph = training_graph(simplify(read_tflite(tflite)), plan)
+    graph = fuse(training_graph(simplify(read_tflite(tflite)), plan))
     memory = plan_memory(graph, plan)
     sources = {f"src/{path}": text for path, text in emit(graph, memory, plan, name).items()}
     sources |= {f"src/{path}": text for path, text in tflm_array(tflite).items()}
@@ -112,7 +113,7 @@ def tflm_array(tflite: bytes) -> dict[str, str]:
     """The model as a C array, for TFLite Micro's interpreter; the engine does not need it."""
     words = wrap(f"0x{byte:02x}" for byte in tflite)
     header = (
-        "// The model as TFLite Micro reads it. The engine does not use it; link it for the interpreter only.\n"
+        "// The model for TFLite Micro. The engine does not use it; link it for the interpreter only.\n"
         f"#pragma once\n\nextern const unsigned char model_tflm[{len(tflite)}];\n"
         f"constexpr unsigned int kModelTflmBytes = {len(tflite)};\n"
     )

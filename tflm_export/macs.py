@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from tflm_export.gradients.conv import Geometry
 from tflm_export.ir import Graph, Op
 from tflm_export.scratch import LAYERS
+from tflm_export.stream import layer_ops
 
 
 def layer_macs(layer: Op, graph: Graph) -> int:
@@ -32,9 +33,9 @@ def op_macs(op: Op, layers: Mapping[str, Op], graph: Graph) -> int:
 
 def count_macs(graph: Graph) -> dict[str, int]:
     """Totals of a step: `forward`, `dx` (input gradients), `dw` (weight gradients)."""
-    layers = {op.name: op for op in graph.ops if op.role == "forward"}
+    layers = layer_ops(graph)
     totals = {"forward": 0, "dx": 0, "dw": 0}
     kinds = {"forward": "forward", "gradient": "dx", "update": "dw"}
-    for op in graph.ops:
+    for op in layers.values():
         totals[kinds[op.role]] += op_macs(op, layers, graph)
     return totals

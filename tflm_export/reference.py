@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from tflm_export.forward import run_forward
 from tflm_export.gradients import GRADIENTS, SUMS, Call
-from tflm_export.gradients.conv import gather
 from tflm_export.ir import Graph, Op
-from tflm_export.ops import forward
-from tflm_export.ops.result import passing, tensor_quant
+from tflm_export.ops.result import tensor_quant
+from tflm_export.stream import layer_ops
 
 
 def reference_gradients(graph: Graph, x: np.ndarray, target: int | np.ndarray) -> dict[str, np.ndarray]:
@@ -22,16 +22,14 @@ def reference_gradients(graph: Graph, x: np.ndarray, target: int | np.ndarray) -
 
     graph: from `backward.training_graph`. x: int8 input. target: a class index, or int8 logits for MSE.
     """
-    layers = {op.name: op for op in graph.ops if op.role == "forward"}
+    layers = layer_ops(graph)
     values: dict[str, Any] = {graph.inputs[0]: x}
     found: dict[str, np.ndarray] = {}
     for op in graph.ops:
         inputs = [values.get(name, graph.tensors[name].data) if name else None for name in op.inputs]
         call = Call(op, layers.get(op.attrs.get("op", ""), op), graph)
-        if op.role == "forward":
-            _run_forward(op, graph, values)
-        elif op.kind == "GATHER_CHANNELS":
-            values[op.outputs[0]] = gather(op, values[op.inputs[0]])
+        if op.role == "forward" or op.kind == "GATHER_CHANNELS":
+            run_forward(op, graph, values)
         elif op.name == "loss":
             values[op.outputs[0]] = _loss_gradient(op, graph, values[op.inputs[0]], target)
         elif op.role == "update":
@@ -39,13 +37,6 @@ def reference_gradients(graph: Graph, x: np.ndarray, target: int | np.ndarray) -
         else:
             values[op.outputs[0]] = GRADIENTS[op.kind].reference(call, *inputs)
     return found
-
-
-def _run_forward(op: Op, graph: Graph, values: dict[str, Any]) -> None:
-    result = forward(op, graph, values)
-    values[op.outputs[0]] = result.value
-    if len(op.outputs) > 1:
-        values[op.outputs[1]] = passing(op, graph, result)
 
 
 def _loss_gradient(op: Op, graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ from tflm_export.measure import Measured, measure
 from tflm_export.read_tflite import read_tflite
 from tflm_export.simplify import simplify
 from tflm_export.storage import Variable, variables
+from tflm_export.stream import fuse, layer_ops
 from tflm_export.verify import samples
 from tfodl.plan import LayerUpdate, UpdatePlan
 
@@ -106,12 +107,12 @@ def peak_tensors(compiled: Compiled) -> list[dict[str, Any]]:
 def layer_table(graph: Graph) -> list[dict[str, Any]]:
     """One row a forward op: shapes, work, weights, what trains, bytes kept for the backward pass."""
     trained = variables(graph)
-    return [_row(op, graph, trained) for op in graph.ops if op.role == "forward"]
+    return [_row(op, graph, trained) for op in layer_ops(graph).values() if op.role == "forward"]
 
 
 def _row(op: Op, graph: Graph, trained: tuple[Variable, ...]) -> dict[str, Any]:
-    layers = {o.name: o for o in graph.ops if o.role == "forward"}
-    own = [o for o in graph.ops if o.attrs.get("op") == op.name]
+    layers = layer_ops(graph)
+    own = [o for o in layers.values() if o.attrs.get("op") == op.name]
     y = graph.tensors[op.outputs[0]]
     weights = graph.tensors[op.inputs[1]].nbytes if op_macs(op, layers, graph) else 0
     kept = _kept(op, own, graph)
@@ -153,7 +154,7 @@ def smaller_plan(compiled: Compiled, ram_bytes: int) -> UpdatePlan | None:
         plan = _with_layers(compiled.plan, candidate)
         if not (plan.layers or plan.head):
             continue
-        if plan_memory(training_graph(forward, plan), plan).static_ram <= ram_bytes:
+        if plan_memory(fuse(training_graph(forward, plan)), plan).static_ram <= ram_bytes:
             return plan
     return None
 
@@ -164,7 +165,8 @@ def _with_layers(plan: UpdatePlan, layers: list[LayerUpdate]) -> UpdatePlan:
 
 
 def _depth(graph: Graph, layer: LayerUpdate) -> int:
-    names = [i for i, op in enumerate(graph.ops) if layer.name in (op.name, *op.outputs, *op.inputs[1:2])]
+    ops = layer_ops(graph).values()
+    names = [i for i, op in enumerate(ops) if layer.name in (op.name, *op.outputs, *op.inputs[1:2])]
     return min(names, default=0)
 
 

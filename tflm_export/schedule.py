@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tflm_export.ir import Graph, Op, Tensor
-from tflm_export.memory import Buffer
+from tflm_export.memory import Buffer, live_bytes
 from tflm_export.scratch import scratch_bytes
+from tflm_export.stream import layer_ops, may_overlay, members, rings
 
 VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "RESHAPE_INPUT_GRADIENT")
 IN_PLACE: Mapping[str, tuple[int, ...]] = {
@@ -38,10 +39,10 @@ class Lifetimes:
     views: Mapping[str, str]
 
 
-def layer_of(op: Op, graph: Graph) -> Op:
-    """The forward op that a gradient or update op belongs to; a forward op itself."""
-    name = op.attrs.get("op", op.name)
-    return next((o for o in graph.ops if o.name == name), op)
+def peak(graph: Graph) -> tuple[int, int]:
+    """Maximal live bytes, and the first step that has them."""
+    live = live_bytes(lifetimes(graph).buffers)
+    return max(live), live.index(max(live))
 
 
 def lifetimes(graph: Graph) -> Lifetimes:
@@ -71,7 +72,7 @@ class _Live:
 
     def __post_init__(self) -> None:
         self.last = {name: i for i, op in enumerate(self.graph.ops) for name in op.inputs}
-        self.layers = {op.name: op for op in self.graph.ops}
+        self.layers = layer_ops(self.graph)
 
     def write(self, name: str, step: int) -> None:
         tensor = self.graph.tensors[name]
@@ -94,10 +95,18 @@ class _Live:
             else:
                 self.views[name] = reused
                 self.read(name, step)
-        layer = self.layers.get(op.attrs.get("op", op.name), op)
-        nbytes = scratch_bytes(op, layer, self.graph)
+        self._transient(f"{op.name}/scratch", self._scratch(op), step)
+        if op.kind == "STREAM":
+            for i, (_, nbytes) in enumerate(rings(op, self.graph)):
+                self._transient(f"{op.name}/ring{i}", nbytes, step)
+
+    def _scratch(self, op: Op) -> int:
+        layers = [self.layers.get(m.attrs.get("op", m.name), m) for m in members(op)]
+        return max(scratch_bytes(m, layer, self.graph) for m, layer in zip(members(op), layers, strict=True))
+
+    def _transient(self, name: str, nbytes: int, step: int) -> None:
         if nbytes:
-            self.spans[f"{op.name}/scratch"] = Buffer(f"{op.name}/scratch", nbytes, step, step)
+            self.spans[name] = Buffer(name, nbytes, step, step)
 
     def _reused(self, op: Op, output: str, step: int) -> str | None:
         """The buffer of an operand that `output` may take over, or None."""
@@ -105,6 +114,9 @@ class _Live:
             return None
         if op.kind in VIEWS:
             return self.views.get(op.inputs[0])
+        if op.kind == "STREAM" and may_overlay(op, self.graph):
+            holder = self.views.get(op.inputs[0])
+            return holder if holder is not None and self._dies(holder, step) else None
         for position in IN_PLACE.get(op.kind, ()):
             holder = self.views.get(op.inputs[position])
             if holder is not None and self._dies(holder, step) and self._same_room(holder, output):

@@ -13,14 +13,15 @@ import numpy as np
 
 from tflm_export.arithmetic import BIAS_LIMIT, WEIGHT_LIMIT, Gradient, narrow, step_units
 from tflm_export.errors import ExportError
+from tflm_export.forward import run_forward
 from tflm_export.gradients import GRADIENTS, SUMS, Call, Sums
 from tflm_export.gradients import loss as losses
-from tflm_export.gradients.conv import gather, weight_scale
+from tflm_export.gradients.conv import weight_scale
 from tflm_export.gradients.shifts import initial_shift
 from tflm_export.gradients.update import Rule, Settings, Step, UpdateState, update
 from tflm_export.ir import Graph, Op
-from tflm_export.ops import forward
-from tflm_export.ops.result import passing, tensor_quant
+from tflm_export.ops.result import tensor_quant
+from tflm_export.stream import layer_ops
 from tfodl.plan import UpdatePlan
 
 
@@ -36,7 +37,7 @@ class Simulator:
         self.learning_rate = float(np.float32(optimizer.learning_rate))
         self.settings = Settings(optimizer.momentum, optimizer.batch, optimizer.rounding, plan.seed)
         self.qas = optimizer.qas
-        self._forward = {op.name: op for op in graph.ops if op.role == "forward"}
+        self._layers = layer_ops(graph)
         self._loss = next(op for op in graph.ops if op.name == "loss")
         self._updates = [op for op in graph.ops if op.role == "update"]
         self.reset()
@@ -101,8 +102,9 @@ class Simulator:
 
     def _infer(self, x: np.ndarray) -> dict[str, Any]:
         values: dict[str, Any] = {**self.weights, self.graph.inputs[0]: self._checked(x)}
-        for op in self._forward.values():
-            self._run_forward(op, values)
+        for op in self.graph.ops:
+            if op.role == "forward":
+                run_forward(op, self.graph, values)
         return values
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
@@ -114,21 +116,13 @@ class Simulator:
             )
         return x
 
-    def _run_forward(self, op: Op, values: dict[str, Any]) -> None:
-        result = forward(op, self.graph, values)
-        values[op.outputs[0]] = result.value
-        if len(op.outputs) > 1:
-            values[op.outputs[1]] = passing(op, self.graph, result)
-
     def _run(
         self, x: np.ndarray, label: int | np.ndarray, collect: dict[str, np.ndarray] | None = None
     ) -> dict[str, Any]:
         values: dict[str, Any] = {**self.weights, self.graph.inputs[0]: self._checked(x)}
         for op in self.graph.ops:
-            if op.role == "forward":
-                self._run_forward(op, values)
-            elif op.kind == "GATHER_CHANNELS":
-                values[op.outputs[0]] = gather(op, values[op.inputs[0]])
+            if op.role == "forward" or op.kind == "GATHER_CHANNELS":
+                run_forward(op, self.graph, values)
             elif op is self._loss:
                 values[op.outputs[0]] = self._loss_gradient(values[op.inputs[0]], label)
             elif op.role == "update":
@@ -154,7 +148,7 @@ class Simulator:
         return losses.crossentropy(logits, label, losses.exp_table(scale))
 
     def _call(self, op: Op) -> Call:
-        return Call(op, self._forward[op.attrs["op"]] if "op" in op.attrs else op, self.graph)
+        return Call(op, self._layers[op.attrs["op"]] if "op" in op.attrs else op, self.graph)
 
     def _inputs(self, op: Op, values: dict[str, Any]) -> list[Any]:
         """Values of the op's inputs; None for an absent mask, the constant where nothing was computed."""
@@ -191,10 +185,10 @@ class Simulator:
         """s_x for a weight, 1 for a bias: turns exact sums into real gradients."""
         if op.kind == "BIAS_UPDATE":
             return 1.0
-        return tensor_quant(self.graph, self._forward[op.attrs["op"]].inputs[0]).scale[0]
+        return tensor_quant(self.graph, self._layers[op.attrs["op"]].inputs[0]).scale[0]
 
     def _constants(self, op: Op) -> np.ndarray:
-        return rate_constants(op, self._forward[op.attrs["op"]], self.graph, self.qas)
+        return rate_constants(op, self._layers[op.attrs["op"]], self.graph, self.qas)
 
     def _per_channel(self, op: Op, rate: np.ndarray) -> np.ndarray:
         """Rates [O] in the shape that broadcasts with the trained part."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tflm_export.gradients import GRADIENTS
 from tflm_export.ir import Graph, Op
+from tflm_export.stream import layer_ops
 from tfodl.plan import Optimizer
 
 SCALE_BYTES = 4  # tfodl::GradScale
@@ -41,7 +42,7 @@ class Variable:
 
 def variables(graph: Graph) -> tuple[Variable, ...]:
     """The trained tensors of a training graph, in the order of their updates."""
-    layers = {op.name: op for op in graph.ops}
+    layers = layer_ops(graph)
     return tuple(_variable(op, layers[op.attrs["op"]], graph) for op in graph.ops if op.role == "update")
 
 

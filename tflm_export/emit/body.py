@@ -5,13 +5,14 @@ from __future__ import annotations
 from tflm_export.emit import structs
 from tflm_export.emit.calls import call, layer_kernel
 from tflm_export.emit.engine import Engine
-from tflm_export.emit.names import display, op_symbol, shape_text
+from tflm_export.emit.names import display, op_symbol, ring_symbol, shape_text
 from tflm_export.emit.tables import literal
 from tflm_export.gradients.shifts import initial_shift
 from tflm_export.ir import Op
 from tflm_export.ops.result import tensor_quant
 from tflm_export.schedule import VIEWS
 from tflm_export.storage import Variable
+from tflm_export.stream import CONVOLUTIONS, MAX_STAGES, members
 
 WIDTH = 110
 
@@ -55,8 +56,7 @@ def _calls(e: Engine, ops: list[Op], masks: bool) -> str:
     lines: list[str] = []
     for op in ops:
         text = call(e, op, masks)
-        if op.role == "forward":
-            lines += [f"  // {_title(e, op)}"]
+        lines += [f"  // {_title(e, inner)}" for inner in members(op) if inner.role == "forward"]
         lines += [line for statement in text for line in wrapped(statement)]
     return "\n".join(lines)
 
@@ -76,8 +76,8 @@ def _title(e: Engine, op: Op) -> str:
 
 def wrapped(statement: str) -> list[str]:
     """A call in lines of at most 110 characters, arguments under the first."""
-    line, indent = f"  {statement}", " " * (statement.index("(") + 3)
-    lines = []
+    line, indent = f"  {statement}", " " * (statement.find("(") + 3)
+    lines: list[str] = []
     while len(line) > WIDTH:
         cut = line.rindex(", ", 0, WIDTH) + 1
         lines.append(line[:cut])
@@ -124,6 +124,8 @@ def _loss_value(e: Engine) -> str:
 def _offsets(e: Engine) -> str:
     lines, spans = [], e.memory.lifetimes
     scratches = {f"{op.name}/scratch": f"scratch_{op_symbol(op)}" for op in e.graph.ops}
+    streams = [op for op in e.graph.ops if op.kind == "STREAM"]
+    scratches |= {f"{op.name}/ring{i}": ring_symbol(op, i) for op in streams for i in range(MAX_STAGES)}
     for name, symbol in e.symbols.items():
         tensor, (first, last) = e.tensor(name), spans[e.memory.views[name]]
         text = f"constexpr int32_t {symbol} = {e.memory.offset(name)};"
@@ -205,8 +207,11 @@ def _checks(e: Engine) -> str:
     lines = []
     for op in e.graph.ops:
         buffer = next((b for b in e.memory.buffers if b.name == f"{op.name}/scratch"), None)
-        if buffer is not None:
-            lines.append(f'static_assert({_scratch_function(e, op)} <= {buffer.nbytes}, "scratch");')
+        if buffer is None:
+            continue
+        for inner in members(op):
+            if inner.kind in CONVOLUTIONS or inner is op:
+                lines.append(f'static_assert({_scratch_function(e, inner)} <= {buffer.nbytes}, "scratch");')
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from tflm_export.arithmetic import fraction_q15
 from tflm_export.emit import structs
 from tflm_export.emit.engine import Engine
+from tflm_export.emit.names import ring_symbol
 from tflm_export.errors import ExportError
 from tflm_export.gradients.conv import Geometry
 from tflm_export.gradients.loss import exp_table, mse_factor
@@ -16,6 +17,7 @@ from tflm_export.ops.check import where
 from tflm_export.ops.result import tensor_quant
 from tflm_export.schedule import VIEWS
 from tflm_export.scratch import is_pointwise
+from tflm_export.stream import rings
 
 Call = Callable[[Engine, Op, bool], list[str]]
 
@@ -254,7 +256,44 @@ def _bias_update(e: Engine, op: Op, masks: bool) -> list[str]:
     return _kernel("bias_update_s32", *args, structs.update_state(e, variable), f"b{e.index(op)}")
 
 
+def _stream(e: Engine, op: Op, masks: bool) -> list[str]:
+    """A block with its stages on the stack, and one call."""
+    stages, residual = op.attrs["stages"], op.attrs["residual"]
+    rows = [f"      {_stage(e, op, i, masks)}," for i in range(len(stages))]
+    lines = ["{", "  const tfodl::Stage stages[] = {", *rows, "  };"]
+    if residual is not None:
+        lines.append(f"  const tfodl::Residual residual = {_residual(e, op, masks)};")
+    x, pointer = e.at(op.inputs[0], "s8"), "nullptr" if residual is None else "&residual"
+    call = _kernel("stream_s8", "stages", len(stages), x, pointer, e.scratch(op))
+    return [*lines, f"  {call[0]}", "}"]
+
+
+def _stage(e: Engine, op: Op, i: int, masks: bool) -> str:
+    stage = op.attrs["stages"][i]
+    conv = structs.conv(e, stage)
+    kind = {"conv": "kConv", "pointwise": "kPointwise", "depthwise": "kDepthwise"}[layer_kernel(e, stage)]
+    rows, _ = rings(op, e.graph)[i]
+    ring = f"s8(at::{ring_symbol(op, i)})" if rows else e.at(stage.outputs[0], "s8")
+    rows = rows or Geometry.of(stage, e.graph).out_shape[0]
+    kept = next((k for k in op.attrs["kept"] if masks and k.inputs[0] == stage.outputs[0]), None)
+    saved = "nullptr, nullptr, 0"
+    if kept is not None:
+        table = e.tables.add("int16_t", f"channels{e.index(kept)}", kept.attrs["channels"])
+        saved = f"{e.at(kept.outputs[0], 's8')}, {table}, {len(kept.attrs['channels'])}"
+    head = f"tfodl::StageKind::{kind}, &{conv}, {{{ring}, {rows}}}, {op.attrs['steps'][i]}"
+    return f"{{{head}, {_mask(e, stage, masks)}, {saved}}}"
+
+
+def _residual(e: Engine, op: Op, masks: bool) -> str:
+    """The ADD of the last stage's output (first operand of the struct) and the skip."""
+    add, last = op.attrs["residual"], op.attrs["stages"][-1].outputs[0]
+    skip = next(name for name in add.inputs if name != last)
+    struct = structs.add(e, add, swapped=add.inputs[0] != last)
+    return f"{{&{struct}, {e.at(skip, 's8')}, {e.at(add.outputs[0], 's8')}, {_mask(e, add, masks)}}}"
+
+
 CALLS: dict[str, Call] = {
+    "STREAM": _stream,
     "ADD": _sum,
     "AVERAGE_POOL_2D": _pool,
     "CONCATENATION": _concatenation,

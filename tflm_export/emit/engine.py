@@ -14,6 +14,7 @@ from tflm_export.ir import Graph, Op, Tensor
 from tflm_export.memory import MemoryPlan
 from tflm_export.ops.result import tensor_quant
 from tflm_export.storage import Variable, variables
+from tflm_export.stream import layer_ops
 from tfodl.plan import UpdatePlan
 
 SAME_EXPONENT = (
@@ -37,7 +38,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         self.symbols = tensor_symbols(self.graph)
-        self.layers = {op.name: op for op in self.graph.ops}
+        self.layers = layer_ops(self.graph)
         self.variables = variables(self.graph)
         self.loss = next(op for op in self.graph.ops if op.name == "loss")
         self._producers = {name: op for op in self.graph.ops for name in op.outputs}

@@ -6,6 +6,7 @@ import re
 
 from tflm_export.errors import ExportError
 from tflm_export.ir import Graph, Op
+from tflm_export.stream import layer_ops
 
 _PARTS = {"weights": "dw{0}", "bias": "db{0}", "keep": "kept{0}", "mask": "dy{0}"}
 
@@ -33,10 +34,16 @@ def op_symbol(op: Op) -> str:
 def tensor_symbols(graph: Graph) -> dict[str, str]:
     """C++ name of every tensor that an op or the caller writes."""
     symbols = {name: "x" if i == 0 else f"x_{i}" for i, name in enumerate(graph.inputs)}
-    for op in graph.ops:
+    written = {name for op in graph.ops for name in op.outputs}
+    for op in layer_ops(graph).values():
         names = [op_symbol(op), f"mask{op_symbol(op)[1:]}"]
-        symbols.update(zip(op.outputs, names, strict=False))
+        symbols.update(pair for pair in zip(op.outputs, names, strict=False) if pair[0] in written)
     return symbols
+
+
+def ring_symbol(op: Op, i: int) -> str:
+    """The ring after stage `i` of a stream: `ring4_0`."""
+    return f"ring{op.name.lstrip('#')}_{i}"
 
 
 def display(name: str) -> str:

@@ -121,13 +121,16 @@ def momentum_q15(e: Engine) -> int:
     return min(32767, int(np.floor(e.plan.optimizer.momentum * 2**15 + 0.5)))
 
 
-def add(e: Engine, op: Op) -> str:
-    """`constexpr tfodl::Add add4` for ADD and SUB."""
-    a, (x1, x2), y = op.attrs, op.inputs, op.outputs[0]
+def add(e: Engine, op: Op, swapped: bool = False) -> str:
+    """`constexpr tfodl::Add add4` for ADD and SUB; `swapped`: operands of an ADD change places."""
+    a, y = op.attrs, op.outputs[0]
+    (x1, x2), (one, two) = op.inputs, ("input1", "input2")
+    if swapped:
+        x1, x2, one, two = x2, x1, two, one
     rows = [
         f"{e.zero(x1)}, {e.zero(x2)}, {e.zero(y)}, {a['act_min']}, {a['act_max']},  // zero points, clamp",
-        f"{a['input1_multiplier']}, {a['input2_multiplier']}, {a['output_multiplier']},",
-        f"{a['input1_shift']}, {a['input2_shift']}, {a['output_shift']},",
+        f"{a[f'{one}_multiplier']}, {a[f'{two}_multiplier']}, {a['output_multiplier']},",
+        f"{a[f'{one}_shift']}, {a[f'{two}_shift']}, {a['output_shift']},",
     ]
     return _struct(e, "Add", f"add{e.index(op)}", rows)
 
