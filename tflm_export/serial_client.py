@@ -94,15 +94,26 @@ class TrainResult:
 
 
 class BoardClient:
-    """A board on `stream`. `timeout` seconds for an answer; text lines between answers go to `on_text`.
+    """A board on `stream`.
+
+    timeout: seconds to wait for an answer. on_text: gets the text lines between answers. pause: seconds
+    after every 64 bytes sent, for boards that lose bytes otherwise. retries: how often a frame is sent again
+    that the board calls damaged or cut (such a frame has changed nothing).
 
     Every method raises `ExportError` when no answer comes, or the board refuses.
     """
 
     def __init__(
-        self, stream: Stream, *, timeout: float = 30.0, on_text: Callable[[str], None] | None = None
+        self,
+        stream: Stream,
+        *,
+        timeout: float = 30.0,
+        on_text: Callable[[str], None] | None = None,
+        pause: float = 0.0,
+        retries: int = 3,
     ):
         self._stream, self._timeout, self._on_text = stream, timeout, on_text
+        self._pause, self._retries = pause, retries
         self._sequence = 0
         self._pending = b""
 
