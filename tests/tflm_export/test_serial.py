@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import select
 import struct
 import subprocess
+import sys
+import tty
 from pathlib import Path
 
 import numpy as np
@@ -237,6 +240,35 @@ def test_pauses_change_nothing(client):
     info = client.info()
     client._pause = 1e-4
     assert client.predict(pictures(1)[0][0])[1].shape == (info.outputs,)
+
+
+def test_a_serial_port(program, compiled):
+    """The client on a real tty: pyserial at one end of a pseudo terminal, the program at the other."""
+    master, slave = os.openpty()
+    tty.setraw(master)
+    process = subprocess.Popen([program], stdin=master, stdout=master)
+    try:
+        with BoardClient.open(os.ttyname(slave), timeout=5) as board:
+            assert board.info().model_id.hex() == compiled.facts["model_sha256"][:16]
+            x, labels = pictures(1)
+            assert board.train(x[0], labels[0]).steps == 1
+            assert set(board.read_weights(compiled)) == {"head/w", "head/b", "pw/w", "pw/b"}
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+        os.close(slave)
+
+
+def test_a_port_that_is_not_there():
+    with pytest.raises(ExportError, match="cannot open serial port '/dev/nothing'"):
+        BoardClient.open("/dev/nothing")
+
+
+def test_without_pyserial(monkeypatch):
+    monkeypatch.setitem(sys.modules, "serial", None)
+    with pytest.raises(ExportError, match="pip install pyserial"):
+        BoardClient.open("/dev/nothing")
 
 
 def test_silence_is_an_error():
