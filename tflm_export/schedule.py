@@ -96,6 +96,9 @@ class _Live:
                 self.views[name] = reused
                 self.read(name, step)
         self._transient(f"{op.name}/scratch", self._scratch(op), step)
+        if op.role == "update":
+            layer = self.layers[op.attrs["op"]]
+            self._transient(f"{op.name}/rates", 4 * self.graph.tensors[layer.outputs[0]].shape[-1], step)
         if op.kind == "STREAM":
             for i, (_, nbytes) in enumerate(rings(op, self.graph)):
                 self._transient(f"{op.name}/ring{i}", nbytes, step)

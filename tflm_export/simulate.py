@@ -16,7 +16,7 @@ from tflm_export.errors import ExportError
 from tflm_export.forward import run_forward
 from tflm_export.gradients import GRADIENTS, SUMS, Call, Sums
 from tflm_export.gradients import loss as losses
-from tflm_export.gradients.conv import weight_scale
+from tflm_export.gradients.rates import rate_constants
 from tflm_export.gradients.shifts import initial_shift
 from tflm_export.gradients.update import Rule, Settings, Step, UpdateState, update
 from tflm_export.ir import Graph, Op
@@ -197,14 +197,3 @@ class Simulator:
         rows = rate if op.attrs["axis"] == "in" else rate[list(op.attrs["channels"])]
         rank = len(self.graph.tensors[op.inputs[-1]].shape)
         return rows.reshape(-1, *(1,) * (rank - 1))
-
-
-def rate_constants(op: Op, layer: Op, graph: Graph, qas: bool) -> np.ndarray:
-    """`c[co]`, float32 [O]: what turns the learning rate into steps of the integer parameter."""
-    s_w = weight_scale(layer, graph)
-    s_x = tensor_quant(graph, layer.inputs[0]).scale[0]
-    if op.kind == "BIAS_UPDATE":
-        real = 1 / (s_x * s_w) if qas else s_x * s_w
-    else:
-        real = s_x / s_w if qas else s_x * s_w
-    return real.astype(np.float32)

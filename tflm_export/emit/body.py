@@ -124,6 +124,7 @@ def _loss_value(e: Engine) -> str:
 def _offsets(e: Engine) -> str:
     lines, spans = [], e.memory.lifetimes
     scratches = {f"{op.name}/scratch": f"scratch_{op_symbol(op)}" for op in e.graph.ops}
+    scratches |= {f"{op.name}/rates": f"rates_{op_symbol(op)}" for op in e.graph.ops}
     streams = [op for op in e.graph.ops if op.kind == "STREAM"]
     scratches |= {f"{op.name}/ring{i}": ring_symbol(op, i) for op in streams for i in range(MAX_STAGES)}
     for name, symbol in e.symbols.items():

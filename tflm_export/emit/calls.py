@@ -243,7 +243,7 @@ def _weights_update(e: Engine, op: Op, masks: bool) -> list[str]:
     args += ["sgd", structs.update_state(e, variable), f"w{e.index(op)}"]
     if kernel != "fully_connected_weights_update_s8":
         args.append(e.scratch(op))
-    return _kernel(kernel, *args)
+    return [structs.rates(e, variable), *_kernel(kernel, *args)]
 
 
 def _bias_update(e: Engine, op: Op, masks: bool) -> list[str]:
@@ -253,7 +253,8 @@ def _bias_update(e: Engine, op: Op, masks: bool) -> list[str]:
     channels = e.tensor(bias).size
     positions = e.tensor(g).size // channels
     args = (e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"), positions, channels, "sgd")
-    return _kernel("bias_update_s32", *args, structs.update_state(e, variable), f"b{e.index(op)}")
+    call = _kernel("bias_update_s32", *args, structs.update_state(e, variable), f"b{e.index(op)}")
+    return [structs.rates(e, variable), *call]
 
 
 def _stream(e: Engine, op: Op, masks: bool) -> list[str]:

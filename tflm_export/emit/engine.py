@@ -88,6 +88,10 @@ class Engine:
             f"any(at::scratch_{op_symbol(op)})" if f"{op.name}/scratch" in self.memory.offsets else "nullptr"
         )
 
+    def rates(self, op: Op) -> str:
+        """Where the rates of an update op are."""
+        return f"f32(at::rates_{op_symbol(op)})"
+
     def scale(self, op: Op) -> str:
         """The GradScale of the gradient that `op` computes."""
         return f"e_{op_symbol(op)}"

@@ -6,11 +6,12 @@ import numpy as np
 
 from tflm_export.arithmetic import fraction_q15
 from tflm_export.emit.engine import Engine
+from tflm_export.emit.tables import literal
 from tflm_export.errors import ExportError
 from tflm_export.gradients.conv import Geometry, conv_scale, weight_scale
+from tflm_export.gradients.rates import rate_factor
 from tflm_export.ir import Op
 from tflm_export.ops.check import where
-from tflm_export.simulate import rate_constants
 from tflm_export.storage import Variable
 
 
@@ -96,14 +97,18 @@ def conv_grad(e: Engine, layer: Op) -> str:
 
 
 def update_state(e: Engine, variable: Variable) -> str:
-    """`constexpr tfodl::UpdateState update_w3`."""
-    letter, i, optimizer = "b" if variable.bias else "w", e.index(variable.layer), e.plan.optimizer
-    rate = rate_constants(variable.op, variable.layer, e.graph, optimizer.qas)
-    table = e.tables.add("float", f"rate_{letter}{i}", rate)
+    """An UpdateState, to be built where the update is called."""
+    letter, i = "b" if variable.bias else "w", e.index(variable.layer)
     states = [f"{kind}_{letter}{i}" if on else "nullptr" for kind, on in state_arrays(e, variable).items()]
     tensor, n = variable.op.attrs["tensor"], len(variable.op.attrs["channels"])
-    rows = [f"{table}, {', '.join(states)},", f"{tensor}, {_channels(e, variable)}, {n},"]
-    return _struct(e, "UpdateState", f"update_{letter}{i}", rows)
+    return f"{{{e.rates(variable.op)}, {', '.join(states)}, {tensor}, {_channels(e, variable)}, {n}}}"
+
+
+def rates(e: Engine, variable: Variable) -> str:
+    """The call that computes the steps per unit of learning rate of every output channel."""
+    factor, inverse = rate_factor(variable.op, variable.layer, e.graph, e.plan.optimizer.qas)
+    arguments = f"{conv(e, variable.layer)}, {literal('float', float(factor))}, {str(inverse).lower()}"
+    return f"tfodl::update_rates({arguments}, {e.rates(variable.op)});"
 
 
 def state_arrays(e: Engine, variable: Variable) -> dict[str, bool]:

@@ -20,6 +20,16 @@ float cross_entropy(uint32_t p_q30) {
   return static_cast<float>(30 - bits) * 0.69314718f - log_mantissa;
 }
 
+void update_rates(const Conv& p, float factor, bool inverse, float* rates) {
+  for (int32_t co = 0; co < p.out_c; ++co) {
+    const uint32_t power_bits = static_cast<uint32_t>(127 + p.shift[co] - 31) << 23;
+    float power;
+    memcpy(&power, &power_bits, sizeof power);
+    const float ratio = static_cast<float>(p.multiplier[co]) * power;
+    rates[co] = p.multiplier[co] == 0 ? 0.0f : inverse ? factor / ratio : factor * ratio;
+  }
+}
+
 void copy_rows_s8(const int8_t* rows, const int16_t* channels, int32_t n, int32_t row_bytes, int8_t* out) {
   for (int32_t i = 0; i < n; ++i) {
     memcpy(out + i * row_bytes, rows + channels[i] * row_bytes, static_cast<size_t>(row_bytes));

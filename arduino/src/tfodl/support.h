@@ -17,6 +17,10 @@ int32_t argmax_s8(const int8_t* values, int32_t n);
 // -ln p for p in Q30, 0 counted as the smallest; within 2e-5. For people to watch, no kernel reads it.
 float cross_entropy(uint32_t p_q30);
 
+// rates [out_c]: steps of an integer parameter per unit of learning rate, factor * R or (inverse) factor / R with
+// R = multiplier * 2^(shift - 31); 0 where the multiplier is 0. docs/arithmetic.md, "Update".
+void update_rates(const Conv& p, float factor, bool inverse, float* rates);
+
 // Rows `channels` [n] of a table of rows, one behind the other: out [n][row_bytes].
 void copy_rows_s8(const int8_t* rows, const int16_t* channels, int32_t n, int32_t row_bytes, int8_t* out);
 
