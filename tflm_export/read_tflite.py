@@ -1,109 +1,25 @@
-"""`read_tflite(data) -> Graph`: the only file that knows the flatbuffer schema.
+"""`read_tflite(data) -> Graph`: an int8 `.tflite` of anyone's making, checked.
 
-Nothing in the file is trusted: every failure is an `ExportError`. Reading has two steps: the schema's tables
-become plain `Record`s (`parse`), then the ops' `prepare` functions check them and resolve their options.
+`schema.parse` gives the file's tables as plain records; here they become tensors and ops, whose options the
+ops' own `prepare` functions check and resolve. Every failure is an `ExportError`.
 """
 
 from __future__ import annotations
 
 import math
-import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import tflite
-from tflite.utils import BUILTIN_OPCODE2NAME
 
 from tflm_export.errors import ExportError
 from tflm_export.ir import Graph, Op, QParams, Tensor
 from tflm_export.ops import op_kind
 from tflm_export.ops.check import where
+from tflm_export.schema import DTYPES, OpRecord, Records, TensorRecord, parse
 from tflm_export.trim import drop_shape_arithmetic, strip_float_edges
 
-IDENTIFIER = b"TFL3"
-MAX_BYTES = 2**27
 MAX_ELEMENTS = 2**24
-MAX_RECORDS = 2**14
-MAX_OPS = 2**10
 MAX_RANK = 6
-MAX_NAME = 2048  # converters join the names of fused layers
 SCALE_RANGE = (2.0**-60, 2.0**60)
-
-DTYPES = {
-    tflite.TensorType.INT8: "int8",
-    tflite.TensorType.UINT8: "uint8",
-    tflite.TensorType.INT16: "int16",
-    tflite.TensorType.INT32: "int32",
-    tflite.TensorType.INT64: "int64",
-    tflite.TensorType.FLOAT32: "float32",
-}
-_STRIDES = {"stride_h": "StrideH", "stride_w": "StrideW", "padding": "Padding"}
-_DILATION = {"dilation_h": "DilationHFactor", "dilation_w": "DilationWFactor"}
-_FUSED = {"activation": "FusedActivationFunction"}
-_POOL = ("Pool2DOptions", _STRIDES | _FUSED | {"k_h": "FilterHeight", "k_w": "FilterWidth"})
-OPTIONS: dict[str, tuple[str, dict[str, str]]] = {
-    "ADD": ("AddOptions", _FUSED),
-    "AVERAGE_POOL_2D": _POOL,
-    "CONCATENATION": ("ConcatenationOptions", _FUSED | {"axis": "Axis"}),
-    "CONV_2D": ("Conv2DOptions", _STRIDES | _DILATION | _FUSED),
-    "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", _STRIDES | _DILATION | _FUSED),
-    "FULLY_CONNECTED": ("FullyConnectedOptions", _FUSED | {"weights_format": "WeightsFormat"}),
-    "MAX_POOL_2D": _POOL,
-    "MEAN": ("ReducerOptions", {"keep_dims": "KeepDims"}),
-    "MUL": ("MulOptions", _FUSED),
-    "SOFTMAX": ("SoftmaxOptions", {"beta": "Beta"}),
-    "SUB": ("SubOptions", _FUSED),
-}
-
-
-def _names(enum: type) -> dict[int, str]:
-    return {value: name for name, value in vars(enum).items() if isinstance(value, int)}
-
-
-ENUMS = {
-    "padding": _names(tflite.Padding),
-    "activation": _names(tflite.ActivationFunctionType),
-    "weights_format": _names(tflite.FullyConnectedOptionsWeightsFormat),
-}
-
-
-@dataclass(frozen=True)
-class TensorRecord:
-    """One row of the file's tensor table; `offset` and `nbytes` place its constant data in the file."""
-
-    name: str
-    shape: tuple[int, ...]
-    signature: tuple[int, ...]
-    dtype: str
-    scale: tuple[float, ...]
-    zero_point: tuple[int, ...]
-    axis: int
-    is_variable: bool
-    is_sparse: bool
-    offset: int
-    nbytes: int
-
-
-@dataclass(frozen=True)
-class OpRecord:
-    """One row of the file's operator table; tensor indices, -1 for an absent input."""
-
-    kind: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    options: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Records:
-    """The main subgraph as plain values. Tensor names are unique."""
-
-    tensors: tuple[TensorRecord, ...]
-    ops: tuple[OpRecord, ...]
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
 
 
 def read_tflite(data: bytes) -> Graph:
@@ -129,143 +45,6 @@ def constants(data: bytes) -> dict[str, tuple[Tensor, int]]:
     """The constants that ops read and where the file keeps them: `{name: (tensor, byte offset)}`."""
     rows = [row for row in _used(parse(data)) if row.nbytes]
     return {row.name: (_tensor(row, data), row.offset) for row in rows}
-
-
-def parse(data: bytes) -> Records:
-    """The flatbuffer's tables as plain values. Raises `ExportError` when the bytes are no `.tflite`."""
-    if len(data) < 16 or data[4:8] != IDENTIFIER:
-        raise ExportError(
-            f"not a .tflite file: {len(data)} bytes, identifier {bytes(data[4:8])!r}, not b'TFL3'."
-        )
-    if len(data) > MAX_BYTES:
-        raise ExportError(f"the file has {len(data)} bytes; allowed: at most {MAX_BYTES}.")
-    try:
-        return _parse(bytes(data))
-    except (struct.error, ValueError, TypeError, IndexError, OverflowError, AttributeError) as error:
-        if isinstance(error, ExportError):
-            raise
-        raise ExportError(f"not a valid .tflite: its tables are damaged ({error}).") from error
-
-
-def _parse(data: bytes) -> Records:
-    model = tflite.Model.GetRootAs(data, 0)
-    count = model.SubgraphsLength()
-    if count != 1:
-        raise ExportError(f"the model has {count} subgraphs; allowed: 1 (no control flow).")
-    main = model.Subgraphs(0)
-    codes = [_kind(model.OperatorCodes(i)) for i in range(_bounded(model.OperatorCodesLength()))]
-    buffers = [_extent(model.Buffers(i), len(data)) for i in range(_bounded(model.BuffersLength()))]
-    rows = [_tensor_record(main.Tensors(i), buffers) for i in range(_bounded(main.TensorsLength()))]
-    ops = [_op_record(main.Operators(i), codes) for i in range(_bounded(main.OperatorsLength()))]
-    if len(ops) > MAX_OPS:
-        raise ExportError(f"the model has {len(ops)} ops; allowed: at most {MAX_OPS}.")
-    edges = [_ints(main.InputsAsNumpy()), _ints(main.OutputsAsNumpy())]
-    for indices in (*edges, *(op.outputs for op in ops)):
-        _in_range(indices, len(rows), least=0)
-    for op in ops:
-        _in_range(op.inputs, len(rows), least=-1)
-    return Records(tuple(_unique_names(rows)), tuple(ops), *edges)
-
-
-def _bounded(length: int) -> int:
-    if length > MAX_RECORDS:
-        raise ExportError(f"a table has {length} rows; allowed: at most {MAX_RECORDS}.")
-    return length
-
-
-def _in_range(indices: tuple[int, ...], count: int, least: int) -> None:
-    if any(not least <= i < count for i in indices):
-        raise ExportError(f"tensor indices {list(indices)[:8]} are out of range; there are {count} tensors.")
-
-
-def _ints(array: Any) -> tuple[int, ...]:
-    """A vector of the file; absent ones read as 0."""
-    return () if isinstance(array, int) else tuple(array[: MAX_RECORDS + 1].tolist())
-
-
-def _kind(code: Any) -> str:
-    builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-    name = BUILTIN_OPCODE2NAME.get(builtin, f"BUILTIN_{builtin}")
-    custom = code.CustomCode() if name == "CUSTOM" else None
-    return f"CUSTOM {_text(custom)}" if custom else name
-
-
-def _text(raw: bytes) -> str:
-    """A name of the file. It goes into messages and generated code, so it must be short and printable."""
-    text = raw.decode("utf-8")
-    if len(text) > MAX_NAME or not text.isprintable():
-        raise ExportError(f"a name of {len(text)} characters is too long or not printable: {text[:16]!a}.")
-    return text
-
-
-def _extent(buffer: Any, size: int) -> tuple[int, int]:
-    """Offset and bytes of a buffer's data inside the file."""
-    if buffer.Offset() > 1 or buffer.Size() > 1:
-        raise ExportError("constants outside the flatbuffer (models over 2 GB) are not supported.")
-    if buffer.DataIsNone():
-        return 0, 0
-    start, length = buffer._tab.Vector(buffer._tab.Offset(4)), buffer.DataLength()
-    if not 0 <= start <= start + length <= size:
-        raise ExportError(
-            f"a constant at byte {start} of {length} bytes lies outside the file ({size} bytes)."
-        )
-    return start, length
-
-
-def _tensor_record(tensor: Any, buffers: list[tuple[int, int]]) -> TensorRecord:
-    index = tensor.Buffer()
-    if index >= len(buffers):
-        raise ExportError(f"buffer index {index} is out of range; there are {len(buffers)} buffers.")
-    quant = tensor.Quantization()
-    return TensorRecord(
-        name=_text(tensor.Name() or b""),
-        shape=_ints(tensor.ShapeAsNumpy()),
-        signature=_ints(tensor.ShapeSignatureAsNumpy()),
-        dtype=DTYPES.get(tensor.Type(), _names(tflite.TensorType).get(tensor.Type(), "unknown")),
-        scale=() if quant is None or quant.ScaleIsNone() else tuple(quant.ScaleAsNumpy().tolist()),
-        zero_point=() if quant is None else _ints(quant.ZeroPointAsNumpy()),
-        axis=0 if quant is None else quant.QuantizedDimension(),
-        is_variable=tensor.IsVariable(),
-        is_sparse=tensor.Sparsity() is not None,
-        offset=buffers[index][0],
-        nbytes=buffers[index][1],
-    )
-
-
-def _op_record(op: Any, codes: list[str]) -> OpRecord:
-    index = op.OpcodeIndex()
-    if index >= len(codes):
-        raise ExportError(f"operator code {index} is out of range; there are {len(codes)}.")
-    kind = codes[index]
-    return OpRecord(kind, _ints(op.InputsAsNumpy()), _ints(op.OutputsAsNumpy()), _options(op, kind))
-
-
-def _options(op: Any, kind: str) -> dict[str, Any]:
-    """The op's options as plain values, enums as names; {} for ops without."""
-    if kind not in OPTIONS:
-        return {}
-    table, fields = OPTIONS[kind]
-    stated = op.BuiltinOptionsType()
-    if stated != getattr(tflite.BuiltinOptions, table) or op.BuiltinOptions() is None:
-        raise ExportError(f"a {kind} op has options of type {stated}; expected {table}.")
-    options = getattr(tflite, table)()
-    raw = op.BuiltinOptions()
-    options.Init(raw.Bytes, raw.Pos)
-    values = {name: getattr(options, method)() for name, method in fields.items()}
-    return {name: ENUMS[name].get(v, str(v)) if name in ENUMS else v for name, v in values.items()}
-
-
-def _unique_names(rows: list[TensorRecord]) -> list[TensorRecord]:
-    """Rows whose names occur once; a repeated or empty name gets `@<tensor index>`."""
-    seen: set[str] = set()
-    unique = []
-    for i, row in enumerate(rows):
-        name = row.name
-        while not name or name in seen:
-            name = f"{name}@{i}"
-        seen.add(name)
-        unique.append(TensorRecord(**{**vars(row), "name": name}))
-    return unique
 
 
 def _used(records: Records) -> list[TensorRecord]:
