@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from tfodl.errors import TfodlError
 from tfodl.plan import UpdatePlan
@@ -101,8 +102,23 @@ def _add_quantize(commands: argparse._SubParsersAction) -> None:
     quantize.set_defaults(run=_run_quantize)
 
 
+@contextmanager
+def _native_log_silenced() -> Iterator[None]:
+    """Send file descriptor 2 away: TensorFlow's C++ start-up lines heed no setting. Exceptions still pass."""
+    kept = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
+
+
 def _run_demo(args: argparse.Namespace) -> None:
-    from tfodl.demo import DemoConfig, run
+    with _native_log_silenced():
+        from tfodl.demo import DemoConfig, run
 
     run(DemoConfig(out=args.out, data=args.data, model=args.model, seed=args.seed))
 
