@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -99,7 +98,7 @@ def batches(case: str) -> tf.data.Dataset:
 
 
 def velocity_plan(case: str, batchnorm: bool) -> UpdatePlan:
-    """What `VelocitySelection` chooses at 8.8 % after two short epochs; kept for the processes of this run."""
+    """What `VelocitySelection` chooses at 8.8 % after two short epochs; kept while this run lasts."""
     path = PLANS / f"{case}-{batchnorm}.json"
     if path.exists():
         return UpdatePlan.load(path)
@@ -203,13 +202,15 @@ def child(case: str, name: str) -> None:
     data = batches(case)
     model = compiled(variants(case)[name]())
     model.predict(data, steps=1, verbose=0)
-    before = _resident()
+    before = _status("VmRSS")
     model.fit(data, steps_per_epoch=2, verbose=0)
-    print(max(0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before))
+    print(max(0, _status("VmHWM") - before))
 
 
-def _resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def _status(field: str) -> int:
+    """A field of /proc/self/status, bytes. (`getrusage` would count the parent's peak, too.)"""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 def table(case: str, rows: dict[str, dict[str, Any]]) -> str:

@@ -78,11 +78,16 @@ class NeuronGroup:
         """Channels along `axis`. Raises `TfodlError` where the layer has no such axis."""
         if axis == "out":
             return self.channels_out
-        if self.kind not in ("conv", "dense"):
+        if not self.has_inputs:
             raise TfodlError(
                 f"Layer {self.layer!r} ({self.kind}) has no input channels of its own; use 'out'."
             )
         return self.weight_shape[-2]
+
+    @property
+    def has_inputs(self) -> bool:
+        """Whether input channels can be chosen: an ungrouped convolution or a dense layer."""
+        return self.kind in ("conv", "dense") and self.saved_activation_shape[-1:] == self.weight_shape[-2:-1]
 
 
 def neuron_groups(model: keras.Model, axis: Literal["out", "in"] = "out") -> tuple[NeuronGroup, ...]:
@@ -173,7 +178,7 @@ def _input_specs(model: keras.Model) -> list[Any]:
 
 
 def _along(group: NeuronGroup, axis: Literal["out", "in"]) -> NeuronGroup:
-    if axis == "out" or group.kind not in ("conv", "dense"):
+    if axis == "out" or not group.has_inputs:
         return group
     return dataclasses.replace(group, axis="in", channels=group.length("in"))
 

@@ -27,7 +27,7 @@ class Masks:
         for group in self._groups:
             self._add(group.layer, "out", group.channels_out)
             self._add(group.layer, "bias", group.channels_out)
-            if group.kind in ("conv", "dense"):
+            if group.has_inputs:
                 self._add(group.layer, "in", group.length("in"))
         self._variable = keras.Variable(
             np.zeros(self._length, bool), dtype="bool", trainable=False, name="selected_channels"

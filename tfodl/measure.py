@@ -5,7 +5,7 @@ The last epoch's *weights* are kept, not its outputs, so memory does not grow wi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -19,15 +19,18 @@ from tfodl.velocity import Array, Mode, from_moments
 
 
 class Outputs(Run):
-    """Keeps the outputs of the sites it is asked for, `[N, ..., C]` before batch norm and activation."""
+    """Keeps the maps of the groups it is asked for: outputs `[N, ..., C]` before batch norm and activation.
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = frozenset(names)
+    Where a group chooses among input channels, its inputs are kept instead.
+    """
+
+    def __init__(self, groups: Sequence[NeuronGroup]) -> None:
+        self._axes = {group.layer: group.axis for group in groups}
         self.of: dict[str, list[Any]] = {}
 
     def output(self, site: Site, x: Any, y: Any) -> Any:
-        if site.name in self._names:
-            self.of.setdefault(site.name, []).append(y)
+        if site.name in self._axes:
+            self.of.setdefault(site.name, []).append(x if self._axes[site.name] == "in" else y)
         return y
 
 
@@ -47,7 +50,7 @@ class Similarity:
         batch_size: int = 32,
     ) -> None:
         self._model, self._mode, self._inputs, self._batch = model, mode, inputs, batch_size
-        self._names = tuple(group.layer for group in groups)
+        self._groups, self._names = tuple(groups), tuple(group.layer for group in groups)
         self._step = tf.function(self._moments, reduce_retracing=True)
         self.before = self.weights()
 
@@ -58,7 +61,7 @@ class Similarity:
     def measure(self) -> dict[str, Array]:
         """phi `[C]` of every group against `before`; then `before` is now."""
         rows: list[dict[str, Any]] = []
-        with self._model.watch(run := Outputs(self._names)):
+        with self._model.watch(run := Outputs(self._groups)):
             self._run = run
             for x in batches(self._inputs, self._batch):
                 rows.append({k: v.numpy() for k, v in self._step(x, self.before).items()})

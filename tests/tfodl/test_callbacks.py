@@ -74,6 +74,17 @@ def test_velocity_logs_keeps_the_budget_and_ranks_by_velocity_per_parameter():
     assert min(speed[key] for key in chosen) >= max(speed[key] for key in set(speed) - chosen)
 
 
+def test_velocity_of_input_channels():
+    model, (x, _) = selective(), data(8)
+    callback = tfodl.VelocitySelection(Budget(ram_bytes=1500), x=x, axis="in", batchnorm=False)
+    fit(model, callback, 3)
+    assert {g.layer: len(callback.velocities[g.layer]) for g in callback.pool if g.axis == "in"} == {
+        "stem": 3, "inner/project": 8, "separable": 8, "hidden": 12,
+    }  # fmt: skip
+    np.testing.assert_allclose(callback.velocities["stem"], 0, atol=1e-12)  # the pictures never move
+    assert 0 < model.cost.ram_bytes <= 1500
+
+
 def test_first_epoch_takes_the_given_plan_else_a_random_one():
     x, _ = data(8)
     first = UpdatePlan((LayerUpdate("hidden", channels=(0,)),))

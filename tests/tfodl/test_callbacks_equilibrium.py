@@ -96,6 +96,7 @@ def test_ultimate_optimizer_with_equilibrium_saves_the_work():
         (lambda: tfodl.EquilibriumSelection(-1.0, x=data(8)[0]), "eps must be"),
         (lambda: tfodl.EquilibriumSelection(1e-3, x=data(8)[0], budget=5), "has no budget"),
         (lambda: tfodl.EquilibriumSelection(1e-3), "held-out inputs"),
+        (lambda: tfodl.ScottiSelection(x=data(8)[0], axis="in"), "axis must be 'out'"),
         (lambda: fit(selective(), tfodl.ScottiSelection(x=data(8)[0])), "needs the optimizer"),
     ],
 )

@@ -37,7 +37,7 @@ class EquilibriumSelection(VelocitySelection):
         norms = self.options.batchnorm == "all"
         return tuple(
             group
-            for group in self.model.groups
+            for group in self.groups
             if group.selectable or (norms and group.kind == "batchnorm" and not group.head)
         )
 

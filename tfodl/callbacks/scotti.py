@@ -37,6 +37,8 @@ class ScottiSelection(EquilibriumSelection):
 
     def __init__(self, validation_data: Any = None, **options: Any) -> None:
         super().__init__(0.0, validation_data, **options)
+        if self.axis != "out":
+            raise TfodlError(f"ScottiSelection: axis must be 'out', got {self.axis!r}.")
 
     def on_train_begin(self, logs: Any = None) -> None:
         super().on_train_begin(logs)

@@ -64,9 +64,8 @@ class VelocitySelection(Selection):
 
     @property
     def measured(self) -> tuple[Any, ...]:
-        """The groups whose velocities are measured: neurons are outputs, whatever axis is chosen from."""
-        names = {group.layer for group in self.pool}
-        return tuple(group for group in self.model.groups if group.layer in names)
+        """The groups whose velocities are measured, along the axis that is chosen from."""
+        return self.pool
 
     def begin(self) -> None:
         self._similarity = Similarity(self.model, self.measured, self.inputs, self.mode, self.batch_size)
