@@ -75,23 +75,29 @@ const uint32_t* widen(const int8_t* x, int32_t n, int32_t zero, uint32_t* to) {
   return to;
 }
 
+// Rows co .. co + 3; where there are fewer, the last one again.
+void start_rows(const Conv& p, const int8_t* x, int32_t co, int32_t rows, FourRows& block) {
+  for (int32_t r = 0; r < kRows; ++r) {
+    const int32_t row = co + (r < rows ? r : rows - 1);
+    block.rows[r] = row_of(p, row);
+    block.sums[r] = p.bias[row];
+    for (int32_t i = p.in_c & ~3; i < p.in_c; ++i) block.sums[r] += (x[i] - p.in_zero) * block.rows[r][i];
+  }
+}
+
 }  // namespace
 
 bool fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch) {
-  if (p.columns) return false;
+  if (p.columns || p.in_c > kLargestDepth) return false;
   uint32_t* words = static_cast<uint32_t*>(scratch);
-  const uint32_t* end = widen(x, p.in_c, p.in_zero, words);
+  FourRows block;
+  block.x_end = widen(x, p.in_c, p.in_zero, words);
+  block.x = words;
   for (int32_t co = 0; co < p.out_c; co += kRows) {
-    FourRows block = {words, {}, {}, end};
     const int32_t rows = p.out_c - co < kRows ? p.out_c - co : kRows;
-    for (int32_t r = 0; r < kRows; ++r) {
-      const int32_t row = co + (r < rows ? r : rows - 1);
-      block.rows[r] = row_of(p, row);
-      block.sums[r] = p.bias[row];
-      for (int32_t i = p.in_c & ~3; i < p.in_c; ++i) block.sums[r] += (x[i] - p.in_zero) * block.rows[r][i];
-    }
+    start_rows(p, x, co, rows, block);
     tfodl_four_rows(&block);
-    for (int32_t r = 0; r < rows; ++r) ChannelOutput{p, co + r, y, mask, 0}.store<1>({block.sums + r, 1, 1, 0});
+    for (int32_t r = 0; r < rows; ++r) ChannelOutput{p, co + r, y, mask, 0}.store_one(block.sums[r]);
   }
   clamp_outputs(p, y, p.out_c);
   return true;

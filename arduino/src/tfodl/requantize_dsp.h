@@ -48,6 +48,12 @@ struct ChannelOutput {
   uint8_t* mask;  // or null
   int32_t bit;
 
+  void store_one(int32_t a) const {
+    if (mask || !fast_channel(p, co)) return any<1>(&a, 1, co);
+    const int32_t shift = -p.shift[co];
+    y[co] = saturate_s8(requantize_fast(a, p.multiplier[co], shift, requantize_offset(p, shift)));
+  }
+
   template <int kStep>
   void store(const Sums& sums) const {
     const bool relu = p.act_min == p.out_zero;
