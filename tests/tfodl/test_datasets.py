@@ -223,6 +223,18 @@ def test_sets_without_pictures_are_refused(mocked_tfds):
         datasets.load("imdb_reviews")
 
 
+def test_set_that_cannot_be_downloaded_is_one_clear_line(mocked_tfds, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    def offline(self, **_):
+        raise ConnectionError("HTTPSConnectionPool:\nMax retries exceeded")
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", offline)
+    with pytest.raises(TfodlError, match="'cifar10': tensorflow-datasets cannot provide it: HTTPS") as caught:
+        datasets.load("cifar10")
+    assert "\n" not in str(caught.value)
+
+
 def test_person_rule_is_half_a_percent_of_the_picture():
     box = np.array([[0.2, 0.3, 0.3, 0.36]])  # 0.6 %
     assert datasets.has_person(box, np.array([0]))

@@ -45,7 +45,9 @@ def data(tmp_path, monkeypatch):
 
 
 def config(script):
-    return script.Config(data="dots", size=32, train_limit=16, test_limit=20, probe_epochs=1, epochs=2, batch_size=8)
+    return script.Config(
+        data="dots", size=32, train_limit=16, test_limit=20, probe_epochs=1, epochs=2, batch_size=8
+    )
 
 
 def test_every_method_trains_what_it_should(script, data):
@@ -74,7 +76,7 @@ def test_results_are_written_from_finished_jobs_alone(script, data, tmp_path, mo
         for seed in range(2)
         for method in ("head", "velocity")
     ]
-    costs = {"params": 10, "share": 0.1, "ram_bytes": 1024, "macs": {}, "scheme": None}
+    costs = {"test": 20, "params": 10, "share": 0.1, "ram_bytes": 1024, "macs": {}, "scheme": None}
     accuracy = iter([[0.5, 0.6], [0.5, 0.8], [0.5, 0.7], [0.5, 0.9]])
     rows = [
         {
@@ -91,7 +93,10 @@ def test_results_are_written_from_finished_jobs_alone(script, data, tmp_path, mo
     assert results["methods"]["velocity"]["accuracy_std"] == pytest.approx(np.std([0.8, 0.9], ddof=1))
     assert "not Visual Wake Words" in results["scale"] and "16 train" in results["scale"]
     assert (out / "results.png").read_bytes()[:4] == b"\x89PNG"
-    assert "velocity       85.0% ± 7.1%" in script.table(results)
+    assert "| velocity | 85.0 ± 7.1 % | 10.0% | 1.0 |" in (out / "results.md").read_text()
+    assert results["test_error"] == pytest.approx(
+        np.mean([np.sqrt(a * (1 - a) / 20) for a in (0.6, 0.8, 0.7, 0.9)])
+    )
 
 
 def test_nearest_scheme_is_by_share(script, data):
