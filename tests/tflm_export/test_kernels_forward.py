@@ -186,6 +186,9 @@ def test_add_and_sub(data, kind, in_place):
     sums = tensors[0].scale * (a.astype(float) - p.a_zero)
     other = tensors[1].scale * (b.astype(float) - p.b_zero)
     real = (sums + (other if kind == "ADD" else -other)).reshape(-1) / tensors[2].scale
+    unmasked = np.zeros_like(a)
+    call(kind.lower() + "_s8", p, a, b, a.size, unmasked, None)
+    np.testing.assert_array_equal(unmasked.reshape(-1), expected)
     y, mask = a if in_place else np.zeros_like(a), empty_mask(a.size)
     call(kind.lower() + "_s8", p, a, b, a.size, y, mask)
     np.testing.assert_array_equal(y.reshape(-1), expected)

@@ -5,7 +5,8 @@
 namespace tfodl {
 namespace {
 
-constexpr int32_t kLeftShift = 20;  // TensorFlow Lite's, for ADD and SUB
+// TensorFlow Lite moves both inputs of ADD and SUB up by 20 bits; high_multiply wants one more.
+constexpr int32_t kUp = 21;
 
 // Right shift by `e`, ties away from zero, with what does not change in a loop worked out before it.
 struct Divide {
@@ -15,7 +16,7 @@ struct Divide {
   int32_t operator()(int32_t x) const { return (x + half + (sign_bits ? x >> 31 : 0)) >> e; }
 };
 
-// sign: 1 for ADD, -1 for SUB.
+// Any scales, any clamp, with a mask or without. sign: 1 for ADD, -1 for SUB.
 template <int kSign>
 void add_or_sub(const Add& add, const int8_t* a, const int8_t* b, int32_t first, int32_t n, int8_t* y,
                 uint8_t* mask) {
@@ -23,23 +24,54 @@ void add_or_sub(const Add& add, const int8_t* a, const int8_t* b, int32_t first,
   const Clip clip = {p.out_zero, p.act_min, p.act_max};
   const Divide divide_a(-p.a_shift), divide_b(-p.b_shift), divide_out(-p.out_shift);
   for (int32_t i = 0; i < n; ++i) {
-    const int32_t scaled_a = doubling_high_multiply_small((a[i] - p.a_zero) * (1 << kLeftShift), p.a_multiplier);
-    const int32_t scaled_b = doubling_high_multiply_small((b[i] - p.b_zero) * (1 << kLeftShift), p.b_multiplier);
+    const int32_t scaled_a = high_multiply((a[i] - p.a_zero) * (1 << kUp), p.a_multiplier);
+    const int32_t scaled_b = high_multiply((b[i] - p.b_zero) * (1 << kUp), p.b_multiplier);
     const int32_t sum = divide_a(scaled_a) + kSign * divide_b(scaled_b);
-    const int32_t v = divide_out(doubling_high_multiply_small(sum, p.out_multiplier));
-    y[i] = clip(sum, v, mask, first + i);
+    y[i] = clip(sum, divide_out(high_multiply(2 * sum, p.out_multiplier)), mask, first + i);
+  }
+}
+
+// The input of the larger scale has the factor 1/2: moving it up is all.
+bool is_half(int32_t multiplier, int32_t shift) { return multiplier == 1 << 30 && shift == 0; }
+
+bool is_fast(const Add& p, const uint8_t* mask) {
+  const bool one_half = is_half(p.a_multiplier, p.a_shift) != is_half(p.b_multiplier, p.b_shift);
+  return !mask && one_half && p.out_shift < 0 && p.out_shift > -24 && p.act_min == -128 && p.act_max == 127;
+}
+
+// ADD without a mask where `a` has the factor 1/2 and nothing but int8 clamps.
+__attribute__((noinline)) void add_to_half(const int8_t* a, int32_t a_zero, const int8_t* b, int32_t b_zero,
+                                           const Add& p, int32_t multiplier, int32_t shift, int32_t n, int8_t* y) {
+  const int32_t start = b_zero * (1 << kUp), e = -shift, half = 1 << (e - 1), base = -a_zero * (1 << (kUp - 2));
+  const int32_t out = p.out_multiplier, out_e = -p.out_shift;
+  const int32_t offset = (1 << (out_e - 1)) + p.out_zero * (1 << out_e);
+  for (const int8_t* const end = a + n; a < end; ++a, ++b, ++y) {
+    const int32_t scaled = high_multiply(*b * (1 << kUp) - start, multiplier);
+    const int32_t sum = *a * (1 << (kUp - 2)) + ((scaled + half + (scaled >> 31)) >> e) + base;
+    const int32_t high = high_multiply(2 * sum, out);
+    *y = static_cast<int8_t>(saturate_s8((high + offset + (high >> 31)) >> out_e));
+  }
+}
+
+void add(const Add& p, const int8_t* a, const int8_t* b, int32_t first, int32_t n, int8_t* y, uint8_t* mask) {
+  if (!is_fast(p, mask)) {
+    add_or_sub<1>(p, a, b, first, n, y, mask);
+  } else if (is_half(p.a_multiplier, p.a_shift)) {
+    add_to_half(a, p.a_zero, b, p.b_zero, p, p.b_multiplier, p.b_shift, n, y);
+  } else {
+    add_to_half(b, p.b_zero, a, p.a_zero, p, p.a_multiplier, p.a_shift, n, y);
   }
 }
 
 }  // namespace
 
 void add_s8(const Add& p, const int8_t* a, const int8_t* b, int32_t n, int8_t* y, uint8_t* mask) {
-  add_or_sub<1>(p, a, b, 0, n, y, mask);
+  add(p, a, b, 0, n, y, mask);
 }
 
 void add_range_s8(const Add& p, const int8_t* a, const int8_t* b, int32_t first, int32_t n, int8_t* y,
                   uint8_t* mask) {
-  add_or_sub<1>(p, a, b, first, n, y, mask);
+  add(p, a, b, first, n, y, mask);
 }
 
 void sub_s8(const Add& p, const int8_t* a, const int8_t* b, int32_t n, int8_t* y, uint8_t* mask) {

@@ -25,14 +25,14 @@ inline int32_t doubling_high_multiply(int32_t x, int32_t m) {
   return static_cast<int32_t>((static_cast<int64_t>(x) * m + (int64_t{1} << 30)) >> 31);
 }
 
-// The same for |x| < 2^30: one instruction on a Cortex-M4.
-inline int32_t doubling_high_multiply_small(int32_t x, int32_t m) {
+// (x * m) / 2^32, round half up: one instruction on a Cortex-M4.
+inline int32_t high_multiply(int32_t x, int32_t m) {
 #if defined(__ARM_FEATURE_DSP) && !defined(TFODL_PORTABLE)
   int32_t high;
-  __asm("smmulr %0, %1, %2" : "=r"(high) : "r"(2 * x), "r"(m));
+  __asm("smmulr %0, %1, %2" : "=r"(high) : "r"(x), "r"(m));
   return high;
 #else
-  return doubling_high_multiply(x, m);
+  return static_cast<int32_t>((static_cast<int64_t>(x) * m + (int64_t{1} << 31)) >> 32);
 #endif
 }
 
@@ -50,6 +50,15 @@ inline int32_t requantize(int32_t x, int32_t multiplier, int32_t shift) {
 }
 
 inline int16_t saturate_s16(int32_t v) { return static_cast<int16_t>(clamp_s32(v, -32767, 32767)); }
+
+inline int32_t saturate_s8(int32_t v) {
+#if defined(__ARM_FEATURE_DSP) && !defined(TFODL_PORTABLE)
+  __asm("ssat %0, #8, %0" : "+r"(v));
+  return v;
+#else
+  return clamp_s32(v, -128, 127);
+#endif
+}
 
 inline bool get_bit(const uint8_t* mask, int32_t i) { return (mask[i >> 3] >> (i & 7)) & 1; }
 
