@@ -159,6 +159,28 @@ def test_load_takes_keras_applications():
     assert model.output_shape == (None, 5)
 
 
+@pytest.mark.parametrize(("name", "shape"), [("tiny_mobilenet", (28, 28, 1)), ("mbv2-w0.35", (32, 32, 3))])
+def test_folded_model_gives_the_same_logits(name, shape):
+    model = models.build(name, input_shape=shape, classes=4)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    plain = models.folded(model)
+    x = rng.uniform(-1, 1, (3, *shape)).astype(np.float32)
+    np.testing.assert_allclose(plain(x), model(x), rtol=1e-3, atol=1e-3)
+    convs = {layer.name: layer for layer in plain.layers if hasattr(layer, "kernel")}
+    assert set(convs) == {layer.name for layer in model.layers if hasattr(layer, "kernel")}
+    assert all(layer.use_bias for layer in convs.values())
+
+
+def test_fold_refuses_a_rescaling():
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(2, 3)(keras.layers.Rescaling(1 / 255)(image))
+    with pytest.raises(TfodlError, match="without its Rescaling"):
+        models.folded(keras.Model(image, x))
+
+
 def test_load_refuses_bad_files(tmp_path):
     with pytest.raises(TfodlError, match="not found"):
         models.load(tmp_path / "none.keras")

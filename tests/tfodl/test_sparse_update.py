@@ -203,6 +203,12 @@ def test_analysis_goes_on_where_it_was(small, tmp_path):
     assert plan_cost(found.plan, neuron_groups(model)).ram_bytes == found.ram_bytes
 
 
+def test_batch_norm_is_to_be_folded_first(small, tmp_path):
+    model = models.build("tiny_mobilenet", input_shape=(28, 28, 1), classes=10)
+    with pytest.raises(TfodlError, match=r"has a bias .batch norm.*tfodl.models.folded"):
+        sparse_update.analyse(model, small[1], tmp_path)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

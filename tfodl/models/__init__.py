@@ -20,7 +20,7 @@ from tfodl.errors import TfodlError
 from tfodl.models import blocks, mlperf, mobilenet, resnet, tiny
 from tfodl.models import mcunet as _mcunet
 
-__all__ = ["BUILDERS", "build", "load", "preprocess"]
+__all__ = ["BUILDERS", "build", "folded", "load", "preprocess"]
 
 BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "tiny_mobilenet": tiny.tiny_mobilenet,
@@ -106,6 +106,21 @@ def load(
             "resize the data."
         )
     return _with_head(model, classes, name)
+
+
+def folded(model: keras.Model) -> keras.Model:
+    """`model` with every batch norm folded into the weights before it, as it runs on the device: the same
+    outputs at inference, the same layer names, a bias in every convolution.
+
+    Raises `TfodlError` naming the layer for what has no such form.
+    """
+    from tfodl.folded import fold
+    from tfodl.rebuild import rebuild
+
+    nodes = fold(model)
+    if nodes.rescaling != (1.0, 0.0):
+        raise TfodlError(f"model {model.name!r}: fold it without its Rescaling; scale the data before it.")
+    return rebuild(nodes, library=keras)
 
 
 def preprocess(x: np.ndarray) -> np.ndarray:

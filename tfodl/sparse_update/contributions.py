@@ -98,6 +98,11 @@ def analyse(
     Raises `TfodlError` on positions, counts or ratios that the model does not have, and as `sweep.run` does.
     """
     convs = convolutions(neuron_groups(model))
+    if convs and not any(group.bias for group in convs):
+        raise TfodlError(
+            f"contribution analysis: no convolution of model {model.name!r} has a bias (batch norm?); "
+            "use tfodl.models.folded(model)."
+        )
     counts = range(1, len(convs) + 1) if bias_counts is None else sorted(set(bias_counts) - {0})
     positions = range(len(convs)) if layers is None else sorted(set(layers))
     _check(len(convs), counts, positions, ratios)
