@@ -51,8 +51,8 @@
 
 extern "C" {
 
-// Frame: 0 multiplier0 .. 20 offset1, 24 y, 28 stride, 32 weights, 36 bias0, 40 bias1, 44 weights_end,
-// 48 pixels_end, 52 entry.
+// Frame: 0 multiplier0 .. 20 offset1, 24 y, 28 distance, 32 weights, 36 bias0, 40 bias1, 44 weights_end,
+// 48 pixels_end, 52 back, 56 entry.
 __attribute__((naked)) void tfodl_block_requantize(const tfodl::dsp::RequantBlock*) {
   __asm volatile(
       "push {r4-r11, lr}\n"
@@ -60,17 +60,16 @@ __attribute__((naked)) void tfodl_block_requantize(const tfodl::dsp::RequantBloc
       "mov r12, sp\n"
       "ldmia r0!, {r4-r11}\n"
       "stmia r12!, {r4-r11}\n"
-      "ldmia r0, {r4-r9}\n"  // weights, bias0, bias1, weights_end, pixels, pixels_end
-      "stmia r12!, {r4-r7}\n"
+      "ldmia r0, {r4-r10}\n"  // weights, bias0, bias1, weights_end, pixels, pixels_end, back
+      "stmia r12!, {r4-r7, r9, r10}\n"
       "mov r1, r8\n"
-      "str r9, [r12], #4\n"
       TFODL_ENTRY()
       "str r10, [r12]\n"
       "1: add r0, sp, #32\n"
       "ldmia r0, {r0, r10, r11}\n"
       "mov r12, r10\n"
       "mov lr, r11\n"
-      "ldr pc, [sp, #52]\n"
+      "ldr pc, [sp, #56]\n"
       ".balign 4\n"
       "2:\n"
       TFODL_GROUP TFODL_GROUP TFODL_GROUP TFODL_GROUP
@@ -84,7 +83,8 @@ __attribute__((naked)) void tfodl_block_requantize(const tfodl::dsp::RequantBloc
       "add r8, r9\n"
       TFODL_REQUANTIZE("r12", "r2", "r3", "r4", "[r8]")
       TFODL_REQUANTIZE("lr", "r5", "r6", "r7", "[r8, #1]")
-      "add r8, r9\n"
+      "ldr r2, [sp, #52]\n"
+      "add r8, r2\n"
       "str r8, [sp, #24]\n"
       "ldr r0, [sp, #48]\n"
       "cmp r1, r0\n"
@@ -127,18 +127,18 @@ __attribute__((naked)) void tfodl_block_sums(const tfodl::dsp::SumBlock*) {
       "pop {r4-r11, pc}\n");
 }
 
-// Frame: 0 y, 4 stride, 8 half_shift, 12 one, 16 bits, 20 weights, 24 weights_end, 28 pixels_end, 32 entry.
+// Frame: 0 y, 4 distance, 8 half_shift, 12 one, 16 bits, 20 weights, 24 weights_end, 28 pixels_end, 32 back,
+// 36 entry.
 __attribute__((naked)) uint32_t tfodl_block_narrow(const tfodl::dsp::NarrowBlock*) {
   __asm volatile(
       "push {r4-r11, lr}\n"
-      "sub sp, #36\n"
+      "sub sp, #44\n"
       "mov r12, sp\n"
       "ldmia r0!, {r1-r3, r8, r9}\n"
       "stmia r12!, {r1-r3, r8, r9}\n"
-      "ldmia r0, {r4, r7-r9}\n"  // weights, weights_end, pixels, pixels_end
-      "strd r4, r7, [r12], #8\n"
+      "ldmia r0, {r4, r7-r10}\n"  // weights, weights_end, pixels, pixels_end, back
+      "stmia r12!, {r4, r7, r9, r10}\n"
       "mov r1, r8\n"
-      "str r9, [r12], #4\n"
       TFODL_ENTRY()
       "str r10, [r12]\n"
       "1: ldr r0, [sp, #20]\n"
@@ -146,7 +146,7 @@ __attribute__((naked)) uint32_t tfodl_block_narrow(const tfodl::dsp::NarrowBlock
       "mov r11, #0\n"
       "mov r12, #0\n"
       "mov lr, #0\n"
-      "ldr pc, [sp, #32]\n"
+      "ldr pc, [sp, #36]\n"
       ".balign 4\n"
       "2:\n"
       TFODL_GROUP TFODL_GROUP TFODL_GROUP TFODL_GROUP
@@ -160,6 +160,7 @@ __attribute__((naked)) uint32_t tfodl_block_narrow(const tfodl::dsp::NarrowBlock
       "add r2, r3\n"
       TFODL_NARROW("r12", "[r2]")
       TFODL_NARROW("lr", "[r2, #2]")
+      "ldr r3, [sp, #32]\n"
       "add r2, r3\n"
       "str r2, [sp]\n"
       "str r6, [sp, #16]\n"
@@ -167,7 +168,7 @@ __attribute__((naked)) uint32_t tfodl_block_narrow(const tfodl::dsp::NarrowBlock
       "cmp r1, r0\n"
       "bne 1b\n"
       "mov r0, r6\n"
-      "add sp, #36\n"
+      "add sp, #44\n"
       "pop {r4-r11, pc}\n");
 }
 

@@ -4,6 +4,8 @@
 // Layout of both operands, for each group of 4 along the depth k: {v[k], v[k+2]}, {v[k+1], v[k+3]} of the
 // first row (pixel), then the same of the second: 16 bytes a group. That is what SXTB16 makes of 4 bytes, so
 // one LDM fetches a group and 8 SMLAD spend it: 10 instructions for 16 products.
+//
+// Of n pixels, pair i is pixel i and pixel i + n / 2: where n is odd the middle one is computed twice.
 #pragma once
 #include "dsp.h"
 
@@ -71,13 +73,14 @@ inline int32_t place_in_pair(int32_t k, int32_t r) {
 struct RequantBlock {
   int32_t multiplier0, right_shift0, offset0;  // offset = 2^(right_shift - 1) + (out_zero << right_shift)
   int32_t multiplier1, right_shift1, offset1;
-  int8_t* y;                                   // first output: row 0 of the first pixel; row 1 is beside it
-  int32_t stride;                              // from pixel to pixel
+  int8_t* y;                                   // row 0 of the first pixel; row 1 is beside it
+  int32_t distance;                            // to the other pixel of a pair
   const uint32_t* weights;
   int32_t bias0, bias1;
   const uint32_t* weights_end;
   const uint32_t* pixels;
   const uint32_t* pixels_end;
+  int32_t back;                                // from there to the next pair
 };
 struct SumBlock {
   int32_t* sums;  // out: {row 0, row 1} of the first pixel, then of the second, for each pair
@@ -88,8 +91,8 @@ struct SumBlock {
   const uint32_t* pixels_end;
 };
 struct NarrowBlock {
-  int16_t* y;         // first output: row 0 of the first pixel; row 1 is beside it
-  int32_t stride;     // from pixel to pixel, bytes
+  int16_t* y;         // row 0 of the first pixel; row 1 is beside it
+  int32_t distance;   // to the other pixel of a pair, bytes
   int32_t half_shift; // shift - 1 >= 0
   int32_t one;        // 1
   uint32_t bits;      // 0
@@ -97,6 +100,7 @@ struct NarrowBlock {
   const uint32_t* weights_end;
   const uint32_t* pixels;
   const uint32_t* pixels_end;
+  int32_t back;       // from there to the next pair, bytes
 };
 
 extern "C" {

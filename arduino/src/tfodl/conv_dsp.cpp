@@ -81,16 +81,20 @@ const int8_t* take(const Layer& layer, ConstRows x, Cursor& cursor, int32_t j) {
   return column;
 }
 
-// Widens n output pixels from flat index `first` on; the last one twice when n is odd.
-void fill_tile(const Layer& layer, ConstRows x, int32_t first, int32_t n) {
+Cursor cursor_at(const Layer& layer, ConstRows x, int32_t pixel) {
   const Conv& p = layer.p;
+  const int32_t oy = pixel / p.out_w, ox = pixel % p.out_w;
+  return {oy, ox, layer.direct ? row_at(x, oy, p.in_w * p.in_c) + ox * p.in_c : nullptr};
+}
+
+// Widens n output pixels from flat index `first` on.
+void fill_tile(const Layer& layer, ConstRows x, int32_t first, int32_t n) {
   uint32_t* to = layer.pixels;
-  Cursor cursor = {first / p.out_w, first % p.out_w, nullptr};
-  if (layer.direct) cursor.pixel = row_at(x, cursor.oy, p.in_w * p.in_c) + cursor.ox * p.in_c;
+  Cursor one = cursor_at(layer, x, first), other = cursor_at(layer, x, first + n / 2);
   for (int32_t i = 0; i < n; i += 2) {
-    const int8_t* a = take(layer, x, cursor, 0);
-    const int8_t* b = i + 1 < n ? take(layer, x, cursor, 1) : a;
-    to = widen_pair(a, b, layer.depth, -p.in_zero, to);
+    const int8_t* a = take(layer, x, one, 0);
+    const int8_t* b = take(layer, x, other, 1);
+    to = widen_pair(a, b, layer.depth, -layer.p.in_zero, to);
   }
 }
 
@@ -120,44 +124,49 @@ void fill_weights(const Layer& layer, int32_t co, int32_t rows) {
   put_columns(layer, second, 1);
 }
 
-void requantize_pairs(const Layer& layer, int32_t co, int32_t pairs, int8_t* y) {
+void requantize_pairs(const Layer& layer, int32_t co, int32_t n, int8_t* y) {
   const Conv& p = layer.p;
-  const int32_t s0 = -p.shift[co], s1 = -p.shift[co + 1], words = 4 * layer.groups;
+  const int32_t s0 = -p.shift[co], s1 = -p.shift[co + 1], words = 4 * layer.groups, distance = n / 2 * p.out_c;
   const RequantBlock block = {p.multiplier[co], s0, requantize_offset(p, s0),
                               p.multiplier[co + 1], s1, requantize_offset(p, s1),
-                              y + co, p.out_c,
+                              y + co, distance,
                               layer.weights, p.bias[co], p.bias[co + 1], layer.weights + words,
-                              layer.pixels, layer.pixels + pairs * words};
+                              layer.pixels, layer.pixels + (n + 1) / 2 * words, p.out_c - distance};
   tfodl_block_requantize(&block);
 }
 
-// Pixels first..n of the tile by way of their sums: any shift, clamp, mask, odd counts.
-void store_sums(const Layer& layer, int32_t co, int32_t rows, int32_t first, int32_t n, int8_t* y, uint8_t* mask,
-                int32_t bit) {
+// One or two output channels of a tile of n pixels by way of their sums: any shift and mask.
+void store_sums(const Layer& layer, int32_t co, int32_t rows, int32_t n, int8_t* y, uint8_t* mask, int32_t bit) {
   const Conv& p = layer.p;
-  const int32_t words = 4 * layer.groups, second = co + rows - 1;
+  const int32_t words = 4 * layer.groups, second = co + rows - 1, pairs = (n + 1) / 2;
   int32_t sums[4 * kPairsOfSums];
-  for (int32_t i = first; i < n; i += 2 * kPairsOfSums) {
-    const int32_t count = n - i < 2 * kPairsOfSums ? n - i : 2 * kPairsOfSums;
-    const uint32_t* pixels = layer.pixels + (i >> 1) * words;
+  for (int32_t i = 0; i < pairs; i += kPairsOfSums) {
+    const int32_t count = pairs - i < kPairsOfSums ? pairs - i : kPairsOfSums;
+    const uint32_t* pixels = layer.pixels + i * words;
     const SumBlock block = {sums, layer.weights, p.bias[co], p.bias[second], layer.weights + words,
-                            pixels, pixels + ((count + 1) >> 1) * words};
+                            pixels, pixels + count * words};
     tfodl_block_sums(&block);
-    const int32_t at = i * p.out_c;
-    for (int32_t r = 0; r < rows; ++r) ChannelOutput{p, co + r, y + at, mask, bit + at}.store<2>({sums + r, count, 1, 0});
+    for (int32_t r = 0; r < rows; ++r) {
+      for (int32_t j = 0; j < 2; ++j) {
+        const int32_t at = (i + j * (n / 2)) * p.out_c;
+        ChannelOutput{p, co + r, y + at, mask, bit + at}.store<4>({sums + 2 * j + r, count, 1, 0});
+      }
+    }
   }
 }
 
-// All output channels of a tile of n pixels.
+// All output channels of a tile of n pixels. Where their number is odd the last two pairs overlap.
 void multiply_tile(const Layer& layer, int32_t n, int8_t* y, uint8_t* mask, int32_t bit) {
   const Conv& p = layer.p;
-  for (int32_t co = 0; co < p.out_c; co += 2) {
-    const int32_t rows = co + 1 < p.out_c ? 2 : 1;
+  const int32_t rows = p.out_c > 1 ? 2 : 1;
+  for (int32_t next = 0; next < p.out_c; next += 2) {
+    const int32_t co = next + rows <= p.out_c ? next : p.out_c - rows;
     fill_weights(layer, co, rows);
-    const bool fast = !mask && rows == 2 && fast_channel(p, co) && fast_channel(p, co + 1);
-    const int32_t done = fast ? n & ~1 : 0;
-    if (done) requantize_pairs(layer, co, done >> 1, y);
-    if (done < n) store_sums(layer, co, rows, done, n, y, mask, bit);
+    if (!mask && rows == 2 && fast_channel(p, co) && fast_channel(p, co + 1)) {
+      requantize_pairs(layer, co, n, y);
+    } else {
+      store_sums(layer, co, rows, n, y, mask, bit);
+    }
   }
   clamp_outputs(p, y, n * p.out_c);
 }

@@ -92,11 +92,12 @@ struct Band {
   uint8_t* mask;
 };
 
-// One channel of a band, by way of its sums from row `done` of the band on.
-void store_sums(const Layer& layer, RowsBlock block, const Band& band, int32_t done, int32_t c) {
+// One channel of a band by way of its sums: any shift and mask.
+void store_sums(const Layer& layer, RowsBlock& block, const Band& band, int32_t c) {
   const Conv& p = layer.p;
   const int32_t out_row = p.out_w * p.out_c, most = layer.sum_rows;
-  for (int32_t r = done, n; r < band.rows; r += n) {
+  block.y_skip = 0;
+  for (int32_t r = 0, n; r < band.rows; r += n) {
     n = band.rows - r < most ? band.rows - r : most;
     block.y = layer.sums;
     block.rows = n;
@@ -108,10 +109,25 @@ void store_sums(const Layer& layer, RowsBlock block, const Band& band, int32_t d
 }
 
 // Four outputs are stored at once. Where the row ends within a quad, the surplus falls on the rows below, which
-// are stored later; rows without as many outputs below them go by way of their sums.
+// are stored later; rows without as many outputs below them are put down elsewhere first.
 int32_t rows_to_store(const Layer& layer, int32_t rows) {
   const int32_t out_w = layer.p.out_w, surplus = 4 * layer.quads - out_w, below = (surplus + out_w - 1) / out_w;
   return rows > below ? rows - below : 0;
+}
+
+void store_elsewhere(const Layer& layer, RowsBlock& block, const Band& band, int32_t done, int32_t c) {
+  const Conv& p = layer.p;
+  int8_t* rows = reinterpret_cast<int8_t*>(layer.sums);  // at most 3, each a fourth of a row of sums
+  block.y = rows;
+  block.stride = 1;
+  block.y_skip = 0;
+  block.rows = band.rows - done;
+  block.x += done * p.stride_h * layer.row_words;
+  layer.requantize(&block);
+  int8_t* to = band.y + done * p.out_w * p.out_c + c;
+  for (int32_t r = 0; r < block.rows; ++r, rows += 4 * layer.quads) {
+    for (int32_t i = 0; i < p.out_w; ++i, to += p.out_c) *to = rows[i];
+  }
 }
 
 void filter_channel(const Layer& layer, const Band& band, const uint32_t* plane, int32_t c) {
@@ -119,17 +135,19 @@ void filter_channel(const Layer& layer, const Band& band, const uint32_t* plane,
   uint32_t weights[49];
   fill_kernel(p.weights + c, p.in_c, p.k_w, p.stride_w, weights);
   const int32_t shift = -p.shift[c], row_bytes = 4 * layer.row_words, quad_bytes = 8 * p.stride_w;
-  const bool fast = fast_channel(p, c) && !band.mask;
-  const int32_t done = fast ? rows_to_store(layer, band.rows) : 0;
-  RowsBlock block = {p.multiplier[c], shift, fast ? requantize_offset(p, shift) : 0,
-                     band.y + c, p.out_c, p.bias[c], weights,
+  RowsBlock block = {p.multiplier[c], shift, 0, band.y + c, p.out_c, p.bias[c], weights,
                      p.k_h * row_bytes - quad_bytes, layer.quads, layer.quads,
                      p.stride_h * row_bytes - layer.quads * quad_bytes,
-                     (p.out_w - 4 * layer.quads) * p.out_c, done, plane, row_bytes};
+                     (p.out_w - 4 * layer.quads) * p.out_c, 0, plane, row_bytes};
+  if (band.mask || !fast_channel(p, c)) {
+    store_sums(layer, block, band, c);
+    return;
+  }
+  block.offset = requantize_offset(p, shift);
+  block.rows = rows_to_store(layer, band.rows);
+  const int32_t done = block.rows;
   if (done) layer.requantize(&block);
-  block.x += done * p.stride_h * layer.row_words;
-  block.y_skip = 0;
-  store_sums(layer, block, band, done, c);
+  if (done < band.rows) store_elsewhere(layer, block, band, done, c);
 }
 
 void filter_band(const Layer& layer, const Band& band) {

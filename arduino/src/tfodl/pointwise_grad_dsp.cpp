@@ -11,8 +11,6 @@ namespace tfodl {
 namespace dsp {
 namespace {
 
-constexpr int32_t kPairsOfSums = 8;
-
 struct Layer {
   const Conv& p;
   const ConvGrad& q;
@@ -102,44 +100,41 @@ void fill_weights(const Layer& layer, int32_t ci, int32_t columns) {
   for (int32_t r = 0; p.columns && r < columns; ++r) put_trained(layer, ci + r, r);
 }
 
-uint32_t narrow_pairs(const Layer& layer, int32_t ci, int32_t pairs, int16_t* g_x) {
-  const int32_t words = 4 * layer.groups;
-  const NarrowBlock block = {g_x + ci, 2 * layer.p.in_c, layer.shift - 1, 1, 0, layer.weights,
-                             layer.weights + words, layer.pixels, layer.pixels + pairs * words};
+uint32_t narrow_pairs(const Layer& layer, int32_t ci, int32_t n, int16_t* g_x) {
+  const int32_t words = 4 * layer.groups, stride = 2 * layer.p.in_c, distance = n / 2 * stride;
+  const NarrowBlock block = {g_x + ci, distance, layer.shift - 1, 1, 0, layer.weights, layer.weights + words,
+                             layer.pixels, layer.pixels + (n + 1) / 2 * words, stride - distance};
   return tfodl_block_narrow(&block);
 }
 
-// Pixels first..n of the tile by way of their sums: odd counts, one column, no shift.
-uint32_t narrow_sums(const Layer& layer, int32_t ci, int32_t columns, int32_t first, int32_t n, int16_t* g_x) {
-  const int32_t words = 4 * layer.groups, in_c = layer.p.in_c;
-  int32_t sums[4 * kPairsOfSums];
+// The same by way of the sums: one column, no shift.
+uint32_t narrow_sums(const Layer& layer, int32_t ci, int32_t columns, int32_t n, int16_t* g_x) {
+  const int32_t words = 4 * layer.groups, pairs = (n + 1) / 2;
+  int32_t sums[4];
   uint32_t bits = 0;
-  for (int32_t i = first; i < n; i += 2 * kPairsOfSums) {
-    const int32_t count = n - i < 2 * kPairsOfSums ? n - i : 2 * kPairsOfSums;
-    const uint32_t* pixels = layer.pixels + (i >> 1) * words;
-    const SumBlock block = {sums, layer.weights, 0, 0, layer.weights + words, pixels,
-                            pixels + ((count + 1) >> 1) * words};
+  for (int32_t i = 0; i < pairs; ++i) {
+    const uint32_t* pixels = layer.pixels + i * words;
+    const SumBlock block = {sums, layer.weights, 0, 0, layer.weights + words, pixels, pixels + words};
     tfodl_block_sums(&block);
-    for (int32_t j = 0; j < count; ++j) {
-      for (int32_t r = 0; r < columns; ++r) {
-        const int32_t sum = sums[2 * j + r];
-        bits |= magnitude(sum);
-        g_x[(i + j) * in_c + ci + r] = saturate_s16(rshift(sum, layer.shift));
-      }
+    for (int32_t k = 0; k < 4; ++k) {
+      if ((k & 1) >= columns) continue;
+      bits |= magnitude(sums[k]);
+      const int32_t pixel = k < 2 ? i : i + n / 2;
+      g_x[pixel * layer.p.in_c + ci + (k & 1)] = saturate_s16(rshift(sums[k], layer.shift));
     }
   }
   return bits;
 }
 
+// All input channels of a tile of n pixels. Where their number is odd the last two pairs overlap.
 uint32_t multiply_tile(const Layer& layer, int32_t n, int16_t* g_x) {
-  const int32_t in_c = layer.p.in_c;
+  const int32_t in_c = layer.p.in_c, columns = in_c > 1 ? 2 : 1;
   uint32_t bits = 0;
-  for (int32_t ci = 0; ci < in_c; ci += 2) {
-    const int32_t columns = ci + 1 < in_c ? 2 : 1;
+  for (int32_t next = 0; next < in_c; next += 2) {
+    const int32_t ci = next + columns <= in_c ? next : in_c - columns;
     fill_weights(layer, ci, columns);
-    const int32_t done = columns == 2 && layer.shift > 0 ? n & ~1 : 0;
-    if (done) bits |= narrow_pairs(layer, ci, done >> 1, g_x);
-    if (done < n) bits |= narrow_sums(layer, ci, columns, done, n, g_x);
+    const bool short_way = columns == 2 && layer.shift > 0;
+    bits |= short_way ? narrow_pairs(layer, ci, n, g_x) : narrow_sums(layer, ci, columns, n, g_x);
   }
   return bits;
 }
@@ -156,8 +151,10 @@ bool pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g
   *bits = 0;
   for (int32_t i = 0; i < positions; i += tile) {
     const int32_t n = positions - i < tile ? positions - i : tile;
-    for (int32_t j = 0; j < n; ++j) prepare_pixel(layer, i + j, j & 1, layer.pixels + (j >> 1) * words);
-    if (n & 1) prepare_pixel(layer, i + n - 1, 1, layer.pixels + (n >> 1) * words);
+    for (int32_t j = 0; 2 * j < n; ++j) {
+      prepare_pixel(layer, i + j, 0, layer.pixels + j * words);
+      prepare_pixel(layer, i + j + n / 2, 1, layer.pixels + j * words);
+    }
     *bits |= multiply_tile(layer, n, g_x + i * p.in_c);
   }
   return true;

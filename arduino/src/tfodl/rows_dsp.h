@@ -64,9 +64,17 @@ uint32_t tfodl_rows_narrow_7(const NarrowRowsBlock*);
 
 // The k * k weights at w, w + step, ... in the order that the assembly reads; k * k words suffice.
 inline void fill_kernel(const int8_t* w, int32_t step, int32_t k, int32_t stride, uint32_t* to) {
-  for (int32_t ky = 0; ky < k; ++ky, w += k * step) {
-    for (int32_t kx = 0; kx + 1 < k; kx += stride) *to++ = halves(w[kx * step], w[(kx + 1) * step]);
-    if (stride == 2) *to++ = halves(w[(k - 1) * step], 0);
+  for (int32_t ky = 0; ky < k; ++ky) {
+    int32_t left = *w;
+    w += step;
+    for (int32_t kx = 1; kx < k; kx += stride) {
+      const int32_t right = *w;
+      w += step;
+      *to++ = halves(left, right);
+      left = right;
+      if (stride == 2) left = *w, w += step;
+    }
+    if (stride == 2) *to++ = halves(left, 0);
   }
 }
 
