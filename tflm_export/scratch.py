@@ -86,10 +86,7 @@ def _update(op: Op, geometry: Geometry) -> int:
         return 0
     if geometry.depthwise:
         return _align4(2 * positions)
-    columns = op.attrs["axis"] == "in"
-    row = (
-        geometry.kernel[0]
-        * geometry.kernel[1]
-        * (len(op.attrs["channels"]) if columns else geometry.in_shape[2])
-    )
-    return row * (24 if positions > 256 else 8) + 4 * min(positions, 256)
+    channels = len(op.attrs["channels"]) if op.attrs["axis"] == "in" else geometry.in_shape[2]
+    groups = (min(positions, 256) + 3) // 4
+    quads = min(geometry.kernel[0] * geometry.kernel[1] * ((channels + 3) // 4), 128 // groups, 32)
+    return quads * (32 * groups + (96 if positions > 256 else 32)) + 16 * groups

@@ -27,11 +27,18 @@ void add_weighted_rows_s8(const Conv& p, int32_t tap, const int16_t* grad, int32
 // out[i] = saturated rshift(sums[i], shift); returns the OR of all |sums[i]|.
 uint32_t narrow_s32(const int32_t* sums, int32_t n, int32_t shift, int16_t* out);
 
-// update_inner.cpp ------------------------------------------------------------------------------------
+// update_inner.cpp, update_dsp.cpp ---------------------------------------------------------------------
 
-// sums0[c] += sum over i < n of g0[i] * x[i * stride + c], 0 <= c < channels; the same with g1 into sums1
-// when g1 is not null. No sum leaves int32: n <= 256.
-void add_outer_s8(const int16_t* g0, const int16_t* g1, int32_t n, const int8_t* x, int32_t stride,
-                  int32_t channels, int32_t* sums0, int32_t* sums1);
+// Gradients and inputs of up to 256 positions lie in pairs of rows (output channels, input channels): for each
+// group of 4 positions p, {p, p + 2, p + 1, p + 3} of the first row and then of the second, int16.
+constexpr int32_t kPlaceInGroup[4] = {0, 2, 1, 3};
+
+// Channels c .. c + 3 of x [in_h][in_w][channels] less p.in_zero, as tap `tap` meets them from output position
+// `first` on, n positions, in two pairs of rows of `groups` groups; 0 on padding, beyond n and beyond `channels`.
+void widen_columns_s8(const Conv& p, const int8_t* x, int32_t channels, int32_t tap, int32_t c, int32_t first,
+                      int32_t n, int32_t groups, int16_t* out);
+
+// sums[4 i + 2 j + r] = row r of `grads` . row j of pair i of `columns`, 0 <= i < pairs.
+void outer_sums_s16(const int16_t* grads, const int16_t* columns, int32_t groups, int32_t pairs, int32_t* sums);
 
 }  // namespace tfodl

@@ -4,18 +4,27 @@
 
 namespace tfodl {
 
-// Positions of a map that the kernels below take at a time.
-constexpr int32_t update_chunk(const Conv& p) { return p.out_h * p.out_w < 256 ? p.out_h * p.out_w : 256; }
+// Groups of 4 positions that the two kernels below take at a time, and quads of 4 input channels.
+constexpr int32_t update_groups(const Conv& p) {
+  return p.out_h * p.out_w < 256 ? (p.out_h * p.out_w + 3) >> 2 : 64;
+}
+constexpr int32_t update_quads(const Conv& p, int32_t channels) {
+  const int32_t all = p.k_h * p.k_w * ((channels + 3) >> 2), fitting = 128 / update_groups(p);
+  const int32_t most = fitting > 32 ? 32 : fitting;
+  return all < most ? all : most;
+}
 
-// Scratch of two rows of `row` weights: sums, and wider totals on maps over 256 positions; two gradients.
-constexpr int32_t rows_update_scratch_bytes(const Conv& p, int32_t row) {
-  return row * (p.out_h * p.out_w > 256 ? 24 : 8) + 4 * update_chunk(p);
+// Scratch: the inputs of a tile of quads, the gradients of two rows, their sums, and wider ones on maps over 256
+// positions.
+constexpr int32_t rows_update_scratch_bytes(const Conv& p, int32_t channels) {
+  return update_quads(p, channels) * (32 * update_groups(p) + (p.out_h * p.out_w > 256 ? 96 : 32)) +
+         16 * update_groups(p);
 }
 
 // Output channels `state.channels` of a convolution; `weights` are their rows [n][k_h][k_w][in_c].
 // x [in_h][in_w][in_c], g_y [out_h][out_w][out_c].
 constexpr int32_t conv_weights_update_s8_scratch_bytes(const Conv& p) {
-  return rows_update_scratch_bytes(p, p.k_h * p.k_w * p.in_c);
+  return rows_update_scratch_bytes(p, p.in_c);
 }
 void conv_weights_update_s8(const Conv& p, const int8_t* x, const int16_t* g_y, int16_t e_y,
                             const uint8_t* mask, const Sgd& sgd, const UpdateState& state, int8_t* weights,
@@ -24,7 +33,7 @@ void conv_weights_update_s8(const Conv& p, const int8_t* x, const int16_t* g_y, 
 // Input channels `state.channels` of a convolution; x [in_h][in_w][n] holds those channels only (see
 // gather_channels_s8), `weights` are the columns [out_c][k_h][k_w][n].
 constexpr int32_t conv_columns_update_s8_scratch_bytes(const Conv& p, int32_t n) {
-  return rows_update_scratch_bytes(p, p.k_h * p.k_w * n);
+  return rows_update_scratch_bytes(p, n);
 }
 void conv_columns_update_s8(const Conv& p, const int8_t* x, const int16_t* g_y, int16_t e_y,
                             const uint8_t* mask, const Sgd& sgd, const UpdateState& state, int8_t* weights,

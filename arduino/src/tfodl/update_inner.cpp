@@ -1,47 +1,40 @@
 #include "hot.h"
+#include "dsp.h"
 #include "inner.h"
+#include "tap_cursor.h"
 
+#if !TFODL_DSP
 namespace tfodl {
-namespace {
 
-constexpr int32_t kBlock = 4;  // sums in registers
-
-template <bool kTwo>
-void add_outer(const int16_t* __restrict g0, const int16_t* __restrict g1, int32_t n, const int8_t* x,
-               int32_t stride, int32_t channels, int32_t* __restrict sums0, int32_t* __restrict sums1) {
-  int32_t c = 0;
-  for (; c + kBlock <= channels; c += kBlock) {
-    int32_t a[kBlock] = {}, b[kBlock] = {};
-    const int8_t* pixel = x + c;
-    for (int32_t i = 0; i < n; ++i, pixel += stride) {
-      for (int32_t j = 0; j < kBlock; ++j) {
-        a[j] += g0[i] * pixel[j];
-        if (kTwo) b[j] += g1[i] * pixel[j];
-      }
-    }
-    for (int32_t j = 0; j < kBlock; ++j) {
-      sums0[c + j] += a[j];
-      if (kTwo) sums1[c + j] += b[j];
-    }
-  }
-  for (; c < channels; ++c) {
-    const int8_t* pixel = x + c;
-    for (int32_t i = 0; i < n; ++i, pixel += stride) {
-      sums0[c] += g0[i] * *pixel;
-      if (kTwo) sums1[c] += g1[i] * *pixel;
+void widen_columns_s8(const Conv& p, const int8_t* x, int32_t channels, int32_t tap, int32_t c, int32_t first,
+                      int32_t n, int32_t groups, int16_t* out) {
+  TapCursor cursor(p, x, channels, tap, first);
+  for (int32_t i = 0; i < 4 * groups; ++i) {
+    const int8_t* pixel = i < n ? cursor.next() : nullptr;
+    int16_t* to = out + (i >> 2) * 8 + kPlaceInGroup[i & 3];
+    for (int32_t j = 0; j < 4; ++j) {
+      const bool present = pixel && c + j < channels;
+      to[(j >> 1) * 8 * groups + (j & 1) * 4] = present ? static_cast<int16_t>(pixel[c + j] - p.in_zero) : int16_t{0};
     }
   }
 }
 
-}  // namespace
-
-void add_outer_s8(const int16_t* g0, const int16_t* g1, int32_t n, const int8_t* x, int32_t stride,
-                  int32_t channels, int32_t* sums0, int32_t* sums1) {
-  if (g1) {
-    add_outer<true>(g0, g1, n, x, stride, channels, sums0, sums1);
-  } else {
-    add_outer<false>(g0, nullptr, n, x, stride, channels, sums0, nullptr);
+void outer_sums_s16(const int16_t* grads, const int16_t* columns, int32_t groups, int32_t pairs,
+                    int32_t* sums) {
+  for (int32_t i = 0; i < pairs; ++i, sums += 4) {
+    int32_t a00 = 0, a01 = 0, a10 = 0, a11 = 0;
+    const int16_t* __restrict g = grads;
+    for (int32_t k = 0; k < groups; ++k, g += 8, columns += 8) {
+      for (int32_t j = 0; j < 4; ++j) {
+        a00 += g[j] * columns[j];
+        a01 += g[j + 4] * columns[j];
+        a10 += g[j] * columns[j + 4];
+        a11 += g[j + 4] * columns[j + 4];
+      }
+    }
+    sums[0] = a00, sums[1] = a01, sums[2] = a10, sums[3] = a11;
   }
 }
 
 }  // namespace tfodl
+#endif

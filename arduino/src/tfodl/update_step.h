@@ -127,6 +127,12 @@ __attribute__((noinline)) void step_accumulated(int8_t* w, const int8_t* end, Su
 
 inline int32_t saturate_s32(int64_t x) { return static_cast<int32_t>(clamp_s64(x, INT32_MIN, INT32_MAX)); }
 
+// Numbers of weights that follow each other, from key() + number of the first on.
+struct Run {
+  uint32_t next;
+  uint32_t operator()() { return next++; }
+};
+
 // What one trained tensor's parameters have in common in one step.
 class Stepper {
  public:
