@@ -97,6 +97,8 @@ class DeviceGradients:
     def loss(self, q: Any, dy: Any, scale: float, edge: str) -> Any:
         """Softmax cross-entropy of int8 logits `q` [1, n]; `dy`, Keras's own gradient, tells the label."""
         table = np.floor(2.0**TABLE_BITS * np.exp(-scale * np.arange(256)) + 0.5).astype(np.int64)
+        if q.shape[0] not in (1, None):
+            raise TfodlError(f"Int8Model: {BATCH_MESSAGE}, got {q.shape[0]}.")
         with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(q)[0], 1, BATCH_MESSAGE)]):
             flat = tf.reshape(tf.cast(q, tf.int64), [-1])
         terms = tf.gather(tf.constant(table), tf.reduce_max(flat) - flat)

@@ -15,7 +15,7 @@ from tflm_export.ir import Graph, Op
 from tflm_export.ops import forward
 from tflm_export.read_tflite import read_tflite
 from tflm_export.write_tflite import patch_constants
-from tfodl.device_gradients import DeviceGradients
+from tfodl.device_gradients import BATCH_MESSAGE, DeviceGradients
 from tfodl.errors import TfodlError
 from tfodl.int8_build import build, layer_of, quant_of
 from tfodl.int8_linear import Int8Linear
@@ -91,10 +91,13 @@ class Int8Model(SelectiveModel):
         super().compile(optimizer, loss, metrics=metrics, **kwargs)
 
     def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
-        """As Keras's; arrays are checked first.
+        """As Keras's; arrays are checked first. With device gradients the batch is 1.
 
-        Raises `TfodlError` for NaN, labels that the head has no class for, or one class only.
+        Raises `TfodlError` for NaN, labels that the head has no class for, one class only, or a batch size
+        that device gradients do not have.
         """
+        if self.gradients == "device" and kwargs.setdefault("batch_size", 1) not in (1, None):
+            raise TfodlError(f"fit: {BATCH_MESSAGE}, got {kwargs['batch_size']}.")
         if isinstance(x, np.ndarray) and y is not None:
             _, labels = check_training_data(x, y, self.base.input_shape[1:], self.classes, "fit")
             y = labels if np.ndim(y) != 2 or np.shape(y)[1] == 1 else y

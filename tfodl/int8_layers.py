@@ -27,9 +27,10 @@ class QuantizeInput(keras.layers.Layer):
         self.scale, self.zero_point = scale, zero_point
 
     def call(self, x: Any) -> Any:
-        ratio = tf.cast(x, tf.float32) / np.float32(self.scale)
+        ratio = tf.cast(x, tf.float64) / self.scale
         rounded = tf.sign(ratio) * tf.floor(tf.abs(ratio) + 0.5)
-        return tf.stop_gradient(tf.clip_by_value(rounded + self.zero_point, -128.0, 127.0))
+        clipped = tf.clip_by_value(rounded + self.zero_point, -128.0, 127.0)
+        return tf.stop_gradient(tf.cast(clipped, tf.float32))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "scale": self.scale, "zero_point": self.zero_point}
@@ -224,8 +225,9 @@ class Int8Pool(keras.layers.Layer):
         area = float(math.prod(self.size))
         total = tf.nn.avg_pool2d(padded, self.size, self.strides, "VALID") * area
         count = tf.round(tf.nn.avg_pool2d(inside, self.size, self.strides, "VALID") * area)
-        exact = tf.round(total)
-        rounded = tf.sign(exact) * tf.floor((tf.abs(exact) + tf.floor(count / 2)) / count)
+        # In integers: the graph optimiser makes a float division by a constant a product with its inverse.
+        exact, whole = tf.cast(tf.round(total), tf.int32), tf.cast(count, tf.int32)
+        rounded = tf.cast(tf.sign(exact) * ((tf.abs(exact) + whole // 2) // whole), tf.float32)
         return total / count + tf.stop_gradient(rounded - total / count)
 
     def get_config(self) -> dict[str, Any]:

@@ -91,8 +91,9 @@ class IntegerUpdate(_Wrapper):
     """Rounds the wrapped optimizer's steps to whole LSB, as docs/arithmetic.md has it.
 
     rounding: `"stochastic"` (by a hash of seed, step, tensor and index: the board's own random numbers),
-        `"accumulator"` (16 bits of what was left over, biases stochastic), and for comparison `"nearest"` and
-        `"truncate"`, which the board does not offer.
+        `"accumulator"` (16 bits of what was left over, biases stochastic), and for comparison two rules that
+        the board does not offer: `"nearest"`, and `"truncate"`, which cuts the new value towards zero as a C
+        cast does.
     Weights saturate at +-127, biases at +-2^30. `Int8Model.compile` puts it around every optimizer.
     """
 
@@ -130,7 +131,7 @@ class IntegerUpdate(_Wrapper):
         for variable, old in zip(whole, before, strict=True):
             units = -tf.floor((old - variable.value) * ONE)
             limit = LARGEST_STEP[_is_weight(variable)]
-            step = self._rounded(variable, tf.clip_by_value(units, -limit, limit))
+            step = self._rounded(variable, old, tf.clip_by_value(units, -limit, limit))
             bound = float(variable.quantum.limit)
             new = tf.clip_by_value(old + step, -bound, bound)
             variable.assign(new)
@@ -140,12 +141,13 @@ class IntegerUpdate(_Wrapper):
                 left.assign(tf.where(saturated, tf.zeros_like(left), left))
         self.step.assign_add(1)
 
-    def _rounded(self, variable: Any, units: Any) -> Any:
-        """Whole LSB of a step given in 1/65536 LSB."""
+    def _rounded(self, variable: Any, old: Any, units: Any) -> Any:
+        """Whole LSB of a step given in 1/65536 LSB, from the value `old`."""
         if self.rounding == "nearest":
             return tf.floor((units + ONE / 2) / ONE)
         if self.rounding == "truncate":
-            return tf.sign(units) * tf.floor(tf.abs(units) / ONE)
+            new = old + units / ONE
+            return tf.sign(new) * tf.floor(tf.abs(new)) - old
         if variable.path in self._leftover:
             left = self._leftover[variable.path]
             total = units + left
