@@ -68,6 +68,11 @@ def conv_in(x: Any, mask: Any, kernel: Any, strides: tuple[int, int], padding: s
     return gradient
 
 
+def pointwise(x: Any, strides: tuple[int, int]) -> Gradient:
+    """The whole dW `[1, 1, C_in, C_out]` of a 1x1 convolution: one matrix product, which is faster."""
+    return lambda dy: _conv(x, dy, (1, 1), strides, "valid")
+
+
 def dense_out(x: Any, mask: Any) -> Gradient:
     """dW `[C_in, units]` of the units in `mask [units]`."""
     chosen, place = indices(mask)

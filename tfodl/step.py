@@ -6,6 +6,7 @@ layer train is data (`Masks`). So a new plan costs nothing unless it opens anoth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,8 +22,9 @@ from tfodl.sites import Run, Site
 Weight = Literal["frozen", "out", "in", "masked_out", "masked_in", "whole"]
 Bias = Literal["frozen", "masked", "whole"]
 
-# Above this share of channels the whole dW is cheaper than gathering channels (measured, benchmarks/host.py).
-GATHER_SHARE = 0.5
+# Above this share of channels the whole dW is cheaper than gathering channels (measured on MobileNetV2 0.35).
+# With axis "in" gathering also frees the rest of the input, so it goes as far in a 1x1 layer as in a wide one.
+GATHER_SHARE, GATHER_SHARE_POINTWISE = 0.5, 0.06
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,16 @@ def _weight(entry: LayerUpdate, group: NeuronGroup, length: int) -> Weight:
     chosen = len(entry.channels)
     if chosen in (0, length):
         return "whole" if chosen else "frozen"
-    if group.kind in ("depthwise", "batchnorm", "custom") or chosen > GATHER_SHARE * length:
+    if chosen > _gather_share(entry, group) * length:
         return "masked_out" if entry.axis == "out" else "masked_in"
     return entry.axis
+
+
+def _gather_share(entry: LayerUpdate, group: NeuronGroup) -> float:
+    if group.kind not in ("conv", "dense"):
+        return 0.0
+    wide = entry.axis == "in" or (group.kind == "conv" and math.prod(group.weight_shape[:-2]) > 1)
+    return GATHER_SHARE if wide else GATHER_SHARE_POINTWISE
 
 
 def _bias(entry: LayerUpdate, length: int) -> Bias:
@@ -97,8 +106,8 @@ class Train(Run):
             scale, _ = norms.scale_and_shift(norm.layer)
             kernel *= tf.reshape(scale, kernel.shape[-site.out_axes :])
         gradient = None
-        if weight in ("out", "in"):
-            gradient = _gradient(site, weight, x, kernel, self._mask(site))
+        if weight != "frozen":
+            gradient = _gradient(site, weight, x, kernel, self._mask)
         if gradient is None:
             return forward(x, kernel)
         return slices.attach(forward(x, tf.stop_gradient(kernel)), kernel, gradient)
@@ -122,18 +131,24 @@ class Train(Run):
         return call(x, **kwargs)
 
 
-def _gradient(site: Site, axis: str, x: Any, kernel: Any, mask: Any) -> slices.Gradient | None:
-    """The gradient of chosen channels where it is supported; None where the whole one is to be masked."""
-    if site.kind == "dense":
-        return slices.dense_out(x, mask) if axis == "out" else slices.dense_in(x, mask)
+def _gradient(
+    site: Site, weight: Weight, x: Any, kernel: Any, mask: Callable[[Site], Any]
+) -> slices.Gradient | None:
+    """A gradient that costs less than TensorFlow's own, where there is one."""
+    gathers = weight in ("out", "in")
+    if site.kind == "dense" and gathers:
+        return slices.dense_out(x, mask(site)) if weight == "out" else slices.dense_in(x, mask(site))
     layer = site.layer
-    plain = getattr(layer, "groups", 1) == 1 and layer.data_format == "channels_last"
-    if not plain or tuple(layer.dilation_rate) != (1, 1):
+    if site.kind != "conv" or getattr(layer, "groups", 1) != 1 or layer.data_format != "channels_last":
         return None
-    make = slices.conv_out if axis == "out" else slices.conv_in
-    if isinstance(layer, keras.layers.SeparableConv2D):
-        return make(x, mask, kernel, (1, 1), "valid")
-    return make(x, mask, kernel, tuple(layer.strides), layer.padding)
+    separable = isinstance(layer, keras.layers.SeparableConv2D)
+    strides = (1, 1) if separable else tuple(layer.strides)
+    if not gathers:
+        return slices.pointwise(x, strides) if tuple(kernel.shape[:2]) == (1, 1) else None
+    if tuple(layer.dilation_rate) != (1, 1):
+        return None
+    make = slices.conv_out if weight == "out" else slices.conv_in
+    return make(x, mask(site), kernel, strides, "valid" if separable else layer.padding)
 
 
 def serves(step: Step, wanted: Step) -> bool:
