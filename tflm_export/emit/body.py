@@ -75,14 +75,21 @@ def _title(e: Engine, op: Op) -> str:
 
 
 def wrapped(statement: str) -> list[str]:
-    """A call in lines of at most 110 characters, arguments under the first."""
+    """A call in lines of at most 110 characters, arguments under the first, a struct on one line."""
     line, indent = f"  {statement}", " " * (statement.find("(") + 3)
     lines: list[str] = []
     while len(line) > WIDTH:
-        cut = line.rindex(", ", 0, WIDTH) + 1
+        cut = _cut(line)
         lines.append(line[:cut])
         line = indent + line[cut:].lstrip()
     return [*lines, line]
+
+
+def _cut(line: str) -> int:
+    """Where to break a line: behind the last comma that fits, outside of braces if there is one."""
+    commas = [i + 1 for i in range(WIDTH) if line.startswith(", ", i)]
+    outside = [i for i in commas if line.count("{", 0, i) == line.count("}", 0, i)]
+    return (outside or commas)[-1]
 
 
 def _train(e: Engine, ops: list[Op]) -> str:
