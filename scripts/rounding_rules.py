@@ -2,7 +2,7 @@
 
     python scripts/rounding_rules.py
 
-Last two blocks of mbv2-w0.35, SGD with quantisation-aware scaling at batch 1, as on the board. Writes to --out
+Last two blocks of mbv2-w0.35, SGD with quantisation-aware scaling at batch 1, as on the board. To --out go
 runs.jsonl (one line a training; a killed run goes on), table.json and table.png: accuracy, and mean |w| of
 the trained kernels before and after.
 """
