@@ -32,6 +32,8 @@ from tflm_export.storage import static_ram, variables
 from tflm_export.stream import fuse
 from tfodl.plan import UpdatePlan
 
+ENOUGH_RAM_BYTES = 24 * 1024  # a step's peak that is not worth slower code
+
 
 @dataclass(frozen=True)
 class Compiled:
@@ -73,7 +75,7 @@ def compile_model(tflite: bytes, plan: UpdatePlan, *, name: str = "engine") -> C
     Raises `ExportError` for a model, plan or op that is not supported.
     """
     _check_provenance(tflite, plan)
-    graph = fuse(training_graph(simplify(read_tflite(tflite)), plan))
+    graph = fuse(training_graph(simplify(read_tflite(tflite)), plan), ENOUGH_RAM_BYTES)
     memory = plan_memory(graph, plan)
     sources = {f"src/{path}": text for path, text in emit(graph, memory, plan, name).items()}
     sources |= {f"src/{path}": text for path, text in tflm_array(tflite).items()}

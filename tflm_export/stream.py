@@ -86,12 +86,16 @@ def _computed(maps: list[Geometry], steps: tuple[int, ...], done: int) -> int:
     return done
 
 
-def fuse(graph: Graph) -> Graph:
-    """Stream the chains that lower the memory peak, as long as any does; then widen their steps for free."""
+def fuse(graph: Graph, enough: int = 0) -> Graph:
+    """Stream the chains that lower the memory peak, as long as any does; then widen their steps for free.
+
+    enough: a peak in bytes that need not be lowered. A stream takes up to twice the instructions of its
+        layers where maps are small, so that a net that fits anyway is better left alone.
+    """
     from tflm_export.schedule import peak
 
     bound, step = peak(graph)
-    while graph.ops[step].role == "forward":
+    while bound > enough and graph.ops[step].role == "forward":
         candidates = [(peak(g)[0], len(g.ops), g) for g in _candidates(graph, step)]
         best = min(candidates, key=lambda c: (c[0], -c[1]), default=None)
         if best is None or best[0] >= bound:
