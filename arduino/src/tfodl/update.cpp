@@ -84,19 +84,28 @@ int64_t sum_one(const int16_t* g, const uint8_t* mask, int32_t positions, int32_
   return sum;
 }
 
-// Channels co..co + 3, out_c a multiple of 4: their bits lie in one byte.
-__attribute__((noinline)) void sum_four(const int16_t* g, const uint8_t* mask, int32_t positions, int32_t out_c,
-                                        int32_t co, int64_t* sums) {
-  int32_t a = 0, b = 0, c = 0, d = 0;
-  g += co;
-  for (int32_t p = 0, at = co; p < positions; ++p, at += out_c, g += out_c) {
-    const int32_t bits = mask ? mask[at >> 3] >> (at & 4) : 15;
-    a += g[0] & -(bits & 1);
-    b += g[1] & -((bits >> 1) & 1);
-    c += g[2] & -((bits >> 2) & 1);
-    d += g[3] & -((bits >> 3) & 1);
+// A word of two gradients under two bits of the mask.
+constexpr uint32_t kHalves[4] = {0, 0xFFFF, 0xFFFF0000, 0xFFFFFFFF};
+
+// Channels co..co + 7 of every position, co and out_c multiples of 8: one byte of the mask each. At most
+// kMostPositions.
+__attribute__((noinline)) void sum_eight(const int16_t* g, const uint8_t* mask, int32_t positions, int32_t out_c,
+                                         int32_t co, int32_t* sums) {
+  int32_t even[4] = {}, odd[4] = {};
+  const int16_t* const end = g + positions * out_c;
+  mask += mask ? co >> 3 : 0;
+  for (g += co; g < end; g += out_c) {
+    const uint32_t bits = mask ? *mask : 255;
+    mask += mask ? out_c >> 3 : 0;
+    for (int32_t i = 0; i < 4; ++i) {
+      uint32_t word;
+      memcpy(&word, g + 2 * i, 4);
+      word &= kHalves[(bits >> (2 * i)) & 3];
+      even[i] += static_cast<int16_t>(word);
+      odd[i] += static_cast<int32_t>(word) >> 16;
+    }
   }
-  sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
+  for (int32_t i = 0; i < 4; ++i) sums[2 * i] = even[i], sums[2 * i + 1] = odd[i];
 }
 
 }  // namespace
@@ -143,20 +152,21 @@ void depthwise_weights_update_s8(const Conv& conv, const int8_t* x, const int16_
 void bias_update_s32(const int16_t* g_y, int16_t e_y, const uint8_t* mask, int32_t positions, int32_t out_c,
                      const Sgd& sgd, const UpdateState& state, int32_t* bias) {
   const Stepper stepper(sgd, state);
-  const bool four = out_c % 4 == 0 && !state.channels && positions <= kMostPositions;
-  for (int32_t j = 0; j < state.n;) {
-    const int32_t co = state.channels ? state.channels[j] : j, n = four && j + 4 <= state.n ? 4 : 1;
-    int64_t sums[4];
-    if (n == 4) {
-      sum_four(g_y, mask, positions, out_c, co, sums);
-    } else {
-      sums[0] = sum_one(g_y, mask, positions, out_c, co);
-    }
-    for (int32_t k = 0; k < n; ++k, ++j) {
-      const Rate rate = rate_of(sgd.learning_rate, state.scale[co + k], e_y);
-      bias[co + k] = stepper.bias(bias[co + k], step_units(sums[k], rate, kBiasUnits), j,
-                                  stepper.key() + static_cast<uint32_t>(co + k));
-    }
+  const auto step = [&](int32_t j, int32_t co, int64_t sum) {
+    const Rate rate = rate_of(sgd.learning_rate, state.scale[co], e_y);
+    const uint32_t number = stepper.key() + static_cast<uint32_t>(co);
+    bias[co] = stepper.bias(bias[co], step_units(sum, rate, kBiasUnits), j, number);
+  };
+  const bool eights = out_c % 8 == 0 && !state.channels && positions <= kMostPositions;
+  const int32_t in_eights = eights ? state.n & ~7 : 0;
+  for (int32_t co = 0; co < in_eights; co += 8) {
+    int32_t sums[8];
+    sum_eight(g_y, mask, positions, out_c, co, sums);
+    for (int32_t i = 0; i < 8; ++i) step(co + i, co + i, sums[i]);
+  }
+  for (int32_t j = in_eights; j < state.n; ++j) {
+    const int32_t co = state.channels ? state.channels[j] : j;
+    step(j, co, sum_one(g_y, mask, positions, out_c, co));
   }
 }
 
