@@ -297,6 +297,17 @@ def _padding(layer: Any, inputs: tuple[int, ...], shape: tuple[int, ...]) -> lis
     return [Node("ZeroPadding2D", _name(layer), inputs, {"padding": tuple(map(tuple, layer.padding))})]
 
 
+def _pad(operation: Any, inputs: tuple[int, ...], shape: tuple[int, ...]) -> list[Node]:
+    """`keras.ops.pad` with zeros."""
+    value = operation._inbound_nodes[0].arguments.kwargs.get("constant_values")
+    if operation.mode != "constant" or value or len(operation.pad_width) != len(shape) + 1:
+        raise TfodlError(
+            f"Pad {_name(operation)!r}: mode {operation.mode!r}, value {value}, axes "
+            f"{len(operation.pad_width)}; allowed: zeros, with a width for every axis."
+        )
+    return [Node("Pad", _name(operation), inputs, {"padding": tuple(map(tuple, operation.pad_width))})]
+
+
 def _global_pool(layer: Any, inputs: tuple[int, ...], shape: tuple[int, ...]) -> list[Node]:
     return [Node("GlobalAveragePooling2D", _name(layer), inputs, {"keepdims": bool(layer.keepdims)})]
 
@@ -321,6 +332,7 @@ _EMITTERS: dict[str, Emitter] = {
     "Softmax": _plain,
     "Add": _plain,
     "ZeroPadding2D": _padding,
+    "Pad": _pad,
     "MaxPooling2D": _pool,
     "AveragePooling2D": _pool,
     "GlobalAveragePooling2D": _global_pool,

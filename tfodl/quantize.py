@@ -20,7 +20,7 @@ from tfodl import convert
 from tfodl.errors import TfodlError
 from tfodl.folded import FoldedModel, Node, fold
 from tfodl.plan import UpdatePlan
-from tfodl.rebuild import layer_name, rebuild
+from tfodl.rebuild import Pad, layer_name, rebuild
 from tfodl.training_data import check_inputs, check_training_data
 
 RANGE_STEP = 0.01  # share of a new batch in an activation's moving range
@@ -298,7 +298,7 @@ class _Config(tfmot.quantization.keras.QuantizeConfig):
 
 
 _WEIGHT = {"Conv2D": "kernel", "DepthwiseConv2D": "depthwise_kernel", "Dense": "kernel"}
-_KEEPS_SCALE = {"MaxPooling2D", "AveragePooling2D", "ZeroPadding2D", "Reshape", "Softmax"}
+_KEEPS_SCALE = {"MaxPooling2D", "AveragePooling2D", "ZeroPadding2D", "Pad", "Reshape", "Softmax"}
 
 
 def _fake_quantised(folded: FoldedModel) -> Any:
@@ -311,7 +311,7 @@ def _fake_quantised(folded: FoldedModel) -> Any:
         config = _Config(_WEIGHT.get(node.kind), output=not fused and node.kind not in _KEEPS_SCALE)
         return tfmot.quantization.keras.quantize_annotate_layer(layer, config)
 
-    custom = {kind.__name__: kind for kind in (_Config, _WeightQuantizer, _RangeQuantizer)}
+    custom = {kind.__name__: kind for kind in (_Config, _WeightQuantizer, _RangeQuantizer, Pad)}
     with tfmot.quantization.keras.quantize_scope(custom):
         return tfmot.quantization.keras.quantize_apply(rebuild(folded, annotate))
 

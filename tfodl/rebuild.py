@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import tensorflow as tf
 import tf_keras
 
 from tfodl.folded import FoldedModel, Node
@@ -72,6 +73,26 @@ def _reshape(node: Node, library: Any) -> Layer:
     return library.layers.Reshape(node.config["shape"], name=layer_name(node.name))
 
 
+class Pad(tf_keras.layers.Layer):
+    """Zeros around a tensor along any axis. padding: (before, after) of every axis, the batch first."""
+
+    def __init__(self, padding: Any, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.padding = padding
+
+    def call(self, inputs: Any) -> Any:
+        return tf.pad(inputs, self.padding)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "padding": self.padding}
+
+
+def _pad(node: Node, library: Any) -> Layer:
+    if library is tf_keras:
+        return Pad(node.config["padding"], name=layer_name(node.name))
+    return lambda x: library.ops.pad(x, node.config["padding"])
+
+
 def _plain(kind: str) -> Callable[[Node, Any], Layer]:
     return lambda node, library: getattr(library.layers, kind)(name=layer_name(node.name), **node.config)
 
@@ -81,6 +102,7 @@ _BUILDERS: dict[str, Callable[[Node, Any], Layer]] = {
     "DepthwiseConv2D": _depthwise,
     "Dense": _dense,
     "Reshape": _reshape,
+    "Pad": _pad,
     **{
         kind: _plain(kind)
         for kind in (

@@ -10,6 +10,7 @@ from int8_nets import L, digits, int8_model, ptq_tflite, qat_net, qat_tflite, tf
 import tfodl
 from tfodl import LayerUpdate, TfodlError, UpdatePlan, quantize
 from tfodl.int8_graph import Int8Model
+from tfodl.layer_map import layer_map
 from tfodl.rebuild import rebuild
 
 
@@ -197,3 +198,18 @@ def test_op_that_cannot_be_trained_is_named():
     converter.inference_input_type = converter.inference_output_type = tf.int8
     with pytest.raises(TfodlError, match="LOGISTIC"):
         Int8Model(converter.convert())
+
+
+def test_padded_shortcuts_go_all_the_way():
+    """Option A of residual nets: a shortcut that is subsampled and filled up with zero channels."""
+    rng = np.random.default_rng(0)
+    image = keras.Input((8, 8, 4))
+    skip = keras.ops.pad(L.AveragePooling2D(1, 2)(image), [(0, 0), (0, 0), (0, 0), (0, 4)])
+    y = L.Add()([L.Conv2D(8, 3, 2, "same", name="a")(image), skip])
+    model = keras.Model(image, L.Dense(3, name="top")(L.GlobalAveragePooling2D()(L.ReLU()(y))))
+    x = rng.normal(size=(32, 8, 8, 4)).astype(np.float32)
+    result = quantize.qat(model, x, rng.integers(0, 3, 32), epochs=1)
+    tflite = result.to_int8()
+    int8 = Int8Model(tflite)
+    assert sorted(layer_map(result, tflite)) == ["a", "top"]
+    np.testing.assert_array_equal(int8.infer(x), tflm(tflite, int8.quantize_inputs(x)))
