@@ -23,7 +23,7 @@ Weight = Literal["frozen", "out", "in", "masked_out", "masked_in", "whole"]
 Bias = Literal["frozen", "masked", "whole"]
 
 # Above this share of channels the whole dW is cheaper than gathering channels (measured on MobileNetV2 0.35).
-# With axis "in" gathering also frees the rest of the input, so it goes as far in a 1x1 layer as in a wide one.
+# With axis "in" gathering also frees the rest of the input, so a 1x1 layer goes as far as a wide one.
 GATHER_SHARE, GATHER_SHARE_POINTWISE = 0.5, 0.06
 
 

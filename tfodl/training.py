@@ -75,6 +75,7 @@ class SelectiveModel(keras.Model):
     def __init__(self, model: keras.Model, plan: UpdatePlan | None = None, **kwargs: Any) -> None:
         super().__init__(**{"name": f"selective_{model.name}", **kwargs})
         self.base = model
+        self.supports_jit = False  # the number of chosen channels is data, which XLA cannot compile
         neuron_groups(model)  # names the layers that stay frozen
         found, _ = adapters(model)
         self._wiring = _Wiring(groups_of(model, found), found)
@@ -145,18 +146,21 @@ class SelectiveModel(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
+            self._check_compiled()
             self._build_optimizer()
             self._wiring.functions.clear()
             self._wiring.step = self._wiring.choose(self._plan)
             self.train_function: Any = self._run_step
         return self.train_function
 
-    def _build_optimizer(self) -> None:
-        """Slots for every variable, so that a plan may train any of them and checkpoints keep one shape."""
+    def _check_compiled(self) -> None:
         if getattr(self.optimizer, "use_ema", False):
             raise TfodlError(
                 "SelectiveModel: an optimizer with use_ema=True overwrites frozen weights; use use_ema=False."
             )
+
+    def _build_optimizer(self) -> None:
+        """Slots for every variable, so that a plan may train any of them and checkpoints keep one shape."""
         if not self.optimizer.built:
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.base.trainable_variables)

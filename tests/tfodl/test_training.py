@@ -149,6 +149,51 @@ def test_plan_that_does_not_fit_is_refused_and_changes_nothing(entry, text):
     assert model.plan == before
 
 
+@pytest.mark.parametrize("options", [{"run_eagerly": True}, {"steps_per_execution": 2}])
+def test_keras_s_ways_to_run_give_the_same_weights(options):
+    x, y = data(32)
+    results = []
+    for extra in ({}, options):
+        model = selective()
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.SGD(0.05), loss, **extra)
+        model.set_plan(
+            UpdatePlan((LayerUpdate("stem", channels=(1, 2)), LayerUpdate("hidden", "in", (0, 5))))
+        )
+        model.fit(x, y, batch_size=16, shuffle=False, verbose=0)
+        results.append([variable.numpy() for variable in model.base.trainable_variables])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_mixed_precision_trains_and_freezes():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        net = small_net()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model = compiled(tfodl.SelectiveModel(net), keras.optimizers.SGD(0.05))
+    rows = (
+        LayerUpdate("stem", channels=(1, 2)),
+        LayerUpdate("inner/project", channels=(0,), bias="selected"),
+    )
+    norms = tuple(whole(group) for group in model.groups if group.layer == "stem_norm")
+    model.set_plan(UpdatePlan((*rows, *norms)))
+    kernel = net.get_layer("stem").kernel
+    before = kernel.numpy()
+    model.fit(*data(32), verbose=0)
+    moved = (kernel.numpy() != before).any(axis=(0, 1, 2))
+    assert moved.tolist() == [False, True, True, False, False, False, False, False]
+
+
+def test_xla_is_left_out():
+    """The number of chosen channels is data, which XLA cannot compile."""
+    model = selective()
+    with pytest.warns(UserWarning, match="jit_compile=False"):
+        model.compile("sgd", "mse", jit_compile=True)
+    assert model.jit_compile is False
+
+
 def test_ema_is_refused():
     model = selective(keras.optimizers.SGD(0.1, use_ema=True))
     x, y = data(8)
