@@ -85,7 +85,7 @@ def _update(op: Op, geometry: Geometry) -> int:
     if op.kind.startswith("FULLY_CONNECTED_WEIGHTS"):
         return 0
     if geometry.depthwise:
-        return _align4(2 * positions)
+        return 32 * geometry.kernel[0] * geometry.kernel[1] + 8 * min(positions, 256)
     channels = len(op.attrs["channels"]) if op.attrs["axis"] == "in" else geometry.in_shape[2]
     groups = (min(positions, 256) + 3) // 4
     quads = min(geometry.kernel[0] * geometry.kernel[1] * ((channels + 3) // 4), 128 // groups, 32)

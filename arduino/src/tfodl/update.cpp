@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "inner.h"
+#include "tap_cursor.h"
 #include "update.h"
 #include "update_step.h"
 
@@ -22,36 +23,12 @@ struct Layer {
   int32_t taps() const { return p.k_h * p.k_w; }
 };
 
-// Gradient of output channel `co` at `n` positions from `first`.
-void gather_grad(const Layer& layer, int32_t co, int32_t first, int32_t n, int16_t* out) {
+// Gradient of output channel `co` at `n` positions from `first`, to every `step`th place of `out`.
+void gather_grad(const Layer& layer, int32_t co, int32_t first, int32_t n, int32_t step, int16_t* out) {
   const int32_t out_c = layer.p.out_c;
   int32_t at = first * out_c + co;
-  for (int32_t i = 0; i < n; ++i, at += out_c) {
-    out[i] = !layer.mask || get_bit(layer.mask, at) ? layer.g_y[at] : int16_t{0};
-  }
-}
-
-// The positions of one tap in one output row that lie in the map and in the chunk.
-struct Segment {
-  int32_t first, n;   // position, count
-  const int8_t* x;    // input pixel of the first
-};
-
-int32_t ceil_div(int32_t a, int32_t b) { return a > 0 ? (a + b - 1) / b : 0; }
-
-// Calls `visit(segment)` for every output row of the chunk [begin, end) of positions.
-template <class Visit>
-void for_segments(const Layer& layer, int32_t ky, int32_t kx, int32_t begin, int32_t end, Visit visit) {
-  const Conv& p = layer.p;
-  const int32_t left = p.pad_left - kx, out_w = p.out_w;
-  const int32_t x0 = ceil_div(left, p.stride_w), over = p.in_w - 1 + left;
-  const int32_t x1 = over < 0 ? 0 : over / p.stride_w + 1 < out_w ? over / p.stride_w + 1 : out_w;
-  for (int32_t oy = begin / out_w; oy * out_w < end; ++oy) {
-    const int32_t iy = oy * p.stride_h + ky - p.pad_top, row = oy * out_w;
-    const int32_t from = row + x0 > begin ? row + x0 : begin, to = row + x1 < end ? row + x1 : end;
-    if (iy < 0 || iy >= p.in_h || from >= to) continue;
-    const int32_t ix = (from - row) * p.stride_w - left;
-    visit(Segment{from, to - from, layer.x + (iy * p.in_w + ix) * layer.channels});
+  for (int32_t i = 0; i < n; ++i, at += out_c, out += step) {
+    *out = !layer.mask || get_bit(layer.mask, at) ? layer.g_y[at] : int16_t{0};
   }
 }
 
@@ -62,16 +39,35 @@ struct Outer {
   int32_t operator()() { return g * (*x++ - zero); }
 };
 
-// g[i] . (x[i * step] - zero)
-__attribute__((noinline)) int64_t dot(const int16_t* __restrict g, const int8_t* __restrict x, int32_t n, int32_t step, int32_t zero) {
-  int64_t total = 0;
-  for (int32_t begin = 0; begin < n; begin += kChunk) {
-    const int32_t end = begin + kChunk < n ? begin + kChunk : n;
-    int32_t sum = 0;
-    for (int32_t i = begin; i < end; ++i, x += step) sum += g[i] * (*x - zero);
-    total += sum;
+// sums[j] += g[i][j] (x[j] - zero) over n positions of a tap, kChannels channels from c on; g [n][kChannels].
+template <int kChannels>
+__attribute__((noinline)) void add_tap(const Layer& layer, TapCursor cursor, int32_t c, const int16_t* g, int32_t n,
+                                       int64_t* sums) {
+  const int32_t zero = layer.p.in_zero;
+  int32_t part[kChannels] = {};
+  for (int32_t i = 0; i < n; ++i, g += kChannels) {
+    const int8_t* pixel = cursor.next();
+    if (!pixel) continue;
+    for (int32_t j = 0; j < kChannels; ++j) part[j] += g[j] * (pixel[c + j] - zero);
   }
-  return total;
+  for (int32_t j = 0; j < kChannels; ++j) sums[j] += part[j];
+}
+
+// Exact gradients of channels j..j + kChannels of x, all taps, in `sums` [k_h * k_w][kChannels].
+template <int kChannels>
+void depthwise_sums(const Layer& layer, const int16_t* channels, int32_t j, int16_t* grads, int64_t* sums) {
+  const int32_t positions = layer.positions();
+  memset(sums, 0, sizeof(int64_t) * static_cast<size_t>(layer.taps() * kChannels));
+  for (int32_t first = 0; first < positions; first += kChunk) {
+    const int32_t n = positions - first < kChunk ? positions - first : kChunk;
+    for (int32_t i = 0; i < kChannels; ++i) {
+      gather_grad(layer, channels ? channels[j + i] : j + i, first, n, kChannels, grads + i);
+    }
+    for (int32_t tap = 0; tap < layer.taps(); ++tap) {
+      const TapCursor cursor(layer.p, layer.x, layer.channels, tap, first);
+      add_tap<kChannels>(layer, cursor, j, grads, n, sums + tap * kChannels);
+    }
+  }
 }
 
 constexpr int32_t kMostPositions = 65536;  // whose gradients always sum up within int32
@@ -130,21 +126,21 @@ void depthwise_weights_update_s8(const Conv& conv, const int8_t* x, const int16_
                                  int8_t* weights, void* scratch) {
   const Conv p = conv;
   const Layer layer = {p, x, state.n, g_y, mask};
-  const int32_t positions = layer.positions(), n = state.n;
-  int16_t* grads = static_cast<int16_t*>(scratch);
+  const int32_t taps = layer.taps(), n = state.n;
+  int64_t* sums = static_cast<int64_t*>(scratch);
+  int16_t* grads = reinterpret_cast<int16_t*>(sums + 4 * taps);
   const Stepper stepper(sgd, state);
-  for (int32_t j = 0; j < n; ++j) {
-    const int32_t c = state.channels ? state.channels[j] : j;
-    const Rate rate = rate_of(sgd.learning_rate, state.scale[c], e_y);
-    gather_grad(layer, c, 0, positions, grads);
-    for (int32_t tap = 0; tap < layer.taps(); ++tap) {
-      int64_t sum = 0;
-      for_segments(layer, tap / p.k_w, tap % p.k_w, 0, positions, [&](const Segment& s) {
-        sum += dot(grads + s.first, s.x + j, s.n, p.stride_w * n, p.in_zero);
-      });
-      const int32_t i = tap * p.in_c + c;
-      weights[i] = stepper.weight(weights[i], step_units(sum, rate, kWeightUnits), tap * n + j,
-                                  stepper.key() + static_cast<uint32_t>(i));
+  for (int32_t j = 0, together; j < n; j += together) {
+    together = j + 4 <= n ? 4 : 1;
+    (together == 4 ? depthwise_sums<4> : depthwise_sums<1>)(layer, state.channels, j, grads, sums);
+    for (int32_t i = 0; i < together; ++i) {
+      const int32_t c = state.channels ? state.channels[j + i] : j + i;
+      const Rate rate = rate_of(sgd.learning_rate, state.scale[c], e_y);
+      for (int32_t tap = 0; tap < taps; ++tap) {
+        const int32_t at = tap * p.in_c + c;
+        const int64_t u = step_units(sums[tap * together + i], rate, kWeightUnits);
+        weights[at] = stepper.weight(weights[at], u, tap * n + j + i, stepper.key() + static_cast<uint32_t>(at));
+      }
     }
   }
 }

@@ -45,9 +45,9 @@ void fully_connected_weights_update_s8(const Conv& p, const int8_t* x, const int
                                        int8_t* weights);
 
 // Channels `state.channels` of a depthwise layer. `weights` [k_h][k_w][in_c] whole; x [in_h][in_w][n] holds
-// the trained channels only (n == in_c: the map itself). Scratch: one channel's gradient.
+// the trained channels only (n == in_c: the map itself). Scratch: 4 channels' sums and gradients.
 constexpr int32_t depthwise_weights_update_s8_scratch_bytes(const Conv& p) {
-  return (2 * p.out_h * p.out_w + 3) & ~3;
+  return 32 * p.k_h * p.k_w + 8 * (p.out_h * p.out_w < 256 ? p.out_h * p.out_w : 256);
 }
 void depthwise_weights_update_s8(const Conv& p, const int8_t* x, const int16_t* g_y, int16_t e_y,
                                  const uint8_t* mask, const Sgd& sgd, const UpdateState& state,
