@@ -51,13 +51,9 @@ def measure(
     pictures: int8 [n, ...input shape]. targets: n class indices, or int8 [n, ...] for MSE.
     Raises `ExportError` when the tools are missing, the program does not fit or faults.
     """
-    graph = compiled.graph
-    by_label = "SOFTMAX_CROSSENTROPY" in {op.kind for op in graph.ops}
-    rows = [_sample(x, t, by_label) for x, t in zip(pictures, targets, strict=True)]
-    samples = b"".join([*(rows[i % len(rows)] for i in range(inferences)), *rows])
+    main, samples = board_program(compiled, pictures, targets, inferences)
     with tempfile.TemporaryDirectory(prefix="tfodl-measure-") as name:
         folder = compiled.save(Path(name) / "engine")
-        main = _main(compiled.name, inferences, len(rows), len(rows[0]), pictures[0].size, by_label)
         sources = sorted((folder / "src").rglob("*.cpp"))
         elf = build(sources, [folder / "src"], main, Path(name) / "engine.elf", flags)
         result = run(elf, {"samples.bin": samples}, timeout)
@@ -68,8 +64,18 @@ def measure(
         elf.static_ram_bytes,
         elf.flash_bytes,
         np.frombuffer(result.files["outputs.bin"], np.int8).reshape(inferences, -1),
-        _weights(graph, result.files["weights.bin"]),
+        stored_weights(compiled.graph, result.files["weights.bin"]),
     )
+
+
+def board_program(
+    compiled: Compiled, pictures: np.ndarray, targets: Sequence[int] | np.ndarray, inferences: int
+) -> tuple[str, bytes]:
+    """A `main` for the engine and its `samples.bin`: inferences of the first pictures, a step on each."""
+    by_label = "SOFTMAX_CROSSENTROPY" in {op.kind for op in compiled.graph.ops}
+    rows = [_sample(x, t, by_label) for x, t in zip(pictures, targets, strict=True)]
+    samples = b"".join([*(rows[i % len(rows)] for i in range(inferences)), *rows])
+    return _main(compiled.name, inferences, len(rows), len(rows[0]), pictures[0].size, by_label), samples
 
 
 def _sample(x: np.ndarray, target: int | np.ndarray, by_label: bool) -> bytes:
@@ -89,7 +95,8 @@ def _deepest(result: M4Result) -> int:
     return max(int(line.split()[-1]) for line in result.stdout.splitlines() if " stack " in line)
 
 
-def _weights(graph: Graph, data: bytes) -> dict[str, np.ndarray]:
+def stored_weights(graph: Graph, data: bytes) -> dict[str, np.ndarray]:
+    """Trained parameters as they lie in RAM, by tensor name, from the program's `weights.bin`."""
     found, at = {}, 0
     for variable in variables(graph):
         dtype = np.int32 if variable.bias else np.int8
