@@ -27,6 +27,10 @@ bool pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g
                               int32_t shift, int16_t* g_x, void* scratch, uint32_t* bits);
 bool depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
                               int32_t shift, int16_t* g_x, void* scratch, uint32_t* bits);
+
+// step_stochastic of update_step.h for the sums g (x[i] - zero) and the numbers from `number` on.
+bool step_outer_s8(int8_t* w, const int8_t* end, const int8_t* x, int32_t g, int32_t zero, uint32_t number,
+                   int32_t high, int32_t down);
 #else
 inline bool conv_rows_s8(const Conv&, ConstRows, Rows, int16_t, int16_t, uint8_t*, void*) { return false; }
 inline bool depthwise_rows_s8(const Conv&, ConstRows, Rows, int16_t, int16_t, uint8_t*, void*) { return false; }
@@ -37,6 +41,9 @@ inline bool pointwise_input_grad_s16(const Conv&, const ConvGrad&, const int16_t
 }
 inline bool depthwise_input_grad_s16(const Conv&, const ConvGrad&, const int16_t*, const uint8_t*, int32_t, int16_t*,
                                      void*, uint32_t*) {
+  return false;
+}
+inline bool step_outer_s8(int8_t*, const int8_t*, const int8_t*, int32_t, int32_t, uint32_t, int32_t, int32_t) {
   return false;
 }
 #endif

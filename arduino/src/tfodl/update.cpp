@@ -1,6 +1,7 @@
 #include "hot.h"
 #include <string.h>
 
+#include "dsp.h"
 #include "inner.h"
 #include "tap_cursor.h"
 #include "update.h"
@@ -38,6 +39,12 @@ struct Outer {
   int32_t g, zero;
   int32_t operator()() { return g * (*x++ - zero); }
 };
+
+// Found before the template of update_step.h.
+inline void step_stochastic(int8_t* w, const int8_t* end, Outer sum, Run number, int32_t high, int32_t down) {
+  if (dsp::step_outer_s8(w, end, sum.x, sum.g, sum.zero, number.next, high, down)) return;
+  tfodl::step_stochastic<Outer, Run>(w, end, sum, number, high, down);
+}
 
 // sums[j] += g[i][j] (x[j] - zero) over n positions of a tap, kChannels channels from c on; g [n][kChannels].
 template <int kChannels>

@@ -29,4 +29,10 @@ void NAME(depthwise_grad)(const void* p, const void* q, const int16_t* g_y, int 
   depthwise_input_grad_s16(*static_cast<const Conv*>(p), *static_cast<const ConvGrad*>(q), g_y,
                            static_cast<int16_t>(e_y), mask, g_x, *static_cast<GradScale*>(s), scratch);
 }
+void NAME(dense_update)(const void* p, const int8_t* x, const int16_t* g_y, int e_y, const void* sgd,
+                        const void* state, int8_t* weights) {
+  fully_connected_weights_update_s8(*static_cast<const Conv*>(p), x, g_y, static_cast<int16_t>(e_y), nullptr,
+                                    *static_cast<const Sgd*>(sgd), *static_cast<const UpdateState*>(state),
+                                    weights);
+}
 }

@@ -15,3 +15,5 @@ BOTH(void, pointwise_grad, const void* p, const void* q, const int16_t* g_y, int
      int16_t* g_x, void* s, void* scratch)
 BOTH(void, depthwise_grad, const void* p, const void* q, const int16_t* g_y, int e_y, const uint8_t* mask,
      int16_t* g_x, void* s, void* scratch)
+BOTH(void, dense_update, const void* p, const int8_t* x, const int16_t* g_y, int e_y, const void* sgd,
+     const void* state, int8_t* weights)

@@ -1,5 +1,5 @@
-// Input gradients: the fast path against the portable one on random layers, twice each so that the shift rule
-// settles. Prints "cases N", or the first case that differs and exits with 1.
+// Input gradients and dense updates: the fast path against the portable one on random layers; gradients twice
+// each, so that the shift rule settles. Prints "cases N", or the first case that differs and exits with 1.
 #include "both.h"
 #include "layers.h"
 
@@ -29,6 +29,28 @@ static void compare(const char* what, int index, const Conv& p, Kernel fast, Ker
   }
 }
 
+// Stochastic steps of a dense layer, from far too small to beyond every weight.
+static void dense_update_case(int index) {
+  Random& r = random_source;
+  Conv p = random_layer(false, 1, r.between(1, 70), r.between(1, 20));
+  p.in_h = p.in_w = p.out_h = p.out_w = p.k_h = p.k_w = 1;
+  const int n = p.in_c * p.out_c;
+  static float rates[32];
+  for (int co = 0; co < p.out_c; ++co) rates[co] = 1.0f + static_cast<float>(r.below(100));
+  const int8_t* x = fill(r, reinterpret_cast<int8_t*>(g_buffer.data), p.in_c, -128, 127);
+  int16_t* g = fill(r, scale, p.out_c, -32767, 32767);
+  const Sgd sgd = {0.01f, r.next(), r.next(), 0, Rounding::kStochastic, true};
+  const UpdateState state = {rates, nullptr, nullptr, nullptr, 7, nullptr, p.out_c};
+  x_fast.clear(0, static_cast<uint32_t>(n)), x_plain.clear(0, static_cast<uint32_t>(n));
+  int8_t* fast = fill(r, reinterpret_cast<int8_t*>(x_fast.data), n, -127, 127);
+  int8_t* plain = reinterpret_cast<int8_t*>(x_plain.data);
+  for (int i = 0; i < n; ++i) plain[i] = fast[i];
+  const int exponent = r.between(-40, -8);
+  fast_dense_update(&p, x, g, exponent, &sgd, &state, fast);
+  plain_dense_update(&p, x, g, exponent, &sgd, &state, plain);
+  for (int i = 0; i < n + 16; ++i) if (x_fast.data[i] != x_plain.data[i]) fail("dense_update", index, p);
+}
+
 int main() {
   make_layer_buffers();
   g_buffer = Buffer::make(kLarge), mask_buffer = Buffer::make(kLarge), scratch = Buffer::make(kLarge);
@@ -45,6 +67,7 @@ int main() {
     compare("depthwise_grad", i, p, fast_depthwise_grad, plain_depthwise_grad,
             depthwise_input_grad_s16_scratch_bytes(p));
   }
+  for (int i = 0; i < CASES; ++i) dense_update_case(i);
   board_print_number("cases", CASES);
   return 0;
 }
