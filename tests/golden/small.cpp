@@ -50,12 +50,12 @@ constexpr int32_t scratch_y9 = 0;       // 120 B, step 10
 constexpr int32_t scratch_dx9 = 0;      // 112 B, step 13
 constexpr int32_t scratch_dx3 = 0;      // 288 B, step 23
 constexpr int32_t scratch_dw3 = 0;      // 224 B, step 24
-constexpr int32_t scratch_dw2 = 0;      // 32 B, step 26
+constexpr int32_t scratch_dw2 = 0;      // 416 B, step 26
 constexpr int32_t rates_dw9 = 0;        // 16 B, step 14
 constexpr int32_t rates_db9 = 0;        // 16 B, step 15
 constexpr int32_t rates_dw3 = 224;      // 24 B, step 24
 constexpr int32_t rates_db3 = 0;        // 24 B, step 25
-constexpr int32_t rates_dw2 = 32;       // 24 B, step 26
+constexpr int32_t rates_dw2 = 416;      // 24 B, step 26
 constexpr int32_t rates_db2 = 0;        // 24 B, step 27
 }  // namespace at
 
@@ -165,7 +165,7 @@ static_assert(tfodl::fully_connected_s8_scratch_bytes(conv9) <= 120, "scratch");
 static_assert(tfodl::fully_connected_input_grad_s16_scratch_bytes(conv9) <= 112, "scratch");
 static_assert(tfodl::pointwise_input_grad_s16_scratch_bytes(conv3) <= 288, "scratch");
 static_assert(tfodl::conv_columns_update_s8_scratch_bytes(conv3, 2) <= 224, "scratch");
-static_assert(tfodl::depthwise_weights_update_s8_scratch_bytes(conv2) <= 32, "scratch");
+static_assert(tfodl::depthwise_weights_update_s8_scratch_bytes(conv2) <= 416, "scratch");
 
 }  // namespace
 
