@@ -41,7 +41,7 @@ def summary(runs: Runs) -> dict[str, Any]:
     """Means over sets and seeds a rule."""
     table = {}
     for rule in ROUNDINGS:
-        rows = [row for row in runs.rows if row["rounding"] == rule]
+        rows = [row for row in runs.rows if row["rounding"] == rule and row["seed"] < FLAGS.seeds]
         if not rows:
             continue
         first, last = zip(*(row["mean_magnitude"] for row in rows), strict=True)
