@@ -16,7 +16,8 @@ static void fail(const char* what, int index, const Conv& p) {
   board_print(what);
   board_print_number(" differs in case", static_cast<uint32_t>(index));
   const int values[] = {p.in_h, p.in_w, p.in_c, p.out_h, p.out_w, p.out_c, p.k_h, p.k_w, p.stride_h, p.stride_w,
-                        p.pad_top, p.pad_left, p.slot != nullptr, p.columns != nullptr, p.act_min + 128, p.act_max + 128};
+                        p.pad_top, p.pad_left, p.slot != nullptr, p.columns != nullptr, p.act_min + 128,
+                        p.act_max + 128};
   for (int value : values) board_print_number(" ", static_cast<uint32_t>(value));
   board_exit(1);
 }
