@@ -31,7 +31,8 @@ _HOME = {
     "Int8Model": "int8_graph",
     "QAS": "qas",
 }
-_MODULES = {"velocity", "selection", "sparse_update", "quantize", "convert", "models", "datasets", "sweep"}
+_MODULES = {"callbacks", "hypergrad", "velocity", "selection", "sparse_update", "quantize", "convert"}
+_MODULES |= {"models", "datasets", "sweep"}
 
 __all__ = ["__version__", *_HOME, *sorted(_MODULES)]
 
