@@ -1,5 +1,5 @@
-"""The kernel tests once more on an emulated Cortex-M4, compiled as Arduino compiles (-Os): there the paths for
-its DSP instructions run."""
+"""The kernel tests once more on an emulated Cortex-M4, compiled as Arduino compiles (-Os): there the paths
+for its DSP instructions run."""
 
 from __future__ import annotations
 
