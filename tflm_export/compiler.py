@@ -21,6 +21,7 @@ from tflm_export.backward import training_graph
 from tflm_export.emit import emit
 from tflm_export.emit.tables import wrap
 from tflm_export.errors import ExportError
+from tflm_export.fuse import fuse
 from tflm_export.ir import Graph
 from tflm_export.library import library_sources
 from tflm_export.macs import count_macs
@@ -29,7 +30,6 @@ from tflm_export.read_tflite import read_tflite
 from tflm_export.schedule import lifetimes
 from tflm_export.simplify import simplify
 from tflm_export.storage import static_ram, variables
-from tflm_export.stream import fuse
 from tfodl.plan import UpdatePlan
 
 ENOUGH_RAM_BYTES = 24 * 1024  # a step's peak that is not worth slower code

@@ -18,13 +18,14 @@ from tflm_export.backward import training_graph
 from tflm_export.board import BOARDS, Board
 from tflm_export.compiler import Compiled, load, plan_memory
 from tflm_export.emit.names import display, shape_text
+from tflm_export.fuse import fuse
 from tflm_export.ir import Graph, Op
 from tflm_export.macs import op_macs
 from tflm_export.measure import Measured, measure
 from tflm_export.read_tflite import read_tflite
 from tflm_export.simplify import simplify
 from tflm_export.storage import Variable, variables
-from tflm_export.stream import fuse, layer_ops
+from tflm_export.stream import layer_ops
 from tflm_export.verify import samples
 from tfodl.plan import LayerUpdate, UpdatePlan
 

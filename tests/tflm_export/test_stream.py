@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from tflm_export.backward import training_graph
 from tflm_export.compiler import compile_model, plan_memory
 from tflm_export.emit import emit
+from tflm_export.fuse import _fused, _with_steps, fuse
 from tflm_export.gradients.conv import Geometry
 from tflm_export.host import HostEngine
 from tflm_export.read_tflite import read_tflite
 from tflm_export.schedule import peak
 from tflm_export.simplify import simplify
 from tflm_export.simulate import Simulator
-from tflm_export.stream import _fused, _with_steps, fuse, layer_ops, may_overlay, members, ring_rows
+from tflm_export.stream import layer_ops, may_overlay, members, ring_rows
 from tflm_export.verify import samples
 from tfodl.plan import LayerUpdate, Optimizer, UpdatePlan
 
