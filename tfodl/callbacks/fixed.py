@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from tfodl.callbacks.selection import Selection
-from tfodl.cost import full_plan
-from tfodl.errors import TfodlError
-from tfodl.groups import NeuronGroup, check_plan, whole
-from tfodl.plan import LayerUpdate, UpdatePlan
-from tfodl.selection import Options
+from tfodl.fixed_plan import fixed_plan
+from tfodl.plan import UpdatePlan
 
 
 class FixedSelection(Selection):
@@ -33,62 +27,3 @@ class FixedSelection(Selection):
 
     def plan(self, epoch: int) -> UpdatePlan:
         return self.plans[-1] if self.plans else fixed_plan(self.wanted, self.model.groups, self.options)
-
-
-def fixed_plan(wanted: Any, groups: Sequence[NeuronGroup], options: Options) -> UpdatePlan:
-    """The plan that `wanted` means on a model with `groups`.
-
-    Raises `TfodlError` when it means none.
-    """
-    plan = wanted if isinstance(wanted, UpdatePlan) else _saved(wanted)
-    if plan is None:
-        plan = UpdatePlan(_with_norms(_layers(wanted, groups), groups, options), head=options.head)
-    check_plan(plan, groups)
-    return plan
-
-
-def _saved(wanted: Any) -> UpdatePlan | None:
-    path = isinstance(wanted, os.PathLike) or (isinstance(wanted, str) and wanted.endswith(".json"))
-    return UpdatePlan.load(Path(wanted)) if path else None
-
-
-def _layers(wanted: Any, groups: Sequence[NeuronGroup]) -> tuple[LayerUpdate, ...]:
-    named = {"head": lambda: (), "biases": lambda: _biases(groups), "all": lambda: full_plan(groups).layers}
-    if isinstance(wanted, str):
-        return named[wanted]() if wanted in named else _scheme(wanted, groups)
-    if isinstance(wanted, Sequence) and all(isinstance(name, str) for name in wanted):
-        return tuple(whole(group) for group in _named(wanted, groups))
-    raise TfodlError(
-        "FixedSelection: plan must be an UpdatePlan, 'head', 'biases', 'all', a list of layer names, a "
-        f"published scheme or the path of a saved plan (.json), got {wanted!r}."
-    )
-
-
-def _biases(groups: Sequence[NeuronGroup]) -> tuple[LayerUpdate, ...]:
-    return tuple(
-        LayerUpdate(group.layer, bias="all") for group in groups if group.bias and group.kind != "batchnorm"
-    )
-
-
-def _named(names: Sequence[str], groups: Sequence[NeuronGroup]) -> list[NeuronGroup]:
-    known = {group.layer: group for group in groups}
-    missing = [name for name in names if name not in known]
-    if missing:
-        raise TfodlError(f"FixedSelection: no layers {missing}; the model has {sorted(known)[:8]} ...")
-    return [known[name] for name in dict.fromkeys(names)]
-
-
-def _scheme(name: str, groups: Sequence[NeuronGroup]) -> tuple[LayerUpdate, ...]:
-    from tfodl import sparse_update
-
-    return sparse_update.published_plan(name, groups).layers
-
-
-def _with_norms(
-    layers: tuple[LayerUpdate, ...], groups: Sequence[NeuronGroup], options: Options
-) -> tuple[LayerUpdate, ...]:
-    """`layers` with every batch norm where the options train it, and none of them twice."""
-    norms = {group.layer: whole(group) for group in groups if group.kind == "batchnorm"}
-    if options.batchnorm != "all":
-        return layers
-    return (*(entry for entry in layers if entry.name not in norms), *norms.values())

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from tfodl.cost import PlanCost, plan_cost
 from tfodl.errors import TfodlError
+from tfodl.fixed_plan import fixed_plan
 from tfodl.groups import NeuronGroup, neuron_groups, whole
 from tfodl.plan import Budget, LayerUpdate, UpdatePlan
 from tfodl.selection import Options, Rule, as_budget, choose, require_affordable
@@ -125,8 +126,6 @@ class Selection(keras.callbacks.Callback):
 
     def first_plan(self, epoch: int) -> UpdatePlan:
         """The plan without scores: `initial`, or random neurons under the budget."""
-        from tfodl.callbacks.fixed import fixed_plan
-
         if self.initial is not None:
             return fixed_plan(self.initial, self.model.groups, self.options)
         return self.make_plan(
