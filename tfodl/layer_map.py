@@ -29,9 +29,9 @@ MARGIN = 0.05  # by which the best cosine must beat the second best
 def layer_map(model: Any, tflite: bytes) -> dict[str, str]:
     """Layer name -> op name `"#i"` for every Conv2D, DepthwiseConv2D, SeparableConv2D (two) and Dense.
 
-    model: the `QATModel`, `Int8Model` or Keras model that the `.tflite` was made from. Where no op equals a layer's
-        weights to a rounding (one of them was trained on since), the op of the same shape with the most
-        similar weights is taken, if it is clearly the most similar.
+    model: the `QATModel`, `Int8Model` or Keras model that the `.tflite` was made from. Where no op equals a
+        layer's weights to a rounding (one of them was trained on since), the op of the same shape with the
+        most similar weights is taken, if it is clearly the most similar.
     Raises `TfodlError` when a layer fits no op or several, or two layers fit one op.
     """
     if hasattr(model, "to_tflite"):
