@@ -29,7 +29,7 @@ from tfodl.plan import write_text
 
 # net, data set, side in pixels, weights, float epochs
 CELLS = {
-    "tiny_mobilenet digits": ("tiny_mobilenet", "digits", 28, None, 10),
+    "tiny_mobilenet digits": ("tiny_mobilenet", "digits", 28, None, 40),
     "mbv2-w0.35 flower_photos": ("mbv2-w0.35", "flower_photos_128", 96, "imagenet", 4),
 }
 KINDS = ("float", "PTQ", "float trained on", "PTQ of that", "QAT")
