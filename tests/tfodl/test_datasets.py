@@ -183,7 +183,8 @@ def test_bad_options_are_refused(tmp_path):
 
 @pytest.fixture
 def mocked_tfds():
-    tfds = pytest.importorskip("tensorflow_datasets")
+    import tensorflow_datasets as tfds
+
     with tfds.testing.mock_data(num_examples=6):
         yield
 
@@ -197,8 +198,8 @@ def test_tensorflow_datasets_by_name(mocked_tfds, name, classes):
 
 
 def test_visual_wake_words_are_made_from_coco():
-    tfds = pytest.importorskip("tensorflow_datasets")
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
 
     def coco(builder, split, **_):
         assert builder.name == "coco"
