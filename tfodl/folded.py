@@ -20,7 +20,6 @@ import numpy as np
 
 from tfodl.errors import TfodlError
 
-WEIGHTED = ("Conv2D", "DepthwiseConv2D", "Dense")
 IDENTITY = {"Dropout", "SpatialDropout2D", "ActivityRegularization", "GaussianNoise", "GaussianDropout"}
 IDENTITY |= {"RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast"}
 ACTIVATIONS = ("linear", "relu", "relu6", "softmax")

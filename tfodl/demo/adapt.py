@@ -12,9 +12,7 @@ from tfodl import models
 from tfodl.callbacks import FixedSelection, RandomSelection, Selection, VelocitySelection
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import Domains
-from tfodl.folded import fold
 from tfodl.plan import Optimizer, UpdatePlan
-from tfodl.rebuild import rebuild
 from tfodl.training import SelectiveModel
 
 HELD_OUT = 50  # target pictures that velocities are measured on, never trained on
@@ -36,7 +34,7 @@ def pretrain(domains: Domains, config: DemoConfig) -> keras.Model:
     rate = keras.optimizers.schedules.CosineDecay(3e-3, config.source_epochs * -(-len(x) // 32))
     _compile(model, keras.optimizers.Adam(rate))
     model.fit(x, y, batch_size=32, epochs=config.source_epochs, verbose=0, callbacks=[Progress()])
-    return rebuild(fold(model), library=keras)
+    return models.folded(model)
 
 
 def accuracy(model: keras.Model, x: Any, y: Any) -> float:

@@ -13,6 +13,7 @@ from tflm_export.compiler import Compiled, compile_model
 from tflm_export.host import HostEngine
 from tflm_export.ops.result import tensor_quant
 from tflm_export.read_tflite import read_tflite
+from tflm_export.reference import cosine
 from tflm_export.simulate import Simulator
 from tfodl import convert, layer_map, quantize
 from tfodl.demo.config import DemoConfig
@@ -58,7 +59,7 @@ def tensorflow_cosines(compiled: Compiled, x: np.ndarray, y: np.ndarray) -> dict
         reference = gradients(model, x[index : index + 1], y[index : index + 1])
         for name, found in device.gradients(x[index : index + 1], int(y[index])).items():
             wanted = _trained_part(compiled, name, reference[name])
-            lowest[name] = min(lowest.get(name, 1.0), _cosine(found, wanted))
+            lowest[name] = min(lowest.get(name, 1.0), cosine(found, wanted))
     return lowest
 
 
@@ -73,12 +74,6 @@ def require_verified(ok: bool) -> None:
     """Raise `TfodlError` unless every comparison held."""
     if not ok:
         raise TfodlError("verification failed: see the lines above; the engine must not be flashed.")
-
-
-def _cosine(a: np.ndarray, b: np.ndarray) -> float:
-    a, b = a.ravel().astype(np.float64), b.ravel()
-    norm = np.linalg.norm(a) * np.linalg.norm(b)
-    return float(a @ b / norm) if norm else float(np.array_equal(a, b))
 
 
 def accuracy(engine: HostEngine, x: np.ndarray, y: np.ndarray) -> float:

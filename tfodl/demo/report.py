@@ -12,8 +12,6 @@ from tfodl.demo.device import Learning
 from tfodl.figures import accuracy_figure, save_figure, selection_figure
 from tfodl.plan import write_text
 
-PICTURES = ("accuracy.png", "memory.png", "selection.png")
-
 
 def table(report: Mapping[str, Any]) -> str:
     """The short table that ends the demo."""
