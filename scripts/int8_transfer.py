@@ -21,7 +21,7 @@ from absl import logging
 
 import tfodl
 from tfodl import datasets, models
-from tfodl.int8_graph import Int8Model
+from tfodl.int8.graph import Int8Model
 from tfodl.layer_map import layer_map
 from tfodl.plan import LayerUpdate, UpdatePlan, write_bytes
 

@@ -24,7 +24,7 @@ from int8_transfer import Runs
 
 from tfodl import convert, datasets, models, quantize
 from tfodl.errors import TfodlError
-from tfodl.int8_graph import Int8Model
+from tfodl.int8.graph import Int8Model
 from tfodl.plan import write_text
 
 # net, data set, side in pixels, weights, float epochs

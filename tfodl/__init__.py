@@ -20,7 +20,8 @@ _HOME = {
     "NeuronGroup": "groups",
     "plan_cost": "cost",
     "flops": "cost",
-    "SelectiveModel": "training",
+    "SelectiveModel": "selective.model",
+    "Neurons": "selective.sites",
     "VelocitySelection": "callbacks",
     "RandomSelection": "callbacks",
     "FixedSelection": "callbacks",
@@ -28,8 +29,8 @@ _HOME = {
     "ScottiSelection": "callbacks",
     "TopLayersRandom": "callbacks",
     "Fisher": "callbacks",
-    "Int8Model": "int8_graph",
-    "QAS": "qas",
+    "Int8Model": "int8.graph",
+    "QAS": "int8.qas",
 }
 _MODULES = {"callbacks", "hypergrad", "velocity", "selection", "sparse_update", "quantize", "convert"}
 _MODULES |= {"models", "datasets", "sweep"}

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,20 +20,18 @@ from ai_edge_litert.interpreter import Interpreter
 from tensorflow.lite.tools import flatbuffer_utils
 
 from tfodl.errors import TfodlError
-from tfodl.folded import FoldedModel, fold
-from tfodl.rebuild import rebuild
+from tfodl.folding.fold import fold
+from tfodl.folding.folded import FoldedModel
+from tfodl.folding.rebuild import rebuild
 from tfodl.training_data import check_inputs
-
-if TYPE_CHECKING:
-    from tfodl.quantize import QATModel
 
 MOST_REPRESENTATIVE = 256  # inputs that calibrate; more only take time
 
 
-def to_int8(model: QATModel | Any, representative: Any = None, *, isolate: bool = False) -> bytes:
+def to_int8(model: Any, representative: Any = None, *, isolate: bool = False) -> bytes:
     """The fully int8 `.tflite` of a `QATModel`, or of a plain Keras model calibrated on `representative`.
 
-    model: a `QATModel` (its ranges are learnt), or a Keras 3 / tf_keras model.
+    model: a `tfodl.quantize.QATModel` (its ranges are learnt), or a Keras 3 / tf_keras model.
     representative: inputs [N, ...] as the model takes them; needed for a plain model only.
     isolate: convert in a process of its own (the converter leaks memory).
     Returns bytes whose every activation and weight is int8 and every bias int32.

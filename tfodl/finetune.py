@@ -13,7 +13,7 @@ from tfodl import callbacks, convert, datasets, layer_map, models
 from tfodl import quantize as quantization
 from tfodl.errors import TfodlError
 from tfodl.plan import Budget, UpdatePlan, write_bytes, write_text
-from tfodl.training import SelectiveModel
+from tfodl.selective.model import SelectiveModel
 
 HELD_OUT = 50  # train pictures that rules measure on, at most; never trained on
 

@@ -20,9 +20,9 @@ import tensorflow as tf
 from absl import logging
 
 from tfodl.errors import TfodlError
-from tfodl.intercept import intercept
 from tfodl.plan import LayerUpdate, UpdatePlan
-from tfodl.sites import Adapter, Kind, Run, Site, adapters, calls
+from tfodl.selective.intercept import intercept
+from tfodl.selective.sites import Adapter, Kind, Run, Site, adapters, calls
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from tflm_export.errors import ExportError
 from tflm_export.ir import Graph, Op
 from tflm_export.read_tflite import read_tflite
 from tfodl.errors import TfodlError
-from tfodl.folded import FoldedModel, Node, fold
+from tfodl.folding.fold import fold
+from tfodl.folding.folded import FoldedModel, Node
 from tfodl.plan import LayerUpdate, UpdatePlan
 
 KINDS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")

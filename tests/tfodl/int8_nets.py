@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from tfodl import convert, datasets, quantize
-from tfodl.int8_graph import Int8Model
+from tfodl.int8.graph import Int8Model
 
 L = keras.layers
 

@@ -9,9 +9,9 @@ import tensorflow as tf
 from selective_nets import data, selective
 
 import tfodl
+from tfodl.callbacks.gradients import fisher, weight_gradient_norms
 from tfodl.cost import plan_cost
 from tfodl.errors import TfodlError
-from tfodl.gradients import fisher, weight_gradient_norms
 from tfodl.plan import Budget
 
 

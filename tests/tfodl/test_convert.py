@@ -32,7 +32,7 @@ def test_not_a_tflite():
 
 def test_equal_constants_get_buffers_of_their_own():
     """Two all-zero biases share a buffer in what the converter writes, and must not in ours."""
-    from tfodl.int8_graph import Int8Model
+    from tfodl.int8.graph import Int8Model
 
     model = keras.Sequential(
         [

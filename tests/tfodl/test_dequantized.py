@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tflm_export.ir import Graph, Op, QParams, Tensor
-from tfodl.dequantized import dequantize, gradients
 from tfodl.errors import TfodlError
+from tfodl.int8.dequantized import dequantize, gradients
 
 
 def dense_graph(rng, inputs=6, outputs=4):
@@ -56,7 +56,7 @@ def test_an_op_without_a_twin_is_named():
 
 
 def test_relu_cuts_at_zero_and_not_beside_it():
-    from tfodl.dequantized import _clip
+    from tfodl.int8.dequantized import _clip
 
     op = Op("RELU", "#0", ("x",), ("y",), {"act_min": 0, "act_max": 127})
     graph = Graph({"y": Tensor("y", (1, 4), "int8", QParams((0.1,), (0,)))}, (op,), (), ("y",))

@@ -9,9 +9,9 @@ from int8_nets import L, digits, int8_model, ptq_tflite, qat_net, qat_tflite, tf
 
 import tfodl
 from tfodl import LayerUpdate, TfodlError, UpdatePlan, quantize
-from tfodl.int8_graph import Int8Model
+from tfodl.folding.rebuild import rebuild
+from tfodl.int8.graph import Int8Model
 from tfodl.layer_map import layer_map
-from tfodl.rebuild import rebuild
 
 
 def pooling_net():

@@ -6,7 +6,7 @@ import pytest
 from int8_nets import L, digits, ptq_tflite, qat_net, qat_tflite, trained_net
 
 from tfodl import LayerUpdate, TfodlError, UpdatePlan, models, quantize
-from tfodl.int8_graph import Int8Model
+from tfodl.int8.graph import Int8Model
 from tfodl.layer_map import address, layer_map
 
 LAYERS = ["stem", "dw", "project", "sep/depthwise", "sep", "head"]

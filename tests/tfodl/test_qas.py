@@ -9,8 +9,8 @@ import tfodl
 from tflm_export.arithmetic import random_bits as board_bits
 from tflm_export.arithmetic import random_key
 from tfodl import TfodlError
-from tfodl.int8_linear import Quantum
-from tfodl.qas import IntegerUpdate, random_bits
+from tfodl.int8.linear import Quantum
+from tfodl.int8.qas import IntegerUpdate, random_bits
 
 
 def variable(values, scale=1.0, limit=127, tensor=4):

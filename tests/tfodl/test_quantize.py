@@ -7,9 +7,9 @@ import tf_keras
 from int8_nets import L, digits, ptq_tflite, qat_net, qat_tflite, residual_net, tflm, trained_net
 
 from tfodl import LayerUpdate, TfodlError, UpdatePlan, quantize
-from tfodl.folded import fold
-from tfodl.int8_graph import Int8Model
-from tfodl.rebuild import rebuild
+from tfodl.folding.fold import fold
+from tfodl.folding.rebuild import rebuild
+from tfodl.int8.graph import Int8Model
 
 
 def accuracy(outputs, y):

@@ -11,12 +11,12 @@ import tensorflow as tf
 from selective_nets import compiled, data
 
 import tfodl
-import tfodl.norms
-import tfodl.sites
+import tfodl.selective.norms
+import tfodl.selective.sites
 from tfodl.cost import full_plan
 from tfodl.groups import whole
-from tfodl.intercept import intercept
 from tfodl.plan import LayerUpdate, UpdatePlan
+from tfodl.selective.intercept import intercept
 
 DX, DW = "Conv2DBackpropInput", "Conv2DBackpropFilter"
 
@@ -94,7 +94,7 @@ def test_frozen_batch_norm_is_folded_into_its_convolution(model):
     maps = [op for op in ops if op.type in ("Mul", "Sub", "AddV2") and (op.outputs[0].shape.rank or 0) == 4]
     assert all(op.outputs[0].shape[0] == 3 for op in maps), [op.name for op in maps]  # kernels are 3x3
     x, _ = data(8)
-    with model.watch(tfodl.sites.Run()):
+    with model.watch(tfodl.selective.sites.Run()):
         plain = model.base(x, training=False)
     scope, _ = model._traced(model._wiring.step)
     with intercept(scope):
@@ -113,7 +113,7 @@ def test_fused_batch_norm_is_keras_s_own(model):
     weigh = tf.constant(rng.normal(size=(4, 5, 5, 3)), tf.float32)
     start = [variable.numpy() for variable in layer.variables]
     results = []
-    for call in (lambda: layer(x, training=True), lambda: tfodl.norms.fused(layer, x)):
+    for call in (lambda: layer(x, training=True), lambda: tfodl.selective.norms.fused(layer, x)):
         for variable, value in zip(layer.variables, start, strict=True):
             variable.assign(value)
         with tf.GradientTape() as tape:

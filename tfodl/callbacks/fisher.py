@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tfodl.callbacks.gradients import fisher
 from tfodl.callbacks.selection import Selection
-from tfodl.gradients import fisher
 from tfodl.plan import Budget, UpdatePlan
 from tfodl.selection import neuron_cost
 from tfodl.velocity import Array

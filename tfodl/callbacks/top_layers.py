@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tfodl.callbacks.gradients import weight_gradient_norms
 from tfodl.callbacks.selection import Selection
 from tfodl.cost import saved_bytes
 from tfodl.errors import TfodlError
-from tfodl.gradients import weight_gradient_norms
 from tfodl.groups import NeuronGroup
 from tfodl.plan import Budget, LayerUpdate
 

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from tfodl.callbacks.measure import Similarity
 from tfodl.callbacks.selection import Selection
 from tfodl.errors import TfodlError
-from tfodl.measure import Similarity
 from tfodl.plan import Budget
 from tfodl.selection import neuron_cost
 from tfodl.velocity import Array, Mode, check_mode, velocity_update, velocity_update_authors

@@ -13,7 +13,7 @@ from tfodl.callbacks import FixedSelection, RandomSelection, Selection, Velocity
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import Domains
 from tfodl.plan import Optimizer, UpdatePlan
-from tfodl.training import SelectiveModel
+from tfodl.selective.model import SelectiveModel
 
 HELD_OUT = 50  # target pictures that velocities are measured on, never trained on
 

@@ -18,8 +18,8 @@ from tflm_export.simulate import Simulator
 from tfodl import convert, layer_map, quantize
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import Domains
-from tfodl.dequantized import gradients
 from tfodl.errors import TfodlError
+from tfodl.int8.dequantized import gradients
 from tfodl.plan import UpdatePlan
 
 CHECKED_STEPS = 8  # samples whose gradients are compared with TensorFlow's

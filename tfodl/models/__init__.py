@@ -114,8 +114,8 @@ def folded(model: keras.Model) -> keras.Model:
 
     Raises `TfodlError` naming the layer for what has no such form.
     """
-    from tfodl.folded import fold
-    from tfodl.rebuild import rebuild
+    from tfodl.folding.fold import fold
+    from tfodl.folding.rebuild import rebuild
 
     nodes = fold(model)
     if nodes.rescaling != (1.0, 0.0):

@@ -20,7 +20,7 @@ from tfodl.errors import TfodlError
 from tfodl.groups import NeuronGroup, neuron_groups
 from tfodl.plan import UpdatePlan, write_bytes, write_text
 from tfodl.schemes import entries
-from tfodl.training import SelectiveModel
+from tfodl.selective.model import SelectiveModel
 
 RATIOS = (0.125, 0.25, 0.5, 1.0)
 

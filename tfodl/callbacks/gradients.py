@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfodl.errors import TfodlError
 from tfodl.groups import NeuronGroup
-from tfodl.sites import Run, Site
+from tfodl.selective.sites import Run, Site
 from tfodl.velocity import Array
 
 

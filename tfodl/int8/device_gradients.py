@@ -1,6 +1,6 @@
 """`DeviceGradients`: the backward pass with the board's rounding, one sample at a time.
 
-The layers of `tfodl.int8_linear` give gradients in float, in batches of any size. Here each gradient is
+The layers of `tfodl.int8.linear` give gradients in float, in batches of any size. Here each gradient is
 `g * 2^e` with g in int16, prepared, shifted and summed as docs/arithmetic.md says, so that a run at batch 1
 makes the board's weight updates. Written from the specification, not from the compiler's code: that the two
 agree is a test of both.

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from tfodl.groups import NeuronGroup, whole
 from tfodl.plan import UpdatePlan
-from tfodl.sites import Site
-from tfodl.step import Step
+from tfodl.selective.sites import Site
+from tfodl.selective.step import Step
 
 
 class Masks:

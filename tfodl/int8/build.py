@@ -9,10 +9,10 @@ import keras
 import numpy as np
 
 from tflm_export.ir import Graph, Op, QParams
-from tfodl import int8_layers as layers
-from tfodl.device_gradients import DeviceGradients, first_shift, prepared_scale, refuse
 from tfodl.errors import TfodlError
-from tfodl.int8_linear import Int8Conv2D, Int8Dense, Int8DepthwiseConv2D, Int8Linear
+from tfodl.int8 import layers as layers
+from tfodl.int8.device_gradients import DeviceGradients, first_shift, prepared_scale, refuse
+from tfodl.int8.linear import Int8Conv2D, Int8Dense, Int8DepthwiseConv2D, Int8Linear
 
 
 def build(graph: Graph, device: DeviceGradients | None = None) -> tuple[keras.Model, str]:

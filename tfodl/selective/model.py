@@ -12,12 +12,12 @@ import tensorflow as tf
 from tfodl.cost import PlanCost, full_plan, plan_cost
 from tfodl.errors import TfodlError
 from tfodl.groups import NeuronGroup, check_plan, groups_of, neuron_groups
-from tfodl.intercept import intercept
-from tfodl.masks import Masks
 from tfodl.plan import UpdatePlan
-from tfodl.sites import Adapter, Run, Site, adapters, calls
-from tfodl.step import Step, Train, backward_macs, merge, serves, step_of
-from tfodl.table import plan_table
+from tfodl.selective.intercept import intercept
+from tfodl.selective.masks import Masks
+from tfodl.selective.sites import Adapter, Run, Site, adapters, calls
+from tfodl.selective.step import Step, Train, backward_macs, merge, serves, step_of
+from tfodl.selective.table import plan_table
 
 # A traced step serves another plan while it wastes little: a tenth for each step traced, at most a half.
 REUSE_EACH, REUSE_MOST = 0.1, 0.5

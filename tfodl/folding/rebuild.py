@@ -1,7 +1,7 @@
 """A `FoldedModel` as a model again, layer by layer: in tf_keras, for tfmot and the converter, or in Keras 3.
 
 >>> import keras
->>> from tfodl.folded import fold
+>>> from tfodl.folding.fold import fold
 >>> source = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="d")])
 >>> rebuild(fold(source)).get_layer("d").units
 2
@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from tfodl.folded import FoldedModel, Node
+from tfodl.folding.folded import FoldedModel, Node
 
 Layer = Any
 Wrap = Callable[[Layer, int], Layer]

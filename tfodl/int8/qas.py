@@ -1,6 +1,6 @@
 """Optimizers for integer weights: `QAS` rescales gradients, `IntegerUpdate` rounds steps as the board does.
 
-Both wrap any Keras optimizer and look only at variables that carry a `Quantum` (`tfodl.int8_linear`); a
+Both wrap any Keras optimizer and look only at variables that carry a `Quantum` (`tfodl.int8.linear`); a
 float32 variable beside them passes unchanged.
 """
 

@@ -15,13 +15,13 @@ from tflm_export.ir import Graph, Op
 from tflm_export.ops import forward
 from tflm_export.read_tflite import read_tflite
 from tflm_export.write_tflite import patch_constants
-from tfodl.device_gradients import BATCH_MESSAGE, DeviceGradients
 from tfodl.errors import TfodlError
-from tfodl.int8_build import build, layer_of, quant_of
-from tfodl.int8_linear import Int8Linear
+from tfodl.int8.build import build, layer_of, quant_of
+from tfodl.int8.device_gradients import BATCH_MESSAGE, DeviceGradients
+from tfodl.int8.linear import Int8Linear
+from tfodl.int8.qas import QAS, IntegerUpdate, Rounding
 from tfodl.plan import UpdatePlan
-from tfodl.qas import QAS, IntegerUpdate, Rounding
-from tfodl.training import SelectiveModel
+from tfodl.selective.model import SelectiveModel
 from tfodl.training_data import check_inputs, check_training_data
 
 

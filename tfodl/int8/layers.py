@@ -1,6 +1,6 @@
 """Layers without weights that compute as the device does: requantisation, additions, pooling, the edges.
 
-What flows between them, forward and backward: see `tfodl.int8_linear`.
+What flows between them, forward and backward: see `tfodl.int8.linear`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfodl.device_gradients import refuse
+from tfodl.int8.device_gradients import refuse
 
 register = keras.saving.register_keras_serializable("tfodl")
 
