@@ -31,7 +31,8 @@ def call(e: Engine, op: Op, masks: bool = True) -> list[str]:
     return CALLS[op.kind](e, op, masks)
 
 
-def _kernel(name: str, *arguments: object) -> list[str]:
+def kernel_call(name: str, *arguments: object) -> list[str]:
+    """`tfodl::name(arguments);`."""
     return [f"tfodl::{name}({', '.join(map(str, arguments))});"]
 
 
@@ -39,17 +40,16 @@ def _mask(e: Engine, op: Op, masks: bool) -> str:
     return e.at(op.outputs[1], "bits") if masks and len(op.outputs) > 1 else "nullptr"
 
 
-def _elements(e: Engine, op: Op) -> int:
+def elements(e: Engine, op: Op) -> int:
+    """Size of what the op writes."""
     return e.tensor(op.outputs[0]).size
 
 
 def layer_kernel(e: Engine, layer: Op) -> str:
     """Which family of kernels runs a layer: conv, pointwise, depthwise, fully_connected."""
-    if layer.kind == "FULLY_CONNECTED":
-        if e.tensor(layer.outputs[0]).size != e.tensor(layer.inputs[1]).shape[0]:
-            raise ExportError(f"{where(layer)}: several rows are not supported; allowed: 1.")
-        return "fully_connected"
     geometry = Geometry.of(layer, e.graph)
+    if layer.kind == "FULLY_CONNECTED" and geometry.out_shape[:2] == (1, 1):
+        return "fully_connected"
     if geometry.depthwise:
         return "depthwise"
     return "pointwise" if is_pointwise(geometry) else "conv"
@@ -58,7 +58,7 @@ def layer_kernel(e: Engine, layer: Op) -> str:
 def _layer(e: Engine, op: Op, masks: bool) -> list[str]:
     x, y = e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8")
     name = f"{layer_kernel(e, op)}_s8"
-    return _kernel(name, structs.conv(e, op), x, y, _mask(e, op, masks), e.scratch(op))
+    return kernel_call(name, structs.conv(e, op), x, y, _mask(e, op, masks), e.scratch(op))
 
 
 def _same_shapes(e: Engine, op: Op) -> None:
@@ -70,39 +70,39 @@ def _same_shapes(e: Engine, op: Op) -> None:
 def _sum(e: Engine, op: Op, masks: bool) -> list[str]:
     _same_shapes(e, op)
     a, b = (e.at(name, "s8") for name in op.inputs)
-    n, y = _elements(e, op), e.at(op.outputs[0], "s8")
-    return _kernel(f"{op.kind.lower()}_s8", structs.add(e, op), a, b, n, y, _mask(e, op, masks))
+    n, y = elements(e, op), e.at(op.outputs[0], "s8")
+    return kernel_call(f"{op.kind.lower()}_s8", structs.add(e, op), a, b, n, y, _mask(e, op, masks))
 
 
 def _product(e: Engine, op: Op, masks: bool) -> list[str]:
     _same_shapes(e, op)
     a, b = (e.at(name, "s8") for name in op.inputs)
-    n, y = _elements(e, op), e.at(op.outputs[0], "s8")
-    return _kernel("mul_s8", structs.requantize(e, op), a, b, n, y, _mask(e, op, masks))
+    n, y = elements(e, op), e.at(op.outputs[0], "s8")
+    return kernel_call("mul_s8", structs.requantize(e, op), a, b, n, y, _mask(e, op, masks))
 
 
 def _requantize(e: Engine, op: Op, masks: bool) -> list[str]:
-    x, y, n = e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8"), _elements(e, op)
+    x, y, n = e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8"), elements(e, op)
     name = "requantize_s8" if op.kind == "QUANTIZE" else "relu_s8"
-    return _kernel(name, structs.requantize(e, op), x, n, y, _mask(e, op, masks))
+    return kernel_call(name, structs.requantize(e, op), x, n, y, _mask(e, op, masks))
 
 
 def _logistic(e: Engine, op: Op, masks: bool) -> list[str]:
     table = e.tables.add("int8_t", f"logistic{e.index(op)}", op.attrs["table"])
-    return _kernel(
-        "logistic_s8", table, e.at(op.inputs[0], "s8"), _elements(e, op), e.at(op.outputs[0], "s8")
+    return kernel_call(
+        "logistic_s8", table, e.at(op.inputs[0], "s8"), elements(e, op), e.at(op.outputs[0], "s8")
     )
 
 
 def _softmax(e: Engine, op: Op, masks: bool) -> list[str]:
     n = e.tensor(op.inputs[0]).shape[-1]
-    if _elements(e, op) != n:
+    if elements(e, op) != n:
         raise ExportError(f"{where(op)}: several rows are not supported; allowed: 1.")
     table = e.tables.add("int32_t", f"softmax{e.index(op)}", op.attrs["exp"])
-    return _kernel("softmax_s8", table, e.at(op.inputs[0], "s8"), n, e.at(op.outputs[0], "s8"))
+    return kernel_call("softmax_s8", table, e.at(op.inputs[0], "s8"), n, e.at(op.outputs[0], "s8"))
 
 
-def _positions(e: Engine, op: Op) -> tuple[int, int]:
+def positions(e: Engine, op: Op) -> tuple[int, int]:
     """Positions and channels of a MEAN over the map."""
     shape = e.tensor(op.inputs[0]).shape
     if op.attrs["axes"] != tuple(range(1, len(shape) - 1)):
@@ -114,19 +114,19 @@ def _positions(e: Engine, op: Op) -> tuple[int, int]:
 
 def _mean(e: Engine, op: Op, masks: bool) -> list[str]:
     x, y = e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8")
-    return _kernel("mean_s8", structs.requantize(e, op), x, *_positions(e, op), y)
+    return kernel_call("mean_s8", structs.requantize(e, op), x, *positions(e, op), y)
 
 
 def _pool(e: Engine, op: Op, masks: bool) -> list[str]:
     name = "max_pool_s8" if op.kind == "MAX_POOL_2D" else "average_pool_s8"
-    return _kernel(name, structs.pool(e, op), e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8"))
+    return kernel_call(name, structs.pool(e, op), e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8"))
 
 
 def _pad(e: Engine, op: Op, masks: bool) -> list[str]:
-    return _kernel("pad_s8", structs.pad(e, op), e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8"))
+    return kernel_call("pad_s8", structs.pad(e, op), e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8"))
 
 
-def _blocks(e: Engine, op: Op, position: int) -> tuple[int, int, int, int]:
+def blocks(e: Engine, op: Op, position: int) -> tuple[int, int, int, int]:
     """outer, inner, total, offset of one input of a CONCATENATION."""
     axis, shapes = op.attrs["axis"], [e.tensor(name).shape for name in op.inputs]
     inners = [math.prod(s[axis:]) for s in shapes]
@@ -137,8 +137,8 @@ def _blocks(e: Engine, op: Op, position: int) -> tuple[int, int, int, int]:
 def _concatenation(e: Engine, op: Op, masks: bool) -> list[str]:
     lines = []
     for position, name in enumerate(op.inputs):
-        blocks = _blocks(e, op, position)
-        lines += _kernel("concatenation_s8", e.at(name, "s8"), *blocks, e.at(op.outputs[0], "s8"))
+        shape = blocks(e, op, position)
+        lines += kernel_call("concatenation_s8", e.at(name, "s8"), *shape, e.at(op.outputs[0], "s8"))
     return lines
 
 
@@ -147,14 +147,14 @@ def _gather(e: Engine, op: Op, masks: bool) -> list[str]:
     table = e.tables.add("int16_t", f"channels{e.index(op)}", channels)
     of, y = op.attrs["of"], e.at(op.outputs[0], "s8")
     args = (e.at(op.inputs[0], "s8"), x.size // of, of, table, len(channels), y)
-    return _kernel("gather_channels_s8", *args)
+    return kernel_call("gather_channels_s8", *args)
 
 
 def _crossentropy(e: Engine, op: Op, masks: bool) -> list[str]:
     q = op.inputs[0]
     table = e.tables.add("uint32_t", "loss_exp", exp_table(tensor_quant(e.graph, q).scale[0]))
     args = (e.at(q, "s8"), e.tensor(q).size, "label", e.at(op.outputs[0], "s16"), e.scale(op), "&observed")
-    return _kernel("softmax_cross_entropy_s8", table, *args)
+    return kernel_call("softmax_cross_entropy_s8", table, *args)
 
 
 def _mse(e: Engine, op: Op, masks: bool) -> list[str]:
@@ -162,7 +162,7 @@ def _mse(e: Engine, op: Op, masks: bool) -> list[str]:
     n = e.tensor(q).size
     factor, exponent = mse_factor(tensor_quant(e.graph, q).scale[0], n)
     args = (e.at(q, "s8"), "target", n, e.at(op.outputs[0], "s16"), e.scale(op), "&observed")
-    return _kernel("mean_squared_error_s8", factor, exponent, *args)
+    return kernel_call("mean_squared_error_s8", factor, exponent, *args)
 
 
 def _layer_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
@@ -170,45 +170,45 @@ def _layer_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
     name = f"{layer_kernel(e, layer)}_input_grad_s16"
     g, mask, _ = op.inputs
     args = (e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"), e.at(op.outputs[0], "s16"), e.scale(op))
-    return _kernel(name, structs.conv(e, layer), structs.conv_grad(e, layer), *args, e.scratch(op))
+    return kernel_call(name, structs.conv(e, layer), structs.conv_grad(e, layer), *args, e.scratch(op))
 
 
 def _add_gradients(e: Engine, op: Op, masks: bool) -> list[str]:
     pairs = [text for g in op.inputs for text in (e.at(g, "s16"), e.exponent(g))]
-    return _kernel("add_grads_s16", *pairs, _elements(e, op), e.at(op.outputs[0], "s16"), e.scale(op))
+    return kernel_call("add_grads_s16", *pairs, elements(e, op), e.at(op.outputs[0], "s16"), e.scale(op))
 
 
 def _mask_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
     name = "negate_grad_s16" if op.kind == "NEGATE_GRADIENT" else "mask_grad_s16"
     g, mask = op.inputs
-    return _kernel(name, e.at(g, "s16"), e.at(mask, "bits"), _elements(e, op), e.at(op.outputs[0], "s16"))
+    return kernel_call(name, e.at(g, "s16"), e.at(mask, "bits"), elements(e, op), e.at(op.outputs[0], "s16"))
 
 
 def _product_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
     g, mask, partner = op.inputs
     factor, exponent = fraction_q15(tensor_quant(e.graph, partner).scale[0])
     args = (e.zero(partner), e.at(partner, "s8"), e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"))
-    rest = (_elements(e, op), e.at(op.outputs[0], "s16"), e.scale(op))
-    return _kernel("mul_input_grad_s16", factor, exponent, *args, *rest)
+    rest = (elements(e, op), e.at(op.outputs[0], "s16"), e.scale(op))
+    return kernel_call("mul_input_grad_s16", factor, exponent, *args, *rest)
 
 
 def _logistic_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
     g, y = op.inputs
-    args = (e.at(y, "s8"), e.at(g, "s16"), e.exponent(g), _elements(e, op), e.at(op.outputs[0], "s16"))
-    return _kernel("logistic_input_grad_s16", *args, e.scale(op))
+    args = (e.at(y, "s8"), e.at(g, "s16"), e.exponent(g), elements(e, op), e.at(op.outputs[0], "s16"))
+    return kernel_call("logistic_input_grad_s16", *args, e.scale(op))
 
 
 def _mean_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
     g, layer = op.inputs[0], e.layer(op)
     factor, exponent = fraction_q15(1 / layer.attrs["count"])
-    args = (e.at(g, "s16"), e.exponent(g), *_positions(e, layer), e.at(op.outputs[0], "s16"), e.scale(op))
-    return _kernel("mean_input_grad_s16", factor, exponent, *args)
+    args = (e.at(g, "s16"), e.exponent(g), *positions(e, layer), e.at(op.outputs[0], "s16"), e.scale(op))
+    return kernel_call("mean_input_grad_s16", factor, exponent, *args)
 
 
 def _average_pool_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
     g, layer = op.inputs[0], e.layer(op)
     args = (e.at(g, "s16"), e.exponent(g), e.at(op.outputs[0], "s16"), e.scale(op))
-    return _kernel(
+    return kernel_call(
         "average_pool_input_grad_s16", structs.pool(e, layer), *structs.pool_factors(e, layer), *args
     )
 
@@ -216,18 +216,18 @@ def _average_pool_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
 def _max_pool_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
     g, x = op.inputs
     args = (e.at(x, "s8"), e.at(g, "s16"), e.exponent(g), e.at(op.outputs[0], "s16"), e.scale(op))
-    return _kernel("max_pool_input_grad_s16", structs.pool(e, e.layer(op)), *args)
+    return kernel_call("max_pool_input_grad_s16", structs.pool(e, e.layer(op)), *args)
 
 
 def _pad_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
     pad = structs.pad(e, e.layer(op))
-    return _kernel("pad_input_grad_s16", pad, e.at(op.inputs[0], "s16"), e.at(op.outputs[0], "s16"))
+    return kernel_call("pad_input_grad_s16", pad, e.at(op.inputs[0], "s16"), e.at(op.outputs[0], "s16"))
 
 
 def _concatenation_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
-    blocks = _blocks(e, e.layer(op), op.attrs["position"])
-    args = (e.at(op.inputs[0], "s16"), *blocks, e.at(op.outputs[0], "s16"))
-    return _kernel("concatenation_input_grad_s16", *args)
+    shape = blocks(e, e.layer(op), op.attrs["position"])
+    args = (e.at(op.inputs[0], "s16"), *shape, e.at(op.outputs[0], "s16"))
+    return kernel_call("concatenation_input_grad_s16", *args)
 
 
 def _weights_update(e: Engine, op: Op, masks: bool) -> list[str]:
@@ -243,7 +243,7 @@ def _weights_update(e: Engine, op: Op, masks: bool) -> list[str]:
     args += ["sgd", structs.update_state(e, variable), f"w{e.index(op)}"]
     if kernel != "fully_connected_weights_update_s8":
         args.append(e.scratch(op))
-    return [structs.rates(e, variable), *_kernel(kernel, *args)]
+    return [structs.rates(e, variable), *kernel_call(kernel, *args)]
 
 
 def _bias_update(e: Engine, op: Op, masks: bool) -> list[str]:
@@ -251,9 +251,8 @@ def _bias_update(e: Engine, op: Op, masks: bool) -> list[str]:
     assert variable is not None
     g, mask, bias = op.inputs
     channels = e.tensor(bias).size
-    positions = e.tensor(g).size // channels
-    args = (e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"), positions, channels, "sgd")
-    call = _kernel("bias_update_s32", *args, structs.update_state(e, variable), f"b{e.index(op)}")
+    args = (e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"), e.tensor(g).size // channels, channels, "sgd")
+    call = kernel_call("bias_update_s32", *args, structs.update_state(e, variable), f"b{e.index(op)}")
     return [structs.rates(e, variable), *call]
 
 
@@ -265,7 +264,7 @@ def _stream(e: Engine, op: Op, masks: bool) -> list[str]:
     if residual is not None:
         lines.append(f"  const tfodl::Residual residual = {_residual(e, op, masks)};")
     x, pointer = e.at(op.inputs[0], "s8"), "nullptr" if residual is None else "&residual"
-    call = _kernel("stream_s8", "stages", len(stages), x, pointer, e.scratch(op))
+    call = kernel_call("stream_s8", "stages", len(stages), x, pointer, e.scratch(op))
     return [*lines, f"  {call[0]}", "}"]
 
 
