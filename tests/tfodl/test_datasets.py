@@ -182,7 +182,13 @@ def test_bad_options_are_refused(tmp_path):
 
 
 @pytest.fixture
-def mocked_tfds():
+def reachable(monkeypatch):
+    """The servers of data sets, as far as anybody asks."""
+    monkeypatch.setattr(datasets.catalogue, "check_server", lambda name, builder: None)
+
+
+@pytest.fixture
+def mocked_tfds(reachable):
     import tensorflow_datasets as tfds
 
     with tfds.testing.mock_data(num_examples=6):
@@ -197,7 +203,7 @@ def test_tensorflow_datasets_by_name(mocked_tfds, name, classes):
     assert data.x_train.shape[:3] == (6, 16, 16) and data.classes == classes
 
 
-def test_visual_wake_words_are_made_from_coco():
+def test_visual_wake_words_are_made_from_coco(reachable):
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
@@ -234,6 +240,37 @@ def test_set_that_cannot_be_downloaded_is_one_clear_line(mocked_tfds, monkeypatc
     with pytest.raises(TfodlError, match="'cifar10': tensorflow-datasets cannot provide it: HTTPS") as caught:
         datasets.load("cifar10")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "mnist", "food", "vww", "flowers"])
+def test_set_whose_server_cannot_be_reached_says_so_at_once(monkeypatch, name):
+    import socket
+    import time
+
+    import tensorflow_datasets as tfds
+
+    def offline(*_, **__):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    for scheme in ("http", "https"):
+        monkeypatch.delenv(f"{scheme}_proxy", raising=False)
+        monkeypatch.delenv(f"{scheme.upper()}_PROXY", raising=False)
+    monkeypatch.setattr(socket, "create_connection", offline)
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "is_prepared", lambda self: False)
+    start = time.perf_counter()
+    with pytest.raises(TfodlError, match=f"{name!r}: its server .* cannot be reached .* folders of pictures"):
+        datasets.load(name)
+    assert time.perf_counter() - start < 20
+
+
+def test_behind_a_proxy_the_server_is_not_asked(monkeypatch):
+    import socket
+
+    import tensorflow_datasets as tfds
+
+    monkeypatch.setenv("https_proxy", "http://proxy:3128")
+    monkeypatch.setattr(socket, "create_connection", None)
+    datasets.catalogue.check_server("cifar10", tfds.builder("cifar10"))
 
 
 def test_person_rule_is_half_a_percent_of_the_picture():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import urllib.parse
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +16,7 @@ from tfodl.datasets.images import stack
 from tfodl.errors import TfodlError
 
 PERSON_BOX_SHARE = 0.005
+REACH_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -68,17 +72,40 @@ def load_tfds(name: str, size: int | None = None, limit: int | None = None) -> D
     source = CATALOGUE.get(name, Source(name))
     try:
         builder = tfds.builder(source.builder)
+        if not builder.is_prepared():
+            check_server(name, builder)
         builder.download_and_prepare()
         parts = {
             key: builder.as_dataset(split=f"{split}[:{limit}]" if limit else split)
             for key, split in (("train", source.train), ("test", source.test))
         }
+    except TfodlError:
+        raise
     except (OSError, ValueError, RuntimeError, AssertionError, KeyError) as error:
         line = " ".join(str(error).split())[:200]
         raise TfodlError(f"data set {name!r}: tensorflow-datasets cannot provide it: {line}") from error
     label, names = _labels(name, builder)
     (x_train, y_train), (x_test, y_test) = (_collect(name, ds, label, size) for ds in parts.values())
     return Dataset(x_train, y_train, x_test, y_test, names, name)
+
+
+def check_server(name: str, builder: Any) -> None:
+    """Raises `TfodlError` within seconds where the set's server cannot be reached: tensorflow-datasets itself
+    tries for minutes. Behind a proxy nothing is checked."""
+    url = urllib.parse.urlsplit(next(iter(builder.url_infos or ()), ""))
+    if url.scheme not in ("http", "https") or url.hostname is None:
+        return
+    if url.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(url.hostname):
+        return
+    try:
+        port = url.port or {"http": 80, "https": 443}[url.scheme]
+        socket.create_connection((url.hostname, port), timeout=REACH_SECONDS).close()
+    except OSError as error:
+        raise TfodlError(
+            f"data set {name!r}: its server {url.hostname} cannot be reached ({error}). Connect this machine "
+            f"(or set HTTPS_PROXY), or copy a set prepared elsewhere to {builder.data_path}; "
+            "'digits', .npz files and folders of pictures need no network."
+        ) from error
 
 
 def is_in_tfds(name: str) -> bool:
