@@ -1,8 +1,8 @@
 """Training on the host: step time and peak memory of update plans, against two ways without them.
 
-    python benchmarks/host.py                      MobileNetV2 0.35 at 96 px, about 5 minutes on 2 cores
-    python benchmarks/host.py --case all           every net of the table
-    python benchmarks/host.py --no-memory          step times only
+    python benchmarks/host.py                               every net of the table, about 25 minutes on 2 cores
+    python benchmarks/host.py --case mobilenet_v2-0.35@96   one net, 3 minutes
+    python benchmarks/host.py --no-memory                   step times only
 
 (a) plain Keras `fit`, everything trainable; (b) the papers' way: everything trainable, gradients masked after
 a full backward pass. All variants of a net run in turns within one process, so their ratios do not hang on
@@ -248,8 +248,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--case", default="mobilenet_v2-0.35@96", choices=[*CASES, "all"])
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--case", default="all", choices=[*CASES, "all"])
+    parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--all-schemes", action="store_true", help="every published scheme, not only 49 KB")
     parser.add_argument("--memory", action=argparse.BooleanOptionalAction, default=True)
