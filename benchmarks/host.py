@@ -1,6 +1,6 @@
 """Training on the host: step time and peak memory of update plans, against two ways without them.
 
-    python benchmarks/host.py                               every net of the table, about 25 minutes on 2 cores
+    python benchmarks/host.py                               every net of the table, some 25 minutes
     python benchmarks/host.py --case mobilenet_v2-0.35@96   one net, 3 minutes
     python benchmarks/host.py --no-memory                   step times only
 
