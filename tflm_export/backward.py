@@ -16,7 +16,8 @@ from tflm_export.trained import Trained, resolve
 from tfodl.plan import UpdatePlan
 
 LOSSES = {"crossentropy": "SOFTMAX_CROSSENTROPY", "mse": "MEAN_SQUARED_ERROR"}
-MASKED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "SUB", "MUL", "RELU", "RELU6", "QUANTIZE")
+RELUS = ("RELU", "RELU6", "RELU_N1_TO_1")
+MASKED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "SUB", "MUL", "QUANTIZE", *RELUS)
 
 
 def training_graph(graph: Graph, plan: UpdatePlan) -> Graph:
@@ -215,24 +216,48 @@ def _passing(b: _Builder, op: Op, g: str, mask: str) -> str:
 
 
 def _masked(b: _Builder, op: Op, g: str, mask: str, wanted: list[str]) -> None:
-    """ADD, RELU, QUANTIZE: the same gradient to every input."""
-    passed = _passing(b, op, g, mask)
+    """ADD, RELU, QUANTIZE: the same gradient to every input, summed for one that is broadcast."""
+    whole = [(i, name) for i, name in _positions(op, wanted) if not _broadcast(b, op, name)]
     for position, name in _positions(op, wanted):
+        if _broadcast(b, op, name):
+            _summed(b, op, g, mask, position, 1)
+    passed = _passing(b, op, g, mask) if whole else ""
+    for position, name in whole:
         b.note(name, passed, f"{op.name}/input{position}")
 
 
 def _difference(b: _Builder, op: Op, g: str, mask: str, wanted: list[str]) -> None:
     for position, name in reversed(list(_positions(op, wanted))):
-        if position == 1:
+        if _broadcast(b, op, name):
+            _summed(b, op, g, mask, position, -1 if position else 1)
+        elif position == 1:
             b.gradient("NEGATE_GRADIENT", f"{op.name}/input1", (g, mask), name, op=op.name)
         else:
             b.note(name, _passing(b, op, g, mask), f"{op.name}/input0")
 
 
+def _broadcast(b: _Builder, op: Op, name: str) -> bool:
+    return b.graph.tensors[name].size != b.graph.tensors[op.outputs[0]].size
+
+
+def _summed(b: _Builder, op: Op, g: str, mask: str, position: int, sign: int) -> None:
+    attrs = {"op": op.name, "position": position, "sign": sign}
+    b.gradient("SUM_GRADIENT", f"{op.name}/input{position}", (g, mask), op.inputs[position], **attrs)
+
+
+def _repeated(b: _Builder, op: Op, g: str, mask: str, wanted: list[str]) -> None:
+    _summed(b, op, g, mask, 0, 1)
+
+
+def _lookup(b: _Builder, op: Op, g: str, mask: str, wanted: list[str]) -> None:
+    b.gradient("LOOKUP_INPUT_GRADIENT", f"{op.name}/input", (g, op.inputs[0]), wanted[0], op=op.name)
+
+
 def _product(b: _Builder, op: Op, g: str, mask: str, wanted: list[str]) -> None:
     for position, name in _positions(op, wanted):
         other = op.inputs[1 - position]
-        b.gradient("MUL_INPUT_GRADIENT", f"{op.name}/input{position}", (g, mask, other), name, op=op.name)
+        attrs = {"op": op.name, "position": position}
+        b.gradient("MUL_INPUT_GRADIENT", f"{op.name}/input{position}", (g, mask, other), name, **attrs)
 
 
 def _slices(b: _Builder, op: Op, g: str, mask: str, wanted: list[str]) -> None:
@@ -255,8 +280,13 @@ RULES: dict[str, Rule] = {
     "MUL": _product,
     "RELU": _masked,
     "RELU6": _masked,
+    "RELU_N1_TO_1": _masked,
     "QUANTIZE": _masked,
     "LOGISTIC": _from_output,
+    "TANH": _lookup,
+    "HARD_SWISH": _lookup,
+    "LEAKY_RELU": _lookup,
+    "REPEAT_CHANNELS": _repeated,
     "RESHAPE": _reshape,
     "SQUEEZE": _reshape,
     "EXPAND_DIMS": _reshape,

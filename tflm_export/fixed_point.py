@@ -1,4 +1,4 @@
-"""Exponential, reciprocal and logistic in 32-bit fixed point, as TFLite computes softmax and sigmoid.
+"""Exponential, reciprocal, logistic and tanh in 32-bit fixed point, as TFLite computes softmax and sigmoid.
 
 `Qm.n` has m integer bits and n = 31 - m fraction bits. Arrays are int64 that hold int32 values.
 
@@ -67,15 +67,26 @@ def exp_on_negative_values(a: np.ndarray, integer_bits: int) -> np.ndarray:
     return np.where(a == 0, INT32_MAX, result)
 
 
-def one_over_one_plus(a: np.ndarray) -> np.ndarray:
-    """`1 / (1 + a)` for `a` in [0, 1), both Q0.31: three Newton-Raphson steps."""
+def _two_over_one_plus(a: np.ndarray) -> np.ndarray:
+    """`2 / (1 + a)` Q2.29 for `a` in [0, 1), Q0.31: three Newton-Raphson steps."""
     total = a + INT32_MAX
     half_denominator = (total + np.where(total >= 0, 1, -1)) >> 1
     x = Q2_48_OVER_17 + multiply_high(half_denominator, Q2_MINUS_32_OVER_17)
     for _ in range(3):
         error = (1 << 29) - multiply_high(half_denominator, x)
         x = x + shift_saturating(multiply_high(x, error), 2)
-    return shift_saturating(x, 1)
+    return x
+
+
+def one_over_one_plus(a: np.ndarray) -> np.ndarray:
+    """`1 / (1 + a)` for `a` in [0, 1), both Q0.31."""
+    return shift_saturating(_two_over_one_plus(a), 1)
+
+
+def tanh(a: np.ndarray, integer_bits: int) -> np.ndarray:
+    """`tanh a`, Q0.31: `(1 - x) / (1 + x)` of `x = exp(-2 |a|)`."""
+    x = exp_on_negative_values(-np.abs(a), integer_bits + 1)
+    return np.sign(a) * shift_saturating(_two_over_one_plus(x) - (1 << 29), 2)
 
 
 def logistic(a: np.ndarray, integer_bits: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from tflm_export.ir import Graph, Op, QParams, Tensor
 from tflm_export.ops import op_kind
 from tflm_export.ops.check import where
 from tflm_export.schema import DTYPES, OpRecord, Records, TensorRecord, parse
-from tflm_export.trim import drop_shape_arithmetic, strip_float_edges
+from tflm_export.trim import drop_shape_arithmetic, strip_edges
 
 MAX_ELEMENTS = 2**24
 MAX_RANK = 6
@@ -25,7 +25,7 @@ SCALE_RANGE = (2.0**-60, 2.0**60)
 def read_tflite(data: bytes) -> Graph:
     """The graph of an int8 `.tflite`, checked; ops are named `#<index in the file>`.
 
-    Float inputs and outputs are taken off where a QUANTIZE or DEQUANTIZE leads to int8 at once. Raises
+    Float and uint8 inputs and outputs are taken off where a QUANTIZE or DEQUANTIZE leads to int8 at once. Raises
     `ExportError` for anything that is not a well-formed int8 model of known ops.
     """
     records = parse(data)
@@ -36,7 +36,7 @@ def read_tflite(data: bytes) -> Graph:
     if not (inputs and outputs and ops):
         raise ExportError("the model has no inputs, no outputs or no ops: there is nothing to compile.")
     graph = Graph(tensors, ops, inputs, outputs).check()
-    graph = strip_float_edges(drop_shape_arithmetic(graph))
+    graph = strip_edges(drop_shape_arithmetic(graph))
     ready = tuple(_prepared(op, graph) for op in graph.ops)
     return _check_edges(graph.replace(ops=ready))
 

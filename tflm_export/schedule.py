@@ -23,11 +23,16 @@ IN_PLACE: Mapping[str, tuple[int, ...]] = {
     "RELU6": (0,),
     "QUANTIZE": (0,),
     "LOGISTIC": (0,),
+    "RELU_N1_TO_1": (0,),
+    "TANH": (0,),
+    "HARD_SWISH": (0,),
+    "LEAKY_RELU": (0,),
     "ADD_GRADIENTS": (0, 1),
     "MASK_GRADIENT": (0,),
     "NEGATE_GRADIENT": (0,),
     "MUL_INPUT_GRADIENT": (0,),
     "LOGISTIC_INPUT_GRADIENT": (0,),
+    "LOOKUP_INPUT_GRADIENT": (0,),
 }
 
 

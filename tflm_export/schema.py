@@ -41,9 +41,11 @@ OPTIONS: dict[str, tuple[str, dict[str, str]]] = {
     "CONV_2D": ("Conv2DOptions", _STRIDES | _DILATION | _FUSED),
     "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", _STRIDES | _DILATION | _FUSED),
     "FULLY_CONNECTED": ("FullyConnectedOptions", _FUSED | {"weights_format": "WeightsFormat"}),
+    "LEAKY_RELU": ("LeakyReluOptions", {"alpha": "Alpha"}),
     "MAX_POOL_2D": _POOL,
     "MEAN": ("ReducerOptions", {"keep_dims": "KeepDims"}),
     "MUL": ("MulOptions", _FUSED),
+    "REDUCE_MAX": ("ReducerOptions", {"keep_dims": "KeepDims"}),
     "SOFTMAX": ("SoftmaxOptions", {"beta": "Beta"}),
     "SUB": ("SubOptions", _FUSED),
 }

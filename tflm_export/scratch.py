@@ -82,7 +82,7 @@ def _input_gradient(geometry: Geometry) -> int:
 
 def _update(op: Op, geometry: Geometry) -> int:
     positions = geometry.out_shape[0] * geometry.out_shape[1]
-    if op.kind.startswith("FULLY_CONNECTED_WEIGHTS"):
+    if op.kind.startswith("FULLY_CONNECTED_WEIGHTS") and positions == 1:
         return 0
     if geometry.depthwise:
         return 32 * geometry.kernel[0] * geometry.kernel[1] + 8 * min(positions, 256)

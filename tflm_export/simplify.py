@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from tflm_export.broadcast import spread
 from tflm_export.ir import Graph, Op, QParams, Tensor
+from tflm_export.ops.window import spread_taps
+from tflm_export.requantize import INT8_MAX, INT8_MIN
 from tflm_export.trim import RESHAPES
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
@@ -21,7 +24,7 @@ READS_FLAT = {*RESHAPES, "FULLY_CONNECTED"}
 
 def simplify(graph: Graph) -> Graph:
     """All passes, in order."""
-    for each in (drop_identities, fold_pad, depthwise_to_conv, expand_constants, drop_unread_tensors):
+    for each in PASSES:
         graph = each(graph)
     return graph.check()
 
@@ -105,10 +108,65 @@ def depthwise_to_conv(graph: Graph) -> Graph:
     return graph.replace(tensors=tensors, ops=tuple(ops))
 
 
-def expand_constants(graph: Graph) -> Graph:
-    """Repeat a broadcast constant of ADD, SUB and MUL over the other operand's map.
+def repeat_channels(graph: Graph) -> Graph:
+    """A depthwise layer of several outputs a channel reads each channel as often: then every output has its own.
 
-    So is a batch norm behind an activation written, a value a channel. The copies cost flash, H W C bytes.
+    The repeated map takes RAM, the layer as many instructions as before.
+    """
+    tensors, ops = dict(graph.tensors), []
+    for op in graph.ops:
+        times = op.attrs.get("depth_multiplier", 1)
+        if times > 1:
+            x = tensors[op.inputs[0]]
+            wide = dataclasses.replace(
+                x, name=f"{op.name}/repeated", shape=(*x.shape[:3], x.shape[3] * times)
+            )
+            tensors[wide.name] = wide
+            ops.append(Op("REPEAT_CHANNELS", f"{op.name}r", (x.name,), (wide.name,), {"times": times}))
+            attrs = {**op.attrs, "depth_multiplier": 1}
+            op = dataclasses.replace(op, inputs=(wide.name, *op.inputs[1:]), attrs=attrs)
+        ops.append(op)
+    return graph.replace(tensors=tensors, ops=tuple(ops))
+
+
+def spread_dilated(graph: Graph) -> Graph:
+    """Write the zeros between the taps of a dilated kernel out: costs flash and instructions as a dense one."""
+    tensors, ops = dict(graph.tensors), []
+    for op in graph.ops:
+        if op.kind in CONVOLUTIONS and tensors[op.inputs[1]].shape[1:3] != (op.attrs["k_h"], op.attrs["k_w"]):
+            weights = tensors[op.inputs[1]]
+            assert weights.data is not None
+            data = spread_taps(weights.data, op)
+            wide = dataclasses.replace(weights, name=f"{op.name}/dilated", shape=data.shape, data=data)
+            tensors[wide.name] = wide
+            attrs = {**op.attrs, "dilated": True}
+            op = dataclasses.replace(op, inputs=(op.inputs[0], wide.name, *op.inputs[2:]), attrs=attrs)
+        ops.append(op)
+    return graph.replace(tensors=tensors, ops=tuple(ops))
+
+
+def pool_globally(graph: Graph) -> Graph:
+    """REDUCE_MAX over a whole map is a MAX_POOL_2D of one window, and a reshape where the axes go."""
+    tensors, ops = dict(graph.tensors), []
+    for op in graph.ops:
+        if op.kind != "REDUCE_MAX":
+            ops.append(op)
+            continue
+        x, y = tensors[op.inputs[0]], tensors[op.outputs[0]]
+        pooled = dataclasses.replace(y, name=f"{op.name}/pooled", shape=(1, 1, 1, x.shape[3]))
+        tensors[pooled.name] = pooled
+        _, h, w, _ = x.shape
+        attrs = {"k_h": h, "k_w": w, "stride_h": 1, "stride_w": 1, "act_min": INT8_MIN, "act_max": INT8_MAX}
+        attrs |= {"pad_top": 0, "pad_bottom": 0, "pad_left": 0, "pad_right": 0}
+        ops.append(Op("MAX_POOL_2D", f"{op.name}m", (x.name,), (pooled.name,), attrs))
+        ops.append(Op("RESHAPE", op.name, (pooled.name,), op.outputs))
+    return graph.replace(tensors=tensors, ops=tuple(ops))
+
+
+def expand_constants(graph: Graph) -> Graph:
+    """Repeat a constant of ADD, SUB and MUL over the other operand's map where the kernels cannot.
+
+    They take one value, a value a channel or one a pixel; the copies of others cost flash, H W C bytes.
     """
     tensors, ops = dict(graph.tensors), []
     for op in graph.ops:
@@ -122,7 +180,7 @@ def expand_constants(graph: Graph) -> Graph:
 def _expanded(name: str, shape: tuple[int, ...], tensors: dict[str, Tensor]) -> str:
     """The name of the constant `name` repeated to `shape`, added to `tensors`; others stay as they are."""
     tensor = tensors[name]
-    if tensor.data is None or tensor.shape == shape:
+    if tensor.data is None or spread(tensor.shape, shape) is not None:
         return name
     wide = f"{name}@{'x'.join(map(str, shape))}"
     data = np.ascontiguousarray(np.broadcast_to(tensor.data, shape))
@@ -134,3 +192,15 @@ def drop_unread_tensors(graph: Graph) -> Graph:
     """Forget tensors that no op and no edge of the graph names."""
     named = {name for op in graph.ops for name in op.inputs + op.outputs} | {*graph.inputs, *graph.outputs}
     return graph.replace(tensors={name: t for name, t in graph.tensors.items() if name in named})
+
+
+PASSES = (
+    drop_identities,
+    fold_pad,
+    depthwise_to_conv,
+    repeat_channels,
+    spread_dilated,
+    pool_globally,
+    expand_constants,
+    drop_unread_tensors,
+)

@@ -118,6 +118,11 @@ def _resolve_layer(graph: Graph, layer: LayerUpdate) -> Trained:
     axis: Literal["out", "in"] = "out" if op.kind == "DEPTHWISE_CONV_2D" else layer.axis
     outputs = tuple(range(shape[CHANNEL_AXES[op.kind]["out"]]))
     biases = {"none": (), "selected": layer.channels, "all": outputs}[layer.bias]
+    if layer.channels and "dilated" in op.attrs:
+        raise ExportError(
+            f"update plan: {op.kind} {layer.name!r}: weights of a dilated convolution cannot train; "
+            "train its bias alone, or replace the layer by one without dilation."
+        )
     trained = Trained(op, axis, layer.channels, biases)
     if biases and not trained.bias:
         raise ExportError(f"update plan: {op.kind} {layer.name!r} has no bias; set its bias to 'none'.")

@@ -13,25 +13,36 @@ SHAPE_DTYPES = ("int32", "int64")
 RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 
 
-def strip_float_edges(graph: Graph) -> Graph:
-    """Take a QUANTIZE from a float input, or a DEQUANTIZE to a float output, off the graph.
+def strip_edges(graph: Graph) -> Graph:
+    """Take a QUANTIZE from a float or uint8 input, and what leads to a float or uint8 output, off the graph.
 
-    The int8 side becomes the graph's input or output.
+    The int8 side becomes the graph's input or output. A uint8 edge must be the int8 tensor with 128 added.
     """
     inputs, outputs, kept = list(graph.inputs), list(graph.outputs), []
     for op in graph.ops:
         x, y = op.inputs[0] if op.inputs else "", op.outputs[0] if op.outputs else ""
-        if op.kind == "QUANTIZE" and _is_float_edge(graph, x, inputs) and len(graph.consumers(x)) == 1:
+        if op.kind == "QUANTIZE" and _is_edge(graph, x, y, inputs) and len(graph.consumers(x)) == 1:
             inputs[inputs.index(x)] = y
-        elif op.kind == "DEQUANTIZE" and _is_float_edge(graph, y, outputs) and not graph.consumers(y):
+        elif (
+            op.kind in ("QUANTIZE", "DEQUANTIZE")
+            and _is_edge(graph, y, x, outputs)
+            and not graph.consumers(y)
+        ):
             outputs[outputs.index(y)] = x
         else:
             kept.append(op)
     return graph.replace(ops=tuple(kept), inputs=tuple(inputs), outputs=tuple(outputs)).check()
 
 
-def _is_float_edge(graph: Graph, name: str, edge: list[str]) -> bool:
-    return edge.count(name) == 1 and graph.tensors[name].dtype == "float32"
+def _is_edge(graph: Graph, name: str, inner: str, edge: list[str]) -> bool:
+    """Whether `name` is an edge of the graph that only says in another type what `inner` says."""
+    if edge.count(name) != 1:
+        return False
+    outside, inside = graph.tensors[name], graph.tensors[inner].quant
+    if outside.dtype != "uint8" or outside.quant is None or inside is None:
+        return outside.dtype == "float32"
+    zeros = tuple(zero - 128 for zero in outside.quant.zero_point)
+    return (outside.quant.scale, zeros) == (inside.scale, inside.zero_point)
 
 
 def drop_shape_arithmetic(graph: Graph) -> Graph:

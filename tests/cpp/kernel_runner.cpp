@@ -118,6 +118,24 @@ struct Read<Pad> {
   }
 };
 
+template <>
+struct Read<Spread> {
+  static Spread from(Call& call) {
+    Spread s;
+    fields(call, s.repeat, s.size);
+    return s;
+  }
+};
+
+template <>
+struct Read<Reduce> {
+  static Reduce from(Call& call) {
+    Reduce r;
+    fields(call, r.outer, r.first, r.middle, r.second, r.inner);
+    return r;
+  }
+};
+
 template <class Map>
 Map read_rows(Call& call) {
   Map m;
@@ -217,6 +235,10 @@ bool forward_call(const std::string& kernel) {
   KERNEL(add_range_s8);
   KERNEL(sub_s8);
   KERNEL(mul_s8);
+  KERNEL(add_broadcast_s8);
+  KERNEL(sub_broadcast_s8);
+  KERNEL(mul_broadcast_s8);
+  KERNEL(repeat_s8);
   KERNEL(requantize_s8);
   KERNEL(relu_s8);
   KERNEL(lookup_s8);
@@ -246,6 +268,9 @@ bool gradient_call(const std::string& kernel) {
   KERNEL(mask_grad_s16);
   KERNEL(negate_grad_s16);
   KERNEL(mul_input_grad_s16);
+  KERNEL(mul_broadcast_input_grad_s16);
+  KERNEL(sum_grad_s16);
+  KERNEL(lookup_input_grad_s16);
   KERNEL(logistic_input_grad_s16);
   KERNEL(mean_input_grad_s16);
   KERNEL(average_pool_input_grad_s16);

@@ -246,11 +246,11 @@ void infer() {
   tfodl::concatenation_s8(s8(at::y5), 4, 6, 12, 0, s8(at::y7));
   tfodl::concatenation_s8(s8(at::y6), 4, 6, 12, 6, s8(at::y7));
   // #8 MEAN: 2x2x12 -> 12 (mean)
-  tfodl::mean_s8(requantize8, s8(at::y7), 4, 12, s8(at::y8));
+  tfodl::mean_s8(requantize8, {1, 4, 1, 1, 12}, s8(at::y7), s8(at::y8));
   // #9 FULLY_CONNECTED: 12 -> 4, 48 B of weights (logits)
   tfodl::fully_connected_s8(conv9, s8(at::y8), s8(at::y9), nullptr, any(at::scratch_y9));
   // #10 SOFTMAX: 4 -> 4 (p)
-  tfodl::softmax_s8(softmax10, s8(at::y9), 4, s8(at::y10));
+  tfodl::softmax_s8(softmax10, s8(at::y9), 1, 4, s8(at::y10));
 }
 
 int32_t predict() {
@@ -278,7 +278,7 @@ float train_step(int32_t label) {
   tfodl::concatenation_s8(s8(at::y5), 4, 6, 12, 0, s8(at::y7));
   tfodl::concatenation_s8(s8(at::y6), 4, 6, 12, 6, s8(at::y7));
   // #8 MEAN: 2x2x12 -> 12 (mean)
-  tfodl::mean_s8(requantize8, s8(at::y7), 4, 12, s8(at::y8));
+  tfodl::mean_s8(requantize8, {1, 4, 1, 1, 12}, s8(at::y7), s8(at::y8));
   // #9 FULLY_CONNECTED: 12 -> 4, 48 B of weights (logits)
   tfodl::fully_connected_s8(conv9, s8(at::y8), s8(at::y9), nullptr, any(at::scratch_y9));
 
@@ -299,7 +299,7 @@ float train_step(int32_t label) {
                          {f32(at::rates_db9), nullptr, momentum_b9, nullptr, 19, nullptr, 4}, b9);
 
   // #8 MEAN (mean)
-  tfodl::mean_input_grad_s16(16384, -1, s16(at::dx9), e_dx9.exponent, 4, 12, s16(at::dx8), e_dx8);
+  tfodl::mean_input_grad_s16(16384, -1, s16(at::dx9), e_dx9.exponent, {1, 4, 1, 1, 12}, s16(at::dx8), e_dx8);
 
   // #7 CONCATENATION (cat)
   tfodl::concatenation_input_grad_s16(s16(at::dx8), 4, 6, 12, 0, s16(at::dx7_0));

@@ -190,6 +190,25 @@ class Pad:
 
 
 @dataclass
+class Spread:
+    """`tfodl::Spread`."""
+
+    repeat: int
+    size: int
+
+
+@dataclass
+class Reduce:
+    """`tfodl::Reduce`."""
+
+    outer: int
+    first: int
+    middle: int
+    second: int
+    inner: int
+
+
+@dataclass
 class Rows:
     """`tfodl::Rows` and `ConstRows`."""
 

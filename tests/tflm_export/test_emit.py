@@ -111,22 +111,24 @@ def test_text_of_numbers_and_names():
 
 
 def test_an_op_without_a_kernel():
-    """MEAN over one axis only is known to the reader and has no kernel."""
+    """Two computed tensors, one broadcast along an axis between others: the reader knows it, no kernel does."""
     from tflite_file import O, T, build, fused
 
     tensors = [
         T("x", (1, 3, 4, 2)),
-        T("axes", (1,), "int32", None, data=np.array([1], np.int32)),
-        T("m", (1, 4, 2)),
-        T("w", (3, 8), scale=0.1, data=np.ones((3, 8), np.int8)),
-        T("y", (1, 3)),
+        T("axes", (1,), "int32", None, data=np.array([2], np.int32)),
+        T("m", (1, 3, 1, 2)),
+        T("y", (1, 3, 4, 2)),
+        T("w", (3, 24), scale=0.1, data=np.ones((3, 24), np.int8)),
+        T("z", (1, 3)),
     ]
     ops = [
-        O("MEAN", ["x", "axes"], ["m"], {"KeepDims": False}),
-        O("FULLY_CONNECTED", ["m", "w", ""], ["y"], fused("NONE")),
+        O("MEAN", ["x", "axes"], ["m"], {"KeepDims": True}),
+        O("MUL", ["x", "m"], ["y"], fused("NONE")),
+        O("FULLY_CONNECTED", ["y", "w", ""], ["z"], fused("NONE")),
     ]
-    with pytest.raises(ExportError, match="MEAN '#0'.*axes .* are not supported"):
-        compile_model(build(tensors, ops, ["x"], ["y"]), UpdatePlan())
+    with pytest.raises(ExportError, match="MUL '#1'.*broadcasting .* is not supported; allowed"):
+        compile_model(build(tensors, ops, ["x"], ["z"]), UpdatePlan())
 
 
 def test_mse_and_batch_compile_in_text():

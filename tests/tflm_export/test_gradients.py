@@ -62,7 +62,7 @@ def convolve(op, x, w, b):
 def dense(op, x, w, b):
     import tensorflow as tf
 
-    return tf.linalg.matmul(tf.reshape(x, [1, -1]), tf.convert_to_tensor(w), transpose_b=True) + b
+    return tf.linalg.matmul(tf.reshape(x, [-1, w.shape[1]]), tf.convert_to_tensor(w), transpose_b=True) + b
 
 
 LAYERS = [
@@ -103,14 +103,13 @@ def test_convolutions(index):
     check_parameters(graph, convolve, channels=[graph.tensors["x0"].shape[3] - 1], axis="in")
 
 
-def dense_model():
-    return layer("FULLY_CONNECTED", ((1, 20), 0.03, 4), ((1, 7), 0.02, -3), (7, 20), fused("RELU"), 0)
-
-
-def test_fully_connected():
-    check(dense_model(), dense)
-    check_parameters(dense_model(), dense, channels=[0, 3, 6], axis="out")
-    check_parameters(dense_model(), dense, channels=[1, 19], axis="in")
+@pytest.mark.parametrize("rows", [1, 6])
+def test_fully_connected(rows):
+    options = fused("RELU") | {"KeepNumDims": True}
+    graph = layer("FULLY_CONNECTED", ((1, rows, 20), 0.03, 4), ((1, rows, 7), 0.02, -3), (7, 20), options, 0)
+    check(graph, dense)
+    check_parameters(graph, dense, channels=[0, 3, 6], axis="out")
+    check_parameters(graph, dense, channels=[1, 19], axis="in")
 
 
 MAP = (1, 5, 4, 3)
@@ -135,8 +134,54 @@ def test_a_tensor_read_twice():
     check(graph.replace(ops=(op,), inputs=("x0",)), lambda op, a, b: a + b)
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 1, 3), (1, 3), (1, 1, 1, 1), (1, 5, 4, 1), (1, 1, 4, 1)])
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("kind, function", [
+    ("ADD", lambda op, a, b: a + b), ("SUB", lambda op, a, b: a - b), ("MUL", lambda op, a, b: a * b),
+])  # fmt: skip
+def test_broadcast(kind, function, first, shape):
+    xs = [(shape, 0.05, -7), (MAP, 0.02, 3)] if first else [(MAP, 0.02, 3), (shape, 0.05, -7)]
+    check(model(kind, xs, (MAP, 0.04, -20), fused("RELU")), function)
+
+
+@pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL"])
+def test_both_broadcast(kind):
+    functions = {"ADD": lambda op, a, b: a + b, "SUB": lambda op, a, b: a - b, "MUL": lambda op, a, b: a * b}
+    xs = [((1, 1, 1, 3), 0.02, 3), ((1, 5, 4, 1), 0.05, -7)]
+    check(model(kind, xs, (MAP, 0.04, -20), fused("NONE")), functions[kind])
+
+
+def test_repeat_channels():
+    import tensorflow as tf
+
+    from tflm_export.ir import Graph, Op
+
+    x, y = ((1, 4, 3, 5), 0.02, 3), ((1, 4, 3, 10), 0.02, 3)
+    tensors = model("CONCATENATION", [x, x], y, fused("NONE") | {"Axis": 3}).tensors
+    op = Op("REPEAT_CHANNELS", "#0r", ("x0",), ("y",), {"times": 2})
+    graph = Graph({name: tensors[name] for name in ("x0", "y")}, (op,), ("x0",), ("y",))
+    check(graph, lambda op, x: tf.repeat(x, 2, axis=3))
+
+
+@pytest.mark.parametrize("kind, x, y, options, function", [
+    ("TANH", (MAP, 0.02, 9), (MAP, 1 / 128, 0), {}, "tanh"),
+    ("HARD_SWISH", (MAP, 0.05, -30), (MAP, 0.06, -90), {}, "hard_swish"),
+    ("LEAKY_RELU", (MAP, 0.03, 9), (MAP, 0.04, -9), {"Alpha": 0.125}, "leaky_relu"),
+])  # fmt: skip
+def test_lookup(kind, x, y, options, function):
+    import tensorflow as tf
+
+    functions = {
+        "tanh": tf.tanh,
+        "hard_swish": lambda x: x * tf.clip_by_value(x + 3, 0, 6) / 6,
+        "leaky_relu": lambda x: tf.maximum(x, 0.125 * x),
+    }
+    check(model(kind, [x], y, options), lambda op, x: functions[function](x), tolerance=1e-3)
+
+
 @pytest.mark.parametrize("kind, y, function", [
     ("RELU", (MAP, 0.01, -128), lambda op, x: x),
+    ("RELU_N1_TO_1", (MAP, 0.02, 3), lambda op, x: x),
     ("RELU6", (MAP, 0.05, -40), lambda op, x: x),
     ("QUANTIZE", (MAP, 0.03, 5), lambda op, x: x),
     ("RESHAPE", ((1, 60), 0.05, -40), lambda op, x: x),
@@ -183,14 +228,15 @@ def test_pools(kind, size, y, options):
     check(graph, maximum, smooth=False)
 
 
+@pytest.mark.parametrize("over", [(1, 2), (1,), (2,), (3,), (1, 3), (1, 2, 3)])
 @pytest.mark.parametrize("keep", [False, True])
-def test_mean(keep):
+def test_mean(keep, over):
     import tensorflow as tf
 
-    axes = T("axes", (2,), "int32", None, data=np.array([1, 2], np.int32))
-    y = (1, 1, 1, 3) if keep else (1, 3)
+    axes = T("axes", (len(over),), "int32", None, data=np.array(over, np.int32))
+    y = [1 if i in over else n for i, n in enumerate(MAP) if keep or i not in over]
     graph = model("MEAN", [(MAP, 0.02, 3)], (y, 0.01, -3), {"KeepDims": keep}, [axes])
-    check(graph, lambda op, x: tf.reduce_mean(x, [1, 2]))
+    check(graph, lambda op, x: tf.reduce_mean(x, over, keepdims=keep))
 
 
 def test_pad():
@@ -224,6 +270,7 @@ def test_every_rule_is_checked():
         "RELU6",
         "QUANTIZE",
     }
+    here |= {"RELU_N1_TO_1", "TANH", "HARD_SWISH", "LEAKY_RELU", "REPEAT_CHANNELS"}
     here |= {"LOGISTIC", "RESHAPE", "MEAN", "AVERAGE_POOL_2D", "MAX_POOL_2D", "PAD", "CONCATENATION"}
     assert set(RULES) - {"SQUEEZE", "EXPAND_DIMS", "PADV2"} == here
 

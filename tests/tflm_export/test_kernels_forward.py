@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kernel_cases import COMMON, conv_model, draw_geometry, int8, kernel_conv
-from kernel_runner import Add, Conv, Pad, Pool, Requantize, Rows, call, scratch
+from kernel_runner import Add, Conv, Pad, Pool, Reduce, Requantize, Rows, call, scratch
 from tflite_file import O, T, build, fused, oracle, pool_options
 
 from tflm_export.ir import Graph
@@ -272,7 +272,7 @@ def test_mean(data):
     attrs = read_tflite(model).ops[0].attrs
     p = Requantize(x.zero, 0, y.zero, -128, 127, attrs["multiplier"], attrs["shift"])
     values, out = int8(rng, (1, h, w, c)), np.zeros((1, c), np.int8)
-    call("mean_s8", p, values, h * w, c, out)
+    call("mean_s8", p, Reduce(1, h * w, 1, 1, c), values, out)
     np.testing.assert_array_equal(out, oracle(model, values)[0])
 
 
@@ -284,7 +284,7 @@ def test_softmax(data, scale, n):
     model = build(tensors, [O("SOFTMAX", ["x"], ["y"], {"Beta": 1.0})], ["x"], ["y"])
     table = np.array(read_tflite(model).ops[0].attrs["exp"], np.int32)
     x, y = int8(rng, (1, n)), np.zeros((1, n), np.int8)
-    call("softmax_s8", table, x, n, y)
+    call("softmax_s8", table, x, 1, n, y)
     np.testing.assert_array_equal(y, oracle(model, x)[0])
 
 

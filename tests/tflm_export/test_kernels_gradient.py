@@ -22,7 +22,7 @@ from kernel_reference import (
     taps,
     windows,
 )
-from kernel_runner import Conv, ConvGrad, GradScale, Pad, Pool, call, scratch
+from kernel_runner import Conv, ConvGrad, GradScale, Pad, Pool, Reduce, call, scratch
 
 RUNS = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32 - 1)
@@ -357,7 +357,7 @@ def test_mean(data, positions):
     g_y, e_y = int16(rng, c), data.draw(exponents)
     factor, k = fraction(1 / positions)
     g_x, s = np.zeros((positions, c), np.int16), GradScale(0, 4)
-    call("mean_input_grad_s16", factor, k, g_y, e_y, positions, c, g_x, s)
+    call("mean_input_grad_s16", factor, k, g_y, e_y, Reduce(1, positions, 1, 1, c), g_x, s)
     np.testing.assert_array_equal(g_x, np.tile(rshift(g_y * np.int64(factor), 15), (positions, 1)))
     assert (s.exponent, s.shift) == (e_y + k, 4)
     check_real(lambda x: x.mean(0), rng.normal(size=g_x.shape), real(g_y, e_y), real(g_x, s.exponent))

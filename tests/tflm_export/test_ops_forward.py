@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from tflite_file import O, T, build, conv_options, fused, oracle, pool_options
 
 from tflm_export.evaluate import run
+from tflm_export.ir import Graph
 from tflm_export.read_tflite import read_tflite
+from tflm_export.simplify import simplify
 
 RUNS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 ACTIVATIONS = st.sampled_from(["NONE", "RELU", "RELU6", "RELU_N1_TO_1"])
@@ -26,8 +28,13 @@ def int8(rng, shape):
 
 
 def check(data: bytes, rng, samples: int = 1) -> None:
-    """The graph computes what the interpreter computes, one sample at a time and in a batch."""
-    graph = read_tflite(data)
+    """The graph, and what is made of it, computes what the interpreter computes, one sample at a time and in a
+    batch."""
+    compare(read_tflite(data), data, rng, samples)
+    compare(simplify(read_tflite(data)), data, rng, samples)
+
+
+def compare(graph: Graph, data: bytes, rng, samples: int) -> None:
     xs = [[int8(rng, graph.tensors[name].shape) for name in graph.inputs] for _ in range(samples)]
     expected = [oracle(data, *x, outputs=len(graph.outputs)) for x in xs]
     batch = {name: np.concatenate([x[i] for x in xs]) for i, name in enumerate(graph.inputs)}
@@ -54,21 +61,24 @@ def windowed(draw, kind):
     """A model of one convolution."""
     rng = np.random.default_rng(draw(seeds))
     padding, stride = draw(paddings), (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
-    k = draw(st.integers(1, 5)), draw(st.integers(1, 5))
+    taps = draw(st.integers(1, 5)), draw(st.integers(1, 5))
+    dilation = draw(st.sampled_from([(1, 1), (1, 1), (2, 1), (2, 3)]))
+    k = tuple((n - 1) * d + 1 for n, d in zip(taps, dilation, strict=True))
     extra = k if padding == "VALID" else (1, 1)
-    h, w = draw(st.integers(extra[0], 9)), draw(st.integers(extra[1], 9))
+    h, w = draw(st.integers(extra[0], extra[0] + 8)), draw(st.integers(extra[1], extra[1] + 8))
     c, o = draw(sizes), draw(sizes)
     if kind == "DEPTHWISE_CONV_2D":
         o = c * draw(st.integers(1, 3))
-        shape, axis = (1, *k, o), 3
+        shape, axis = (1, *taps, o), 3
     else:
-        shape, axis = (o, *k, c), 0
+        shape, axis = (o, *taps, c), 0
     x = T("x", (1, h, w, c), scale=draw(scales), zero=draw(zeros))
     y_shape = (1, *(out_size(n, kk, s, padding) for n, kk, s in zip((h, w), k, stride, strict=True)), o)
     y = T("y", y_shape, scale=draw(scales), zero=draw(zeros))
     wt, bias = weights(rng, draw, shape, axis, draw(st.booleans()))
     names = ["x", "w", "b"][: 3 if draw(st.booleans()) else 2]
     options = conv_options(padding, stride, draw(ACTIVATIONS))
+    options |= {"DilationHFactor": dilation[0], "DilationWFactor": dilation[1]}
     if kind == "DEPTHWISE_CONV_2D":
         options["DepthMultiplier"] = o // c
     return build([x, wt, bias, y], [O(kind, names, ["y"], options)], ["x"], ["y"]), rng
@@ -90,14 +100,16 @@ def test_depthwise_conv_2d(case):
 @given(st.data())
 def test_fully_connected(data):
     rng = np.random.default_rng(data.draw(seeds))
-    shape, outputs = data.draw(st.sampled_from([(1, 12), (1, 2, 3, 2), (1, 1)])), data.draw(sizes)
-    wt, bias = weights(rng, data.draw, (outputs, int(np.prod(shape))), 0, data.draw(st.booleans()))
+    shape, outputs = data.draw(st.sampled_from([(1, 12), (1, 2, 3, 2), (1, 1), (1, 5, 4)])), data.draw(sizes)
+    rows = 5 if len(shape) == 3 else 1
+    depth = int(np.prod(shape)) // rows
+    wt, bias = weights(rng, data.draw, (outputs, depth), 0, data.draw(st.booleans()))
     x = T("x", shape, scale=data.draw(scales), zero=data.draw(zeros))
     # TFLite Micro wants the scale of a bias beside a single weight scale to be the product of scales.
     bias.scale = float(np.float32(x.scale) * np.float32(np.ravel(wt.scale)[0]))
-    y = T("y", (1, outputs), scale=data.draw(scales), zero=data.draw(zeros))
+    y = T("y", (1, 5, outputs) if rows > 1 else (1, outputs), scale=data.draw(scales), zero=data.draw(zeros))
     names = ["x", "w", "b"] if data.draw(st.booleans()) else ["x", "w", ""]
-    op = O("FULLY_CONNECTED", names, ["y"], fused(data.draw(ACTIVATIONS)))
+    op = O("FULLY_CONNECTED", names, ["y"], fused(data.draw(ACTIVATIONS)) | {"KeepNumDims": rows > 1})
     check(build([x, wt, bias, y], [op], ["x"], ["y"]), rng, samples=2)
 
 
@@ -106,6 +118,10 @@ SHAPES = [
     ((1, 3, 4, 2), (1, 1, 1, 2)),
     ((1, 1, 1, 5), (1, 2, 2, 1)),
     ((1, 6), (1, 6)),
+    ((1, 3, 4, 2), (2,)),
+    ((1, 3, 4, 2), (1,)),
+    ((1, 3, 4, 2), (1, 3, 4, 1)),
+    ((1, 3, 4, 2), (1, 3, 1, 2)),
 ]
 
 
@@ -115,6 +131,7 @@ def test_elementwise(data, kind, shapes, constant):
     rng = np.random.default_rng(data.draw(seeds))
     x1 = T("x1", shapes[0], scale=data.draw(scales), zero=data.draw(zeros))
     x2 = T("x2", shapes[1], scale=data.draw(scales), zero=data.draw(zeros))
+    constant = constant or len(shapes[1]) < len(shapes[0])
     if constant:
         x2.data = int8(rng, shapes[1])
     y = T("y", np.broadcast_shapes(*shapes), scale=data.draw(scales), zero=data.draw(zeros))
@@ -138,7 +155,11 @@ def test_pool(data, kind):
 
 
 @RUNS
-@given(st.data(), st.sampled_from([(1, 2), (2,), (1,), (-1, -2), (3,), (2, 1, 3)]), st.booleans())
+@given(
+    st.data(),
+    st.sampled_from([(1, 2), (2,), (1,), (-1, -2), (3,), (2, 1, 3), (1, 3), (-2, 2)]),
+    st.booleans(),
+)
 def test_mean(data, axes, keep):
     rng = np.random.default_rng(data.draw(seeds))
     shape = (1, data.draw(sizes), data.draw(sizes), data.draw(sizes))
@@ -194,6 +215,44 @@ def test_pointwise(data, kind):
     if kind == "RELU6":
         y.scale, y.zero = x.scale, x.zero
     check(build([x, y], [O(kind, ["x"], ["y"])], ["x"], ["y"]), rng, samples=2)
+
+
+@RUNS
+@given(st.data(), st.floats(2.0**-12, 8.0, width=32), st.floats(0.25, 3.0, width=32))
+@pytest.mark.parametrize("kind", ["HARD_SWISH", "LEAKY_RELU", "TANH"])
+def test_lookup(kind, data, scale, ratio):
+    x = T("x", (1, 256), scale=scale, zero=data.draw(zeros))
+    y = T("y", (1, 256), scale=float(np.float32(scale * ratio)), zero=data.draw(zeros))
+    if kind == "TANH":
+        y.scale, y.zero = 1 / 128, 0
+    options = {"Alpha": data.draw(st.floats(0, 1, width=32))} if kind == "LEAKY_RELU" else {}
+    model = build([x, y], [O(kind, ["x"], ["y"], options)], ["x"], ["y"])
+    np.testing.assert_array_equal(run(read_tflite(model), {"x": EXACT})["y"], oracle(model, EXACT)[0])
+
+
+def test_relu_n1_to_1():
+    """TFLite Micro has no kernel for it; LiteRT's says what it is."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    x, y = T("x", (1, 256), scale=0.02, zero=-7), T("y", (1, 256), scale=0.013, zero=11)
+    model = build([x, y], [O("RELU_N1_TO_1", ["x"], ["y"])], ["x"], ["y"])
+    lite = Interpreter(model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    lite.allocate_tensors()
+    lite.set_tensor(lite.get_input_details()[0]["index"], EXACT)
+    lite.invoke()
+    expected = lite.get_tensor(lite.get_output_details()[0]["index"])
+    np.testing.assert_array_equal(run(read_tflite(model), {"x": EXACT})["y"], expected)
+
+
+@RUNS
+@given(st.data(), st.booleans())
+def test_global_maximum(data, keep):
+    rng, shape = np.random.default_rng(data.draw(seeds)), (1, data.draw(sizes), data.draw(sizes), 3)
+    quant = {"scale": data.draw(scales), "zero": data.draw(zeros)}
+    axes = T("axes", (2,), "int32", None, data=np.array([1, 2], np.int32))
+    tensors = [T("x", shape, **quant), axes, T("y", (1, 1, 1, 3) if keep else (1, 3), **quant)]
+    op = O("REDUCE_MAX", ["x", "axes"], ["y"], {"KeepDims": keep})
+    check(build(tensors, [op], ["x"], ["y"]), rng, samples=2)
 
 
 @pytest.mark.parametrize("shape", [(1, 24), (1, 2, 3, 2, 2), (1, 4, 6)])

@@ -101,7 +101,54 @@ def test_shape_arithmetic_of_a_flatten_is_dropped():
     np.testing.assert_array_equal(run(graph, {"x": x})["y"], oracle(data, x)[0])
 
 
+@pytest.mark.parametrize("zero, refused", [(-5, False), (-4, True)])
+def test_uint8_edges_are_taken_off(zero, refused):
+    """A uint8 edge that is the int8 one with 128 added says nothing new."""
+    tensors = [
+        T("x", (1, 4), "uint8", 0.5, 123),
+        T("q", (1, 4), scale=0.5, zero=zero),
+        T("r", (1, 4), scale=0.25, zero=-128),
+        T("y", (1, 4), "uint8", 0.25, 0),
+    ]
+    ops = [O("QUANTIZE", ["x"], ["q"]), O("RELU", ["q"], ["r"]), O("QUANTIZE", ["r"], ["y"])]
+    data = build(tensors, ops, ["x"], ["y"])
+    if refused:
+        with pytest.raises(ExportError, match="tensor 'x' is uint8; allowed: int8"):
+            read_tflite(data)
+        return
+    graph = read_tflite(data)
+    assert (graph.inputs, graph.outputs) == (("q",), ("r",)) and [op.kind for op in graph.ops] == ["RELU"]
+    x = np.array([[0, 100, 123, 255]], np.uint8)
+    got = run(graph, {"q": (x.astype(int) - 128).astype(np.int8)})["r"]
+    np.testing.assert_array_equal(got.astype(int) + 128, oracle(data, x)[0])
+
+
 NAN, INF = math.nan, math.inf
+
+
+def reduction(kind, axes, out=(1, 1, 1)):
+    """A model of one reduction of a [1, 5, 6] tensor."""
+    tensors = [
+        T("x", (1, 5, 6)),
+        T("axes", (len(axes),), "int32", None, data=np.array(axes, np.int32)),
+        T("y", out),
+    ]
+    return build(tensors, [O(kind, ["x", "axes"], ["y"], {"KeepDims": False})], ["x"], ["y"])
+
+
+def pair(kind, a, b, y):
+    """A model of one op of two operands."""
+    tensors = [T("a", a), T("b", b), T("y", y)]
+    return build(tensors, [O(kind, ["a", "b"], ["y"], fused("NONE"))], ["a", "b"], ["y"])
+
+
+def unary(kind, scale=0.5, options=None):
+    """A model of one op of one operand; `scale` of the output."""
+    return build(
+        [T("x", (1, 4)), T("y", (1, 4), scale=scale)], [O(kind, ["x"], ["y"], options or {})], ["x"], ["y"]
+    )
+
+
 BAD_MODELS = {
     "zero scale": (conv_model(x={"scale": 0.0}), "tensor 'x' has scale 0"),
     "nan scale": (conv_model(w={"scale": (0.1, NAN, 0.1)}), "tensor 'w' has scale nan"),
@@ -134,8 +181,12 @@ BAD_MODELS = {
     "variable": (conv_model(x={"is_variable": True}), "variable or sparse"),
     "stride": (conv_model(options=conv_options(stride=(0, 1))), "stride 0 is not supported"),
     "dilation": (
-        conv_model(options=conv_options(DilationHFactor=2)),
-        "dilation is not supported; allowed: 1",
+        conv_model(options=conv_options(DilationHFactor=0)),
+        "dilation 0 is not supported; allowed: 1 to 255",
+    ),
+    "extent": (
+        conv_model(options=conv_options(DilationWFactor=200)),
+        "kernel size 401 is not supported; allowed: 1 to 255",
     ),
     "activation": (
         conv_model(options=conv_options(FusedActivationFunction=4)),
@@ -172,13 +223,27 @@ BAD_MODELS = {
         r"CUSTOM Blur '#0' \(output 'block_3/dw'\): not supported; allowed: ADD, .*Replace the layer",
     ),
     "builtin op": (
-        build([T("x", (1, 4)), T("y", (1, 4))], [O("TANH", ["x"], ["y"])], ["x"], ["y"]),
-        r"TANH '#0' \(output 'y'\): not supported",
+        build([T("x", (1, 4)), T("y", (1, 4))], [O("ELU", ["x"], ["y"])], ["x"], ["y"]),
+        r"ELU '#0' \(output 'y'\): not supported",
     ),
     "int32 logits": (
         build([T("x", (1, 4)), T("y", (1, 4), "int32")], [O("QUANTIZE", ["x"], ["y"])], ["x"], ["y"]),
         "tensor 'y' is int32; allowed: int8",
     ),
+    "axis too large": (reduction("MEAN", [1, 3]), r"axes \[1, 3\] are not supported; allowed: 1 to 2"),
+    "axis too small": (reduction("MEAN", [-4]), r"axes \[-4\] are not supported"),
+    "batch axis": (reduction("MEAN", [0, 1]), r"axes \[0, 1\] are not supported"),
+    "no axis": (reduction("MEAN", []), "dimensions >= 1"),
+    "repeated axis": (reduction("MEAN", [1, 1, -2], (1, 5)), r"shape \[1, 5\]; expected \[1, 6\]"),
+    "maximum of rows": (reduction("REDUCE_MAX", [2], (1, 5)), "allowed: height and width of a map"),
+    "broadcast": (pair("MUL", (1, 4, 3), (1, 2, 3), (1, 4, 3)), "do not broadcast"),
+    "broadcast shape": (pair("ADD", (1, 4, 3), (3,), (1, 3, 4)), r"expected \[1, 4, 3\]"),
+    "empty": (pair("ADD", (1, 4, 3), (0,), (1, 0, 3)), "dimensions >= 1"),
+    "slope": (unary("LEAKY_RELU", options={"Alpha": NAN}), "alpha is nan; allowed: 0 up to 4"),
+    "negative slope": (unary("LEAKY_RELU", options={"Alpha": -1.0}), "alpha is -1.0; allowed: 0 up to 4"),
+    "tanh scale": (unary("TANH"), "must have scale 1/128 and zero point 0"),
+    "swish scale": (unary("HARD_SWISH", scale=2.0**-30), "the scales do not fit together"),
+    "relu6 scale": (unary("RELU6", scale=0.3), "must have one quantisation"),
     "accumulator": (conv_model(y={"scale": 1e-9}), "leave int32"),
 }
 

@@ -123,7 +123,7 @@ def test_depthwise_of_one_channel_becomes_a_convolution():
     np.testing.assert_array_equal(again.tensors["w"].data, changed)
 
 
-def test_a_constant_a_channel_is_repeated_over_the_map():
+def test_a_constant_a_channel_stays_small():
     tensors = [
         T("x", (1, 4, 3, 2), scale=0.05, zero=9),
         T("gamma", (2,), scale=0.02, data=np.array([100, -70], np.int8)),
@@ -133,7 +133,49 @@ def test_a_constant_a_channel_is_repeated_over_the_map():
     ]
     ops = [O("MUL", ["x", "gamma"], ["m"], fused("NONE")), O("ADD", ["m", "beta"], ["y"], fused("RELU"))]
     graph = check(build(tensors, ops, ["x"], ["y"]), ["MUL", "ADD"])
-    assert all(graph.tensors[name].shape == (1, 4, 3, 2) for op in graph.ops for name in op.inputs)
+    assert [graph.tensors[op.inputs[1]].size for op in graph.ops] == [2, 2]
+
+
+def test_a_constant_that_no_kernel_spreads_is_repeated():
+    row = T("row", (1, 4, 1, 2), scale=0.02, data=RNG.integers(-128, 128, (1, 4, 1, 2)).astype(np.int8))
+    tensors = [T("x", (1, 4, 3, 2), scale=0.05, zero=9), row, T("y", (1, 4, 3, 2), scale=0.08)]
+    graph = check(build(tensors, [O("MUL", ["row", "x"], ["y"], fused("NONE"))], ["x"], ["y"]), ["MUL"])
+    assert all(graph.tensors[name].shape == (1, 4, 3, 2) for name in graph.ops[0].inputs)
+
+
+def test_depthwise_of_several_outputs_a_channel():
+    tensors = [
+        T("x", (1, 6, 5, 3), scale=0.05, zero=9),
+        weights("w", (1, 3, 3, 6), axis=3),
+        T("y", (1, 6, 5, 6), scale=0.3),
+    ]
+    op = O("DEPTHWISE_CONV_2D", ["x", "w"], ["y"], conv_options(DepthMultiplier=2))
+    graph = check(build(tensors, [op], ["x"], ["y"]), ["REPEAT_CHANNELS", "DEPTHWISE_CONV_2D"])
+    assert graph.ops[1].attrs["depth_multiplier"] == 1
+
+
+@pytest.mark.parametrize(
+    "kind, shape, outputs", [("CONV_2D", (4, 3, 2, 3), 4), ("DEPTHWISE_CONV_2D", (1, 3, 2, 3), 3)]
+)
+def test_zeros_between_the_taps_of_a_dilated_kernel(kind, shape, outputs):
+    tensors = [
+        T("x", (1, 9, 8, 3), scale=0.05, zero=9),
+        weights("w", shape, axis=3 if outputs == 3 else 0),
+        T("y", (1, 9, 8, outputs), scale=0.3),
+    ]
+    options = conv_options(DilationHFactor=2, DilationWFactor=3)
+    options |= {"DepthMultiplier": 1} if outputs == 3 else {}
+    graph = check(build(tensors, [O(kind, ["x", "w"], ["y"], options)], ["x"], ["y"]), [kind])
+    wide = graph.tensors[graph.ops[0].inputs[1]]
+    assert wide.shape[1:3] == (5, 4) and not wide.data[:, 1].any() and not wide.data[:, :, 1:3].any()
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_global_maximum_is_a_pool(keep):
+    axes = T("axes", (2,), "int32", None, data=np.array([1, 2], np.int32))
+    tensors = [T("x", (1, 5, 4, 3)), axes, T("y", (1, 1, 1, 3) if keep else (1, 3))]
+    op = O("REDUCE_MAX", ["x", "axes"], ["y"], {"KeepDims": keep})
+    check(build(tensors, [op], ["x"], ["y"]), ["MAX_POOL_2D", "RESHAPE"])
 
 
 def test_the_longest_chain_is_quick():

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from tflm_export.arithmetic import fraction_q15
+from tflm_export.broadcast import reduce, spread
 from tflm_export.emit import structs
 from tflm_export.emit.engine import Engine
 from tflm_export.emit.names import ring_symbol
@@ -61,24 +62,39 @@ def _layer(e: Engine, op: Op, masks: bool) -> list[str]:
     return kernel_call(name, structs.conv(e, op), x, y, _mask(e, op, masks), e.scratch(op))
 
 
-def _same_shapes(e: Engine, op: Op) -> None:
-    shapes = [e.tensor(name).shape for name in (*op.inputs[:2], op.outputs[0])]
-    if len({math.prod(s) for s in shapes}) > 1:
-        raise ExportError(f"{where(op)}: broadcasting {shapes[0]} and {shapes[1]} is not supported.")
+def _whole(e: Engine, op: Op) -> bool:
+    """Whether no operand of ADD, SUB or MUL is broadcast."""
+    return {e.tensor(name).size for name in op.inputs} == {elements(e, op)}
 
 
-def _sum(e: Engine, op: Op, masks: bool) -> list[str]:
-    _same_shapes(e, op)
-    a, b = (e.at(name, "s8") for name in op.inputs)
-    n, y = elements(e, op), e.at(op.outputs[0], "s8")
-    return kernel_call(f"{op.kind.lower()}_s8", structs.add(e, op), a, b, n, y, _mask(e, op, masks))
+def spread_text(e: Engine, op: Op, position: int) -> str:
+    """The `Spread` of an operand of forward op `op`."""
+    shapes = [e.tensor(name).shape for name in (*op.inputs, op.outputs[0])]
+    if op.kind == "REPEAT_CHANNELS":
+        return f"{{{op.attrs['times']}, {math.prod(shapes[0])}}}"
+    found = spread(shapes[position], shapes[-1])
+    if found is None:
+        raise ExportError(
+            f"{where(op)}: broadcasting {list(shapes[position])} to {list(shapes[-1])} is not supported; allowed: "
+            "along the first and along the last axes. Repeat the operand in the model, or reorder its axes."
+        )
+    return f"{{{found[0]}, {found[1]}}}"
 
 
-def _product(e: Engine, op: Op, masks: bool) -> list[str]:
-    _same_shapes(e, op)
-    a, b = (e.at(name, "s8") for name in op.inputs)
-    n, y = elements(e, op), e.at(op.outputs[0], "s8")
-    return kernel_call("mul_s8", structs.requantize(e, op), a, b, n, y, _mask(e, op, masks))
+def _elementwise(e: Engine, op: Op, masks: bool) -> list[str]:
+    """ADD, SUB, MUL."""
+    struct = structs.requantize(e, op) if op.kind == "MUL" else structs.add(e, op)
+    operands: list[str] = [e.at(name, "s8") for name in op.inputs]
+    if not _whole(e, op):
+        operands = [text for i, at in enumerate(operands) for text in (at, spread_text(e, op, i))]
+    name = f"{op.kind.lower()}_s8" if _whole(e, op) else f"{op.kind.lower()}_broadcast_s8"
+    args = (elements(e, op), e.at(op.outputs[0], "s8"), _mask(e, op, masks))
+    return kernel_call(name, struct, *operands, *args)
+
+
+def _repeat(e: Engine, op: Op, masks: bool) -> list[str]:
+    x, y = e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8")
+    return kernel_call("repeat_s8", x, spread_text(e, op, 0), elements(e, op), y)
 
 
 def _requantize(e: Engine, op: Op, masks: bool) -> list[str]:
@@ -87,34 +103,34 @@ def _requantize(e: Engine, op: Op, masks: bool) -> list[str]:
     return kernel_call(name, structs.requantize(e, op), x, n, y, _mask(e, op, masks))
 
 
-def _logistic(e: Engine, op: Op, masks: bool) -> list[str]:
-    table = e.tables.add("int8_t", f"logistic{e.index(op)}", op.attrs["table"])
-    return kernel_call(
-        "logistic_s8", table, e.at(op.inputs[0], "s8"), elements(e, op), e.at(op.outputs[0], "s8")
-    )
+def _lookup(e: Engine, op: Op, masks: bool) -> list[str]:
+    table = e.tables.add("int8_t", f"{op.kind.lower()}{e.index(op)}", op.attrs["table"])
+    name = "logistic_s8" if op.kind == "LOGISTIC" else "lookup_s8"
+    return kernel_call(name, table, e.at(op.inputs[0], "s8"), elements(e, op), e.at(op.outputs[0], "s8"))
 
 
 def _softmax(e: Engine, op: Op, masks: bool) -> list[str]:
     n = e.tensor(op.inputs[0]).shape[-1]
-    if elements(e, op) != n:
-        raise ExportError(f"{where(op)}: several rows are not supported; allowed: 1.")
     table = e.tables.add("int32_t", f"softmax{e.index(op)}", op.attrs["exp"])
-    return kernel_call("softmax_s8", table, e.at(op.inputs[0], "s8"), n, e.at(op.outputs[0], "s8"))
+    rows, x, y = elements(e, op) // n, e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8")
+    return kernel_call("softmax_s8", table, x, rows, n, y)
 
 
-def positions(e: Engine, op: Op) -> tuple[int, int]:
-    """Positions and channels of a MEAN over the map."""
+def reduce_text(e: Engine, op: Op) -> str:
+    """The `Reduce` of a MEAN."""
     shape = e.tensor(op.inputs[0]).shape
-    if op.attrs["axes"] != tuple(range(1, len(shape) - 1)):
+    found = reduce(shape, op.attrs["axes"])
+    if found is None:
         raise ExportError(
-            f"{where(op)}: axes {op.attrs['axes']} are not supported; allowed: all of the map's."
+            f"{where(op)}: axes {op.attrs['axes']} of {list(shape)} are not supported; allowed: at most two "
+            "stretches of neighbouring axes."
         )
-    return op.attrs["count"], shape[-1]
+    return f"{{{', '.join(map(str, found))}}}"
 
 
 def _mean(e: Engine, op: Op, masks: bool) -> list[str]:
     x, y = e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8")
-    return kernel_call("mean_s8", structs.requantize(e, op), x, *positions(e, op), y)
+    return kernel_call("mean_s8", structs.requantize(e, op), reduce_text(e, op), x, y)
 
 
 def _pool(e: Engine, op: Op, masks: bool) -> list[str]:
@@ -188,8 +204,13 @@ def _product_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
     g, mask, partner = op.inputs
     factor, exponent = fraction_q15(tensor_quant(e.graph, partner).scale[0])
     args = (e.zero(partner), e.at(partner, "s8"), e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"))
-    rest = (elements(e, op), e.at(op.outputs[0], "s16"), e.scale(op))
-    return kernel_call("mul_input_grad_s16", factor, exponent, *args, *rest)
+    result, layer = (e.at(op.outputs[0], "s16"), e.scale(op)), e.layer(op)
+    if _whole(e, layer):
+        return kernel_call("mul_input_grad_s16", factor, exponent, *args, elements(e, op), *result)
+    position = op.attrs["position"]
+    own, other = (spread_text(e, layer, i) for i in (position, 1 - position))
+    args = (*args[:2], other, *args[2:], e.tensor(g).size, own)
+    return kernel_call("mul_broadcast_input_grad_s16", factor, exponent, *args, *result)
 
 
 def _logistic_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
@@ -201,8 +222,21 @@ def _logistic_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
 def _mean_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
     g, layer = op.inputs[0], e.layer(op)
     factor, exponent = fraction_q15(1 / layer.attrs["count"])
-    args = (e.at(g, "s16"), e.exponent(g), *positions(e, layer), e.at(op.outputs[0], "s16"), e.scale(op))
+    args = (e.at(g, "s16"), e.exponent(g), reduce_text(e, layer), e.at(op.outputs[0], "s16"), e.scale(op))
     return kernel_call("mean_input_grad_s16", factor, exponent, *args)
+
+
+def _sum_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
+    (g, mask), spread_of = op.inputs, spread_text(e, e.layer(op), op.attrs["position"])
+    args = (e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"), e.tensor(g).size, spread_of)
+    return kernel_call("sum_grad_s16", op.attrs["sign"], *args, e.at(op.outputs[0], "s16"), e.scale(op))
+
+
+def _lookup_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
+    g, x = op.inputs
+    slope = e.tables.add("int16_t", f"slope{e.index(op)}", e.layer(op).attrs["slope"])
+    args = (e.at(x, "s8"), e.at(g, "s16"), e.exponent(g), elements(e, op), e.at(op.outputs[0], "s16"))
+    return kernel_call("lookup_input_grad_s16", slope, *args, e.scale(op))
 
 
 def _average_pool_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
@@ -239,6 +273,8 @@ def _weights_update(e: Engine, op: Op, masks: bool) -> list[str]:
         "FULLY_CONNECTED_WEIGHTS_UPDATE": "fully_connected_weights_update_s8",
         "DEPTHWISE_CONV_2D_WEIGHTS_UPDATE": "depthwise_weights_update_s8",
     }.get(op.kind, "conv_columns_update_s8")
+    if kernel.startswith("fully") and layer_kernel(e, layer) == "pointwise":
+        kernel = "conv_weights_update_s8"
     args = [structs.conv(e, layer), e.at(x, "s8"), e.at(g, "s16"), e.exponent(g), e.at(mask, "bits")]
     args += ["sgd", structs.update_state(e, variable), f"w{e.index(op)}"]
     if kernel != "fully_connected_weights_update_s8":
@@ -294,23 +330,28 @@ def _residual(e: Engine, op: Op, masks: bool) -> str:
 
 CALLS: dict[str, Call] = {
     "STREAM": _stream,
-    "ADD": _sum,
+    "ADD": _elementwise,
     "AVERAGE_POOL_2D": _pool,
     "CONCATENATION": _concatenation,
     "CONV_2D": _layer,
     "DEPTHWISE_CONV_2D": _layer,
     "FULLY_CONNECTED": _layer,
-    "LOGISTIC": _logistic,
+    "HARD_SWISH": _lookup,
+    "LEAKY_RELU": _lookup,
+    "LOGISTIC": _lookup,
     "MAX_POOL_2D": _pool,
     "MEAN": _mean,
-    "MUL": _product,
+    "MUL": _elementwise,
     "PAD": _pad,
     "PADV2": _pad,
     "QUANTIZE": _requantize,
     "RELU": _requantize,
     "RELU6": _requantize,
+    "RELU_N1_TO_1": _requantize,
+    "REPEAT_CHANNELS": _repeat,
     "SOFTMAX": _softmax,
-    "SUB": _sum,
+    "SUB": _elementwise,
+    "TANH": _lookup,
     "GATHER_CHANNELS": _gather,
     "SOFTMAX_CROSSENTROPY": _crossentropy,
     "MEAN_SQUARED_ERROR": _mse,
@@ -321,12 +362,14 @@ CALLS: dict[str, Call] = {
     "DEPTHWISE_CONV_2D_INPUT_GRADIENT": _layer_gradient,
     "FULLY_CONNECTED_INPUT_GRADIENT": _layer_gradient,
     "LOGISTIC_INPUT_GRADIENT": _logistic_gradient,
+    "LOOKUP_INPUT_GRADIENT": _lookup_gradient,
     "MASK_GRADIENT": _mask_gradient,
     "MAX_POOL_2D_INPUT_GRADIENT": _max_pool_gradient,
     "MEAN_INPUT_GRADIENT": _mean_gradient,
     "MUL_INPUT_GRADIENT": _product_gradient,
     "NEGATE_GRADIENT": _mask_gradient,
     "PAD_INPUT_GRADIENT": _pad_gradient,
+    "SUM_GRADIENT": _sum_gradient,
     "BIAS_UPDATE": _bias_update,
     "CONV_2D_COLUMNS_UPDATE": _weights_update,
     "CONV_2D_WEIGHTS_UPDATE": _weights_update,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tflm_export.gradients import conv, elementwise, pool
+from tflm_export.gradients import broadcast, conv, elementwise, pool
 from tflm_export.gradients.call import Call, Sums
 
 __all__ = ["GRADIENTS", "SUMS", "Call", "GradientKind", "Sums"]
@@ -33,13 +33,15 @@ GRADIENTS: dict[str, GradientKind] = {
     "DEPTHWISE_CONV_2D_INPUT_GRADIENT": GradientKind(conv.input_gradient, conv.real_input_gradient),
     "FULLY_CONNECTED_INPUT_GRADIENT": GradientKind(conv.input_gradient, conv.real_input_gradient),
     "LOGISTIC_INPUT_GRADIENT": GradientKind(elementwise.logistic, elementwise.real_logistic),
+    "LOOKUP_INPUT_GRADIENT": GradientKind(elementwise.lookup, elementwise.real_lookup),
     "MASK_GRADIENT": GradientKind(elementwise.mask, elementwise.real_mask),
     "MAX_POOL_2D_INPUT_GRADIENT": GradientKind(pool.max_pool, pool.real_max_pool),
     "MEAN_INPUT_GRADIENT": GradientKind(pool.mean, pool.real_mean),
-    "MUL_INPUT_GRADIENT": GradientKind(elementwise.mul, elementwise.real_mul),
+    "MUL_INPUT_GRADIENT": GradientKind(broadcast.mul, broadcast.real_mul),
     "NEGATE_GRADIENT": GradientKind(elementwise.negate, elementwise.real_negate),
     "PAD_INPUT_GRADIENT": GradientKind(pool.part, pool.real_part),
     "RESHAPE_INPUT_GRADIENT": GradientKind(elementwise.reshape, elementwise.real_reshape),
+    "SUM_GRADIENT": GradientKind(broadcast.total, broadcast.real_total),
 }
 
 SUMS: dict[str, Callable[..., Any]] = {

@@ -2,7 +2,7 @@
 
 Arrays are float64 holding integers (exact: all sums stay below 2^53), or real numbers in the reference.
 Letters: H, W input map; P, Q output map; C input, O output channels. A dense layer is a 1x1 convolution of
-a 1x1 map; a depthwise layer has O = C and weights `[1, k_h, k_w, C]`.
+a map of one row, as wide as the layer has rows; a depthwise layer has O = C and weights `[1, k_h, k_w, C]`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Geometry:
         """The geometry of a forward op."""
         if op.kind == "FULLY_CONNECTED":
             outputs, inputs = graph.tensors[op.inputs[1]].shape
-            return cls((1, 1, inputs), (1, 1, outputs), (1, 1), (1, 1), (0, 0), False)
+            rows = graph.tensors[op.outputs[0]].size // outputs
+            return cls((1, rows, inputs), (1, rows, outputs), (1, 1), (1, 1), (0, 0), False)
         _, h, w, c = graph.tensors[op.inputs[0]].shape
         _, p, q, o = graph.tensors[op.outputs[0]].shape
         a = op.attrs

@@ -1,4 +1,4 @@
-"""Gradients of ops that touch every element by itself: masks, MUL, LOGISTIC, sums, views.
+"""Gradients of ops that touch every element by itself: masks, tables, sums of two, views.
 
 Each comes twice: the device's integers, and the same in float64 on real gradients (`real_...`).
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tflm_export.arithmetic import Gradient, align, fraction_q15, rshift
+from tflm_export.arithmetic import Gradient, align
 from tflm_export.gradients.call import Call, Sums
-from tflm_export.ops.result import output_quant, tensor_quant
+from tflm_export.ops.lookup import SLOPE_BITS
+from tflm_export.ops.result import output_quant
 
 Mask = np.ndarray | None
 
@@ -49,18 +50,16 @@ def real_add(call: Call, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a + b
 
 
-def mul(call: Call, g: Gradient, passing: Mask, partner: np.ndarray) -> Sums:
-    """MUL: `rshift(g pass F, 15) (q_b - z_b)`; `partner` int8 is the other factor."""
-    quant = tensor_quant(call.graph, call.op.inputs[2])
-    factor, exponent = fraction_q15(quant.scale[0])
-    scaled = rshift(gate(g.values.astype(np.int64), passing) * factor, 15)
-    return Sums(scaled * (partner.astype(np.int64) - quant.zero_point[0]), g.exponent + exponent)
+def lookup(call: Call, g: Gradient, x: np.ndarray) -> Sums:
+    """TANH, HARD_SWISH, LEAKY_RELU from their input: `g slope[x]`, slope in Q13."""
+    slope = np.array(call.forward.attrs["slope"], np.int64)
+    return Sums(g.values.astype(np.int64) * slope[x.astype(np.int64) + 128], g.exponent - SLOPE_BITS)
 
 
-def real_mul(call: Call, g: np.ndarray, passing: Mask, partner: np.ndarray) -> np.ndarray:
+def real_lookup(call: Call, g: np.ndarray, x: np.ndarray) -> np.ndarray:
     """The same in float64."""
-    quant = tensor_quant(call.graph, call.op.inputs[2])
-    return gate(g, passing) * quant.scale[0] * (partner.astype(np.float64) - quant.zero_point[0])
+    slope = np.array(call.forward.attrs["slope"], np.float64)
+    return g * slope[x.astype(np.int64) + 128] / 2.0**SLOPE_BITS
 
 
 def logistic(call: Call, g: Gradient, y: np.ndarray) -> Sums:

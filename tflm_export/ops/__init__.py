@@ -20,12 +20,15 @@ from tflm_export.ops import (
     depthwise_conv_2d,
     fully_connected,
     logistic,
+    lookup,
     mean,
     mul,
     pad,
     pool_2d,
     quantize,
+    reduce_max,
     relu,
+    repeat_channels,
     reshape,
     softmax,
 )
@@ -49,6 +52,8 @@ OPS: dict[str, OpKind] = {
     "DEPTHWISE_CONV_2D": OpKind(depthwise_conv_2d.prepare, depthwise_conv_2d.forward),
     "EXPAND_DIMS": OpKind(reshape.prepare, reshape.forward),
     "FULLY_CONNECTED": OpKind(fully_connected.prepare, fully_connected.forward),
+    "HARD_SWISH": OpKind(lookup.hard_swish, lookup.forward),
+    "LEAKY_RELU": OpKind(lookup.leaky_relu, lookup.forward),
     "LOGISTIC": OpKind(logistic.prepare, logistic.forward),
     "MAX_POOL_2D": OpKind(pool_2d.prepare, pool_2d.maximum),
     "MEAN": OpKind(mean.prepare, mean.forward),
@@ -56,13 +61,17 @@ OPS: dict[str, OpKind] = {
     "PAD": OpKind(pad.prepare, pad.forward),
     "PADV2": OpKind(pad.prepare, pad.forward),
     "QUANTIZE": OpKind(quantize.prepare, quantize.forward),
+    "REDUCE_MAX": OpKind(reduce_max.prepare, reduce_max.forward),
     "RELU": OpKind(relu.prepare, relu.forward),
     "RELU6": OpKind(relu.prepare, relu.forward),
+    "RELU_N1_TO_1": OpKind(relu.prepare, relu.forward),
     "RESHAPE": OpKind(reshape.prepare, reshape.forward),
     "SOFTMAX": OpKind(softmax.prepare, softmax.forward),
     "SQUEEZE": OpKind(reshape.prepare, reshape.forward),
     "SUB": OpKind(add.prepare, add.forward),
+    "TANH": OpKind(lookup.hyperbolic_tangent, lookup.forward),
 }
+INTERNAL = {"REPEAT_CHANNELS": repeat_channels.forward}  # what `simplify` writes; no file has them
 
 
 def op_kind(op: Op) -> OpKind:
@@ -77,4 +86,5 @@ def op_kind(op: Op) -> OpKind:
 
 def forward(op: Op, graph: Graph, values: Values) -> Result:
     """Compute one op. `values` int8 by tensor name; constants of the graph are used where it has none."""
-    return op_kind(op).forward(op, graph, values)
+    compute = INTERNAL[op.kind] if op.kind in INTERNAL else op_kind(op).forward
+    return compute(op, graph, values)

@@ -13,13 +13,14 @@ from tflm_export.requantize import activation_range, quantize_multipliers, requa
 
 
 def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
-    """Kernel, stride, padding, per-channel requantisation and clamp."""
+    """Kernel (its extent when dilated), stride, padding, per-channel requantisation and clamp."""
     check.arity(op, 2, 3)
     (x, _), (y, _) = check.activation(op, tensors, op.inputs[0]), check.activation(op, tensors, op.outputs[0])
     weights = tensors[op.inputs[1]]
     check.rank(op, weights, 4)
-    outputs, k_h, k_w, channels = weights.shape
-    attrs: dict[str, Any] = dict(window.resolve(op, x, y, (k_h, k_w)))
+    outputs, _, _, channels = weights.shape
+    attrs: dict[str, Any] = dict(window.resolve(op, x, y, window.dilated(op, weights)))
+    k_h, k_w = attrs["k_h"], attrs["k_w"]
     check.require(
         channels == x.shape[3], op, f"weights read {channels} channels, the input has {x.shape[3]}."
     )
@@ -30,7 +31,6 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
 
 def requantisation(op: Op, tensors: check.Tensors, axis: int, products: int) -> dict[str, Any]:
     """`multiplier`, `shift` [O], `act_min`, `act_max` of a layer with weights and bias."""
-    check.require(op.attrs.get("dilation_h", 1) == op.attrs.get("dilation_w", 1) == 1, op, _DILATION)
     (_, qx), (_, qy) = (
         check.activation(op, tensors, op.inputs[0]),
         check.activation(op, tensors, op.outputs[0]),
@@ -42,9 +42,6 @@ def requantisation(op: Op, tensors: check.Tensors, axis: int, products: int) -> 
     check.headroom(op, largest, shift)
     act_min, act_max = activation_range(check.fused(op), qy)
     return {"multiplier": multiplier, "shift": shift, "act_min": act_min, "act_max": act_max}
-
-
-_DILATION = "dilation is not supported; allowed: 1. Replace the layer by one without."
 
 
 def weight_scales(op: Op, tensors: check.Tensors, axis: int) -> tuple[float, ...]:
@@ -86,7 +83,7 @@ def finish(op: Op, graph: Graph, values: Values, acc: np.ndarray) -> Result:
 def forward(op: Op, graph: Graph, values: Values) -> Result:
     """`acc[p, o] = b[o] + sum (x[p * stride + k, c] - z_x) w[o, k, c]`; float64 is exact below 2^53."""
     x = window.pad_map(centred(graph, values, op.inputs[0]).astype(np.float64), op, 0)
-    weights = operand(graph, values, op.inputs[1]).astype(np.float64)
+    weights = window.spread_taps(operand(graph, values, op.inputs[1]), op).astype(np.float64)
     _, p, q, outputs = graph.tensors[op.outputs[0]].shape
     acc = np.zeros((len(x) * p * q, outputs))
     for ky, kx, seen in window.taps(x, op, (p, q)):

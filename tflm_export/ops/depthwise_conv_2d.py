@@ -17,8 +17,9 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     (x, _), (y, _) = check.activation(op, tensors, op.inputs[0]), check.activation(op, tensors, op.outputs[0])
     weights = tensors[op.inputs[1]]
     check.rank(op, weights, 4)
-    one, k_h, k_w, outputs = weights.shape
-    attrs: dict[str, Any] = dict(window.resolve(op, x, y, (k_h, k_w)))
+    one, _, _, outputs = weights.shape
+    attrs: dict[str, Any] = dict(window.resolve(op, x, y, window.dilated(op, weights)))
+    k_h, k_w = attrs["k_h"], attrs["k_w"]
     check.require(one == 1, op, f"weights have shape {list(weights.shape)}; expected [1, k_h, k_w, C].")
     channels = x.shape[3]
     check.require(outputs % channels == 0, op, f"{outputs} outputs are no multiple of {channels} channels.")
@@ -33,7 +34,7 @@ def forward(op: Op, graph: Graph, values: Values) -> Result:
     x = window.pad_map(centred(graph, values, op.inputs[0]).astype(np.float64), op, 0)
     if op.attrs["depth_multiplier"] > 1:
         x = np.repeat(x, op.attrs["depth_multiplier"], axis=3)
-    weights = operand(graph, values, op.inputs[1]).astype(np.float64)
+    weights = window.spread_taps(operand(graph, values, op.inputs[1]), op).astype(np.float64)
     _, p, q, outputs = graph.tensors[op.outputs[0]].shape
     acc = np.zeros((len(x), p, q, outputs))
     for ky, kx, seen in window.taps(x, op, (p, q)):

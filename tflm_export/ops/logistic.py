@@ -14,6 +14,7 @@ from tflm_export.ops.result import Result, Values, operand
 from tflm_export.requantize import INT8_MAX, INT8_MIN, requantize
 
 INPUT_BITS = 4
+EVERY = np.arange(INT8_MIN, INT8_MAX + 1)
 
 
 def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
@@ -26,20 +27,21 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     check.shape(op, y, x.shape)
     ok = qy.scale[0] == 1 / 256 and qy.zero_point[0] == INT8_MIN
     check.require(ok, op, "the output must have scale 1/256 and zero point -128.")
-    in_range = 2.0**-27 <= qx.scale[0] < 2.0**4
-    check.require(in_range, op, f"input scale {qx.scale[0]:g} is not supported; allowed: 2^-27 to 16.")
-    return {"table": tuple(table(qx).tolist())}
+    argument, low, high = rescaled(op, qx)
+    y = divide_by_power(logistic(argument, INPUT_BITS), 23) + INT8_MIN
+    y = np.where(low, INT8_MIN, np.where(high, INT8_MAX, y))
+    return {"table": tuple(np.clip(y, INT8_MIN, INT8_MAX).tolist())}
 
 
-def table(quant: QParams) -> np.ndarray:
-    """The sigmoid of every int8 input, int8 [256]."""
+def rescaled(op: Op, quant: QParams) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Every int8 input in Q4.27, int64 [256]; and where it is below or above what that holds, bool."""
+    in_range = 2.0**-27 <= quant.scale[0] < 2.0**4
+    check.require(in_range, op, f"input scale {quant.scale[0]:g} is not supported; allowed: 2^-27 to 16.")
     fraction, shift = math.frexp(quant.scale[0] * 2 ** (31 - INPUT_BITS))
     radius = math.floor((2**INPUT_BITS - 1) * 2 ** (31 - INPUT_BITS) / 2**shift)
-    x = np.arange(INT8_MIN, INT8_MAX + 1) - quant.zero_point[0]
+    x = EVERY - quant.zero_point[0]
     argument = requantize(np.clip(x, -radius, radius), math.floor(fraction * 2**31 + 0.5), shift)
-    y = divide_by_power(logistic(argument, INPUT_BITS), 23) + INT8_MIN
-    y = np.where(x <= -radius, INT8_MIN, np.where(x >= radius, INT8_MAX, y))
-    return np.clip(y, INT8_MIN, INT8_MAX).astype(np.int8)
+    return argument, x <= -radius, x >= radius
 
 
 def forward(op: Op, graph: Graph, values: Values) -> Result:

@@ -15,21 +15,8 @@ from tflm_export.requantize import INT8_MAX, INT8_MIN, quantize_multiplier, requ
 
 def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     """`axes` sorted, from the front; `count` elements a mean; multiplier and shift with 1/count in them."""
-    check.arity(op, 2)
-    (x, qx), (y, qy) = (
-        check.activation(op, tensors, op.inputs[0]),
-        check.activation(op, tensors, op.outputs[0]),
-    )
-    rank = len(x.shape)
-    given = check.constant(op, tensors, op.inputs[1], "int32").reshape(-1).tolist()
-    axes = tuple(sorted({axis + rank if axis < 0 else axis for axis in given}))
-    allowed = f"allowed: 1 to {rank - 1}"
-    check.require(
-        bool(axes) and axes[0] > 0 and axes[-1] < rank, op, f"axes {given[:8]} are not supported; {allowed}."
-    )
-    kept = [1 if i in axes else d for i, d in enumerate(x.shape)]
-    dropped = [d for i, d in enumerate(x.shape) if i not in axes]
-    check.shape(op, y, kept if op.attrs["keep_dims"] else dropped)
+    axes = reduced_axes(op, tensors)
+    (x, qx), (_, qy) = (check.activation(op, tensors, name) for name in (op.inputs[0], op.outputs[0]))
     count = math.prod(x.shape[axis] for axis in axes)
     multiplier, shift = mean_multiplier(qx.scale[0] / qy.scale[0], count)
     check.headroom(op, 255 * count, [shift])
@@ -40,6 +27,21 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
         "multiplier": multiplier,
         "shift": shift,
     }
+
+
+def reduced_axes(op: Op, tensors: check.Tensors) -> tuple[int, ...]:
+    """The axes of a reduction, sorted, from the front; checks the output's shape."""
+    check.arity(op, 2)
+    x, y = tensors[op.inputs[0]], tensors[op.outputs[0]]
+    rank = len(x.shape)
+    given = check.constant(op, tensors, op.inputs[1], "int32").reshape(-1).tolist()
+    axes = tuple(sorted({axis + rank if axis < 0 else axis for axis in given}))
+    ok = bool(axes) and axes[0] > 0 and axes[-1] < rank
+    check.require(ok, op, f"axes {given[:8]} are not supported; allowed: 1 to {rank - 1}.")
+    kept = [1 if i in axes else d for i, d in enumerate(x.shape)]
+    dropped = [d for i, d in enumerate(x.shape) if i not in axes]
+    check.shape(op, y, kept if op.attrs["keep_dims"] else dropped)
+    return axes
 
 
 def mean_multiplier(real: float, count: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""RELU and RELU6 as ops of their own: int8 in and out."""
+"""RELU, RELU6 and RELU_N1_TO_1 as ops of their own: int8 in and out."""
 
 from __future__ import annotations
 

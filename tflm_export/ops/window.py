@@ -45,6 +45,27 @@ def resolve(op: Op, x: Tensor, y: Tensor, kernel: tuple[int, int]) -> Window:
     return window
 
 
+def dilated(op: Op, weights: Tensor) -> tuple[int, int]:
+    """Extent of the kernel of `weights` [O, k_h, k_w, C] with the op's dilation."""
+    sizes = []
+    for letter, k in zip("hw", weights.shape[1:3], strict=True):
+        dilation = op.attrs.get(f"dilation_{letter}", 1)
+        check.require(0 < dilation < 256, op, f"dilation {dilation} is not supported; allowed: 1 to 255.")
+        sizes.append((k - 1) * dilation + 1)
+    return sizes[0], sizes[1]
+
+
+def spread_taps(weights: np.ndarray, op: Op) -> np.ndarray:
+    """Weights [O, k_h, k_w, C] with zeros between their taps, as wide as the op's dilated kernel."""
+    k_h, k_w = op.attrs["k_h"], op.attrs["k_w"]
+    if weights.shape[1:3] == (k_h, k_w):
+        return weights
+    wide = np.zeros((weights.shape[0], k_h, k_w, weights.shape[3]), weights.dtype)
+    steps = [(k - 1) // max(1, n - 1) for k, n in zip((k_h, k_w), weights.shape[1:3], strict=True)]
+    wide[:, :: max(1, steps[0]), :: max(1, steps[1])] = weights
+    return wide
+
+
 def pad_map(x: np.ndarray, op: Op, fill: int | float) -> np.ndarray:
     """x [N, H, W, C] with the op's padding around it."""
     a = op.attrs

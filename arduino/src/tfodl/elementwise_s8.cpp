@@ -1,4 +1,6 @@
 #include "hot.h"
+#include <string.h>
+
 #include "fixed_point.h"
 #include "forward.h"
 
@@ -63,6 +65,44 @@ void add(const Add& p, const int8_t* a, const int8_t* b, int32_t first, int32_t 
   }
 }
 
+void mul(const Requantize& requant, const int8_t* a, const int8_t* b, int32_t first, int32_t n, int8_t* y,
+         uint8_t* mask) {
+  const Requantize p = requant;
+  const Clip clip = {p.out_zero, p.act_min, p.act_max};
+  for (int32_t i = 0; i < n; ++i) {
+    const int32_t product = (a[i] - p.in_zero) * (b[i] - p.b_zero);
+    y[i] = clip(product, requantize(product, p.multiplier, p.shift), mask, first + i);
+  }
+}
+
+// The next n elements of a broadcast operand: a stretch of it, or one value, `same`.
+struct Run {
+  const int8_t* data;
+  int32_t n;
+};
+
+constexpr int32_t kSame = 64;
+
+Run run_from(const int8_t* x, const Spread& s, int32_t i, int8_t* same) {
+  const int32_t at = i / s.repeat % s.size;
+  if (s.repeat == 1) return {x + at, s.size - at};
+  const int32_t left = s.repeat - i % s.repeat, n = left < kSame ? left : kSame;
+  memset(same, x[at], static_cast<size_t>(n));
+  return {same, n};
+}
+
+// `op(a, b, first, n)` for stretches of elements that lie one behind the other in both operands.
+template <class Op>
+void by_runs(const int8_t* a, const Spread& a_spread, const int8_t* b, const Spread& b_spread, int32_t n, Op op) {
+  int8_t same_a[kSame], same_b[kSame];
+  for (int32_t i = 0; i < n;) {
+    const Run run_a = run_from(a, a_spread, i, same_a), run_b = run_from(b, b_spread, i, same_b);
+    const int32_t both = run_a.n < run_b.n ? run_a.n : run_b.n, run = both < n - i ? both : n - i;
+    op(run_a.data, run_b.data, i, run);
+    i += run;
+  }
+}
+
 }  // namespace
 
 void add_s8(const Add& p, const int8_t* a, const int8_t* b, int32_t n, int8_t* y, uint8_t* mask) {
@@ -78,12 +118,35 @@ void sub_s8(const Add& p, const int8_t* a, const int8_t* b, int32_t n, int8_t* y
   add_or_sub<-1>(p, a, b, 0, n, y, mask);
 }
 
-void mul_s8(const Requantize& requant, const int8_t* a, const int8_t* b, int32_t n, int8_t* y, uint8_t* mask) {
-  const Requantize p = requant;
-  const Clip clip = {p.out_zero, p.act_min, p.act_max};
-  for (int32_t i = 0; i < n; ++i) {
-    const int32_t product = (a[i] - p.in_zero) * (b[i] - p.b_zero);
-    y[i] = clip(product, requantize(product, p.multiplier, p.shift), mask, i);
+void mul_s8(const Requantize& p, const int8_t* a, const int8_t* b, int32_t n, int8_t* y, uint8_t* mask) {
+  mul(p, a, b, 0, n, y, mask);
+}
+
+void add_broadcast_s8(const Add& p, const int8_t* a, const Spread& a_spread, const int8_t* b,
+                      const Spread& b_spread, int32_t n, int8_t* y, uint8_t* mask) {
+  by_runs(a, a_spread, b, b_spread, n, [&](const int8_t* one, const int8_t* two, int32_t first, int32_t run) {
+    add(p, one, two, first, run, y + first, mask);
+  });
+}
+
+void sub_broadcast_s8(const Add& p, const int8_t* a, const Spread& a_spread, const int8_t* b,
+                      const Spread& b_spread, int32_t n, int8_t* y, uint8_t* mask) {
+  by_runs(a, a_spread, b, b_spread, n, [&](const int8_t* one, const int8_t* two, int32_t first, int32_t run) {
+    add_or_sub<-1>(p, one, two, first, run, y + first, mask);
+  });
+}
+
+void mul_broadcast_s8(const Requantize& p, const int8_t* a, const Spread& a_spread, const int8_t* b,
+                      const Spread& b_spread, int32_t n, int8_t* y, uint8_t* mask) {
+  by_runs(a, a_spread, b, b_spread, n, [&](const int8_t* one, const int8_t* two, int32_t first, int32_t run) {
+    mul(p, one, two, first, run, y + first, mask);
+  });
+}
+
+void repeat_s8(const int8_t* x, const Spread& spread, int32_t n, int8_t* y) {
+  const Spread s = spread;
+  for (int32_t at = 0, i = 0; i < n; at = at + 1 < s.size ? at + 1 : 0) {
+    for (int32_t r = 0; r < s.repeat && i < n; ++r) y[i++] = x[at];
   }
 }
 

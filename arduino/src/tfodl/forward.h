@@ -48,25 +48,37 @@ void add_range_s8(const Add& p, const int8_t* a, const int8_t* b, int32_t first,
 // MUL of n elements. y may be a or b.
 void mul_s8(const Requantize& p, const int8_t* a, const int8_t* b, int32_t n, int8_t* y, uint8_t* mask);
 
+// ADD, SUB and MUL of operands that are broadcast to n elements. y may be an operand that is not.
+void add_broadcast_s8(const Add& p, const int8_t* a, const Spread& a_spread, const int8_t* b,
+                      const Spread& b_spread, int32_t n, int8_t* y, uint8_t* mask);
+void sub_broadcast_s8(const Add& p, const int8_t* a, const Spread& a_spread, const int8_t* b,
+                      const Spread& b_spread, int32_t n, int8_t* y, uint8_t* mask);
+void mul_broadcast_s8(const Requantize& p, const int8_t* a, const Spread& a_spread, const int8_t* b,
+                      const Spread& b_spread, int32_t n, int8_t* y, uint8_t* mask);
+
+// y[i] = x[(i / repeat) % size], n elements: every channel several times, before a depthwise layer of a
+// multiplier above 1.
+void repeat_s8(const int8_t* x, const Spread& spread, int32_t n, int8_t* y);
+
 // QUANTIZE int8 -> int8, RELU and RELU6 (the clamp is p.act_min, p.act_max). y may be x.
 void requantize_s8(const Requantize& p, const int8_t* x, int32_t n, int8_t* y, uint8_t* mask);
 inline void relu_s8(const Requantize& p, const int8_t* x, int32_t n, int8_t* y, uint8_t* mask) {
   requantize_s8(p, x, n, y, mask);
 }
 
-// y[i] = table[x[i] + 128]: LOGISTIC and any other function of one int8. table [256]. y may be x.
+// y[i] = table[x[i] + 128]: LOGISTIC, TANH, HARD_SWISH, LEAKY_RELU. table [256]. y may be x.
 void lookup_s8(const int8_t* table, const int8_t* x, int32_t n, int8_t* y);
 inline void logistic_s8(const int8_t* table, const int8_t* x, int32_t n, int8_t* y) {
   lookup_s8(table, x, n, y);
 }
 
-// SOFTMAX of n int8 in n int8 (scale 1/256, zero point -128). table [256] int32: Q31 exp(-beta s_x k), as
-// the fixed-point exponential of TensorFlow Lite gives it, 0 below its cut-off.
-void softmax_s8(const int32_t* table, const int8_t* x, int32_t n, int8_t* y);
+// SOFTMAX of every row: x [rows][n] -> y [rows][n] (scale 1/256, zero point -128). table [256] int32: Q31
+// exp(-beta s_x k), as the fixed-point exponential of TensorFlow Lite gives it, 0 below its cut-off.
+void softmax_s8(const int32_t* table, const int8_t* x, int32_t rows, int32_t n, int8_t* y);
 
-// MEAN over the positions of x [positions][channels] -> y [channels]. p.multiplier and p.shift hold
-// s_x / (s_y positions) in the form of TensorFlow Lite's integer mean.
-void mean_s8(const Requantize& p, const int8_t* x, int32_t positions, int32_t channels, int8_t* y);
+// MEAN: y [outer][middle][inner]. p.multiplier and p.shift hold s_x / (s_y first second) in the form of TensorFlow
+// Lite's integer mean.
+void mean_s8(const Requantize& p, const Reduce& shape, const int8_t* x, int8_t* y);
 
 // x [in_h][in_w][channels] -> y [out_h][out_w][channels].
 void average_pool_s8(const Pool& p, const int8_t* x, int8_t* y);

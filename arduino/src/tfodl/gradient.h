@@ -67,13 +67,29 @@ void negate_grad_s16(const int16_t* g, const uint8_t* mask, int32_t n, int16_t* 
 void mul_input_grad_s16(int16_t factor, int16_t exponent, int16_t b_zero, const int8_t* b, const int16_t* g_y,
                         int16_t e_y, const uint8_t* mask, int32_t n, int16_t* g_x, GradScale& s);
 
+// The same for operands that are broadcast to n elements: g_x [x_spread.size] holds a sum for every element
+// of the factor. g_x may be g_y when that is n elements.
+void mul_broadcast_input_grad_s16(int16_t factor, int16_t exponent, int16_t b_zero, const int8_t* b,
+                                  const Spread& b_spread, const int16_t* g_y, int16_t e_y, const uint8_t* mask,
+                                  int32_t n, const Spread& x_spread, int16_t* g_x, GradScale& s);
+
+// ADD, SUB and repeat_s8 of a broadcast operand: g_x[j] = sign times the sum of the n gradients that element j has
+// a part in. g_x [spread.size].
+void sum_grad_s16(int32_t sign, const int16_t* g_y, int16_t e_y, const uint8_t* mask, int32_t n,
+                  const Spread& spread, int16_t* g_x, GradScale& s);
+
+// TANH, HARD_SWISH, LEAKY_RELU from the input x: slope [256] int16 holds dy/dx in Q13, 0 where y clips. g_x may
+// be g_y.
+void lookup_input_grad_s16(const int16_t* slope, const int8_t* x, const int16_t* g_y, int16_t e_y, int32_t n,
+                           int16_t* g_x, GradScale& s);
+
 // LOGISTIC from its output y (scale 1/256, zero point -128). g_x may be g_y.
 void logistic_input_grad_s16(const int8_t* y, const int16_t* g_y, int16_t e_y, int32_t n, int16_t* g_x,
                              GradScale& s);
 
-// MEAN: g_y [channels] -> g_x [positions][channels]; 1 / positions = f 2^exponent, factor as above.
-void mean_input_grad_s16(int16_t factor, int16_t exponent, const int16_t* g_y, int16_t e_y, int32_t positions,
-                         int32_t channels, int16_t* g_x, GradScale& s);
+// MEAN: g_y [outer][middle][inner] -> g_x; 1 / (first second) = f 2^exponent, factor as above.
+void mean_input_grad_s16(int16_t factor, int16_t exponent, const int16_t* g_y, int16_t e_y, const Reduce& shape,
+                         int16_t* g_x, GradScale& s);
 
 // AVERAGE_POOL_2D. A window that reaches over the border divides by the pixels it holds, so both tables are
 // given for every count 1..k_h*k_w, at index count - 1: 1 / count = f 2^exponent, factor as above.

@@ -105,11 +105,18 @@ void max_pool_input_grad_s16(const Pool& pool, const int8_t* x, const int16_t* g
   }
 }
 
-void mean_input_grad_s16(int16_t factor, int16_t exponent, const int16_t* g_y, int16_t e_y, int32_t positions,
-                         int32_t channels, int16_t* g_x, GradScale& s) {
-  for (int32_t c = 0; c < channels; ++c) g_x[c] = saturate_s16(rshift(g_y[c] * factor, 15));
-  for (int32_t i = 1; i < positions; ++i) {
-    memcpy(g_x + i * channels, g_x, sizeof(int16_t) * static_cast<size_t>(channels));
+void mean_input_grad_s16(int16_t factor, int16_t exponent, const int16_t* g_y, int16_t e_y, const Reduce& shape,
+                         int16_t* g_x, GradScale& s) {
+  const Reduce r = shape;
+  for (int32_t o = 0; o < r.outer; ++o, g_y += r.middle * r.inner) {
+    for (int32_t f = 0; f < r.first; ++f) {
+      for (int32_t m = 0; m < r.middle; ++m) {
+        const int16_t* row = g_y + m * r.inner;
+        for (int32_t i = 0; i < r.second; ++i) {
+          for (int32_t c = 0; c < r.inner; ++c) *g_x++ = saturate_s16(rshift(row[c] * factor, 15));
+        }
+      }
+    }
   }
   s.exponent = static_cast<int16_t>(e_y + exponent);
 }

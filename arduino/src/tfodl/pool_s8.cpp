@@ -49,20 +49,34 @@ void pool(const Pool& pool, const int8_t* x, int8_t* y) {
   }
 }
 
+// Of one mean, whose first element is at `x`; `block` elements lie between the steps of `first`.
+int32_t sum_of(const Reduce& r, const int8_t* x, int32_t block) {
+  int32_t sum = 0;
+  for (int32_t f = 0; f < r.first; ++f, x += block) {
+    const int8_t* at = x;
+    for (int32_t s = 0; s < r.second; ++s, at += r.inner) sum += *at;
+  }
+  return sum;
+}
+
 }  // namespace
 
 void average_pool_s8(const Pool& p, const int8_t* x, int8_t* y) { pool<Average>(p, x, y); }
 
 void max_pool_s8(const Pool& p, const int8_t* x, int8_t* y) { pool<Maximum>(p, x, y); }
 
-void mean_s8(const Requantize& requant, const int8_t* x, int32_t positions, int32_t channels, int8_t* y) {
+void mean_s8(const Requantize& requant, const Reduce& shape, const int8_t* x, int8_t* y) {
   const Requantize p = requant;
-  for (int32_t c = 0; c < channels; ++c) {
-    int32_t sum = 0;
-    const int8_t* pixel = x + c;
-    for (int32_t i = 0; i < positions; ++i, pixel += channels) sum += *pixel;
-    const int32_t v = requantize(sum - positions * p.in_zero, p.multiplier, p.shift) + p.out_zero;
-    y[c] = static_cast<int8_t>(clamp_s32(v, p.act_min, p.act_max));
+  const Reduce r = shape;
+  const int32_t row = r.second * r.inner, block = r.middle * row;
+  for (int32_t o = 0; o < r.outer; ++o, x += r.first * block) {
+    for (int32_t m = 0; m < r.middle; ++m) {
+      for (int32_t c = 0; c < r.inner; ++c) {
+        const int32_t sum = sum_of(r, x + m * row + c, block) - r.first * r.second * p.in_zero;
+        *y++ = static_cast<int8_t>(
+            clamp_s32(requantize(sum, p.multiplier, p.shift) + p.out_zero, p.act_min, p.act_max));
+      }
+    }
   }
 }
 

@@ -23,9 +23,7 @@ int32_t one_over_one_plus(int32_t a) {
   return saturating_left(x, 1);
 }
 
-}  // namespace
-
-void softmax_s8(const int32_t* table, const int8_t* x, int32_t n, int8_t* y) {
+void softmax_row(const int32_t* table, const int8_t* x, int32_t n, int8_t* y) {
   int32_t top = -128;
   for (int32_t i = 0; i < n; ++i) top = x[i] > top ? x[i] : top;
   int32_t sum = 0;
@@ -38,6 +36,12 @@ void softmax_s8(const int32_t* table, const int8_t* x, int32_t n, int8_t* y) {
     const int32_t p = divide_by_power(doubling_high_multiply(scale, table[top - x[i]]), shift) - 128;
     y[i] = static_cast<int8_t>(clamp_s32(p, -128, 127));
   }
+}
+
+}  // namespace
+
+void softmax_s8(const int32_t* table, const int8_t* x, int32_t rows, int32_t n, int8_t* y) {
+  for (int32_t i = 0; i < rows; ++i) softmax_row(table, x + i * n, n, y + i * n);
 }
 
 }  // namespace tfodl

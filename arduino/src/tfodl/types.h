@@ -89,6 +89,17 @@ struct Add {
   int8_t a_shift, b_shift, out_shift;
 };
 
+// An operand that is broadcast: element i of the result reads element (i / repeat) % size of it.
+// One value a channel: {1, channels}; one a pixel: {channels, pixels}; whole: {1, n}.
+struct Spread {
+  int32_t repeat, size;
+};
+
+// x [outer][first][middle][second][inner] is summed over `first` and `second`.
+struct Reduce {
+  int32_t outer, first, middle, second, inner;
+};
+
 // One factor: MUL, QUANTIZE (int8 to int8), RELU, RELU6, MEAN.
 struct Requantize {
   int16_t in_zero, b_zero;  // b_zero: second input of MUL

@@ -1,0 +1,110 @@
+"""HARD_SWISH, LEAKY_RELU and TANH: functions of one int8, so a table of 256 outputs and one of slopes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tflm_export.fixed_point import divide_by_power, tanh
+from tflm_export.ir import Graph, Op, QParams
+from tflm_export.ops import check
+from tflm_export.ops.logistic import EVERY, INPUT_BITS, rescaled
+from tflm_export.ops.result import Result, Values, operand
+from tflm_export.requantize import INT8_MAX, INT8_MIN, quantize_multiplier, requantize
+
+SLOPE_BITS = 13
+INT16_MAX = 2**15 - 1
+
+
+def forward(op: Op, graph: Graph, values: Values) -> Result:
+    """A look in the table."""
+    x = operand(graph, values, op.inputs[0]).astype(np.int64)
+    return Result(np.array(op.attrs["table"], np.int8)[x - INT8_MIN])
+
+
+def hard_swish(op: Op, tensors: check.Tensors) -> dict[str, Any]:
+    """`y = x relu6(x + 3) / 6`, in 16 bits as TFLite has it."""
+    qx, qy = _quants(op, tensors)
+    scale = np.float32(qx.scale[0]) / np.float32(128)
+    reluish = _short_multiplier(op, scale / (np.float32(3) / np.float32(2**15)))
+    to_output = _short_multiplier(op, scale / np.float32(qy.scale[0]))
+    check.require(to_output[1] <= 0, op, f"output scale {qy.scale[0]:g} is too small beside its input's.")
+    hires = (EVERY - qx.zero_point[0]) << 7
+    gate = (_reluish(hires, *reluish) + 2**15) >> 1
+    product = gate * _high16(hires, to_output[0])
+    product = np.sign(product) * (np.abs(product) >> 15)  # C++ divides towards 0
+    y = divide_by_power(product, -to_output[1]) + qy.zero_point[0]
+    x = _real(qx)
+    slope = np.where(x <= -3, 0.0, np.where(x >= 3, 1.0, (2 * x + 3) / 6))
+    return _tables(op, y, x * np.clip(x + 3, 0, 6) / 6, slope, qy)
+
+
+def _short_multiplier(op: Op, real: np.float32) -> tuple[int, int]:
+    """`quantize_multiplier` rounded to 16 bits."""
+    multiplier, shift = quantize_multiplier(float(real))
+    check.require(abs(shift) < 16, op, "the scales do not fit together.")
+    return min(INT16_MAX, (multiplier + 2**15) >> 16), shift
+
+
+def _high16(a: np.ndarray, b: int) -> np.ndarray:
+    return (a * b + 2**14) >> 15
+
+
+def _reluish(x: np.ndarray, multiplier: int, exponent: int) -> np.ndarray:
+    """`x / 3` saturated to -1..1, Q0.15, from `x` of 7 bits more than the input."""
+    if exponent > 0:
+        x = _left16(x, exponent - 1)
+    x = _high16(x, multiplier)
+    return _left16(x, 1) if exponent > 0 else divide_by_power(x, -exponent)
+
+
+def _left16(x: np.ndarray, bits: int) -> np.ndarray:
+    return np.clip(x << bits, -INT16_MAX - 1, INT16_MAX)
+
+
+def leaky_relu(op: Op, tensors: check.Tensors) -> dict[str, Any]:
+    """`y = x`, or `alpha x` below 0."""
+    qx, qy = _quants(op, tensors)
+    alpha = op.attrs["alpha"]
+    check.require(math.isfinite(alpha) and 0 <= alpha < 4, op, f"alpha is {alpha}; allowed: 0 up to 4.")
+    sx, sy = np.float32(qx.scale[0]), np.float32(qy.scale[0])
+    below = quantize_multiplier(float(sx * np.float32(alpha) / sy))
+    above = quantize_multiplier(float(sx / sy))
+    check.headroom(op, 255, [below[1], above[1]])
+    x = EVERY - qx.zero_point[0]
+    y = np.where(x >= 0, requantize(x, *above), requantize(x, *below)) + qy.zero_point[0]
+    slope = np.where(x >= 0, 1.0, alpha)
+    return _tables(op, y, slope * _real(qx), slope, qy)
+
+
+def hyperbolic_tangent(op: Op, tensors: check.Tensors) -> dict[str, Any]:
+    """`y = tanh x`, scale 1/128 and zero point 0."""
+    qx, qy = _quants(op, tensors)
+    ok = qy.scale[0] == 1 / 128 and qy.zero_point[0] == 0
+    check.require(ok, op, "the output must have scale 1/128 and zero point 0.")
+    argument, low, high = rescaled(op, qx)
+    y = divide_by_power(tanh(argument, INPUT_BITS), 24)
+    y = np.where(low, INT8_MIN, np.where(high, INT8_MAX, y))
+    real = np.tanh(_real(qx))
+    return _tables(op, y, real, 1 - real**2, QParams((1.0,), (0,)))  # never clips
+
+
+def _quants(op: Op, tensors: check.Tensors) -> tuple[QParams, QParams]:
+    check.arity(op, 1)
+    (x, qx), (y, qy) = (check.activation(op, tensors, name) for name in (op.inputs[0], op.outputs[0]))
+    check.shape(op, y, x.shape)
+    return qx, qy
+
+
+def _real(quant: QParams) -> np.ndarray:
+    return quant.scale[0] * (EVERY - quant.zero_point[0])
+
+
+def _tables(op: Op, y: np.ndarray, real: np.ndarray, slope: np.ndarray, quant: QParams) -> dict[str, Any]:
+    """`table`: outputs of the inputs -128..127; `slope`: their derivatives in Q13, 0 where the output clips."""
+    low, high = (quant.scale[0] * (bound - quant.zero_point[0]) for bound in (INT8_MIN, INT8_MAX))
+    passing = (real >= low - quant.scale[0] / 2) & (real <= high + quant.scale[0] / 2)
+    slopes = np.where(passing, np.floor(slope * 2**SLOPE_BITS + 0.5), 0).astype(int)
+    return {"table": tuple(np.clip(y, INT8_MIN, INT8_MAX).tolist()), "slope": tuple(slopes.tolist())}
