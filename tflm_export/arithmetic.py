@@ -135,3 +135,15 @@ def step_units(sums: np.ndarray, rate: np.ndarray, exponent: int, limit: int) ->
         np.abs(product) > bound, np.sign(product) * limit, np.clip(product, -bound, bound) << up
     )
     return np.clip(-np.where(shift >= 0, raised, down), -limit, limit)
+
+
+def float_units(sums: np.ndarray, rate: np.ndarray, limit: int) -> np.ndarray:
+    """`U` from float32 gradients: `-rate * sums * 2**16` clamped to ±limit, halves away from zero, int64.
+
+    >>> float_units(np.float32([0.25, -3.0, 1e9]), np.float32(2.0**-16), 2**24).tolist()
+    [0, 3, -16777216]
+    """
+    v = np.asarray(rate, np.float32) * np.asarray(sums, np.float32) * np.float32(2**16)
+    held = np.where(v >= limit, np.float32(limit), np.where(v > -limit, v, np.float32(-limit)))
+    half = np.float32(0.5)
+    return np.trunc(np.where(held < 0, half - held, -half - held)).astype(np.int64)

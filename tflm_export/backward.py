@@ -16,18 +16,23 @@ from tflm_export.trained import Trained, resolve
 from tfodl.plan import UpdatePlan
 
 LOSSES = {"crossentropy": "SOFTMAX_CROSSENTROPY", "mse": "MEAN_SQUARED_ERROR"}
+GRADIENT_TYPES = ("int16", "float32")
 RELUS = ("RELU", "RELU6", "RELU_N1_TO_1")
 MASKED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "SUB", "MUL", "QUANTIZE", *RELUS)
 
 
-def training_graph(graph: Graph, plan: UpdatePlan) -> Graph:
+def training_graph(graph: Graph, plan: UpdatePlan, gradients: str = "int16") -> Graph:
     """The graph of one training step at batch 1. Its ops of role "forward" are the model.
 
+    gradients: dtype of gradient tensors, one of `GRADIENT_TYPES`. In float32 a clip mask is an op of its own.
     Raises `ExportError` when the plan does not fit the model or a gradient must pass an op that has none.
     """
+    if gradients not in GRADIENT_TYPES:
+        allowed = " or ".join(map(repr, GRADIENT_TYPES))
+        raise ExportError(f"gradients {gradients!r} are not supported; allowed: {allowed}.")
     logits = loss_input(graph, plan.loss)
     trained = {t.op.name: t for t in resolve(graph, plan, logits)}
-    builder = _Builder(graph, trained, logits)
+    builder = _Builder(graph, trained, logits, gradients)
     return builder.build(LOSSES[plan.loss]).check()
 
 
@@ -58,6 +63,7 @@ class _Builder:
     graph: Graph
     trained: dict[str, Trained]
     logits: str
+    dtype: str = "int16"
     tensors: dict[str, Tensor] = field(default_factory=dict)
     ops: list[Op] = field(default_factory=list)
     pending: dict[str, str] = field(default_factory=dict)
@@ -131,7 +137,7 @@ class _Builder:
         """Add an op that computes a gradient of tensor `of`, and note it there."""
         earlier = self.pending.get(of)
         output = f"{name}/grad" if earlier is None else f"{name}/grad_part"
-        self.tensors[output] = Tensor(output, self.graph.tensors[of].shape, "int16")
+        self.tensors[output] = Tensor(output, self.graph.tensors[of].shape, self.dtype)
         self.add(kind, name, inputs, (output,), attrs)
         return self.note(of, output, name)
 
@@ -140,7 +146,7 @@ class _Builder:
         earlier = self.pending.get(of)
         if earlier is not None:
             total = f"{name}/grad_sum"
-            self.tensors[total] = Tensor(total, self.graph.tensors[of].shape, "int16")
+            self.tensors[total] = Tensor(total, self.graph.tensors[of].shape, self.dtype)
             attrs = {"op": name.split("/")[0]}
             self.add("ADD_GRADIENTS", f"{name}/sum", (earlier, gradient), (total,), attrs)
             gradient = total
@@ -151,6 +157,8 @@ class _Builder:
         gradient = self.pending.pop(op.outputs[0])
         mask = f"{op.outputs[0]}/mask"
         mask = mask if mask in self.tensors else ""
+        if self.dtype == "float32":
+            gradient, mask = _passing(self, op, gradient, mask), ""
         wanted = [x for x in op.inputs if x in carrying]
         if wanted:
             if op.kind not in RULES:

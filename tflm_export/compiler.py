@@ -22,6 +22,7 @@ from tflm_export.emit import emit
 from tflm_export.emit.tables import wrap
 from tflm_export.errors import ExportError
 from tflm_export.fuse import fuse
+from tflm_export.gradients.paths import gradient_type
 from tflm_export.ir import Graph
 from tflm_export.library import library_sources
 from tflm_export.macs import count_macs
@@ -69,13 +70,16 @@ class Compiled:
         return files
 
 
-def compile_model(tflite: bytes, plan: UpdatePlan, *, name: str = "engine") -> Compiled:
+def compile_model(
+    tflite: bytes, plan: UpdatePlan, *, name: str = "engine", gradients: str = "int16"
+) -> Compiled:
     """Compile an int8 `.tflite` and an update plan to a training engine in namespace `name`.
 
+    gradients: "int16" (fast, small) or "float32" (the reference): docs/compiler.md, "Two backward passes".
     Raises `ExportError` for a model, plan or op that is not supported.
     """
     _check_provenance(tflite, plan)
-    graph = fuse(training_graph(simplify(read_tflite(tflite)), plan), ENOUGH_RAM_BYTES)
+    graph = fuse(training_graph(simplify(read_tflite(tflite)), plan, gradients), ENOUGH_RAM_BYTES)
     memory = plan_memory(graph, plan)
     sources = {f"src/{path}": text for path, text in emit(graph, memory, plan, name).items()}
     sources |= {f"src/{path}": text for path, text in tflm_array(tflite).items()}
@@ -95,7 +99,7 @@ def plan_memory(graph: Graph, plan: UpdatePlan) -> MemoryPlan:
 
 
 def load(folder: str | os.PathLike[str]) -> Compiled:
-    """Compile again what `Compiled.save` wrote: its model, plan and name.
+    """Compile again what `Compiled.save` wrote: its model, plan, name and kind of gradients.
 
     Raises `ExportError` when the folder does not hold an engine, `TfodlError` for a damaged plan.
     """
@@ -103,12 +107,12 @@ def load(folder: str | os.PathLike[str]) -> Compiled:
     try:
         facts = json.loads((path / "engine.json").read_text(encoding="utf-8"))
         tflite = (path / "model.tflite").read_bytes()
-        name = facts["name"]
+        name, gradients = facts["name"], facts["gradients"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ExportError(
             f"{str(path)!r} does not hold a compiled engine ({error}); run tflm-export compile first."
         ) from error
-    return compile_model(tflite, UpdatePlan.load(path / "plan.json"), name=name)
+    return compile_model(tflite, UpdatePlan.load(path / "plan.json"), name=name, gradients=gradients)
 
 
 def tflm_array(tflite: bytes) -> dict[str, str]:
@@ -138,6 +142,7 @@ def _facts(tflite: bytes, graph: Graph, memory: MemoryPlan, name: str) -> dict[s
     return {
         "name": name,
         "version": __version__,
+        "gradients": gradient_type(graph),
         "model_sha256": hashlib.sha256(tflite).hexdigest(),
         "model_bytes": len(tflite),
         "arena_bytes": memory.arena,

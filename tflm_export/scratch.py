@@ -5,6 +5,8 @@ The emitted engine holds both to each other with static_asserts, so a difference
 
 from __future__ import annotations
 
+import math
+
 from tflm_export.gradients.conv import Geometry
 from tflm_export.ir import Graph, Op
 
@@ -18,6 +20,8 @@ def scratch_bytes(op: Op, layer: Op, graph: Graph) -> int:
     geometry = Geometry.of(layer, graph)
     if op.role == "forward":
         return _forward(geometry)
+    if graph.tensors[op.inputs[0]].dtype == "float32":
+        return _float32(op, geometry)
     if op.role == "update":
         return _update(op, geometry)
     return _input_gradient(geometry)
@@ -78,6 +82,14 @@ def _input_gradient(geometry: Geometry) -> int:
         return max(4 * o + 8 * c, (o + 3) // 4 * (8 * _tile(o, geometry) + 16))
     rows = _align4(2 * geometry.kernel[0] * q * o) + 4 * c
     return max(rows, _depthwise_plane(geometry)) if geometry.depthwise else rows
+
+
+def _float32(op: Op, geometry: Geometry) -> int:
+    """The taps over a pixel (depthwise), the gradients over 4 pixels (others); none for an update."""
+    if op.role == "update":
+        return 0
+    together = 1 if math.prod(geometry.in_shape[:2]) < 4 else 4
+    return 8 * geometry.products if geometry.depthwise else 4 * together * geometry.products
 
 
 def _update(op: Op, geometry: Geometry) -> int:

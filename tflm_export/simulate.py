@@ -6,18 +6,18 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
 import numpy as np
 
-from tflm_export.arithmetic import BIAS_LIMIT, WEIGHT_LIMIT, Gradient, narrow, step_units
 from tflm_export.errors import ExportError
 from tflm_export.forward import run_forward
-from tflm_export.gradients import GRADIENTS, SUMS, Call, Sums
+from tflm_export.gradients import Call
 from tflm_export.gradients import loss as losses
+from tflm_export.gradients.paths import path_of
 from tflm_export.gradients.rates import rate_constants
-from tflm_export.gradients.shifts import initial_shift
 from tflm_export.gradients.update import Rule, Settings, Step, UpdateState, update
 from tflm_export.ir import Graph, Op
 from tflm_export.ops.result import tensor_quant
@@ -28,7 +28,8 @@ from tfodl.plan import UpdatePlan
 class Simulator:
     """An engine in numpy: weights, optimizer state and shifts live here; the graph stays as it is.
 
-    graph: from `backward.training_graph`. `learning_rate` may be changed between steps.
+    graph: from `backward.training_graph`; its gradients' dtype decides the arithmetic.
+    `learning_rate` may be changed between steps.
     """
 
     def __init__(self, graph: Graph, plan: UpdatePlan):
@@ -47,11 +48,7 @@ class Simulator:
         names = [op.inputs[-1] for op in self._updates]
         self.weights = {name: self._initial(name) for name in names}
         self._states = {op.name: self._state(op) for op in self._updates}
-        self._shifts = {
-            op.name: initial_shift(op, self._call(op).forward, self.graph)
-            for op in self.graph.ops
-            if op.kind in GRADIENTS
-        }
+        self._path = path_of(self.graph, self._layers)
         self.step = 0
 
     def infer(self, x: np.ndarray) -> np.ndarray:
@@ -76,9 +73,9 @@ class Simulator:
         """Real gradients (float64, w.r.t. real parameters) of one sample for every trained tensor, by the
         device's arithmetic; nothing changes. Shapes as the trained part."""
         found: dict[str, np.ndarray] = {}
-        shifts = dict(self._shifts)
+        path = copy.deepcopy(self._path)
         self._run(x, label, found)
-        self._shifts = shifts
+        self._path = path
         return found
 
     def _initial(self, name: str) -> np.ndarray:
@@ -124,28 +121,28 @@ class Simulator:
             if op.role == "forward" or op.kind == "GATHER_CHANNELS":
                 run_forward(op, self.graph, values)
             elif op is self._loss:
-                values[op.outputs[0]] = self._loss_gradient(values[op.inputs[0]], label)
+                target = self._target(values[op.inputs[0]], label)
+                values[op.outputs[0]] = self._path.loss(op, self.graph, values[op.inputs[0]], target)
             elif op.role == "update":
                 self._update(op, values, collect)
             else:
-                values[op.outputs[0]] = self._gradient(op, values)
+                values[op.outputs[0]] = self._path.gradient(self._call(op), self._inputs(op, values))
         return values
 
-    def _loss_gradient(self, logits: np.ndarray, label: int | np.ndarray) -> Gradient:
-        scale = tensor_quant(self.graph, self._loss.inputs[0]).scale[0]
+    def _target(self, logits: np.ndarray, label: int | np.ndarray) -> int | np.ndarray:
+        """A class index in range, or an int8 array of the logits' shape."""
         if self._loss.kind == "MEAN_SQUARED_ERROR":
-            return losses.mse_gradient(logits, np.asarray(label, np.int8).reshape(logits.shape), scale)
+            return np.asarray(label, np.int8).reshape(logits.shape)
         assert not isinstance(label, np.ndarray)
         if not 0 <= label < logits.size:
             raise ExportError(f"label {label}: allowed 0..{logits.size - 1}.")
-        return losses.crossentropy_gradient(logits, label, losses.exp_table(scale))
+        return label
 
     def _loss_value(self, logits: np.ndarray, label: int | np.ndarray) -> float:
-        scale = tensor_quant(self.graph, self._loss.inputs[0]).scale[0]
-        if self._loss.kind == "MEAN_SQUARED_ERROR":
-            return losses.mse(logits, np.asarray(label, np.int8).reshape(logits.shape), scale)
-        assert not isinstance(label, np.ndarray)
-        return losses.crossentropy(logits, label, losses.exp_table(scale))
+        scale, target = tensor_quant(self.graph, self._loss.inputs[0]).scale[0], self._target(logits, label)
+        if isinstance(target, np.ndarray):
+            return losses.mse(logits, target, scale)
+        return self._path.crossentropy(logits, target, scale)
 
     def _call(self, op: Op) -> Call:
         return Call(op, self._layers[op.attrs["op"]] if "op" in op.attrs else op, self.graph)
@@ -154,24 +151,15 @@ class Simulator:
         """Values of the op's inputs; None for an absent mask, the constant where nothing was computed."""
         return [values.get(name, self.graph.tensors[name].data) if name else None for name in op.inputs]
 
-    def _gradient(self, op: Op, values: dict[str, Any]) -> Gradient:
-        result = GRADIENTS[op.kind].run(self._call(op), *self._inputs(op, values))
-        if isinstance(result, Sums):
-            result, self._shifts[op.name] = narrow(result.acc, result.exponent, self._shifts[op.name])
-        return result
-
     def _update(self, op: Op, values: dict[str, Any], collect: dict[str, np.ndarray] | None) -> None:
-        g, mask, *rest = self._inputs(op, values)
-        call = self._call(op)
-        x = rest[:-1]
-        sums = SUMS[op.kind](call, g.values, mask, *x).reshape(self._trained_index(op).shape)
+        g, *others = self._inputs(op, values)[:-1]
+        sums = self._path.sums(self._call(op), g, *others).reshape(self._trained_index(op).shape)
         if collect is not None:
-            collect[op.inputs[-1]] = np.ldexp(sums * self._input_scale(op), g.exponent)
+            collect[op.inputs[-1]] = self._path.real(sums, g) * self._input_scale(op)
             return
         bias = op.kind == "BIAS_UPDATE"
         rate = (np.float32(self._rate()) * self._constants(op)).astype(np.float32)
-        limit = BIAS_LIMIT if bias else WEIGHT_LIMIT
-        units = step_units(sums.astype(np.int64), self._per_channel(op, rate), g.exponent, limit)
+        units = self._path.units(sums, self._per_channel(op, rate), g, bias)
         step = Step(units, self.step, (self.step + 1) % self.settings.batch == 0)
         index = self._trained_index(op)
         flat = self.weights[op.inputs[-1]].reshape(-1)

@@ -69,7 +69,8 @@ def metadata(facts: Mapping[str, Any], target: Board) -> dict[str, Any]:
         "flash_bytes": target.flash_bytes,
     }
     used = {name: facts[name] for name in COSTS if name in facts}
-    about = {name: facts[name] for name in ("name", "version", "model_sha256", "trained_parameters")}
+    kept = ("name", "version", "model_sha256", "trained_parameters", "gradients")
+    about = {name: facts[name] for name in kept}
     return about | {"fqbn": target.fqbn, "board_allows": allowed} | used
 
 

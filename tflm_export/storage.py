@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from tflm_export.gradients import GRADIENTS
+from tflm_export.gradients.paths import gradient_type
 from tflm_export.ir import Graph, Op
 from tflm_export.stream import layer_ops
 from tfodl.plan import Optimizer
@@ -70,7 +71,8 @@ def static_ram(graph: Graph, optimizer: Optimizer, arena: int) -> int:
     The linker may add a few bytes of padding between them.
     """
     held = sum(_round4(v.nbytes) + _round4(state_bytes(v, optimizer)) for v in variables(graph))
-    return arena + held + SCALE_BYTES * (1 + sum(op.kind in GRADIENTS for op in graph.ops)) + SETTINGS_BYTES
+    scales = 0 if gradient_type(graph) == "float32" else 1 + sum(op.kind in GRADIENTS for op in graph.ops)
+    return arena + held + SCALE_BYTES * scales + SETTINGS_BYTES
 
 
 def _round4(nbytes: int) -> int:

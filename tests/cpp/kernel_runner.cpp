@@ -15,6 +15,11 @@ struct Read {
   static T from(Call&) { return static_cast<T>(receive_int()); }
 };
 
+template <>
+struct Read<float> {
+  static float from(Call&) { return receive_float(); }
+};
+
 template <class T>
 struct Read<T*> {
   static T* from(Call& call) { return static_cast<T*>(receive_pointer(call)); }
@@ -24,8 +29,6 @@ template <class T>
 void field(Call& call, T& out) {
   out = Read<T>::from(call);
 }
-
-void field(Call&, float& out) { out = receive_float(); }
 
 template <class... T>
 void fields(Call& call, T&... out) {
@@ -292,6 +295,32 @@ bool update_call(const std::string& kernel) {
   return false;
 }
 
+bool float_call(const std::string& kernel) {
+  KERNEL(softmax_cross_entropy_f32);
+  KERNEL(mean_squared_error_f32);
+  KERNEL(conv_input_grad_f32_scratch_bytes);
+  KERNEL(conv_input_grad_f32);
+  KERNEL(depthwise_input_grad_f32_scratch_bytes);
+  KERNEL(depthwise_input_grad_f32);
+  KERNEL(add_grads_f32);
+  KERNEL(mask_grad_f32);
+  KERNEL(negate_grad_f32);
+  KERNEL(mul_input_grad_f32);
+  KERNEL(sum_grad_f32);
+  KERNEL(lookup_input_grad_f32);
+  KERNEL(logistic_input_grad_f32);
+  KERNEL(mean_input_grad_f32);
+  KERNEL(average_pool_input_grad_f32);
+  KERNEL(max_pool_input_grad_f32);
+  KERNEL(pad_input_grad_f32);
+  KERNEL(concatenation_input_grad_f32);
+  KERNEL(conv_weights_update_f32);
+  KERNEL(conv_columns_update_f32);
+  KERNEL(depthwise_weights_update_f32);
+  KERNEL(bias_update_f32);
+  return false;
+}
+
 }  // namespace
 
 int main() {
@@ -300,7 +329,8 @@ int main() {
     receive(&kernel[0], kernel.size());
     if (kernel == "stream_s8") {
       call_stream();
-    } else if (!forward_call(kernel) && !gradient_call(kernel) && !update_call(kernel)) {
+    } else if (!forward_call(kernel) && !gradient_call(kernel) && !update_call(kernel) &&
+               !float_call(kernel)) {
       fprintf(stderr, "no kernel %s\n", kernel.c_str());
       return 1;
     }

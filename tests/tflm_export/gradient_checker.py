@@ -1,7 +1,7 @@
 """One checker for the gradient of every op.
 
 The op, with its rule from `backward.RULES`, is held to TensorFlow's gradient of a float64 function written
-here, that function to finite differences, and the device's integers to the float64 reference.
+here, that function to finite differences, and the device's integers and float32 to the float64 reference.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class Case:
 
         return (loss(1) - loss(-1)) / (2 * eps)
 
-    def rule(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Input gradients by the compiler's own rule: (device, float64 reference) by input name."""
+    def rule(self) -> tuple[dict[str, np.ndarray], ...]:
+        """Input gradients by the compiler's own rule: (device, float64 reference, float32) by input name."""
         builder = _Builder(self.graph, {}, self.output, tensors=dict(self.graph.tensors))
         builder.tensors["g"] = Tensor("g", self.graph.tensors[self.output].shape, "int16")
         mask = "mask" if self.op.kind in MASKED else ""
@@ -102,12 +102,15 @@ class Case:
         graph = self.graph.replace(tensors=builder.tensors)
         device = {**self.values, "g": self.gradient, "mask": self.mask}
         reference = {**self.values, "g": self.gradient.real(), "mask": self.mask}
+        single = {**reference, "g": self.gradient.real().astype(np.float32)}
         for gradient_op in builder.ops:
             device[gradient_op.outputs[0]] = self._device(gradient_op, graph, device)
-            call, inputs = self._call(gradient_op, graph, reference)
-            reference[gradient_op.outputs[0]] = GRADIENTS[gradient_op.kind].reference(call, *inputs)
+            for values in (reference, single):
+                call, inputs = self._call(gradient_op, graph, values)
+                values[gradient_op.outputs[0]] = GRADIENTS[gradient_op.kind].reference(call, *inputs)
         names = {x: builder.pending[x] for x in self.active}
-        return {x: device[g].real() for x, g in names.items()}, {x: reference[g] for x, g in names.items()}
+        by_integers = {x: device[g].real() for x, g in names.items()}
+        return by_integers, *({x: values[g] for x, g in names.items()} for values in (reference, single))
 
     def _call(self, gradient_op: Op, graph: Graph, values):
         inputs = [
@@ -123,17 +126,18 @@ class Case:
             return narrow(result.acc, result.exponent, 0)[0]
         return result
 
-    def sums(self, channels: list[int], axis: str) -> tuple[np.ndarray, np.ndarray]:
+    def sums(self, channels: list[int], axis: str, in_float: bool) -> tuple[np.ndarray, np.ndarray]:
         """Device gradients of the chosen weights and of all biases, w.r.t. real parameters."""
         op, x = self.op, self.op.inputs[0]
         weights = Op("", "u", (), (), {"channels": tuple(channels), "axis": axis})
         biases = Op("", "b", (), (), {"channels": tuple(range(self.gradient.values.shape[-1]))})
         kind = f"{op.kind}_WEIGHTS_UPDATE"
-        g = self.gradient.values
+        g = self.gradient.values.astype(np.float32 if in_float else np.int16)
         w = SUMS[kind](Call(weights, op, self.graph), g, self.mask, self.values[x])
         b = SUMS["BIAS_UPDATE"](Call(biases, op, self.graph), g, self.mask)
+        assert (w.dtype == b.dtype == np.float32) == in_float
         scale = self.graph.tensors[x].quant.scale[0]
-        return np.ldexp(w * scale, self.gradient.exponent), np.ldexp(b, self.gradient.exponent)
+        return np.ldexp(w.astype(float) * scale, self.gradient.exponent), np.ldexp(b, self.gradient.exponent)
 
 
 def check(graph: Graph, function, *, seed: int = 0, smooth: bool = True, tolerance: float = 1e-9) -> None:
@@ -149,24 +153,31 @@ def check(graph: Graph, function, *, seed: int = 0, smooth: bool = True, toleran
         expected = sum(float((g * d).sum()) for g, d in zip(by_tensorflow, direction, strict=True))
         size = sum(float(np.abs(g * d).sum()) for g, d in zip(by_tensorflow, direction, strict=True))
         assert abs(case.finite_difference(direction, 1e-6) - expected) <= 1e-6 * size + 1e-12
-    device, reference = case.rule()
+    device, reference, single = case.rule()
     named = [n for n in case.op.inputs if graph.tensors[n].quant is not None]
     for name in case.active:
         wanted = sum(g for n, g in zip(named, by_tensorflow, strict=True) if n == name)
         largest = np.abs(wanted).max()
         assert largest > 0
         np.testing.assert_allclose(reference[name], wanted, rtol=0, atol=tolerance * largest)
+        assert single[name].dtype == np.float32
+        np.testing.assert_allclose(single[name], wanted, rtol=0, atol=max(tolerance, 2e-6) * largest)
         assert cosine(device[name], reference[name]) > 0.99999
         np.testing.assert_allclose(device[name], reference[name], rtol=0, atol=2e-3 * largest)
 
 
 def check_parameters(graph: Graph, function, *, channels: list[int], axis: str, seed: int = 0) -> None:
-    """Gradients of weights and biases: exact integers on the device, so equal to TensorFlow's to float64."""
+    """Gradients of weights and biases: exact integers on the device, so equal to TensorFlow's to float64.
+
+    In float32 within its own rounding.
+    """
     case = Case(graph, function, seed)
     _, by_weight, by_bias = case.tensorflow()
-    weights, biases = case.sums(channels, axis)
     along = 3 if graph.ops[0].kind == "DEPTHWISE_CONV_2D" else {"out": 0, "in": -1}[axis]
-    wanted = np.take(by_weight, channels, axis=along).reshape(weights.shape)
+    wanted = np.take(by_weight, channels, axis=along)
     assert np.abs(wanted).max() > 0
-    np.testing.assert_allclose(weights, wanted, rtol=0, atol=1e-9 * np.abs(wanted).max())
-    np.testing.assert_allclose(biases, by_bias, rtol=0, atol=1e-9 * np.abs(by_bias).max())
+    for in_float, tolerance in ((False, 1e-9), (True, 2e-6)):
+        weights, biases = case.sums(channels, axis, in_float)
+        weights = weights.reshape(wanted.shape)
+        np.testing.assert_allclose(weights, wanted, rtol=0, atol=tolerance * np.abs(wanted).max())
+        np.testing.assert_allclose(biases, by_bias, rtol=0, atol=tolerance * np.abs(by_bias).max())

@@ -13,7 +13,7 @@ import pytest
 HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize("family", ["forward", "gradient", "update", "stream"])
+@pytest.mark.parametrize("family", ["forward", "gradient", "update", "stream", "float"])
 def test_on_the_cortex_m4(family):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     done = subprocess.run(

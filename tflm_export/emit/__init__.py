@@ -37,6 +37,9 @@ def emit(graph: Graph, memory: MemoryPlan, plan: UpdatePlan, name: str = "engine
     }
 
 
+_S16 = "int16_t* s16(int32_t offset) { return reinterpret_cast<int16_t*>(arena + offset); }"
+
+
 def _fill(template: str, fields: dict[str, str]) -> str:
     text = resources.files("tflm_export").joinpath("templates", template).read_text(encoding="utf-8")
     return Template(text).substitute(fields)
@@ -48,6 +51,7 @@ def _facts(e: Engine) -> dict[str, str]:
     mse = e.loss.kind == "MEAN_SQUARED_ERROR"
     trained = sum(v.count for v in e.variables)
     layers = len({v.layer.name for v in e.variables})
+    in_float = e.gradients == "float32"
     fields = {
         "title": f"{shape_text(x.shape)} -> {shape_text(y.shape)}",
         "summary": f"{trained} parameters of {layers} layers learn; arena {e.memory.arena} bytes.",
@@ -62,6 +66,9 @@ def _facts(e: Engine) -> dict[str, str]:
         "target_text": "target [kLogits]" if mse else "label, 0 <= label < kLogits",
         "guard": "" if mse else "  if (label < 0 || label >= kLogits) return -1.0f;\n",
         "refusal": "" if mse else ",\n// or -1 for a label out of range, and then changes nothing",
+        "gradients": "float32" if in_float else "int16 with a power-of-two scale each",
+        "gradient_type": e.gradients,
+        "gradient_pointer": "" if in_float else f"{_S16}\n",
         "learning_rate": f"{e.plan.optimizer.learning_rate:g}",
     }
     for key, tensor in (("input", x), ("output", y), ("logits", logits)):

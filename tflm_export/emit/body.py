@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tflm_export.emit import structs
-from tflm_export.emit.calls import call, layer_kernel
+from tflm_export.emit.calls import layer_kernel
+from tflm_export.emit.dispatch import call
 from tflm_export.emit.engine import Engine
 from tflm_export.emit.names import display, op_symbol, ring_symbol, shape_text
 from tflm_export.emit.tables import literal
@@ -166,7 +167,9 @@ def _variables(e: Engine) -> str:
 
 
 def _scales(e: Engine) -> str:
-    return "\n".join(f"tfodl::GradScale {e.scale(op)};" for op in e.scaled_ops())
+    scales = [f"tfodl::GradScale {e.scale(op)};" for op in e.scaled_ops()]
+    lines = ["", "// Scale of every gradient: real = value * 2^exponent.", *scales, ""]
+    return "\n".join(lines if scales else [""])
 
 
 def _reset(e: Engine) -> str:
@@ -226,6 +229,9 @@ def _checks(e: Engine) -> str:
 def _scratch_function(e: Engine, op: Op) -> str:
     layer = e.layer(op)
     conv = f"conv{e.index(layer)}"
+    if op.role == "gradient" and e.gradients == "float32":
+        kernel = "depthwise" if layer.kind == "DEPTHWISE_CONV_2D" else "conv"
+        return f"tfodl::{kernel}_input_grad_f32_scratch_bytes({conv})"
     if op.kind.endswith("COLUMNS_UPDATE"):
         return f"tfodl::conv_columns_update_s8_scratch_bytes({conv}, {len(op.attrs['channels'])})"
     kernel = layer_kernel(e, layer)

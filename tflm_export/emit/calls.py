@@ -1,4 +1,4 @@
-"""One kernel call an op, as C++ text; `CALLS` is the whole list."""
+"""One kernel call an op, as C++ text, gradients in int16; `CALLS` is the whole list."""
 
 from __future__ import annotations
 
@@ -16,20 +16,10 @@ from tflm_export.gradients.loss import exp_table, mse_factor
 from tflm_export.ir import Op
 from tflm_export.ops.check import where
 from tflm_export.ops.result import tensor_quant
-from tflm_export.schedule import VIEWS
 from tflm_export.scratch import is_pointwise
 from tflm_export.stream import rings
 
 Call = Callable[[Engine, Op, bool], list[str]]
-
-
-def call(e: Engine, op: Op, masks: bool = True) -> list[str]:
-    """The statements that run `op`; none for a view. `masks` false: an inference, no clip mask is kept."""
-    if op.kind in VIEWS:
-        return []
-    if op.kind not in CALLS:
-        raise ExportError(f"{where(op)}: there is no kernel for it; allowed: {', '.join(sorted(CALLS))}.")
-    return CALLS[op.kind](e, op, masks)
 
 
 def kernel_call(name: str, *arguments: object) -> list[str]:

@@ -10,6 +10,7 @@ from tflm_export.emit.names import op_symbol, tensor_symbols
 from tflm_export.emit.tables import Tables
 from tflm_export.errors import ExportError
 from tflm_export.gradients import GRADIENTS
+from tflm_export.gradients.paths import gradient_type
 from tflm_export.ir import Graph, Op, Tensor
 from tflm_export.memory import MemoryPlan
 from tflm_export.ops.result import tensor_quant
@@ -41,6 +42,7 @@ class Engine:
         self.layers = layer_ops(self.graph)
         self.variables = variables(self.graph)
         self.loss = next(op for op in self.graph.ops if op.name == "loss")
+        self.gradients = gradient_type(self.graph)
         self._producers = {name: op for op in self.graph.ops for name in op.outputs}
 
     def layer(self, op: Op) -> Op:
@@ -104,6 +106,8 @@ class Engine:
         return f"{self.scale(op)}.exponent"
 
     def scaled_ops(self) -> list[Op]:
-        """The ops that own a GradScale."""
+        """The ops that own a GradScale; none of float32 gradients."""
+        if self.gradients == "float32":
+            return []
         owners = [op for op in self.graph.ops if op.kind in GRADIENTS and op.kind not in SAME_EXPONENT]
         return [self.loss, *owners]

@@ -96,6 +96,11 @@ def conv_grad(e: Engine, layer: Op) -> str:
     return _struct(e, "ConvGrad", f"grad{i}", [f"{m}, {scale.exponent}, {scale.headroom},"])
 
 
+def weight_scales(e: Engine, layer: Op) -> str:
+    """The table `weight_scale3` of s_w, one an output channel."""
+    return e.tables.add("float", f"weight_scale{e.index(layer)}", weight_scale(layer, e.graph))
+
+
 def update_state(e: Engine, variable: Variable) -> str:
     """An UpdateState, to be built where the update is called."""
     letter, i = "b" if variable.bias else "w", e.index(variable.layer)

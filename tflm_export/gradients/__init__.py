@@ -19,7 +19,8 @@ __all__ = ["GRADIENTS", "SUMS", "Call", "GradientKind", "Sums"]
 @dataclass(frozen=True)
 class GradientKind:
     """`run(call, *inputs)` on the device's integers gives `Sums` (the shift rule follows) or a `Gradient`;
-    `reference(call, *inputs)` takes and gives real gradients in float64."""
+    `reference(call, *inputs)` takes and gives real gradients in float64, or in float32 with the bits and the
+    order of sums of the float32 kernels."""
 
     run: Callable[..., Any]
     reference: Callable[..., Any]

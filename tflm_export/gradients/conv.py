@@ -1,6 +1,7 @@
 """Gradients of CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED, a sum over kernel taps.
 
-Arrays are float64 holding integers (exact: all sums stay below 2^53), or real numbers in the reference.
+Arrays are float64 holding integers (exact: all sums stay below 2^53), or real numbers in the reference. Real
+gradients may be float32 too: then every sum is taken in the order of the board's kernels (ordered.py).
 Letters: H, W input map; P, Q output map; C input, O output channels. A dense layer is a 1x1 convolution of
 a map of one row, as wide as the layer has rows; a depthwise layer has O = C and weights `[1, k_h, k_w, C]`.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tflm_export.arithmetic import Gradient, round_half_up, rshift, saturate
+from tflm_export.gradients import ordered
 from tflm_export.gradients.call import Call, Sums
 from tflm_export.gradients.elementwise import Mask, gate
 from tflm_export.ir import Graph, Op
@@ -92,11 +94,17 @@ def prepare(gradient: Gradient, passing: np.ndarray | None, scale: ConvScale) ->
 
 
 def input_sums(g: np.ndarray, weights: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """`sum G W` over output channels and taps: g [P, Q, O] -> [H, W, C] float64."""
-    out = np.zeros((*geometry.padded, geometry.in_shape[2]))
-    g, weights = g.astype(np.float64), weights.astype(np.float64)
+    """`sum G W` over output channels and taps: g [P, Q, O] -> [H, W, C], float64 unless g is float32."""
+    dtype = _real_type(g)
+    out: np.ndarray = np.zeros((*geometry.padded, geometry.in_shape[2]), dtype)
+    g, weights = g.astype(dtype), weights.astype(dtype)
     for ky, kx, pixels in geometry.taps():
-        out[pixels] += g * weights[0, ky, kx] if geometry.depthwise else g @ weights[:, ky, kx, :]
+        if geometry.depthwise:
+            out[pixels] += g * weights[0, ky, kx]
+        elif dtype == np.float32:
+            ordered.add_products(out[pixels], g, weights[:, ky, kx])
+        else:
+            out[pixels] += g @ weights[:, ky, kx]
     (top, left), (h, w, _) = geometry.pad, geometry.in_shape
     return out[top : top + h, left : left + w]
 
@@ -108,16 +116,22 @@ def weight_sums(g: np.ndarray, x: np.ndarray, geometry: Geometry) -> np.ndarray:
     """
     (h, w, _), (top, left) = geometry.in_shape, geometry.pad
     height, width = geometry.padded
-    x = np.pad(x.astype(np.float64), ((top, height - h - top), (left, width - w - left), (0, 0)))
-    g = g.astype(np.float64)
+    dtype = _real_type(g)
+    x = np.pad(x.astype(dtype), ((top, height - h - top), (left, width - w - left), (0, 0)))
     channels, outputs = x.shape[2], g.shape[2]
-    out = np.zeros((1 if geometry.depthwise else outputs, *geometry.kernel, channels))
+    g = g.astype(dtype).reshape(-1, outputs)
+    out: np.ndarray = np.zeros((1 if geometry.depthwise else outputs, *geometry.kernel, channels), dtype)
     for ky, kx, pixels in geometry.taps():
+        seen = x[pixels].reshape(-1, channels)
         if geometry.depthwise:
-            out[0, ky, kx] = (g * x[pixels]).sum((0, 1))
+            out[0, ky, kx] = ordered.total(g * seen)
         else:
-            out[:, ky, kx] = g.reshape(-1, outputs).T @ x[pixels].reshape(-1, channels)
+            out[:, ky, kx] = ordered.outer(g, seen) if dtype == np.float32 else g.T @ seen
     return out
+
+
+def _real_type(g: np.ndarray) -> type:
+    return np.float32 if g.dtype == np.float32 else np.float64
 
 
 def weight_scale(op: Op, graph: Graph) -> np.ndarray:
@@ -141,14 +155,17 @@ def input_gradient(call: Call, g: Gradient, passing: Mask, weights: np.ndarray) 
 
 
 def real_input_gradient(call: Call, g: np.ndarray, passing: Mask, weights: np.ndarray) -> np.ndarray:
-    """The same in float64, from and to real gradients."""
+    """The same in float64 or float32, from and to real gradients."""
     geometry = Geometry.of(call.forward, call.graph)
-    scaled = gate(g, passing).reshape(geometry.out_shape) * weight_scale(call.forward, call.graph)
-    return input_sums(scaled, _weights(weights), geometry).reshape(call.in_shape)
+    scale = weight_scale(call.forward, call.graph).astype(g.dtype)
+    g = gate(g, passing).reshape(geometry.out_shape)
+    if geometry.depthwise:  # one channel, one scale: after the sum
+        return (input_sums(g, _weights(weights), geometry) * scale).reshape(call.in_shape)
+    return input_sums(g * scale, _weights(weights), geometry).reshape(call.in_shape)
 
 
 def weight_gradient(call: Call, g: np.ndarray, passing: Mask, x: np.ndarray) -> np.ndarray:
-    """`A_W` of the trained weights, exact in float64.
+    """`A_W` of the trained weights, exact in float64; in float32 where g is.
 
     Shape: rows `[n, k_h, k_w, C]`, columns `[O, k_h, k_w, n]`, depthwise `[1, k_h, k_w, n]`.
     g: values of the output's gradient. x: int8 input, or only its trained channels (columns, depthwise).
@@ -172,6 +189,6 @@ def gather(op: Op, x: np.ndarray) -> np.ndarray:
 
 
 def bias_gradient(call: Call, g: np.ndarray, passing: Mask) -> np.ndarray:
-    """`A_b` [n] of the trained biases, exact in float64; `g` [..., O]."""
-    g = gate(g, passing).astype(np.float64)
-    return g.reshape(-1, g.shape[-1]).sum(0)[list(call.op.attrs["channels"])]
+    """`A_b` [n] of the trained biases, exact in float64, in float32 where g is; `g` [..., O]."""
+    g = gate(g, passing).astype(_real_type(g))
+    return ordered.total(g.reshape(-1, g.shape[-1]))[list(call.op.attrs["channels"])]

@@ -1,6 +1,6 @@
 """Gradients of ops that touch every element by itself: masks, tables, sums of two, views.
 
-Each comes twice: the device's integers, and the same in float64 on real gradients (`real_...`).
+Each comes twice: the device's integers, and the same in float64 or float32 on real gradients (`real_...`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def mask(call: Call, g: Gradient, passing: Mask) -> Gradient:
 
 
 def real_mask(call: Call, g: np.ndarray, passing: Mask) -> np.ndarray:
-    """The same in float64."""
+    """The same in float64 or float32."""
     return gate(g, passing)
 
 
@@ -36,7 +36,7 @@ def negate(call: Call, g: Gradient, passing: Mask) -> Gradient:
 
 
 def real_negate(call: Call, g: np.ndarray, passing: Mask) -> np.ndarray:
-    """The same in float64."""
+    """The same in float64 or float32."""
     return -gate(g, passing)
 
 
@@ -46,7 +46,7 @@ def add(call: Call, a: Gradient, b: Gradient) -> Sums:
 
 
 def real_add(call: Call, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The same in float64."""
+    """The same in float64 or float32."""
     return a + b
 
 
@@ -57,9 +57,9 @@ def lookup(call: Call, g: Gradient, x: np.ndarray) -> Sums:
 
 
 def real_lookup(call: Call, g: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """The same in float64."""
-    slope = np.array(call.forward.attrs["slope"], np.float64)
-    return g * slope[x.astype(np.int64) + 128] / 2.0**SLOPE_BITS
+    """The same in float64 or float32."""
+    slope = np.array(call.forward.attrs["slope"], g.dtype)
+    return g * (slope[x.astype(np.int64) + 128] / 2.0**SLOPE_BITS)
 
 
 def logistic(call: Call, g: Gradient, y: np.ndarray) -> Sums:
@@ -69,10 +69,10 @@ def logistic(call: Call, g: Gradient, y: np.ndarray) -> Sums:
 
 
 def real_logistic(call: Call, g: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The same in float64."""
+    """The same in float64 or float32."""
     quant = output_quant(call.forward, call.graph)
-    p = quant.scale[0] * (y.astype(np.float64) - quant.zero_point[0])
-    return g * p * (1 - p)
+    p = quant.scale[0] * (y.astype(g.dtype) - quant.zero_point[0])
+    return g * (p * (1 - p))
 
 
 def reshape(call: Call, g: Gradient) -> Gradient:
@@ -81,5 +81,5 @@ def reshape(call: Call, g: Gradient) -> Gradient:
 
 
 def real_reshape(call: Call, g: np.ndarray) -> np.ndarray:
-    """The same in float64."""
+    """The same in float64 or float32."""
     return g.reshape(call.in_shape)

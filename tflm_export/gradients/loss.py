@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from tflm_export.arithmetic import Gradient, bitlen, fraction_q15, rshift, saturate
+from tflm_export.gradients.ordered import total
 
 TABLE_BITS = 24
 PROBABILITY_BITS = 30
@@ -22,8 +23,8 @@ def probabilities_q30(logits: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Softmax of int8 `logits` [n] in Q30, int64; sums to 2^30 within n / 2."""
     q = logits.astype(np.int64)
     terms = table[q.max() - q].astype(np.int64)
-    total = int(terms.sum())
-    return ((terms << PROBABILITY_BITS) + total // 2) // total
+    whole = int(terms.sum())
+    return ((terms << PROBABILITY_BITS) + whole // 2) // whole
 
 
 def crossentropy_gradient(logits: np.ndarray, label: int, table: np.ndarray) -> Gradient:
@@ -59,3 +60,35 @@ def mse(output: np.ndarray, target: np.ndarray, scale: float) -> float:
     """mean((y - t)^2) in real units, for people to watch."""
     difference = output.astype(np.int64) - target.astype(np.int64)
     return float((difference * difference).sum()) * scale * scale / output.size
+
+
+def exp_table_f32(scale: float) -> np.ndarray:
+    """`exp(-scale k)` for k = 0..255, float32. `scale` of the logits."""
+    return np.exp(-scale * np.arange(256.0)).astype(np.float32)
+
+
+def probabilities_f32(logits: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Softmax of int8 `logits` [n] in float32."""
+    q = logits.reshape(-1).astype(np.int64)
+    terms = table[q.max() - q]
+    return terms / total(terms)
+
+
+def crossentropy_gradient_f32(logits: np.ndarray, label: int, table: np.ndarray) -> np.ndarray:
+    """d loss / d real logits in float32. `logits` int8, any shape of n elements; `label` in 0..n-1."""
+    g = probabilities_f32(logits, table)
+    g[label] = 0
+    g[label] = -total(g)
+    return g.reshape(logits.shape)
+
+
+def crossentropy_f32(logits: np.ndarray, label: int, table: np.ndarray) -> float:
+    """The loss itself, for people to watch: as `crossentropy`, from float32 probabilities."""
+    p = int(probabilities_f32(logits, table)[label] * np.float32(2**PROBABILITY_BITS))
+    return math.log(2**PROBABILITY_BITS / max(p, 1))
+
+
+def mse_gradient_f32(output: np.ndarray, target: np.ndarray, scale: float) -> np.ndarray:
+    """d mean((y - t)^2) / d real y in float32."""
+    difference = output.astype(np.int64) - target.astype(np.int64)
+    return (2 * difference).astype(np.float32) * np.float32(scale / output.size)

@@ -22,7 +22,7 @@ def mean(call: Call, g: Gradient) -> Gradient:
 
 
 def real_mean(call: Call, g: np.ndarray) -> np.ndarray:
-    """The same in float64."""
+    """The same in float64 or float32."""
     return _spread(call, g / call.forward.attrs["count"])
 
 
@@ -81,14 +81,17 @@ def average_pool(call: Call, g: Gradient) -> Sums | Gradient:
 
 
 def real_average_pool(call: Call, g: np.ndarray) -> np.ndarray:
-    """The same in float64."""
-    return _scatter(call, g / _counts(call), None)
+    """The same in float64 or float32."""
+    return _scatter(call, g / _counts(call).astype(g.dtype), None)
 
 
 def _scatter(call: Call, shares: np.ndarray, owner: np.ndarray | None) -> np.ndarray:
-    """Sum `shares` [1, P, Q, C] over the windows; with `owner`, only at that tap of each window."""
+    """Sum `shares` [1, P, Q, C] over the windows; with `owner`, only at that tap of each window.
+
+    The last tap first: a pixel takes its windows in row-major order, as the float32 kernels do.
+    """
     padded = np.zeros(_padded(call), shares.dtype)
-    for tap, view in enumerate(_windows(call, padded)):
+    for tap, view in reversed(list(enumerate(_windows(call, padded)))):
         view += shares if owner is None else shares * (owner == tap)
     return _inside(call, padded)
 
@@ -107,7 +110,7 @@ def max_pool(call: Call, g: Gradient, x: np.ndarray) -> Sums | Gradient:
 
 
 def real_max_pool(call: Call, g: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """The same in float64."""
+    """The same in float64 or float32."""
     return _scatter(call, g, _first_maximum(call, x))
 
 
@@ -128,5 +131,5 @@ def part(call: Call, g: Gradient) -> Gradient:
 
 
 def real_part(call: Call, g: np.ndarray) -> np.ndarray:
-    """The same in float64."""
+    """The same in float64 or float32."""
     return g[_part(call)]

@@ -14,24 +14,20 @@ using namespace constants;
 alignas(8) uint8_t arena[kArenaBytes];
 
 // Offsets in the arena, bytes. y: output of an op, mask: its clip mask, kept: input channels for an update,
-// dx, dy: gradients (int16) of an op's input and of its output under the mask, ring: rows of a map inside a stream,
+// dx, dy: gradients ($gradient_type) of an op's input and of its output under the mask, ring: rows of a map inside a stream,
 // rates: steps of a parameter per unit of learning rate.
 namespace at {
 $offsets
 }  // namespace at
 
 int8_t* s8(int32_t offset) { return reinterpret_cast<int8_t*>(arena + offset); }
-int16_t* s16(int32_t offset) { return reinterpret_cast<int16_t*>(arena + offset); }
-uint8_t* bits(int32_t offset) { return arena + offset; }
+${gradient_pointer}uint8_t* bits(int32_t offset) { return arena + offset; }
 float* f32(int32_t offset) { return reinterpret_cast<float*>(arena + offset); }
 void* any(int32_t offset) { return arena + offset; }
 
 // Trained parameters (w: weights, b: biases) and what the optimizer remembers of them.
 $variables
-
-// Scale of every gradient: real = value * 2^exponent.
 $scales
-
 tfodl::Sgd sgd;
 bool ready = false;
 int32_t guessed = -1;

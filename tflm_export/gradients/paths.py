@@ -1,0 +1,126 @@
+"""The two arithmetics of the backward pass behind one interface; `path_of(graph)` picks by the graph's dtype.
+
+`Int16Path`: int16 values with one power-of-two scale a tensor. `Float32Path`: float32, the reference on the
+device. Both bit for bit what the board does (docs/arithmetic.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from tflm_export.arithmetic import BIAS_LIMIT, WEIGHT_LIMIT, Gradient, float_units, narrow, step_units
+from tflm_export.gradients import GRADIENTS, SUMS, Call, Sums
+from tflm_export.gradients import loss as losses
+from tflm_export.gradients.shifts import initial_shift
+from tflm_export.ir import Graph, Op
+from tflm_export.ops.result import tensor_quant
+
+
+class Path(Protocol):
+    """What a simulator asks for. `g` is a gradient as the path keeps it."""
+
+    def loss(self, op: Op, graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> Any:
+        """The gradient of the loss."""
+
+    def crossentropy(self, logits: np.ndarray, label: int, scale: float) -> float:
+        """The loss itself."""
+
+    def gradient(self, call: Call, inputs: list[Any]) -> Any:
+        """The gradient that `call.op` computes."""
+
+    def sums(self, call: Call, g: Any, *others: Any) -> np.ndarray:
+        """`A` of an update op: the gradient with respect to the real parameter less a factor of s_x."""
+
+    def real(self, sums: np.ndarray, g: Any) -> np.ndarray:
+        """`sums` in real units (of s_x), float64."""
+
+    def units(self, sums: np.ndarray, rate: np.ndarray, g: Any, bias: bool) -> np.ndarray:
+        """`U`, int64: the step in 1 / 65536 LSB of the parameter, for a rate lr * c float32."""
+
+
+class Int16Path:
+    """int16 gradients. The shifts of the shift rule are its state."""
+
+    def __init__(self, graph: Graph, layers: Mapping[str, Op]):
+        own = {op.name: layers.get(op.attrs.get("op", ""), op) for op in graph.ops}
+        gradients = [op for op in graph.ops if op.kind in GRADIENTS]
+        self._shifts = {op.name: initial_shift(op, own[op.name], graph) for op in gradients}
+
+    def loss(self, op: Op, graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> Gradient:
+        """The gradient of the loss."""
+        scale = tensor_quant(graph, op.inputs[0]).scale[0]
+        if isinstance(target, np.ndarray):
+            return losses.mse_gradient(logits, target, scale)
+        return losses.crossentropy_gradient(logits, target, losses.exp_table(scale))
+
+    def crossentropy(self, logits: np.ndarray, label: int, scale: float) -> float:
+        """The loss itself."""
+        return losses.crossentropy(logits, label, losses.exp_table(scale))
+
+    def gradient(self, call: Call, inputs: list[Any]) -> Gradient:
+        """The gradient that `call.op` computes, by the shift rule where sums come out."""
+        result = GRADIENTS[call.op.kind].run(call, *inputs)
+        if isinstance(result, Sums):
+            name = call.op.name
+            result, self._shifts[name] = narrow(result.acc, result.exponent, self._shifts[name])
+        return result
+
+    def sums(self, call: Call, g: Gradient, *others: Any) -> np.ndarray:
+        """Exact sums."""
+        return SUMS[call.op.kind](call, g.values, *others)
+
+    def real(self, sums: np.ndarray, g: Gradient) -> np.ndarray:
+        """`sums * 2**exponent`."""
+        return np.ldexp(sums, g.exponent)
+
+    def units(self, sums: np.ndarray, rate: np.ndarray, g: Gradient, bias: bool) -> np.ndarray:
+        """`U` by shifts."""
+        limit = BIAS_LIMIT if bias else WEIGHT_LIMIT
+        return step_units(sums.astype(np.int64), rate, g.exponent, limit)
+
+
+class Float32Path:
+    """float32 gradients in real units. No state."""
+
+    def loss(self, op: Op, graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> np.ndarray:
+        """The gradient of the loss."""
+        scale = tensor_quant(graph, op.inputs[0]).scale[0]
+        if isinstance(target, np.ndarray):
+            return losses.mse_gradient_f32(logits, target, scale)
+        return losses.crossentropy_gradient_f32(logits, target, losses.exp_table_f32(scale))
+
+    def crossentropy(self, logits: np.ndarray, label: int, scale: float) -> float:
+        """The loss itself."""
+        return losses.crossentropy_f32(logits, label, losses.exp_table_f32(scale))
+
+    def gradient(self, call: Call, inputs: list[Any]) -> np.ndarray:
+        """The gradient that `call.op` computes: the reference's function on float32."""
+        result: np.ndarray = GRADIENTS[call.op.kind].reference(call, *inputs)
+        assert result.dtype == np.float32, call.op
+        return result
+
+    def sums(self, call: Call, g: np.ndarray, *others: Any) -> np.ndarray:
+        """Sums in the kernels' order."""
+        return SUMS[call.op.kind](call, g, *others)
+
+    def real(self, sums: np.ndarray, g: np.ndarray) -> np.ndarray:
+        """As they are."""
+        return sums.astype(np.float64)
+
+    def units(self, sums: np.ndarray, rate: np.ndarray, g: np.ndarray, bias: bool) -> np.ndarray:
+        """`U` by a float32 product."""
+        return float_units(sums, rate, BIAS_LIMIT if bias else WEIGHT_LIMIT + 1)
+
+
+def gradient_type(graph: Graph) -> str:
+    """dtype of a training graph's gradients: "int16" or "float32"."""
+    loss = next(op for op in graph.ops if op.name == "loss")
+    return graph.tensors[loss.outputs[0]].dtype
+
+
+def path_of(graph: Graph, layers: Mapping[str, Op]) -> Path:
+    """The arithmetic of this training graph. layers: its forward ops by name."""
+    return Float32Path() if gradient_type(graph) == "float32" else Int16Path(graph, layers)
