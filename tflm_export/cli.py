@@ -57,6 +57,12 @@ def parser() -> Parser:
     )
     one.add_argument("--out", required=True, metavar="DIR", help="new, empty or an engine's folder")
     one.add_argument("--name", default="engine", help="C++ namespace and file name (default: engine)")
+    one.add_argument(
+        "--gradients",
+        choices=["int16", "float32"],
+        default="int16",
+        help="arithmetic of the backward pass; the other commands find it in DIR (default: int16)",
+    )
 
     one = _command(commands, "verify", verify_command, "hold the engine to numpy, TFLite Micro, float64")
     one.add_argument("folder", metavar="DIR")
@@ -105,12 +111,14 @@ def compile_command(options: argparse.Namespace) -> int:
     from tfodl.plan import UpdatePlan
 
     plan = UpdatePlan.load(options.plan)
-    compiled = compile_model(Path(options.model).read_bytes(), plan, name=options.name)
+    compiled = compile_model(
+        Path(options.model).read_bytes(), plan, name=options.name, gradients=options.gradients
+    )
     folder = compiled.save(options.out)
     facts = compiled.facts
     print(
         f"{folder}: arena {facts['arena_bytes']:,} B, static RAM {facts['planned_static_ram_bytes']:,} B, "
-        f"{facts['trained_parameters']:,} parameters learn"
+        f"{facts['trained_parameters']:,} parameters learn by {facts['gradients']} gradients"
     )
     return 0
 

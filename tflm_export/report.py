@@ -155,7 +155,8 @@ def smaller_plan(compiled: Compiled, ram_bytes: int) -> UpdatePlan | None:
         plan = _with_layers(compiled.plan, candidate)
         if not (plan.layers or plan.head):
             continue
-        if plan_memory(fuse(training_graph(forward, plan)), plan).static_ram <= ram_bytes:
+        graph = training_graph(forward, plan, compiled.facts["gradients"])
+        if plan_memory(fuse(graph), plan).static_ram <= ram_bytes:
             return plan
     return None
 
@@ -203,7 +204,7 @@ def _text(facts: Mapping[str, Any]) -> str:
         f"| inference | {instructions['inference']:,} instructions, {macs['forward']:,} MAC |",
         f"| training step | {instructions['train_step']:,} instructions, forward {macs['forward']:,} + "
         f"input gradients {macs['dx']:,} + weight gradients {macs['dw']:,} MAC |",
-        f"| learns | {facts['trained_parameters']:,} parameters |",
+        f"| learns | {facts['trained_parameters']:,} parameters by {facts['gradients']} gradients |",
         *(f"| fits {name} | {'yes' if fits else 'no'} |" for name, fits in facts["fits"].items()),
         "",
         *facts["advice"],
