@@ -5,7 +5,7 @@ instructions_inference, instructions_train_step, static_ram_bytes, stack_bytes, 
 macs, yardstick, ...}`; names that end in `_arduino` are with the flags that Arduino compiles with. How it is
 measured: docs/measuring.md.
 
-    python benchmarks/engine.py [--only WORD] [--weights imagenet] [--out build/bench/engine.json]
+    python benchmarks/engine.py [--only WORD] [--weights imagenet] [--out build/bench/engine.json] [--per-op]
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tflm_export.errors import ExportError
 from tflm_export.host import HostEngine
 from tflm_export.m4 import ARDUINO_FLAGS, O2_FLAGS
 from tflm_export.measure import measure
+from tflm_export.profile import profile, table
 from tfodl.errors import TfodlError
 from tfodl.plan import write_text
 
@@ -40,17 +41,32 @@ def main() -> int:
     parser.add_argument("--only", default="", help="nets whose name holds this word")
     parser.add_argument("--weights", choices=["random", "imagenet"], default="random")
     parser.add_argument("--out", default="build/bench/engine.json")
+    parser.add_argument(
+        "--per-op", action="store_true", help="print what every kernel call costs; write nothing"
+    )
     options = parser.parse_args()
     cases = [case for case in CASES if options.only.lower() in case.net.lower()]
     try:
         if not cases:
             raise ExportError(f"--only {options.only!r}: no such net; allowed: {[c.net for c in CASES]}.")
+        if options.per_op:
+            return print_per_op(cases, options.weights)
         rows = [measure_case(case, options.weights) for case in tqdm(cases, unit="net")]
         print_table(rows)
         write_text(Path(options.out), json.dumps(rows, indent=2) + "\n")
     except (ExportError, TfodlError) as error:
         print(f"benchmarks/engine.py: {error}", file=sys.stderr)
         return 2
+    return 0
+
+
+def print_per_op(cases: list[Case], weights: str) -> int:
+    """A table of kernel calls for an inference and a training step of each net."""
+    for case in cases:
+        tflite = case.tflite(None if weights == "random" else weights)
+        compiled = compile_model(tflite, case.plan(tflite))
+        for kind, costs in profile(compiled, *_samples(compiled, STEPS)).items():
+            print(f"\n## {case.net}, {case.plan_name}: {kind}\n\n{table(costs)}", flush=True)
     return 0
 
 

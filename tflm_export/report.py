@@ -6,6 +6,7 @@ by the emulator; the memory plan's own figures stand beside them.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from tflm_export.fuse import fuse
 from tflm_export.ir import Graph, Op
 from tflm_export.macs import op_macs
 from tflm_export.measure import Measured, measure
+from tflm_export.profile import CallCost, profile, table
 from tflm_export.read_tflite import read_tflite
 from tflm_export.simplify import simplify
 from tflm_export.storage import Variable, variables
@@ -47,19 +49,22 @@ class Report:
         return _text(self.facts)
 
 
-def report(folder: str | os.PathLike[str], *, steps: int = 2) -> Report:
+def report(folder: str | os.PathLike[str], *, steps: int = 2, per_op: bool = False) -> Report:
     """Measure the engine in `folder` on the emulated board and report.
 
-    steps: training steps that run; the last one's instructions count.
+    steps: training steps that run; the last one's instructions count. per_op: with every kernel call's.
     Raises `ExportError` when the folder holds no engine or the Cortex-M4 tools are missing.
     """
     compiled = load(folder)
     xs, ts = samples(compiled, None, None, 0)
-    return make_report(compiled, measure(compiled, xs[:steps], ts[:steps]))
+    calls = profile(compiled, xs[:steps], ts[:steps]) if per_op else {}
+    return make_report(compiled, measure(compiled, xs[:steps], ts[:steps]), calls)
 
 
-def make_report(compiled: Compiled, measured: Measured) -> Report:
-    """The report of an engine that was measured."""
+def make_report(
+    compiled: Compiled, measured: Measured, calls: Mapping[str, list[CallCost]] | None = None
+) -> Report:
+    """The report of an engine that was measured; `calls` of `profile`."""
     memory = compiled.memory
     ram = measured.static_ram_bytes + measured.stack_bytes
     facts: dict[str, Any] = dict(compiled.facts) | {
@@ -82,6 +87,7 @@ def make_report(compiled: Compiled, measured: Measured) -> Report:
     facts["peak"] = peak_tensors(compiled)
     facts["layers"] = layer_table(compiled.graph)
     facts["live_bytes"] = memory.live_bytes()
+    facts["calls"] = {kind: [dataclasses.asdict(c) for c in costs] for kind, costs in (calls or {}).items()}
     return Report(facts)
 
 
@@ -219,4 +225,7 @@ def _text(facts: Mapping[str, Any]) -> str:
             f"{row['macs_forward']:,} | {row['macs_dx']:,} | {row['macs_dw']:,} | {trained:,} | "
             f"{row['kept_bytes']:,} |"
         )
+    for kind, calls in facts["calls"].items():
+        title = kind.replace("_", " ")
+        lines += ["", f"## Kernel calls: {title}", "", table([CallCost(**call) for call in calls])]
     return "\n".join(lines) + "\n"

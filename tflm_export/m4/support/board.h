@@ -26,6 +26,10 @@ void* board_alloc(uint32_t bytes);
 // Calls function(argument) once and says what it cost.
 BoardCost board_measure(void (*function)(void*), void* argument);
 
+// Laps of the function that is being measured: call it twice at the start, then after every part. board_measure
+// prints for each part "lap <its number>" and "took <its instructions>".
+void board_lap(uint32_t number);
+
 #ifdef __cplusplus
 }
 #endif
