@@ -179,7 +179,7 @@ void reset() {
   memset(accumulator_w9, 0, sizeof accumulator_w9);
   memcpy(b9, bias9, sizeof b9);
   memset(momentum_b9, 0, sizeof momentum_b9);
-  memcpy(w3, columns_start3, sizeof w3);
+  tfodl::gather_channels_s8(weights3, 6, 6, channels3, 2, w3);
   memset(momentum_w3, 0, sizeof momentum_w3);
   memset(accumulator_w3, 0, sizeof accumulator_w3);
   memcpy(b3, bias3, sizeof b3);

@@ -15,7 +15,6 @@ extern const int8_t weights2[54];
 extern const int32_t bias2[6];
 extern const int32_t multiplier2[6];
 extern const int8_t shift2[6];
-extern const int8_t columns_start3[12];
 extern const int8_t weights3[36];
 extern const int16_t channels3[2];
 extern const int32_t bias3[6];

@@ -127,7 +127,7 @@ def test_trained_rows_and_columns(data, kernel, by_columns):
     rest = weights.copy()
     if by_columns:
         conv.columns, conv.n_columns = chosen, len(chosen)
-        rest[..., chosen] = 0
+        rest[..., chosen] = -99
     else:
         conv.slot = np.full(length, -1, np.int16)
         conv.slot[chosen] = np.arange(len(chosen))

@@ -130,7 +130,7 @@ def store(conv: Conv, weights: np.ndarray, storage: str, rng: np.random.Generato
     conv.trained, conv.weights = np.ascontiguousarray(np.take(weights, chosen, axis)), weights.copy()
     if storage == "columns":
         conv.columns, conv.n_columns = chosen, len(chosen)
-        conv.weights[..., chosen] = 0
+        conv.weights[..., chosen] = -99
     else:
         conv.slot = np.full(length, -1, np.int16)
         conv.slot[chosen] = np.arange(len(chosen))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from tflm_export.emit import structs
 from tflm_export.emit.calls import layer_kernel
 from tflm_export.emit.dispatch import call
@@ -194,12 +196,14 @@ def _reset_variable(e: Engine, variable: Variable) -> list[str]:
     if variable.bias or variable.whole or depthwise:
         source = f"bias{i}" if variable.bias else f"weights{i}"
         lines = [f"memcpy({symbol}, {source}, sizeof {symbol});"]
-    elif variable.op.attrs["axis"] == "in":
-        lines = [f"memcpy({symbol}, columns_start{i}, sizeof {symbol});"]
     else:
-        n = len(variable.op.attrs["channels"])
+        n, shape = len(variable.op.attrs["channels"]), e.tensor(variable.tensor).shape
         channels = e.tables.add("int16_t", f"channels{i}", variable.op.attrs["channels"])
-        lines = [f"tfodl::copy_rows_s8(weights{i}, {channels}, {n}, {variable.count // n}, {symbol});"]
+        if variable.op.attrs["axis"] == "in":
+            rows, kernel = f"{math.prod(shape[:-1])}, {shape[-1]}, {channels}, {n}", "gather_channels_s8"
+        else:
+            rows, kernel = f"{channels}, {n}, {variable.count // n}", "copy_rows_s8"
+        lines = [f"tfodl::{kernel}(weights{i}, {rows}, {symbol});"]
     states = structs.state_arrays(e, variable).items()
     return lines + [f"memset({k}_{symbol}, 0, sizeof {k}_{symbol});" for k, on in states if on]
 

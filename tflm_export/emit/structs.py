@@ -69,10 +69,7 @@ def _weights(e: Engine, op: Op) -> tuple[str, str, str, str, int]:
         e.tables.add("int8_t", f"weights{i}", data)
         return trained, "nullptr", trained, "nullptr", 0
     if variable.op.attrs["axis"] == "in":
-        e.tables.add("int8_t", f"columns_start{i}", data[..., channels])
-        frozen = data.copy()
-        frozen[..., channels] = 0
-        e.tables.add("int8_t", f"weights{i}", frozen)
+        e.tables.add("int8_t", f"weights{i}", data)
         return f"weights{i}", "nullptr", trained, _channels(e, variable), len(channels)
     slot = np.full(data.shape[0], -1)
     slot[channels] = np.arange(len(channels))

@@ -14,9 +14,13 @@ int32_t column_length(const Conv& p) {
 
 const int8_t* row(ConstRows x, int32_t y, int32_t row_bytes) { return x.data + (y % x.rows) * row_bytes; }
 
-// The trained input channels of one pixel.
-int16_t* gather_pixel(const Conv& p, const int8_t* pixel, int16_t* out) {
-  for (int32_t j = 0; j < p.n_columns; ++j) *out++ = static_cast<int16_t>(pixel[p.columns[j]] - p.in_zero);
+// Moves the trained input channels of a widened pixel to `out`, so that `weights` meets 0 there.
+int16_t* take_trained(const Conv& p, int16_t* pixel, int16_t* out) {
+  for (int32_t j = 0; j < p.n_columns; ++j) {
+    int16_t& value = pixel[p.columns[j]];
+    *out++ = value;
+    value = 0;
+  }
   return out;
 }
 
@@ -37,10 +41,8 @@ void fill_column(const Conv& p, ConstRows x, int32_t oy, int32_t ox, int16_t* ou
     if (!inside) continue;
     const int8_t* pixels = row(x, iy, p.in_w * in_c) + (left + from) * in_c;
     widen_s8(pixels, (to - from) * in_c, p.in_zero, out + from * in_c);
-    int16_t* gathered = trained + from * n_trained;
-    for (int32_t kx = from; n_trained && kx < to; ++kx, pixels += in_c) {
-      gathered = gather_pixel(p, pixels, gathered);
-    }
+    int16_t* taken = trained + from * n_trained;
+    for (int32_t kx = from; n_trained && kx < to; ++kx) taken = take_trained(p, out + kx * in_c, taken);
   }
 }
 
@@ -51,9 +53,9 @@ void pointwise_run(const Conv& p, const int8_t* x, int32_t n, int8_t* y, uint8_t
   for (int32_t i = 0; i < n; i += 2) {
     const int32_t pixels = i + 1 < n ? 2 : 1;
     for (int32_t j = 0; j < pixels; ++j) {
-      const int8_t* pixel = x + (i + j) * in_c;
-      widen_s8(pixel, in_c, p.in_zero, columns + j * stride);
-      if (p.columns) gather_pixel(p, pixel, columns + j * stride + in_c);
+      int16_t* column = columns + j * stride;
+      widen_s8(x + (i + j) * in_c, in_c, p.in_zero, column);
+      if (p.columns) take_trained(p, column, column + in_c);
     }
     conv_pixels_s8(p, columns, stride, pixels, y + i * out_c, mask, first_bit + i * out_c);
   }

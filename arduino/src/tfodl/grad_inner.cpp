@@ -46,12 +46,12 @@ const int8_t* tap_row(const Conv& p, int32_t co, int32_t tap) {
   return (trained ? p.trained + p.slot[co] * k : p.weights + co * k) + tap * p.in_c;
 }
 
-// The trained input channels, whose columns in `weights` are 0.
+// The trained input channels: how far they are from their first values in `weights`, which are added already.
 void add_columns(const Conv& p, int32_t tap, const int16_t* grad, int32_t* sums) {
-  const int32_t step = p.k_h * p.k_w * p.n_columns, n = p.n_columns;
-  const int8_t* w = p.trained + tap * n;
-  for (int32_t co = 0; co < p.out_c; ++co, w += step) {
-    for (int32_t j = 0; j < n; ++j) sums[p.columns[j]] += grad[co] * w[j];
+  const int32_t taps = p.k_h * p.k_w, n = p.n_columns;
+  const int8_t *w = p.trained + tap * n, *first = p.weights + tap * p.in_c;
+  for (int32_t co = 0; co < p.out_c; ++co, w += taps * n, first += taps * p.in_c) {
+    for (int32_t j = 0; j < n; ++j) sums[p.columns[j]] += grad[co] * (w[j] - first[p.columns[j]]);
   }
 }
 

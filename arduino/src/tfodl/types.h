@@ -23,7 +23,8 @@ struct Conv {
   // `weights` points there, and so does `trained`.)
   const int16_t* slot;         // [out_c]
   int8_t* trained;             // RAM: rows [n][k_h][k_w][in_c], or columns [out_c][k_h][k_w][n_columns]
-  // Trained input channels: `weights` holds 0 in these columns and `trained` the columns, in this order.
+  // Trained input channels: `trained` holds these columns, in this order, and not `weights`, which has their first
+  // values.
   const int16_t* columns;      // [n_columns], or null
   int16_t n_columns;
 };

@@ -65,8 +65,6 @@ static void train_columns(Conv& p) {
   p.columns = columns;
   p.n_columns = static_cast<int16_t>(n);
   p.trained = fill(random_source, reinterpret_cast<int8_t*>(trained_buffer.data), taps * n * p.out_c, -127, 127);
-  int8_t* weights = reinterpret_cast<int8_t*>(weights_buffer.data);
-  for (int i = 0; i < taps * p.out_c; ++i) for (int j = 0; j < n; ++j) weights[i * p.in_c + columns[j]] = 0;
 }
 
 
