@@ -1,22 +1,22 @@
 #include "block_dsp.h"
 
 #if TFODL_DSP
-// r0 weights, r1 pixels, r2-r5 a group of weights, r6-r9 a group of pixels, r10-lr the sums. Eight groups a
-// turn; the first turn starts inside, at the address that PROLOGUE leaves in the frame.
+// r0 weights, r1 pixels, r2-r5 a group of weights, r6-r8 and lr a group of pixels, r9-r12 the sums. Eight groups
+// a turn; the first turn starts inside, at the address that TFODL_ENTRY finds.
 #define TFODL_GROUP             \
   "ldmia.w r0!, {r2-r5}\n"      \
-  "ldmia.w r1!, {r6-r9}\n"      \
-  "smlad r10, r2, r6, r10\n"    \
-  "smlad r11, r4, r6, r11\n"    \
-  "smlad r12, r2, r8, r12\n"    \
-  "smlad lr, r4, r8, lr\n"      \
-  "smlad r10, r3, r7, r10\n"    \
-  "smlad r11, r5, r7, r11\n"    \
-  "smlad r12, r3, r9, r12\n"    \
-  "smlad lr, r5, r9, lr\n"
+  "ldmia.w r1!, {r6-r8, lr}\n"  \
+  "smlad r9, r2, r6, r9\n"      \
+  "smlad r10, r4, r6, r10\n"    \
+  "smlad r11, r2, r8, r11\n"    \
+  "smlad r12, r4, r8, r12\n"    \
+  "smlad r9, r3, r7, r9\n"      \
+  "smlad r10, r5, r7, r10\n"    \
+  "smlad r11, r3, lr, r11\n"    \
+  "smlad r12, r5, lr, r12\n"
 
 // In: r4 weights, r7 weights_end, 16 bytes a group. Out: r10 = entry point for the first turn. Spoils r7.
-#define TFODL_ENTRY(name)                                                          \
+#define TFODL_ENTRY                                                                \
   "sub r7, r7, r4\n"                                                               \
   "lsr r7, r7, #4\n"                                                               \
   "sub r7, r7, #1\n"                                                               \
@@ -28,6 +28,19 @@
   "add r10, r10, r7\n"                                                             \
   "orr r10, r10, #1\n"
 
+// All groups of one pair of pixels. The frame holds from `start` on: weights, the first values of r9-r12, entry;
+// weights_end at `end`.
+#define TFODL_PRODUCTS(start, end)                \
+  "1: add r0, sp, #" start "\n"                   \
+  "ldmia r0, {r0, r9-r12, pc}\n"                  \
+  ".balign 4\n"                                   \
+  "2:\n"                                          \
+  TFODL_GROUP TFODL_GROUP TFODL_GROUP TFODL_GROUP \
+  TFODL_GROUP TFODL_GROUP TFODL_GROUP TFODL_GROUP \
+  "ldr r2, [sp, #" end "]\n"                      \
+  "cmp r0, r2\n"                                  \
+  "bne 2b\n"
+
 // t = (sum * 2 * multiplier + 2^31) >> 32; y = sat8((t + offset - (t < 0)) >> right_shift).
 // The sum's sign may stand for t's: they differ where t = 0, and then either gives 0.
 #define TFODL_REQUANTIZE(sum, multiplier, shift, offset, at) \
@@ -38,137 +51,119 @@
   "ssat r0, #8, r0\n"                                        \
   "strb r0, " at "\n"
 
+// The same from 2^kReluBits times the sum, where a negative one may round either way: relu_offset.
+#define TFODL_RELU(sum, multiplier, shift, offset, at)       \
+  "smmla r0, " sum ", " multiplier ", " offset "\n"          \
+  "asr r0, r0, " shift "\n"                                  \
+  "ssat r0, #8, r0\n"                                        \
+  "strb r0, " at "\n"
+
 // y = ((sum >> half_shift) + 1) >> 1 within +-32767: less 1 before the saturation, plus 1 after it.
 #define TFODL_NARROW(sum, at)         \
-  "asr r0, " sum ", r4\n"             \
+  "asr r0, " sum ", r5\n"             \
   "sub r0, #1\n"                      \
   "ssat r0, #16, r0, asr #1\n"        \
-  "qadd16 r0, r0, r5\n"               \
+  "qadd16 r0, r0, r6\n"               \
   "strh r0, " at "\n"                 \
   "eor r0, " sum ", " sum ", asr #31\n" \
   "sub r0, r0, " sum ", asr #31\n"    \
-  "orr r6, r0\n"
+  "orr r3, r0\n"
+
+// Frame: 0 multiplier0 .. 20 offset1, 24 y, 28 distance, 32 weights, 36 bias0, 40 bias1, 44 bias0, 48 bias1,
+// 52 entry, 56 weights_end, 60 back, 64 pixels_end.
+#define TFODL_REQUANTIZE_BLOCK(name, requantize)                   \
+  __attribute__((naked)) void name(const tfodl::dsp::RequantBlock*) { \
+    __asm volatile(                                                \
+        "push {r4-r11, lr}\n"                                      \
+        "sub sp, #68\n"                                            \
+        "mov r12, sp\n"                                            \
+        "ldmia r0!, {r4-r11}\n"                                    \
+        "stmia r12!, {r4-r11}\n"                                   \
+        "ldmia r0, {r4-r10}\n" /* weights, biases, weights_end, pixels, pixels_end, back */ \
+        "stmia r12!, {r4-r6}\n"                                    \
+        "stmia r12!, {r5-r6}\n"                                    \
+        "str r7, [r12, #4]\n"                                      \
+        "strd r10, r9, [r12, #8]\n"                                \
+        "mov r1, r8\n"                                             \
+        TFODL_ENTRY                                                \
+        "str r10, [r12]\n"                                         \
+        TFODL_PRODUCTS("32", "56")                                 \
+        "ldmia sp, {r2-r8, lr}\n"                                  \
+        requantize("r9", "r2", "r3", "r4", "[r8]")                 \
+        requantize("r10", "r5", "r6", "r7", "[r8, #1]")            \
+        "add r8, lr\n"                                             \
+        requantize("r11", "r2", "r3", "r4", "[r8]")                \
+        requantize("r12", "r5", "r6", "r7", "[r8, #1]")            \
+        "ldrd r2, r3, [sp, #60]\n"                                 \
+        "add r8, r2\n"                                             \
+        "str r8, [sp, #24]\n"                                      \
+        "cmp r1, r3\n"                                             \
+        "bne 1b\n"                                                 \
+        "add sp, #68\n"                                            \
+        "pop {r4-r11, pc}\n");                                     \
+  }
 
 extern "C" {
 
-// Frame: 0 multiplier0 .. 20 offset1, 24 y, 28 distance, 32 weights, 36 bias0, 40 bias1, 44 weights_end,
-// 48 pixels_end, 52 back, 56 entry.
-__attribute__((naked)) void tfodl_block_requantize(const tfodl::dsp::RequantBlock*) {
-  __asm volatile(
-      "push {r4-r11, lr}\n"
-      "sub sp, #60\n"
-      "mov r12, sp\n"
-      "ldmia r0!, {r4-r11}\n"
-      "stmia r12!, {r4-r11}\n"
-      "ldmia r0, {r4-r10}\n"  // weights, bias0, bias1, weights_end, pixels, pixels_end, back
-      "stmia r12!, {r4-r7, r9, r10}\n"
-      "mov r1, r8\n"
-      TFODL_ENTRY()
-      "str r10, [r12]\n"
-      "1: add r0, sp, #32\n"
-      "ldmia r0, {r0, r10, r11}\n"
-      "mov r12, r10\n"
-      "mov lr, r11\n"
-      "ldr pc, [sp, #56]\n"
-      ".balign 4\n"
-      "2:\n"
-      TFODL_GROUP TFODL_GROUP TFODL_GROUP TFODL_GROUP
-      TFODL_GROUP TFODL_GROUP TFODL_GROUP TFODL_GROUP
-      "ldr r2, [sp, #44]\n"
-      "cmp r0, r2\n"
-      "bne 2b\n"
-      "ldmia sp, {r2-r9}\n"
-      TFODL_REQUANTIZE("r10", "r2", "r3", "r4", "[r8]")
-      TFODL_REQUANTIZE("r11", "r5", "r6", "r7", "[r8, #1]")
-      "add r8, r9\n"
-      TFODL_REQUANTIZE("r12", "r2", "r3", "r4", "[r8]")
-      TFODL_REQUANTIZE("lr", "r5", "r6", "r7", "[r8, #1]")
-      "ldr r2, [sp, #52]\n"
-      "add r8, r2\n"
-      "str r8, [sp, #24]\n"
-      "ldr r0, [sp, #48]\n"
-      "cmp r1, r0\n"
-      "bne 1b\n"
-      "add sp, #60\n"
-      "pop {r4-r11, pc}\n");
-}
+TFODL_REQUANTIZE_BLOCK(tfodl_block_requantize, TFODL_REQUANTIZE)
+TFODL_REQUANTIZE_BLOCK(tfodl_block_relu, TFODL_RELU)
 
-// Frame: 0 sums, 4 weights, 8 bias0, 12 bias1, 16 weights_end, 20 pixels_end, 24 entry.
+// Frame: 0 sums, 4 pixels_end, 8 weights, 12 bias0, 16 bias1, 20 bias0, 24 bias1, 28 entry, 32 weights_end.
 __attribute__((naked)) void tfodl_block_sums(const tfodl::dsp::SumBlock*) {
   __asm volatile(
       "push {r4-r11, lr}\n"
-      "sub sp, #28\n"
-      "mov r12, sp\n"
+      "sub sp, #36\n"
       "ldmia r0, {r3-r9}\n"  // sums, weights, bias0, bias1, weights_end, pixels, pixels_end
-      "stmia r12!, {r3-r7}\n"
+      "strd r3, r9, [sp]\n"
+      "strd r4, r5, [sp, #8]\n"
+      "strd r6, r5, [sp, #16]\n"
+      "str r6, [sp, #24]\n"
+      "str r7, [sp, #32]\n"
       "mov r1, r8\n"
-      "str r9, [r12], #4\n"
-      TFODL_ENTRY()
-      "str r10, [r12]\n"
-      "1: add r0, sp, #4\n"
-      "ldmia r0, {r0, r10, r11}\n"
-      "mov r12, r10\n"
-      "mov lr, r11\n"
-      "ldr pc, [sp, #24]\n"
-      ".balign 4\n"
-      "2:\n"
-      TFODL_GROUP TFODL_GROUP TFODL_GROUP TFODL_GROUP
-      TFODL_GROUP TFODL_GROUP TFODL_GROUP TFODL_GROUP
-      "ldr r2, [sp, #16]\n"
-      "cmp r0, r2\n"
-      "bne 2b\n"
-      "ldr r0, [sp, #0]\n"
-      "stmia r0!, {r10, r11, r12, lr}\n"
-      "str r0, [sp, #0]\n"
-      "ldr r0, [sp, #20]\n"
-      "cmp r1, r0\n"
+      TFODL_ENTRY
+      "str r10, [sp, #28]\n"
+      TFODL_PRODUCTS("8", "32")
+      "ldrd r2, r3, [sp]\n"
+      "stmia r2!, {r9-r12}\n"
+      "str r2, [sp]\n"
+      "cmp r1, r3\n"
       "bne 1b\n"
-      "add sp, #28\n"
+      "add sp, #36\n"
       "pop {r4-r11, pc}\n");
 }
 
-// Frame: 0 y, 4 distance, 8 half_shift, 12 one, 16 bits, 20 weights, 24 weights_end, 28 pixels_end, 32 back,
-// 36 entry.
+// Frame: 0 y, 4 bits, 8 distance, 12 half_shift, 16 one, 20 back, 24 pixels_end, 28 weights, 32 four zeros,
+// 48 entry, 52 weights_end.
 __attribute__((naked)) uint32_t tfodl_block_narrow(const tfodl::dsp::NarrowBlock*) {
   __asm volatile(
       "push {r4-r11, lr}\n"
-      "sub sp, #44\n"
+      "sub sp, #56\n"
       "mov r12, sp\n"
-      "ldmia r0!, {r1-r3, r8, r9}\n"
-      "stmia r12!, {r1-r3, r8, r9}\n"
-      "ldmia r0, {r4, r7-r10}\n"  // weights, weights_end, pixels, pixels_end, back
-      "stmia r12!, {r4, r7, r9, r10}\n"
+      "ldmia r0!, {r2-r8}\n"
+      "stmia r12!, {r2-r8}\n"
+      "ldmia r0, {r4, r7, r8}\n"  // weights, weights_end, pixels
+      "str r4, [r12], #4\n"
+      "mov r2, #0\n"
+      "mov r3, #0\n"
+      "strd r2, r3, [r12], #8\n"
+      "strd r2, r3, [r12], #8\n"
+      "str r7, [r12, #4]\n"
       "mov r1, r8\n"
-      TFODL_ENTRY()
+      TFODL_ENTRY
       "str r10, [r12]\n"
-      "1: ldr r0, [sp, #20]\n"
-      "mov r10, #0\n"
-      "mov r11, #0\n"
-      "mov r12, #0\n"
-      "mov lr, #0\n"
-      "ldr pc, [sp, #36]\n"
-      ".balign 4\n"
-      "2:\n"
-      TFODL_GROUP TFODL_GROUP TFODL_GROUP TFODL_GROUP
-      TFODL_GROUP TFODL_GROUP TFODL_GROUP TFODL_GROUP
-      "ldr r2, [sp, #24]\n"
-      "cmp r0, r2\n"
-      "bne 2b\n"
-      "ldmia sp, {r2-r6}\n"
-      TFODL_NARROW("r10", "[r2]")
-      TFODL_NARROW("r11", "[r2, #2]")
-      "add r2, r3\n"
-      TFODL_NARROW("r12", "[r2]")
-      TFODL_NARROW("lr", "[r2, #2]")
-      "ldr r3, [sp, #32]\n"
-      "add r2, r3\n"
-      "str r2, [sp]\n"
-      "str r6, [sp, #16]\n"
-      "ldr r0, [sp, #28]\n"
-      "cmp r1, r0\n"
+      TFODL_PRODUCTS("28", "52")
+      "ldmia sp, {r2-r8}\n"
+      TFODL_NARROW("r9", "[r2]")
+      TFODL_NARROW("r10", "[r2, #2]")
+      "add r2, r4\n"
+      TFODL_NARROW("r11", "[r2]")
+      TFODL_NARROW("r12", "[r2, #2]")
+      "add r2, r7\n"
+      "strd r2, r3, [sp]\n"
+      "cmp r1, r8\n"
       "bne 1b\n"
-      "mov r0, r6\n"
-      "add sp, #44\n"
+      "mov r0, r3\n"
+      "add sp, #56\n"
       "pop {r4-r11, pc}\n");
 }
 

@@ -22,6 +22,8 @@ inline uint32_t load_bytes(const int8_t* at, int32_t n, int8_t fill) {
   return word;
 }
 
+constexpr uint32_t kUpperBytes = 0xFF00FF00;  // of both halves
+
 inline int32_t groups_of_4(int32_t depth) { return (depth + 3) >> 2; }
 
 // One group of two rows, from their bytes.
@@ -52,6 +54,24 @@ inline uint32_t* widen_groups(const int8_t* first, const int8_t* second, int32_t
   return to;
 }
 
+// The same for weights times 2^8.
+inline uint32_t* scale_groups(const int8_t* first, const int8_t* second, int32_t groups, uint32_t* to) {
+  __asm volatile(
+      "1: ldr r8, [%[first]], #4\n"
+      "ldr r9, [%[second]], #4\n"
+      "and r4, %[upper], r8, lsl #8\n"
+      "and r5, %[upper], r8\n"
+      "and r6, %[upper], r9, lsl #8\n"
+      "and r8, %[upper], r9\n"
+      "subs %[groups], #1\n"
+      "stmia %[to]!, {r4, r5, r6, r8}\n"
+      "bne 1b\n"
+      : [first] "+r"(first), [second] "+r"(second), [groups] "+r"(groups), [to] "+r"(to)
+      : [upper] "r"(kUpperBytes)
+      : "r4", "r5", "r6", "r8", "r9", "cc", "memory");
+  return to;
+}
+
 // Two rows of `depth` int8 plus an offset, laid out as above; what fills the last group is -offset, so 0.
 inline uint32_t* widen_pair(const int8_t* first, const int8_t* second, int32_t depth, int32_t offset,
                             uint32_t* to) {
@@ -62,6 +82,18 @@ inline uint32_t* widen_pair(const int8_t* first, const int8_t* second, int32_t d
   const int8_t zero = static_cast<int8_t>(-offset);
   first += 4 * groups, second += 4 * groups;
   return put_group(to, load_bytes(first, rest, zero), load_bytes(second, rest, zero), both);
+}
+
+// Two rows of `depth` weights times 2^8.
+inline void scale_pair(const int8_t* first, const int8_t* second, int32_t depth, uint32_t* to) {
+  const int32_t groups = depth >> 2, rest = depth & 3;
+  if (groups > 0) to = scale_groups(first, second, groups, to);
+  if (rest == 0) return;
+  const uint32_t a = load_bytes(first + 4 * groups, rest, 0), b = load_bytes(second + 4 * groups, rest, 0);
+  to[0] = (a << 8) & kUpperBytes;
+  to[1] = a & kUpperBytes;
+  to[2] = (b << 8) & kUpperBytes;
+  to[3] = b & kUpperBytes;
 }
 
 // Where element k of row (or pixel) r lies in a widened pair, in int16.
@@ -92,20 +124,22 @@ struct SumBlock {
 };
 struct NarrowBlock {
   int16_t* y;         // row 0 of the first pixel; row 1 is beside it
+  uint32_t bits;      // 0
   int32_t distance;   // to the other pixel of a pair, bytes
   int32_t half_shift; // shift - 1 >= 0
   int32_t one;        // 1
-  uint32_t bits;      // 0
+  int32_t back;       // from there to the next pair, bytes
+  const uint32_t* pixels_end;
   const uint32_t* weights;
   const uint32_t* weights_end;
   const uint32_t* pixels;
-  const uint32_t* pixels_end;
-  int32_t back;       // from there to the next pair, bytes
 };
 
 extern "C" {
 // For every pair of pixels: sums, requantisation (right shifts 1..20), clamp to int8, store.
 void tfodl_block_requantize(const RequantBlock* block);
+// The same from weights and biases times 2^kReluBits, see relu_channel.
+void tfodl_block_relu(const RequantBlock* block);
 // For every pair of pixels: the 4 int32 sums.
 void tfodl_block_sums(const SumBlock* block);
 // For every pair of pixels: sums from 0, rounded shift, saturation to +-32767, store. Returns the OR of all |sums|.

@@ -17,7 +17,7 @@ struct Layer {
   int32_t depth, groups;  // products an output; groups of 4
   uint32_t* weights;      // one pair of rows
   uint32_t* pixels;       // the tile
-  int8_t* column;         // taps of two pixels, where k > 1
+  int8_t* column;         // taps of two pixels, where they are gathered
   bool direct;            // k = 1, stride 1: a pixel's column is the pixel
 };
 
@@ -37,64 +37,96 @@ inline int8_t* fill_bytes(int8_t value, int32_t n, int8_t* to) {
   return to;
 }
 
-// The taps of output pixel (oy, ox), padding included.
-void gather_column(const Conv& p, ConstRows x, int32_t oy, int32_t ox, int8_t* to) {
-  const int32_t in_c = p.in_c, left = ox * p.stride_w - p.pad_left, top = oy * p.stride_h - p.pad_top;
-  const int32_t row = p.in_w * in_c, taps = p.k_w * in_c;
-  if (left >= 0 && top >= 0 && left + p.k_w <= p.in_w && top + p.k_h <= p.in_h) {
-    for (int32_t iy = top; iy < top + p.k_h; ++iy) to = copy_bytes(row_at(x, iy, row) + left * in_c, taps, to);
-    return;
+// The taps of an output pixel all of whose window lies in the map.
+int8_t* gather_inside(const Conv& p, ConstRows x, int32_t top, int32_t left, int8_t* to) {
+  const int32_t row = p.in_w * p.in_c, taps = p.k_w * p.in_c;
+  int32_t slot = top % x.rows;
+  const int8_t* from = x.data + slot * row + left * p.in_c;
+  for (int32_t ky = 0; ky < p.k_h; ++ky, from += row) {
+    to = copy_bytes(from, taps, to);
+    if (++slot == x.rows) slot = 0, from -= x.rows * row;
   }
+  return to;
+}
+
+int8_t* gather_border(const Conv& p, ConstRows x, int32_t top, int32_t left, int8_t* to) {
+  const int32_t in_c = p.in_c, row = p.in_w * in_c;
   const int8_t zero = static_cast<int8_t>(p.in_zero);
   const int32_t from = clamp_s32(-left, 0, p.k_w), to_x = clamp_s32(p.in_w - left, from, p.k_w);
   for (int32_t iy = top; iy < top + p.k_h; ++iy) {
     if (iy < 0 || iy >= p.in_h) {
-      to = fill_bytes(zero, taps, to);
+      to = fill_bytes(zero, p.k_w * in_c, to);
       continue;
     }
     to = fill_bytes(zero, from * in_c, to);
     to = copy_bytes(row_at(x, iy, row) + (left + from) * in_c, (to_x - from) * in_c, to);
     to = fill_bytes(zero, (p.k_w - to_x) * in_c, to);
   }
+  return to;
+}
+
+// The taps of output pixel (oy, ox), padding included, then what fills the last group.
+void gather_column(const Layer& layer, ConstRows x, int32_t oy, int32_t ox, int8_t* to) {
+  const Conv& p = layer.p;
+  const int32_t left = ox * p.stride_w - p.pad_left, top = oy * p.stride_h - p.pad_top;
+  const bool inside = left >= 0 && top >= 0 && left + p.k_w <= p.in_w && top + p.k_h <= p.in_h;
+  to = inside ? gather_inside(p, x, top, left, to) : gather_border(p, x, top, left, to);
+  fill_bytes(static_cast<int8_t>(p.in_zero), 4 * layer.groups - layer.depth, to);
 }
 
 // Walks over the output pixels.
 struct Cursor {
   int32_t oy, ox;
-  const int8_t* pixel;  // under it, where the layer is direct
 };
 
-// The taps of the pixel under the cursor, in place or gathered as column j; moves on to the next.
+Cursor cursor_at(const Layer& layer, int32_t pixel) { return {pixel / layer.p.out_w, pixel % layer.p.out_w}; }
+
+// Gathers the taps of the pixel under the cursor as column j; moves on to the next.
 const int8_t* take(const Layer& layer, ConstRows x, Cursor& cursor, int32_t j) {
-  const Conv& p = layer.p;
-  const int8_t* column = cursor.pixel;
-  if (layer.direct) {
-    cursor.pixel += p.in_c;
-  } else {
-    int8_t* gathered = layer.column + j * ((layer.depth + 3) & ~3);
-    gather_column(p, x, cursor.oy, cursor.ox, gathered);
-    column = gathered;
-  }
-  if (++cursor.ox < p.out_w) return column;
-  cursor.ox = 0, ++cursor.oy;
-  if (layer.direct) cursor.pixel = row_at(x, cursor.oy, p.in_w * p.in_c);
+  int8_t* column = layer.column + 4 * j * layer.groups;
+  gather_column(layer, x, cursor.oy, cursor.ox, column);
+  if (++cursor.ox == layer.p.out_w) cursor.ox = 0, ++cursor.oy;
   return column;
 }
 
-Cursor cursor_at(const Layer& layer, ConstRows x, int32_t pixel) {
+// Pixel `pixel` where the layer is direct.
+const int8_t* direct_at(const Conv& p, ConstRows x, int32_t pixel) {
+  return row_at(x, pixel / p.in_w, p.in_w * p.in_c) + pixel % p.in_w * p.in_c;
+}
+
+// Do n pixels from `first` on lie one behind the other?
+bool in_one_piece(const Conv& p, ConstRows x, int32_t first, int32_t n) {
+  return first / p.in_w % x.rows + (first % p.in_w + n - 1) / p.in_w < x.rows;
+}
+
+// n pixels of a direct layer, as they lie.
+void widen_tile(const Layer& layer, ConstRows x, int32_t first, int32_t n) {
   const Conv& p = layer.p;
-  const int32_t oy = pixel / p.out_w, ox = pixel % p.out_w;
-  return {oy, ox, layer.direct ? row_at(x, oy, p.in_w * p.in_c) + ox * p.in_c : nullptr};
+  const int32_t pairs = (n + 1) / 2;
+  const int8_t *one = direct_at(p, x, first), *other = direct_at(p, x, first + n / 2);
+  uint32_t* to = layer.pixels;
+  if (layer.depth % 4 == 0) {
+    widen_groups(one, other, layer.groups * pairs, both_halves(-p.in_zero), to);
+    return;
+  }
+  for (int32_t i = 0; i < pairs; ++i, one += p.in_c, other += p.in_c) {
+    to = widen_pair(one, other, layer.depth, -p.in_zero, to);
+  }
 }
 
 // Widens n output pixels from flat index `first` on.
 void fill_tile(const Layer& layer, ConstRows x, int32_t first, int32_t n) {
+  if (layer.direct && in_one_piece(layer.p, x, first, n)) {
+    widen_tile(layer, x, first, n);
+    return;
+  }
   uint32_t* to = layer.pixels;
-  Cursor one = cursor_at(layer, x, first), other = cursor_at(layer, x, first + n / 2);
+  const uint32_t offset = both_halves(-layer.p.in_zero);
+  Cursor one = cursor_at(layer, first), other = cursor_at(layer, first + n / 2);
   for (int32_t i = 0; i < n; i += 2) {
     const int8_t* a = take(layer, x, one, 0);
     const int8_t* b = take(layer, x, other, 1);
-    to = widen_pair(a, b, layer.depth, -layer.p.in_zero, to);
+    to = widen_groups(a, b, layer.groups, offset, to);
   }
 }
 
@@ -102,37 +134,39 @@ const int8_t* weights_of(const Conv& p, int32_t co, int32_t depth) {
   return p.slot && p.slot[co] >= 0 ? p.trained + p.slot[co] * depth : p.weights + co * depth;
 }
 
-// Puts the trained input channels of row co where `weights` holds zeros.
-void put_columns(const Layer& layer, int32_t co, int32_t r) {
+// Puts the trained input channels of row co over their first values.
+void put_columns(const Layer& layer, int32_t co, int32_t r, int32_t factor) {
   const Conv& p = layer.p;
   const int32_t taps = p.k_h * p.k_w;
   const int8_t* trained = p.trained + co * taps * p.n_columns;
   int16_t* to = reinterpret_cast<int16_t*>(layer.weights);
   for (int32_t tap = 0; tap < taps; ++tap) {
     for (int32_t j = 0; j < p.n_columns; ++j) {
-      to[place_in_pair(tap * p.in_c + p.columns[j], r)] = *trained++;
+      to[place_in_pair(tap * p.in_c + p.columns[j], r)] = static_cast<int16_t>(*trained++ * factor);
     }
   }
 }
 
-void fill_weights(const Layer& layer, int32_t co, int32_t rows) {
+void fill_weights(const Layer& layer, int32_t co, int32_t rows, bool relu) {
   const Conv& p = layer.p;
-  const int32_t second = co + rows - 1;
-  widen_pair(weights_of(p, co, layer.depth), weights_of(p, second, layer.depth), layer.depth, 0, layer.weights);
+  const int32_t second = co + rows - 1, factor = relu ? 1 << kReluBits : 1;
+  const int8_t *a = weights_of(p, co, layer.depth), *b = weights_of(p, second, layer.depth);
+  relu ? scale_pair(a, b, layer.depth, layer.weights) : void(widen_pair(a, b, layer.depth, 0, layer.weights));
   if (!p.columns) return;
-  put_columns(layer, co, 0);
-  put_columns(layer, second, 1);
+  put_columns(layer, co, 0, factor);
+  put_columns(layer, second, 1, factor);
 }
 
-void requantize_pairs(const Layer& layer, int32_t co, int32_t n, int8_t* y) {
+void requantize_pairs(const Layer& layer, int32_t co, int32_t n, bool relu, int8_t* y) {
   const Conv& p = layer.p;
-  const int32_t s0 = -p.shift[co], s1 = -p.shift[co + 1], words = 4 * layer.groups, distance = n / 2 * p.out_c;
-  const RequantBlock block = {p.multiplier[co], s0, requantize_offset(p, s0),
-                              p.multiplier[co + 1], s1, requantize_offset(p, s1),
+  const int32_t words = 4 * layer.groups, distance = n / 2 * p.out_c, factor = relu ? 1 << kReluBits : 1;
+  const int32_t s0 = relu ? relu_shift(p, co) : -p.shift[co], s1 = relu ? relu_shift(p, co + 1) : -p.shift[co + 1];
+  const RequantBlock block = {p.multiplier[co], s0, relu ? relu_offset(p, s0) : requantize_offset(p, s0),
+                              p.multiplier[co + 1], s1, relu ? relu_offset(p, s1) : requantize_offset(p, s1),
                               y + co, distance,
-                              layer.weights, p.bias[co], p.bias[co + 1], layer.weights + words,
+                              layer.weights, p.bias[co] * factor, p.bias[co + 1] * factor, layer.weights + words,
                               layer.pixels, layer.pixels + (n + 1) / 2 * words, p.out_c - distance};
-  tfodl_block_requantize(&block);
+  relu ? tfodl_block_relu(&block) : tfodl_block_requantize(&block);
 }
 
 // One or two output channels of a tile of n pixels by way of their sums: any shift and mask.
@@ -161,9 +195,11 @@ void multiply_tile(const Layer& layer, int32_t n, int8_t* y, uint8_t* mask, int3
   const int32_t rows = p.out_c > 1 ? 2 : 1;
   for (int32_t next = 0; next < p.out_c; next += 2) {
     const int32_t co = next + rows <= p.out_c ? next : p.out_c - rows;
-    fill_weights(layer, co, rows);
-    if (!mask && rows == 2 && fast_channel(p, co) && fast_channel(p, co + 1)) {
-      requantize_pairs(layer, co, n, y);
+    const bool pair = !mask && rows == 2;
+    const bool relu = pair && relu_channel(p, co, layer.depth) && relu_channel(p, co + 1, layer.depth);
+    fill_weights(layer, co, rows, relu);
+    if (relu || (pair && fast_channel(p, co) && fast_channel(p, co + 1))) {
+      requantize_pairs(layer, co, n, relu, y);
     } else {
       store_sums(layer, co, rows, n, y, mask, bit);
     }

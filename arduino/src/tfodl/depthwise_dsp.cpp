@@ -23,7 +23,7 @@ struct Layer {
   uint32_t* planes;    // [kChannels][rows of the band][row_words]
   int32_t sum_rows;
   int32_t* sums;       // [sum_rows][4 quads]
-  RowsKernel requantize, sum;
+  RowsKernel relu, sum;
 };
 
 // One word of each of the 4 planes from two pixels: channels 0 and 2, 1 and 3 of the left, then of the right.
@@ -92,7 +92,7 @@ struct Band {
   uint8_t* mask;
 };
 
-// One channel of a band by way of its sums: any shift and mask.
+// One channel of a band by way of its sums: any shift, clamp and mask.
 void store_sums(const Layer& layer, RowsBlock& block, const Band& band, int32_t c) {
   const Conv& p = layer.p;
   const int32_t out_row = p.out_w * p.out_c, most = layer.sum_rows;
@@ -123,7 +123,7 @@ void store_elsewhere(const Layer& layer, RowsBlock& block, const Band& band, int
   block.y_skip = 0;
   block.rows = band.rows - done;
   block.x += done * p.stride_h * layer.row_words;
-  layer.requantize(&block);
+  layer.relu(&block);
   int8_t* to = band.y + done * p.out_w * p.out_c + c;
   for (int32_t r = 0; r < block.rows; ++r, rows += 4 * layer.quads) {
     for (int32_t i = 0; i < p.out_w; ++i, to += p.out_c) *to = rows[i];
@@ -132,21 +132,23 @@ void store_elsewhere(const Layer& layer, RowsBlock& block, const Band& band, int
 
 void filter_channel(const Layer& layer, const Band& band, const uint32_t* plane, int32_t c) {
   const Conv& p = layer.p;
+  const int32_t row_bytes = 4 * layer.row_words, quad_bytes = 8 * p.stride_w;
+  const bool relu = !band.mask && relu_channel(p, c, p.k_h * p.k_w);
+  const int32_t factor = relu ? 1 << kReluBits : 1, shift = relu_shift(p, c);
   uint32_t weights[49];
-  fill_kernel(p.weights + c, p.in_c, p.k_w, p.stride_w, weights);
-  const int32_t shift = -p.shift[c], row_bytes = 4 * layer.row_words, quad_bytes = 8 * p.stride_w;
-  RowsBlock block = {p.multiplier[c], shift, 0, band.y + c, p.out_c, p.bias[c], weights,
-                     p.k_h * row_bytes - quad_bytes, layer.quads, layer.quads,
+  fill_kernel(p.weights + c, p.in_c, p.k_w, p.stride_w, factor, weights);
+  RowsBlock block = {layer.quads, band.y + c, p.multiplier[c], shift, 0, p.out_c, p.k_h * row_bytes - quad_bytes,
+                     weights, p.bias[c] * factor, layer.quads,
                      p.stride_h * row_bytes - layer.quads * quad_bytes,
                      (p.out_w - 4 * layer.quads) * p.out_c, 0, plane, row_bytes};
-  if (band.mask || !fast_channel(p, c)) {
+  if (!relu) {
     store_sums(layer, block, band, c);
     return;
   }
-  block.offset = requantize_offset(p, shift);
+  block.offset = relu_offset(p, shift);
   block.rows = rows_to_store(layer, band.rows);
   const int32_t done = block.rows;
-  if (done) layer.requantize(&block);
+  if (done) layer.relu(&block);
   if (done < band.rows) store_elsewhere(layer, block, band, done, c);
 }
 
@@ -164,12 +166,11 @@ void filter_band(const Layer& layer, const Band& band) {
 }
 
 struct Kernels {
-  RowsKernel requantize[2], sum[2];  // by stride
+  RowsKernel relu[2], sum[2];  // by stride
 };
-constexpr Kernels kKernels[3] = {
-    {{tfodl_rows_requantize_3_1, tfodl_rows_requantize_3_2}, {tfodl_rows_sums_3_1, tfodl_rows_sums_3_2}},
-    {{tfodl_rows_requantize_5_1, tfodl_rows_requantize_5_2}, {tfodl_rows_sums_5_1, tfodl_rows_sums_5_2}},
-    {{tfodl_rows_requantize_7_1, tfodl_rows_requantize_7_2}, {tfodl_rows_sums_7_1, tfodl_rows_sums_7_2}}};
+#define TFODL_KERNELS(k) \
+  {{tfodl_rows_relu_##k##_1, tfodl_rows_relu_##k##_2}, {tfodl_rows_sums_##k##_1, tfodl_rows_sums_##k##_2}}
+constexpr Kernels kKernels[3] = {TFODL_KERNELS(3), TFODL_KERNELS(5), TFODL_KERNELS(7)};
 
 bool takes(const Conv& p) {
   return p.k_h == p.k_w && (p.k_w == 3 || p.k_w == 5 || p.k_w == 7) && p.stride_w <= 2 && p.in_c >= kChannels;
@@ -185,7 +186,7 @@ bool depthwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y
   const Kernels& kernels = kKernels[(p.k_w - 3) >> 1];
   const Layer layer = {p, x, size.quads, size.row_words, plane_words, planes,
                        size.sum_rows, reinterpret_cast<int32_t*>(planes + kChannels * plane_words),
-                       kernels.requantize[p.stride_w - 1], kernels.sum[p.stride_w - 1]};
+                       kernels.relu[p.stride_w - 1], kernels.sum[p.stride_w - 1]};
   for (int32_t oy = y0, rows; oy < y1; oy += rows) {
     const int32_t together = rows_in_one_piece(y, oy, y1);
     rows = together < size.out_rows ? together : size.out_rows;

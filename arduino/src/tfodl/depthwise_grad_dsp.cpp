@@ -47,7 +47,7 @@ uint32_t narrow_sums(const Layer& layer, const uint32_t* weights, int32_t done, 
   const Conv& p = layer.p;
   const int32_t row_bytes = 4 * layer.size.row_words, quads = layer.size.quads;
   const uint32_t* plane = reinterpret_cast<const uint32_t*>(layer.plane);
-  RowsBlock block = {0, 0, 0, nullptr, 0, 0, weights, p.k_h * row_bytes - 8, quads, quads, 0, 0, 1,
+  RowsBlock block = {quads, nullptr, 0, 0, 0, 0, p.k_h * row_bytes - 8, weights, 0, quads, 0, 0, 1,
                      plane + done * layer.size.row_words, row_bytes};
   uint32_t bits = 0;
   for (int32_t r = done; r < rows; ++r, block.x += layer.size.row_words) {
@@ -66,10 +66,10 @@ uint32_t filter_channel(const Layer& layer, int32_t c, int32_t rows, int16_t* g_
   const Conv& p = layer.p;
   const int32_t row_bytes = 4 * layer.size.row_words, quads = layer.size.quads;
   uint32_t weights[49];
-  fill_kernel(p.weights + (p.k_h * p.k_w - 1) * p.in_c + c, -p.in_c, p.k_w, 1, weights);
+  fill_kernel(p.weights + (p.k_h * p.k_w - 1) * p.in_c + c, -p.in_c, p.k_w, 1, 1, weights);
   if (layer.shift == 0 || p.in_w % 4 != 0) return narrow_sums(layer, weights, 0, rows, g_x + c);
-  const NarrowRowsBlock block = {layer.shift - 1, 1, 0, g_x + c, 2 * p.in_c, 0, weights,
-                                 p.k_h * row_bytes - 8, quads, quads, row_bytes - 8 * quads, 0, rows,
+  const NarrowRowsBlock block = {quads, g_x + c, layer.shift - 1, 1, 0, 2 * p.in_c, p.k_h * row_bytes - 8, weights,
+                                 0, quads, row_bytes - 8 * quads, 0, rows,
                                  reinterpret_cast<const uint32_t*>(layer.plane), row_bytes};
   return layer.narrow(&block);
 }

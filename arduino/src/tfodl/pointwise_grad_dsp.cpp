@@ -102,8 +102,8 @@ void fill_weights(const Layer& layer, int32_t ci, int32_t columns) {
 
 uint32_t narrow_pairs(const Layer& layer, int32_t ci, int32_t n, int16_t* g_x) {
   const int32_t words = 4 * layer.groups, stride = 2 * layer.p.in_c, distance = n / 2 * stride;
-  const NarrowBlock block = {g_x + ci, distance, layer.shift - 1, 1, 0, layer.weights, layer.weights + words,
-                             layer.pixels, layer.pixels + (n + 1) / 2 * words, stride - distance};
+  const NarrowBlock block = {g_x + ci, 0, distance, layer.shift - 1, 1, stride - distance,
+                             layer.pixels + (n + 1) / 2 * words, layer.weights, layer.weights + words, layer.pixels};
   return tfodl_block_narrow(&block);
 }
 

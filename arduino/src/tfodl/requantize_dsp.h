@@ -21,6 +21,23 @@ inline int32_t requantize_offset(const Conv& p, int32_t right_shift) {
   return (1 << (right_shift - 1)) + p.out_zero * (1 << right_shift);
 }
 
+// Where the clamp takes all that is negative, sums below 0 may round either way, and one division is left. With k
+// more bits in the weights and the bias, s the shift to the right, z the zero point:
+//   y = floor((2^k sum * multiplier + 2^32 (2^(k-2) + 2^(s+k-2) + z 2^(s+k-1))) / 2^(32+s+k-1))
+constexpr int32_t kReluBits = 8;  // k: int8 weights become the upper bytes
+
+// Sums of `products` terms: none leaves int32.
+inline bool relu_channel(const Conv& p, int32_t co, int32_t products) {
+  return p.act_min >= p.out_zero && p.shift[co] < 0 && p.shift[co] >= -16 && products < 256 &&
+         magnitude(p.bias[co]) < (1u << 23) - static_cast<uint32_t>(products) * (127 * 255);
+}
+
+// The last shift, and what is added to the upper half of the product before it.
+inline int32_t relu_shift(const Conv& p, int32_t co) { return -p.shift[co] + kReluBits - 1; }
+inline int32_t relu_offset(const Conv& p, int32_t last_shift) {
+  return (1 << (kReluBits - 2)) + (1 << (last_shift - 1)) + p.out_zero * (1 << last_shift);
+}
+
 // As the assembly does it, block_dsp.cpp; zero point included.
 inline int32_t requantize_fast(int32_t sum, int32_t multiplier, int32_t right_shift, int32_t offset) {
   int32_t high;

@@ -59,93 +59,80 @@
 #define TFODL_TIMES_5(row) row row row row row
 #define TFODL_TIMES_7(row) TFODL_TIMES_5(row) row row
 
-// The arithmetic is that of block_dsp.cpp.
-#define TFODL_REQUANTIZE(sum, at) \
-  "lsl r8, " sum ", #1\n"         \
-  "smmlar r8, r8, r3, r5\n"       \
-  "add r8, r8, " sum ", asr #31\n" \
-  "asr r8, r8, r4\n"              \
-  "ssat r8, #8, r8\n"             \
+// The arithmetic is that of block_dsp.cpp. r3 y, r4 multiplier, r5 shift, r6 offset, r7 stride.
+#define TFODL_RELU(sum, at)      \
+  "smmla r8, " sum ", r4, r6\n"  \
+  "asr r8, r8, r5\n"             \
+  "ssat r8, #8, r8\n"            \
   "strb r8, " at "\n"
-#define TFODL_STORE_REQUANTIZED        \
-  "ldmia sp, {r3-r7}\n"                \
-  TFODL_REQUANTIZE("r10", "[r6]")      \
-  TFODL_REQUANTIZE("r11", "[r6, r7]")  \
-  "add r6, r6, r7, lsl #1\n"           \
-  TFODL_REQUANTIZE("r12", "[r6]")      \
-  TFODL_REQUANTIZE("lr", "[r6, r7]")   \
-  "add r6, r6, r7, lsl #1\n"
-#define TFODL_STORE_SUMS \
-  "ldr r6, [sp, #12]\n"  \
-  "stmia r6!, {r10, r11, r12, lr}\n"
-
-// The arithmetic is that of block_dsp.cpp.
+// r4 shift - 1, r5 1, r6 the OR of all |sums|.
 #define TFODL_NARROW(sum, at)            \
-  "asr r8, " sum ", r3\n"                \
+  "asr r8, " sum ", r4\n"                \
   "sub r8, #1\n"                         \
   "ssat r8, #16, r8, asr #1\n"           \
-  "qadd16 r8, r8, r4\n"                  \
+  "qadd16 r8, r8, r5\n"                  \
   "strh r8, " at "\n"                    \
   "eor r8, " sum ", " sum ", asr #31\n"  \
   "sub r8, r8, " sum ", asr #31\n"       \
-  "orr r5, r8\n"
-#define TFODL_STORE_NARROWED       \
-  "ldmia sp, {r3-r7}\n"            \
-  TFODL_NARROW("r10", "[r6]")      \
-  TFODL_NARROW("r11", "[r6, r7]")  \
-  "add r6, r6, r7, lsl #1\n"       \
-  TFODL_NARROW("r12", "[r6]")      \
-  TFODL_NARROW("lr", "[r6, r7]")   \
-  "add r6, r6, r7, lsl #1\n"       \
-  "str r5, [sp, #8]\n"
+  "orr r6, r8\n"
+#define TFODL_STORE(one)        \
+  one("r10", "[r3]")            \
+  one("r11", "[r3, r7]")        \
+  "add r3, r3, r7, lsl #1\n"    \
+  one("r12", "[r3]")            \
+  one("lr", "[r3, r7]")         \
+  "add r3, r3, r7, lsl #1\n"
+#define TFODL_STORE_RELU TFODL_STORE(TFODL_RELU)
+#define TFODL_STORE_SUMS "stmia r3!, {r10-r12, lr}\n"
+#define TFODL_STORE_NARROWED TFODL_STORE(TFODL_NARROW) "str r6, [sp, #16]\n"
 
-// The frame is the first 13 words of RowsBlock: 12 y, 20 bias, 24 weights, 28 x_back, 32 quads_left,
-// 36 quads, 40 x_skip, 44 y_skip, 48 rows.
+// Frame: 0 quads_left, 4 y, 8 multiplier, 12 right_shift, 16 offset, 20 stride, 24 x_back, 28 weights, 32 bias four
+// times, 48 quads, 52 x_skip, 56 y_skip, 60 rows.
 #define TFODL_ROWS(type, name, block, rows, store)     \
   __attribute__((naked)) type name(const tfodl::dsp::block*) { \
     __asm volatile(                                    \
         "push {r4-r11, lr}\n"                          \
-        "sub sp, #52\n"                                \
+        "sub sp, #64\n"                                \
         "mov r12, sp\n"                                \
-        "ldmia r0!, {r1-r11}\n"                        \
-        "stmia r12!, {r1-r11}\n"                       \
-        "ldmia r0!, {r3-r4}\n"                         \
-        "stmia r12!, {r3-r4}\n"                        \
+        "ldmia r0!, {r1, r3-r9}\n"                     \
+        "stmia r12!, {r1, r3-r9}\n"                    \
+        "ldr r1, [r0], #4\n"                           \
+        "mov r3, r1\n"                                 \
+        "mov r4, r1\n"                                 \
+        "mov r5, r1\n"                                 \
+        "stmia r12!, {r1, r3-r5}\n"                    \
+        "ldmia r0!, {r1, r3-r5}\n"                     \
+        "stmia r12!, {r1, r3-r5}\n"                    \
         "ldrd r0, r2, [r0]\n"                          \
-        "1: ldrd r10, r1, [sp, #20]\n"                 \
-        "mov r11, r10\n"                               \
-        "mov r12, r10\n"                               \
-        "mov lr, r10\n"                                \
+        "1: add r1, sp, #28\n"                         \
+        "ldmia r1, {r1, r10-r12, lr}\n"                \
         rows                                           \
-        "ldr r3, [sp, #28]\n"                          \
-        "sub r0, r3\n"                                 \
+        "ldmia sp, {r1, r3-r7, r9}\n"                  \
+        "sub r0, r9\n"                                 \
         store                                          \
-        "str r6, [sp, #12]\n"                          \
-        "ldr r3, [sp, #32]\n"                          \
-        "subs r3, #1\n"                                \
-        "str r3, [sp, #32]\n"                          \
+        "subs r1, #1\n"                                \
+        "strd r1, r3, [sp]\n"                          \
         "bne.w 1b\n"                                   \
-        "ldrd r3, r4, [sp, #36]\n"                     \
-        "str r3, [sp, #32]\n"                          \
-        "add r0, r4\n"                                 \
-        "ldrd r3, r4, [sp, #44]\n"                     \
-        "add r6, r3\n"                                 \
-        "str r6, [sp, #12]\n"                          \
-        "subs r4, #1\n"                                \
-        "str r4, [sp, #48]\n"                          \
+        "add r4, sp, #48\n"                            \
+        "ldmia r4, {r4-r7}\n"                          \
+        "add r0, r5\n"                                 \
+        "add r3, r6\n"                                 \
+        "strd r4, r3, [sp]\n"                          \
+        "subs r7, #1\n"                                \
+        "str r7, [sp, #60]\n"                          \
         "bne.w 1b\n"                                   \
-        "ldr r0, [sp, #8]\n"                           \
-        "add sp, #52\n"                                \
+        "ldr r0, [sp, #16]\n"                          \
+        "add sp, #64\n"                                \
         "pop {r4-r11, pc}\n");                         \
   }
 
 extern "C" {
-TFODL_ROWS(void, tfodl_rows_requantize_3_1, RowsBlock, TFODL_TIMES_3(TFODL_ROW_3_1), TFODL_STORE_REQUANTIZED)
-TFODL_ROWS(void, tfodl_rows_requantize_3_2, RowsBlock, TFODL_TIMES_3(TFODL_ROW_3_2), TFODL_STORE_REQUANTIZED)
-TFODL_ROWS(void, tfodl_rows_requantize_5_1, RowsBlock, TFODL_TIMES_5(TFODL_ROW_5_1), TFODL_STORE_REQUANTIZED)
-TFODL_ROWS(void, tfodl_rows_requantize_5_2, RowsBlock, TFODL_TIMES_5(TFODL_ROW_5_2), TFODL_STORE_REQUANTIZED)
-TFODL_ROWS(void, tfodl_rows_requantize_7_1, RowsBlock, TFODL_TIMES_7(TFODL_ROW_7_1), TFODL_STORE_REQUANTIZED)
-TFODL_ROWS(void, tfodl_rows_requantize_7_2, RowsBlock, TFODL_TIMES_7(TFODL_ROW_7_2), TFODL_STORE_REQUANTIZED)
+TFODL_ROWS(void, tfodl_rows_relu_3_1, RowsBlock, TFODL_TIMES_3(TFODL_ROW_3_1), TFODL_STORE_RELU)
+TFODL_ROWS(void, tfodl_rows_relu_3_2, RowsBlock, TFODL_TIMES_3(TFODL_ROW_3_2), TFODL_STORE_RELU)
+TFODL_ROWS(void, tfodl_rows_relu_5_1, RowsBlock, TFODL_TIMES_5(TFODL_ROW_5_1), TFODL_STORE_RELU)
+TFODL_ROWS(void, tfodl_rows_relu_5_2, RowsBlock, TFODL_TIMES_5(TFODL_ROW_5_2), TFODL_STORE_RELU)
+TFODL_ROWS(void, tfodl_rows_relu_7_1, RowsBlock, TFODL_TIMES_7(TFODL_ROW_7_1), TFODL_STORE_RELU)
+TFODL_ROWS(void, tfodl_rows_relu_7_2, RowsBlock, TFODL_TIMES_7(TFODL_ROW_7_2), TFODL_STORE_RELU)
 TFODL_ROWS(void, tfodl_rows_sums_3_1, RowsBlock, TFODL_TIMES_3(TFODL_ROW_3_1), TFODL_STORE_SUMS)
 TFODL_ROWS(void, tfodl_rows_sums_3_2, RowsBlock, TFODL_TIMES_3(TFODL_ROW_3_2), TFODL_STORE_SUMS)
 TFODL_ROWS(void, tfodl_rows_sums_5_1, RowsBlock, TFODL_TIMES_5(TFODL_ROW_5_1), TFODL_STORE_SUMS)

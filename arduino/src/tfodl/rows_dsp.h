@@ -11,30 +11,32 @@ namespace dsp {
 
 // Read by the assembly: keep order and size.
 struct RowsBlock {
-  int32_t multiplier, right_shift, offset;  // as in RequantBlock of block_dsp.h
-  void* y;                  // requantize: int8 outputs; sums: int32 [rows][quads][4]
+  int32_t quads_left;       // = quads
+  void* y;                  // relu: int8 outputs; sums: int32 [rows][quads][4]
+  int32_t multiplier, right_shift, offset;  // as in RequantBlock of block_dsp.h; sums: unused
   int32_t stride;           // from output to output
-  int32_t bias;
-  const uint32_t* weights;  // see kernel_words
   int32_t x_back;           // bytes: k rows down, less 4 outputs to the right
-  int32_t quads_left, quads;
+  const uint32_t* weights;  // see fill_kernel
+  int32_t bias;
+  int32_t quads;
   int32_t x_skip, y_skip;   // bytes from the end of a row of outputs to the start of the next
   int32_t rows;             // of outputs
   const uint32_t* x;
   int32_t row_bytes;        // of the plane
 };
 
-// The same frame with other names for the first words; stride 1 only.
+// The same frame with other names; stride 1 only.
 struct NarrowRowsBlock {
+  int32_t quads_left;
+  int16_t* y;
   int32_t half_shift;  // shift - 1 >= 0
   int32_t one;         // 1
   uint32_t bits;       // 0
-  int16_t* y;
   int32_t stride;      // bytes
-  int32_t bias;        // 0
-  const uint32_t* weights;
   int32_t x_back;
-  int32_t quads_left, quads;
+  const uint32_t* weights;
+  int32_t bias;        // 0
+  int32_t quads;
   int32_t x_skip, y_skip;
   int32_t rows;
   const uint32_t* x;
@@ -44,12 +46,13 @@ struct NarrowRowsBlock {
 using RowsKernel = void (*)(const RowsBlock*);
 
 extern "C" {
-void tfodl_rows_requantize_3_1(const RowsBlock*);
-void tfodl_rows_requantize_3_2(const RowsBlock*);
-void tfodl_rows_requantize_5_1(const RowsBlock*);
-void tfodl_rows_requantize_5_2(const RowsBlock*);
-void tfodl_rows_requantize_7_1(const RowsBlock*);
-void tfodl_rows_requantize_7_2(const RowsBlock*);
+// From weights and biases times 2^kReluBits, see relu_channel.
+void tfodl_rows_relu_3_1(const RowsBlock*);
+void tfodl_rows_relu_3_2(const RowsBlock*);
+void tfodl_rows_relu_5_1(const RowsBlock*);
+void tfodl_rows_relu_5_2(const RowsBlock*);
+void tfodl_rows_relu_7_1(const RowsBlock*);
+void tfodl_rows_relu_7_2(const RowsBlock*);
 void tfodl_rows_sums_3_1(const RowsBlock*);
 void tfodl_rows_sums_3_2(const RowsBlock*);
 void tfodl_rows_sums_5_1(const RowsBlock*);
@@ -62,17 +65,17 @@ uint32_t tfodl_rows_narrow_5(const NarrowRowsBlock*);
 uint32_t tfodl_rows_narrow_7(const NarrowRowsBlock*);
 }
 
-// The k * k weights at w, w + step, ... in the order that the assembly reads; k * k words suffice.
-inline void fill_kernel(const int8_t* w, int32_t step, int32_t k, int32_t stride, uint32_t* to) {
+// The k * k weights at w, w + step, ... times `factor` in the order that the assembly reads; k * k words suffice.
+inline void fill_kernel(const int8_t* w, int32_t step, int32_t k, int32_t stride, int32_t factor, uint32_t* to) {
   for (int32_t ky = 0; ky < k; ++ky) {
-    int32_t left = *w;
+    int32_t left = *w * factor;
     w += step;
     for (int32_t kx = 1; kx < k; kx += stride) {
-      const int32_t right = *w;
+      const int32_t right = *w * factor;
       w += step;
       *to++ = halves(left, right);
       left = right;
-      if (stride == 2) left = *w, w += step;
+      if (stride == 2) left = *w * factor, w += step;
     }
     if (stride == 2) *to++ = halves(left, 0);
   }
