@@ -20,70 +20,70 @@ struct Layer {
   int32_t quads;       // of outputs in a row, the last one perhaps with some that do not count
   int32_t row_words;   // of a plane
   int32_t plane_words;
+  uint32_t offset;     // less the input's zero point
   uint32_t* planes;    // [kChannels][rows of the band][row_words]
   int32_t sum_rows;
   int32_t* sums;       // [sum_rows][4 quads]
   RowsKernel relu, sum;
 };
 
-// One word of each of the 4 planes from two pixels: channels 0 and 2, 1 and 3 of the left, then of the right.
-inline void put_words(uint32_t* to, int32_t plane, uint32_t left02, uint32_t left13, uint32_t right02,
-                      uint32_t right13) {
-  to[0] = low_halves(left02, right02);
-  to[plane] = low_halves(left13, right13);
-  to[2 * plane] = high_halves(left02, right02);
-  to[3 * plane] = high_halves(left13, right13);
-}
+// Four int8 channels of a pixel less the zero point: {0, 2} and {1, 3}.
+struct Pixel {
+  uint32_t even, odd;
+  Pixel() : even(0), odd(0) {}
+  Pixel(const int8_t* at, uint32_t offset) {
+    const uint32_t bytes = load_word(at);
+    even = widen_even(bytes, offset), odd = widen_odd(bytes, offset);
+  }
+};
 
-// Where a word of 2 pixels reaches over the left or right border: what is outside is 0.
-void fill_border(const Layer& layer, const int8_t* pixels, int32_t word, uint32_t* to) {
-  const Conv& p = layer.p;
-  const int32_t ix = 2 * word - p.pad_left;
-  const uint32_t offset = both_halves(-p.in_zero);
-  uint32_t left02 = 0, left13 = 0, right02 = 0, right13 = 0;
-  if (ix >= 0 && ix < p.in_w) {
-    const uint32_t bytes = load_word(pixels + ix * p.in_c);
-    left02 = widen_even(bytes, offset), left13 = widen_odd(bytes, offset);
-  }
-  if (ix + 1 >= 0 && ix + 1 < p.in_w) {
-    const uint32_t bytes = load_word(pixels + (ix + 1) * p.in_c);
-    right02 = widen_even(bytes, offset), right13 = widen_odd(bytes, offset);
-  }
-  put_words(to + word, layer.plane_words, left02, left13, right02, right13);
+// One word of each of the 4 planes from two pixels.
+inline void put_word(const Pixel& left, const Pixel& right, uint32_t* to, int32_t plane) {
+  to[0] = low_halves(left.even, right.even);
+  to[plane] = low_halves(left.odd, right.odd);
+  to[2 * plane] = high_halves(left.even, right.even);
+  to[3 * plane] = high_halves(left.odd, right.odd);
 }
 
 // Words first..last of a row of the 4 planes, both of whose pixels are in the map.
 void transpose(const Layer& layer, const int8_t* pixel, int32_t first, int32_t last, uint32_t* to) {
   const int32_t in_c = layer.p.in_c, plane = layer.plane_words;
-  const uint32_t offset = both_halves(-layer.p.in_zero);
+  const uint32_t offset = layer.offset;
   uint32_t *to0 = to + first, *to1 = to0 + plane, *to2 = to1 + plane, *to3 = to2 + plane;
-  const uint32_t* const end = to + last;
-  while (to0 < end) {
-    const uint32_t left = load_word(pixel), right = load_word(pixel + in_c);
-    const uint32_t left02 = widen_even(left, offset), right02 = widen_even(right, offset);
-    const uint32_t left13 = widen_odd(left, offset), right13 = widen_odd(right, offset);
-    *to0++ = low_halves(left02, right02);
-    *to1++ = low_halves(left13, right13);
-    *to2++ = high_halves(left02, right02);
-    *to3++ = high_halves(left13, right13);
-    pixel += 2 * in_c;
+  for (const uint32_t* const end = to + last; to0 < end; pixel += 2 * in_c) {
+    const Pixel left(pixel, offset), right(pixel + in_c, offset);
+    *to0++ = low_halves(left.even, right.even);
+    *to1++ = low_halves(left.odd, right.odd);
+    *to2++ = high_halves(left.even, right.even);
+    *to3++ = high_halves(left.odd, right.odd);
   }
 }
 
-// One row of the planes of channels c .. c + 3 from row iy of the map; rows outside it are 0.
-void fill_row(const Layer& layer, int32_t iy, int32_t c, uint32_t* to) {
+// One row of the planes of 4 channels from the pixels of a row of the map. Words of padding alone are left as
+// they are.
+void fill_row(const Layer& layer, const int8_t* pixels, uint32_t* to) {
   const Conv& p = layer.p;
-  const int32_t words = layer.row_words;
-  if (iy < 0 || iy >= p.in_h) {
-    for (int32_t i = 0; i < kChannels; ++i, to += layer.plane_words) fill_words(to, words, 0);
-    return;
+  const int32_t pad = p.pad_left, in_c = p.in_c, first = (pad + 1) >> 1, last = (p.in_w + pad) >> 1;
+  const int32_t words = layer.row_words, end = last < words ? last : words;
+  if (pad & 1) put_word(Pixel(), Pixel(pixels, layer.offset), to + first - 1, layer.plane_words);
+  if (first < end) transpose(layer, pixels + (2 * first - pad) * in_c, first, end, to);
+  if (((p.in_w + pad) & 1) && last >= first && last < words) {
+    put_word(Pixel(pixels + (p.in_w - 1) * in_c, layer.offset), Pixel(), to + last, layer.plane_words);
   }
-  const int8_t* pixels = layer.x.data + (iy % layer.x.rows) * p.in_w * p.in_c + c;
-  const int32_t first = (p.pad_left + 1) >> 1, inside = (p.in_w + p.pad_left) >> 1;
-  const int32_t begin = first < words ? first : words, end = clamp_s32(inside, begin, words);
-  for (int32_t word = 0; word < begin; ++word) fill_border(layer, pixels, word, to);
-  transpose(layer, pixels + (2 * begin - p.pad_left) * p.in_c, begin, end, to);
-  for (int32_t word = end; word < words; ++word) fill_border(layer, pixels, word, to);
+}
+
+// Clears what no fill_row writes: rows outside of first..last, and the words before and behind the map.
+void clear_padding(const Layer& layer, int32_t rows, int32_t first, int32_t last) {
+  const Conv& p = layer.p;
+  const int32_t words = layer.row_words, before = (p.pad_left + 1) >> 1, inside = (p.in_w + p.pad_left) >> 1;
+  for (int32_t i = 0; i < kChannels; ++i) {
+    uint32_t* to = layer.planes + i * layer.plane_words;
+    for (int32_t r = 0; r < rows; ++r, to += words) {
+      const bool in_map = r >= first && r < last && inside > before;
+      fill_words(to, in_map ? before : words, 0);
+      if (in_map && inside < words) fill_words(to + inside, words - inside, 0);
+    }
+  }
 }
 
 struct Band {
@@ -130,22 +130,32 @@ void store_elsewhere(const Layer& layer, RowsBlock& block, const Band& band, int
   }
 }
 
-void filter_channel(const Layer& layer, const Band& band, const uint32_t* plane, int32_t c) {
+// What all channels of a band have in common.
+RowsBlock block_of(const Layer& layer, const uint32_t* weights) {
   const Conv& p = layer.p;
   const int32_t row_bytes = 4 * layer.row_words, quad_bytes = 8 * p.stride_w;
+  return {layer.quads, nullptr, 0, 0, 0, p.out_c, p.k_h * row_bytes - quad_bytes, weights, 0, layer.quads,
+          p.stride_h * row_bytes - layer.quads * quad_bytes, (p.out_w - 4 * layer.quads) * p.out_c, 0, nullptr,
+          row_bytes};
+}
+
+void filter_channel(const Layer& layer, const RowsBlock& common, const Band& band, const uint32_t* plane, int32_t c,
+                    uint32_t* weights) {
+  const Conv& p = layer.p;
   const bool relu = !band.mask && relu_channel(p, c, p.k_h * p.k_w);
-  const int32_t factor = relu ? 1 << kReluBits : 1, shift = relu_shift(p, c);
-  uint32_t weights[49];
+  const int32_t factor = relu ? 1 << kReluBits : 1;
   fill_kernel(p.weights + c, p.in_c, p.k_w, p.stride_w, factor, weights);
-  RowsBlock block = {layer.quads, band.y + c, p.multiplier[c], shift, 0, p.out_c, p.k_h * row_bytes - quad_bytes,
-                     weights, p.bias[c] * factor, layer.quads,
-                     p.stride_h * row_bytes - layer.quads * quad_bytes,
-                     (p.out_w - 4 * layer.quads) * p.out_c, 0, plane, row_bytes};
+  RowsBlock block = common;
+  block.bias = p.bias[c] * factor;
+  block.x = plane;
   if (!relu) {
     store_sums(layer, block, band, c);
     return;
   }
-  block.offset = relu_offset(p, shift);
+  block.y = band.y + c;
+  block.multiplier = p.multiplier[c];
+  block.right_shift = relu_shift(p, c);
+  block.offset = relu_offset(p, block.right_shift);
   block.rows = rows_to_store(layer, band.rows);
   const int32_t done = block.rows;
   if (done) layer.relu(&block);
@@ -155,11 +165,20 @@ void filter_channel(const Layer& layer, const Band& band, const uint32_t* plane,
 void filter_band(const Layer& layer, const Band& band) {
   const Conv& p = layer.p;
   const int32_t top = band.first * p.stride_h - p.pad_top, rows = (band.rows - 1) * p.stride_h + p.k_h;
+  const int32_t first = top < 0 ? -top : 0, inside = p.in_h - top, last = inside < rows ? inside : rows;
+  uint32_t weights[49];
+  const RowsBlock common = block_of(layer, weights);
+  clear_padding(layer, rows, first, last);
   for (int32_t next = 0; next < p.in_c; next += kChannels) {
-    const int32_t c = next + kChannels <= p.in_c ? next : p.in_c - kChannels;
-    for (int32_t r = 0; r < rows; ++r) fill_row(layer, top + r, c, layer.planes + r * layer.row_words);
+    const int32_t c = next + kChannels <= p.in_c ? next : p.in_c - kChannels, row = p.in_w * p.in_c;
+    int32_t slot = first < last ? (top + first) % layer.x.rows : 0;
+    const int8_t* pixels = layer.x.data + slot * row + c;
+    for (int32_t r = first; r < last; ++r, pixels += row) {
+      fill_row(layer, pixels, layer.planes + r * layer.row_words);
+      if (++slot == layer.x.rows) slot = 0, pixels -= layer.x.rows * row;
+    }
     for (int32_t i = next - c; i < kChannels; ++i) {
-      filter_channel(layer, band, layer.planes + i * layer.plane_words, c + i);
+      filter_channel(layer, common, band, layer.planes + i * layer.plane_words, c + i, weights);
     }
   }
   clamp_outputs(p, band.y, band.rows * p.out_w * p.out_c);
@@ -184,7 +203,7 @@ bool depthwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y
   const int32_t plane_words = size.in_rows * size.row_words;
   uint32_t* planes = static_cast<uint32_t*>(scratch);
   const Kernels& kernels = kKernels[(p.k_w - 3) >> 1];
-  const Layer layer = {p, x, size.quads, size.row_words, plane_words, planes,
+  const Layer layer = {p, x, size.quads, size.row_words, plane_words, both_halves(-p.in_zero), planes,
                        size.sum_rows, reinterpret_cast<int32_t*>(planes + kChannels * plane_words),
                        kernels.relu[p.stride_w - 1], kernels.sum[p.stride_w - 1]};
   for (int32_t oy = y0, rows; oy < y1; oy += rows) {

@@ -70,14 +70,14 @@ inline void fill_kernel(const int8_t* w, int32_t step, int32_t k, int32_t stride
   for (int32_t ky = 0; ky < k; ++ky) {
     int32_t left = *w * factor;
     w += step;
-    for (int32_t kx = 1; kx < k; kx += stride) {
-      const int32_t right = *w * factor;
-      w += step;
-      *to++ = halves(left, right);
+    for (int32_t kx = k >> 1; kx > 0; --kx) {
+      const int32_t middle = *w * factor, right = w[step] * factor;
+      w += 2 * step;
+      *to++ = low_halves(uint32_t(left), uint32_t(middle));
+      if (stride == 1) *to++ = low_halves(uint32_t(middle), uint32_t(right));
       left = right;
-      if (stride == 2) left = *w * factor, w += step;
     }
-    if (stride == 2) *to++ = halves(left, 0);
+    if (stride == 2) *to++ = uint32_t(left) & 0xFFFFu;
   }
 }
 
