@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
 from tfodl.errors import TfodlError
@@ -26,6 +27,11 @@ from tfodl.folding.rebuild import rebuild
 from tfodl.training_data import check_inputs
 
 MOST_REPRESENTATIVE = 256  # inputs that calibrate; more only take time
+CHANNEL_AXIS = {  # of the output channels in the weights of each kind of op
+    schema.BuiltinOperator.CONV_2D: 0,
+    schema.BuiltinOperator.DEPTHWISE_CONV_2D: 3,
+    schema.BuiltinOperator.FULLY_CONNECTED: 0,
+}
 
 
 def to_int8(model: Any, representative: Any = None, *, isolate: bool = False) -> bytes:
@@ -52,15 +58,22 @@ def to_int8(model: Any, representative: Any = None, *, isolate: bool = False) ->
             np.save(Path(folder) / "samples.npy", samples)
         data = _isolated(saved) if isolate else convert_saved_model(saved)
     check_int8(data)
-    return with_own_buffers(data)
+    return ready_to_train(data)
 
 
-def with_own_buffers(data: bytes) -> bytes:
-    """`data` with every constant in a buffer of its own, so that each weight can be written apart.
+def ready_to_train(data: bytes) -> bytes:
+    """`data` with every constant in a buffer of its own, so that each weight can be written apart, and with
+    a bias for every op that has weights.
 
-    The converter stores equal constants (two all-zero biases, say) once.
+    The converter stores equal constants once, and leaves out a bias that is all zeros.
     """
     model = flatbuffer_utils.convert_bytearray_to_object(bytearray(data))
+    changes = [_part_buffers(model), _add_biases(model)]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model)) if any(changes) else data
+
+
+def _part_buffers(model: Any) -> bool:
+    """Whether a constant shared its buffer and got one of its own."""
     taken: set[int] = set()
     shared = False
     for tensor in (tensor for graph in model.subgraphs for tensor in graph.tensors):
@@ -69,7 +82,48 @@ def with_own_buffers(data: bytes) -> bytes:
             tensor.buffer = len(model.buffers) - 1
             shared = True
         taken.add(tensor.buffer)
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model)) if shared else data
+    return shared
+
+
+def _add_biases(model: Any) -> bool:
+    """Whether an op with weights had no bias and got zeros."""
+    (graph,) = model.subgraphs
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    bare = [
+        op
+        for op in graph.operators
+        if codes[op.opcodeIndex] in CHANNEL_AXIS and (len(op.inputs) < 3 or op.inputs[2] < 0)
+    ]
+    for op in bare:
+        x, weights = (graph.tensors[i] for i in op.inputs[:2])
+        channels = int(weights.shape[CHANNEL_AXIS[codes[op.opcodeIndex]]])
+        model.buffers.append(_table(schema.BufferT, data=np.zeros(4 * channels, np.uint8)))
+        graph.tensors.append(_bias(x, weights, channels, len(model.buffers) - 1))
+        op.inputs = np.array([*op.inputs[:2], len(graph.tensors) - 1], np.int32)
+    return bool(bare)
+
+
+def _bias(x: Any, weights: Any, channels: int, buffer: int) -> Any:
+    """The tensor of a bias int32 at s_x s_w."""
+    scale = np.float32(x.quantization.scale[0]) * np.asarray(weights.quantization.scale, np.float32)
+    zeros = np.zeros(len(scale), np.int64)
+    return _table(
+        schema.TensorT,
+        name=weights.name + b"/bias",
+        shape=np.array([channels], np.int32),
+        type=schema.TensorType.INT32,
+        buffer=buffer,
+        quantization=_table(schema.QuantizationParametersT, scale=scale, zeroPoint=zeros),
+    )
+
+
+def _table(kind: Any, **fields: Any) -> Any:
+    """A table of the flatbuffer's object API with these fields set."""
+    table = kind()
+    for name, value in fields.items():
+        assert hasattr(table, name), name
+        setattr(table, name, value)
+    return table
 
 
 def convert_saved_model(folder: Path) -> bytes:

@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 
 from tfodl.folding.folded import FoldedModel
-from tfodl.folding.rebuild import Pad, layer_name, rebuild
+from tfodl.folding.rebuild import HardSwish, Pad, layer_name, rebuild
 
 RANGE_STEP = 0.01  # share of a new batch in an activation's moving range
 
@@ -76,10 +76,29 @@ class _RangeQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
         return {}
 
 
-class _Config(tfmot.quantization.keras.QuantizeConfig):
-    """Which weight of a layer is rounded, and whether its output is."""
+class _FixedQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
+    """The range that the device gives the values of a function whatever they are."""
 
-    def __init__(self, weight: str | None = None, output: bool = True):
+    def __init__(self, low: float, high: float):
+        self.low, self.high = low, high
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
+        return {}
+
+    def __call__(self, inputs: Any, training: Any, weights: dict[str, Any], **kwargs: Any) -> Any:
+        return tf.quantization.fake_quant_with_min_max_args(inputs, self.low, self.high)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"low": self.low, "high": self.high}
+
+
+_FIXED = {"Sigmoid": (0.0, 255 / 256), "Tanh": (-1.0, 127 / 128)}
+
+
+class _Config(tfmot.quantization.keras.QuantizeConfig):
+    """Which weight of a layer is rounded, and how its output is: "range", a key of `_FIXED`, or None."""
+
+    def __init__(self, weight: str | None = None, output: str | None = None):
         self.weight, self.output = weight, output
 
     def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
@@ -96,6 +115,8 @@ class _Config(tfmot.quantization.keras.QuantizeConfig):
         pass
 
     def get_output_quantizers(self, layer: Any) -> list[Any]:
+        if self.output in _FIXED:
+            return [_FixedQuantizer(*_FIXED[self.output])]
         return [_RangeQuantizer()] if self.output else []
 
     def get_config(self) -> dict[str, Any]:
@@ -103,6 +124,7 @@ class _Config(tfmot.quantization.keras.QuantizeConfig):
 
 
 _WEIGHT = {"Conv2D": "kernel", "DepthwiseConv2D": "depthwise_kernel", "Dense": "kernel"}
+_FUSES_RELU = {*_WEIGHT, "Add", "Subtract", "Multiply"}
 _KEEPS_SCALE = {"MaxPooling2D", "AveragePooling2D", "ZeroPadding2D", "Pad", "Reshape", "Softmax"}
 
 
@@ -110,15 +132,24 @@ def fake_quantised(folded: FoldedModel) -> Any:
     """The tf_keras model of `folded` with tfmot's wrappers around every layer."""
 
     def annotate(layer: Any, index: int) -> Any:
-        node = folded.nodes[index]
-        readers = [folded.nodes[i].kind for i in folded.consumers(index)]
-        fused = readers == ["ReLU"] and node.kind in (*_WEIGHT, "Add")
-        config = _Config(_WEIGHT.get(node.kind), output=not fused and node.kind not in _KEEPS_SCALE)
+        config = _Config(_WEIGHT.get(folded.nodes[index].kind), _rounding(folded, index))
         return tfmot.quantization.keras.quantize_annotate_layer(layer, config)
 
-    custom = {kind.__name__: kind for kind in (_Config, _WeightQuantizer, _RangeQuantizer, Pad)}
+    kinds = (_Config, _WeightQuantizer, _RangeQuantizer, _FixedQuantizer, Pad, HardSwish)
+    custom = {kind.__name__: kind for kind in kinds}
     with tfmot.quantization.keras.quantize_scope(custom):
         return tfmot.quantization.keras.quantize_apply(rebuild(folded, annotate))
+
+
+def _rounding(folded: FoldedModel, index: int) -> str | None:
+    """How the output of a node is rounded. Not before a ReLU that the device fuses; nor before a
+    concatenation, whose inputs take its own range."""
+    kind, readers = folded.nodes[index].kind, [folded.nodes[i].kind for i in folded.consumers(index)]
+    if kind in _FIXED:
+        return kind
+    if kind in _KEEPS_SCALE or readers == ["Concatenate"] or (readers == ["ReLU"] and kind in _FUSES_RELU):
+        return None
+    return "range"
 
 
 def by_node(folded: FoldedModel, wrapped: Any) -> dict[str, Any]:

@@ -48,6 +48,11 @@ def qat(
     Raises `TfodlError` for layers without an int8 form, data that cannot be learnt, an unknown plan layer.
     """
     folded = fold(model)
+    if folded.nodes[-1].kind == "Sigmoid":
+        raise TfodlError(
+            "qat: the model ends in a sigmoid but learns by softmax cross-entropy; "
+            "end it in logits, one a class."
+        )
     masks = update_masks(folded, plan)
     x, y = check_training_data(x, y, folded.input_shape, _classes(folded), "qat")
     _check_settings(epochs, batch_size, learning_rate)

@@ -38,11 +38,43 @@ def residual_net(classes: int = 10) -> keras.Model:
     return keras.Model(image, L.Dense(classes, name="head")(x))
 
 
+def gated_net(classes: int = 10) -> keras.Model:
+    """Branches joined by concatenation, a squeeze-and-excite gate, a gate on the whole map, a difference."""
+    image = keras.Input((14, 14, 1))
+    x = conv_bn_relu(image, 8, 2, "stem")
+    wide = L.Conv2D(4, 3, padding="same", activation="relu", name="wide")(x)
+    x = L.Concatenate(name="join")([L.Conv2D(4, 1, name="narrow")(x), wide, L.MaxPooling2D(3, 1, "same")(x)])
+    gate = L.Conv2D(4, 1, activation="silu", name="squeeze")(L.GlobalAveragePooling2D(keepdims=True)(x))
+    x = L.Multiply(name="scale")([x, L.Conv2D(16, 1, activation="sigmoid", name="excite")(gate)])
+    low = L.AveragePooling2D(3, 2, "same")(x)
+    high = L.Activation("sigmoid")(L.Conv2D(16, 3, 2, "same", name="detail")(x))
+    x = L.Subtract(name="edges")([L.MaxPooling2D(2, 2, "same")(x), L.Multiply(name="gate")([low, high])])
+    x = L.Flatten()(L.Conv2D(6, 3, activation="relu", name="last")(L.ReLU()(x)))
+    return keras.Model(image, L.Dense(classes, name="head")(x))
+
+
+def trained_net(gated: bool = False) -> keras.Model:
+    """`residual_net` (or `gated_net`) trained on digits until it knows something."""
+    return _trained_net(gated)
+
+
+def qat_net(gated: bool = False) -> quantize.QATModel:
+    """`trained_net` after one epoch of quantisation-aware training."""
+    return _qat_net(gated)
+
+
+def qat_tflite(gated: bool = False) -> bytes:
+    return _qat_tflite(gated)
+
+
+def ptq_tflite(gated: bool = False) -> bytes:
+    return _ptq_tflite(gated)
+
+
 @functools.cache
-def trained_net() -> keras.Model:
-    """`residual_net` trained on digits until it knows something."""
+def _trained_net(gated: bool) -> keras.Model:
     keras.utils.set_random_seed(1)
-    model = residual_net()
+    model = gated_net() if gated else residual_net()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(0.01), loss, metrics=["accuracy"])
     model.fit(*digits(), epochs=20, batch_size=32, verbose=0)
@@ -50,20 +82,19 @@ def trained_net() -> keras.Model:
 
 
 @functools.cache
-def qat_net() -> quantize.QATModel:
-    """`trained_net` after one epoch of quantisation-aware training."""
+def _qat_net(gated: bool) -> quantize.QATModel:
     x, y = digits()
-    return quantize.qat(trained_net(), x, y, epochs=1, learning_rate=1e-3)
+    return quantize.qat(trained_net(gated), x, y, epochs=1, learning_rate=1e-3)
 
 
 @functools.cache
-def qat_tflite() -> bytes:
-    return convert.to_int8(qat_net())
+def _qat_tflite(gated: bool) -> bytes:
+    return convert.to_int8(qat_net(gated))
 
 
 @functools.cache
-def ptq_tflite() -> bytes:
-    return quantize.ptq(trained_net(), digits()[0])
+def _ptq_tflite(gated: bool) -> bytes:
+    return quantize.ptq(trained_net(gated), digits()[0])
 
 
 def int8_model(**options) -> Int8Model:

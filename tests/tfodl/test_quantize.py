@@ -125,7 +125,7 @@ def test_unknown_plan_layer_is_named():
         (L.LayerNormalization(), "LayerNormalization.*allowed"),
         (L.Conv2D(4, 3, activation="gelu"), "gelu"),
         (L.ReLU(4.0), "max_value 4.0"),
-        (L.LeakyReLU(), "LeakyReLU"),
+        (L.ELU(), "ELU"),
         (L.Conv2D(4, 3, groups=2), "groups 2"),
     ],
 )

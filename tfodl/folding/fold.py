@@ -99,16 +99,16 @@ class _Tracer:
         return self._add_all(nodes_of(layer, tuple(sources), shape), prefix)
 
     def _add_all(self, nodes: list[Node], prefix: str) -> int:
-        """Add a layer's nodes, each after the first reading the one before; the index of the last."""
+        """Add a layer's nodes; the index of the last."""
         taken = {node.name for node in self.nodes}
-        for place, node in enumerate(nodes):
+        for node in nodes:
             name = prefix + node.name
             if name in taken:
                 raise TfodlError(
                     f"layer {name!r} occurs twice: a layer called twice or two layers of one name are not "
                     "supported; give each use a layer of its own."
                 )
-            inputs = (len(self.nodes) - 1,) if place else node.inputs
+            inputs = tuple(i if i >= 0 else len(self.nodes) + i for i in node.inputs)
             self.add(dataclasses.replace(node, name=name, inputs=inputs))
         return len(self.nodes) - 1
 

@@ -9,35 +9,21 @@ from typing import Any
 import numpy as np
 
 from tfodl.errors import TfodlError
+from tfodl.folding.activations import PREVIOUS, activation_nodes
 from tfodl.folding.folded import Node
-
-ACTIVATIONS = ("linear", "relu", "relu6", "softmax")
 
 
 def nodes_of(layer: Any, sources: tuple[int, ...], shape: tuple[int, ...]) -> list[Node]:
+    """The nodes of `layer`, which reads the nodes `sources` and gives [N, *shape].
+
+    An input below 0 counts from the node itself: -1 is the node before.
+    """
     nodes = EMITTERS[type(layer).__name__](layer, sources, shape)
-    activation = _activation(layer) if nodes[-1].kernel is not None else None
-    return [*nodes, activation] if activation else nodes
+    return [*nodes, *activation_nodes(layer)] if nodes[-1].kernel is not None else nodes
 
 
 def name_of(layer: Any) -> str:
     return str(getattr(layer, "name", type(layer).__name__))
-
-
-def _activation(layer: Any) -> Node | None:
-    """The activation inside `layer` as a node of its own, or None for a linear one."""
-    function = getattr(layer, "activation", None)
-    name = getattr(function, "__name__", "linear") if function is not None else "linear"
-    if name not in ACTIVATIONS:
-        raise TfodlError(
-            f"{type(layer).__name__} {name_of(layer)!r}: activation {name!r} has no int8 form here; allowed: "
-            f"{', '.join(ACTIVATIONS)}."
-        )
-    own = f"{name_of(layer)}/{name}" if type(layer).__name__ != "Activation" else name_of(layer)
-    if name == "softmax":
-        return Node("Softmax", own, ())
-    limit = {"linear": -1.0, "relu": None, "relu6": 6.0}[name]
-    return None if limit == -1.0 else Node("ReLU", own, (), {"max_value": limit})
 
 
 def _weights(layer: Any, count: int, n_out: int) -> list[np.ndarray]:
@@ -74,7 +60,7 @@ def _separable(layer: Any, inputs: tuple[int, ...], shape: tuple[int, ...]) -> l
     depthwise, pointwise, bias = _weights(layer, 2, shape[-1])
     zeros = np.zeros(depthwise.shape[2] * depthwise.shape[3], np.float32)
     first = Node("DepthwiseConv2D", f"{name_of(layer)}/depthwise", inputs, _geometry(layer), depthwise, zeros)
-    second = Node("Conv2D", name_of(layer), (), {"padding": "valid"}, pointwise, bias)
+    second = Node("Conv2D", name_of(layer), (PREVIOUS,), {"padding": "valid"}, pointwise, bias)
     return [first, second]
 
 
@@ -110,13 +96,33 @@ def _relu(layer: Any, inputs: tuple[int, ...], shape: tuple[int, ...]) -> list[N
     return [Node("ReLU", name_of(layer), inputs, {"max_value": limit})]
 
 
+def _leaky_relu(layer: Any, inputs: tuple[int, ...], shape: tuple[int, ...]) -> list[Node]:
+    slope = float(layer.negative_slope if hasattr(layer, "negative_slope") else layer.alpha)
+    return [Node("LeakyReLU", name_of(layer), inputs, {"negative_slope": slope})]
+
+
 def _standalone(layer: Any, inputs: tuple[int, ...], shape: tuple[int, ...]) -> list[Node]:
-    activation = _activation(layer)
-    return [
-        dataclasses.replace(
-            activation or Node("Reshape", name_of(layer), (), {"shape": shape}), inputs=inputs
+    return activation_nodes(layer, *inputs) or _reshape(layer, inputs, shape)
+
+
+def _merge(layer: Any, inputs: tuple[int, ...], shape: tuple[int, ...]) -> list[Node]:
+    """Addition and the like of two maps, or of more in a chain."""
+    kind, name = type(layer).__name__, name_of(layer)
+    if len(inputs) < 2:
+        raise TfodlError(f"{kind} {name!r}: {len(inputs)} input and a constant; allowed: two or more inputs.")
+    chain = [Node(kind, f"{name}/{i}", (PREVIOUS, source)) for i, source in enumerate(inputs[1:])]
+    chain[0] = dataclasses.replace(chain[0], inputs=inputs[:2])
+    return [*chain[:-1], dataclasses.replace(chain[-1], name=name)]
+
+
+def _concatenate(layer: Any, inputs: tuple[int, ...], shape: tuple[int, ...]) -> list[Node]:
+    axis = layer.axis % (len(shape) + 1)
+    if axis == 0 or len(inputs) < 2:
+        raise TfodlError(
+            f"Concatenate {name_of(layer)!r}: axis {layer.axis} of {len(inputs)} inputs; allowed: two inputs "
+            "or more, along any axis but the batch."
         )
-    ]
+    return [Node("Concatenate", name_of(layer), inputs, {"axis": axis})]
 
 
 def _pool(layer: Any, inputs: tuple[int, ...], shape: tuple[int, ...]) -> list[Node]:
@@ -143,6 +149,13 @@ def _global_pool(layer: Any, inputs: tuple[int, ...], shape: tuple[int, ...]) ->
     return [Node("GlobalAveragePooling2D", name_of(layer), inputs, {"keepdims": bool(layer.keepdims)})]
 
 
+def _global_max(layer: Any, inputs: tuple[int, ...], shape: tuple[int, ...]) -> list[Node]:
+    size = tuple(int(n) for n in layer.input.shape[1:3])
+    config = {"pool_size": size, "strides": size, "padding": "valid"}
+    whole = Node("MaxPooling2D", f"{name_of(layer)}/pool", inputs, config)
+    return [whole, *_reshape(layer, (PREVIOUS,), shape)]
+
+
 def _reshape(layer: Any, inputs: tuple[int, ...], shape: tuple[int, ...]) -> list[Node]:
     return [Node("Reshape", name_of(layer), inputs, {"shape": tuple(map(int, shape))})]
 
@@ -159,14 +172,19 @@ EMITTERS: dict[str, Emitter] = {
     "Dense": _dense,
     "BatchNormalization": _batchnorm,
     "ReLU": _relu,
+    "LeakyReLU": _leaky_relu,
     "Activation": _standalone,
     "Softmax": _plain,
-    "Add": _plain,
+    "Add": _merge,
+    "Subtract": _merge,
+    "Multiply": _merge,
+    "Concatenate": _concatenate,
     "ZeroPadding2D": _padding,
     "Pad": _pad,
     "MaxPooling2D": _pool,
     "AveragePooling2D": _pool,
     "GlobalAveragePooling2D": _global_pool,
+    "GlobalMaxPooling2D": _global_max,
     "Flatten": _reshape,
     "Reshape": _reshape,
 }

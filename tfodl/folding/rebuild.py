@@ -19,6 +19,7 @@ from tfodl.folding.folded import FoldedModel, Node
 
 Layer = Any
 Wrap = Callable[[Layer, int], Layer]
+MERGES = ("Add", "Subtract", "Multiply", "Concatenate")
 
 
 def rebuild(folded: FoldedModel, wrap: Wrap = lambda layer, index: layer, library: Any = tf_keras) -> Any:
@@ -37,7 +38,7 @@ def rebuild(folded: FoldedModel, wrap: Wrap = lambda layer, index: layer, librar
             continue
         layer = _BUILDERS[node.kind](node, library)
         sources = [tensors[i] for i in node.inputs]
-        tensors.append(wrap(layer, index)(sources if node.kind == "Add" else sources[0]))
+        tensors.append(wrap(layer, index)(sources if node.kind in MERGES else sources[0]))
         layers.append(layer)
     model = library.Model(tensors[0], tensors[-1])
     for layer, node in zip(layers, folded.nodes, strict=True):
@@ -73,6 +74,28 @@ def _reshape(node: Node, library: Any) -> Layer:
     return library.layers.Reshape(node.config["shape"], name=layer_name(node.name))
 
 
+def _activation(called: str) -> Callable[[Node, Any], Layer]:
+    return lambda node, library: library.layers.Activation(called, name=layer_name(node.name))
+
+
+def _leaky_relu(node: Node, library: Any) -> Layer:
+    slope = {"alpha" if library is tf_keras else "negative_slope": node.config["negative_slope"]}
+    return library.layers.LeakyReLU(name=layer_name(node.name), **slope)
+
+
+class HardSwish(tf_keras.layers.Layer):
+    """`x relu6(x + 3) / 6`, which tf_keras lacks."""
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * tf.nn.relu6(inputs + 3.0) * (1 / 6)
+
+
+def _hard_swish(node: Node, library: Any) -> Layer:
+    if library is tf_keras:
+        return HardSwish(name=layer_name(node.name))
+    return library.layers.Activation("hard_silu", name=layer_name(node.name))
+
+
 class Pad(tf_keras.layers.Layer):
     """Zeros around a tensor along any axis. padding: (before, after) of every axis, the batch first."""
 
@@ -103,12 +126,16 @@ _BUILDERS: dict[str, Callable[[Node, Any], Layer]] = {
     "Dense": _dense,
     "Reshape": _reshape,
     "Pad": _pad,
+    "Sigmoid": _activation("sigmoid"),
+    "Tanh": _activation("tanh"),
+    "HardSwish": _hard_swish,
+    "LeakyReLU": _leaky_relu,
     **{
         kind: _plain(kind)
         for kind in (
             "ReLU",
             "Softmax",
-            "Add",
+            *MERGES,
             "ZeroPadding2D",
             "MaxPooling2D",
             "AveragePooling2D",

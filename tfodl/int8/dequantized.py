@@ -73,7 +73,7 @@ def gradients(
                 if op.outputs[0] != output:
                     real = _clip(op, graph, real)
                 exact = dequantize(graph, op.outputs[0], int8[op.outputs[0]])
-                values[op.outputs[0]] = real + tf.stop_gradient(exact - real)
+                values[op.outputs[0]] = exact + (real - tf.stop_gradient(real))  # ties stay ties
         flat = tf.reshape(values[output], [len(x), -1])
         loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, flat))
     found = tape.gradient(loss, list(variables.values()), unconnected_gradients="zero")
@@ -144,6 +144,21 @@ def _pool(op: Op, values: Mapping[str, tf.Tensor], kind: str) -> tf.Tensor:
     )
 
 
+def _pad(op: Op, graph: Graph, values: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    value = dequantize(graph, op.inputs[0], np.full((1,), op.attrs["value"]))
+    return tf.pad(values[op.inputs[0]], op.attrs["padding"], constant_values=float(value[0]))
+
+
+def _concatenation(op: Op, graph: Graph, values: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    parts = [values[name] for name in op.inputs]
+    batch = max(len(part) for part in parts)
+    return tf.concat([tf.repeat(p, batch // len(p), axis=0) for p in parts], op.attrs["axis"])
+
+
+def _reshape(op: Op, graph: Graph, values: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    return tf.reshape(values[op.inputs[0]], [-1, *graph.tensors[op.outputs[0]].shape[1:]])
+
+
 def _elementwise(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
     return lambda op, graph, values: function(*(values[name] for name in op.inputs))
 
@@ -161,14 +176,19 @@ _TWINS: dict[str, Callable[[Op, Graph, Mapping[str, tf.Tensor]], tf.Tensor]] = {
     "RELU6": _elementwise(tf.identity),
     "QUANTIZE": _elementwise(tf.identity),
     "LOGISTIC": _elementwise(tf.sigmoid),
+    "TANH": _elementwise(tf.tanh),
+    "HARD_SWISH": _elementwise(lambda x: x * tf.nn.relu6(x + 3) / 6),
     "MEAN": lambda op, graph, values: tf.reduce_mean(
         values[op.inputs[0]], op.attrs["axes"], op.attrs["keep_dims"]
     ),
     "AVERAGE_POOL_2D": lambda op, graph, values: _pool(op, values, "AVG"),
     "MAX_POOL_2D": lambda op, graph, values: _pool(op, values, "MAX"),
-    "RESHAPE": lambda op, graph, values: tf.reshape(
-        values[op.inputs[0]], [-1, *graph.tensors[op.outputs[0]].shape[1:]]
-    ),
+    "PAD": _pad,
+    "PADV2": _pad,
+    "CONCATENATION": _concatenation,
+    "RESHAPE": _reshape,
+    "SQUEEZE": _reshape,
+    "EXPAND_DIMS": _reshape,
 }
 
 

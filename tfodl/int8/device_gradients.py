@@ -19,10 +19,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfodl.errors import TfodlError
+from tfodl.int8.pooling import BELOW_INT8
 
 SMALLEST_POWER, LARGEST_POWER = -400, 400
 POWERS = 2.0 ** np.arange(SMALLEST_POWER, LARGEST_POWER + 1)
 TABLE_BITS, PROBABILITY_BITS = 24, 30
+SLOPE_BITS = 13
+FIRST_SUM_SHIFT, FIRST_PRODUCT_SHIFT, FIRST_LOGISTIC_SHIFT, FIRST_LOOKUP_SHIFT = 3, 6, 11, 13
+GRADIENT_BITS, PRODUCT_BITS = 15, 23  # of one term of a sum over a repeated operand
 
 
 def power(e: Any) -> Any:
@@ -132,6 +136,59 @@ class DeviceGradients:
         factor, k = fraction_q15(1 / count)
         return self.note(edges[0], rshift(g * factor, 15), e + k)
 
+    def share(self, dy: Any, like: Any, source: str, target: str) -> Any:
+        """ADD and SUB, the gradient of the operand `like`: `dy`, summed where the operand was repeated."""
+        if not target:
+            return None
+        if not repeated_axes(dy, like):
+            self.moved(source, target)
+            return dy
+        g, e = self.integers(dy, source)
+        return self._summed(g, e, like, GRADIENT_BITS, target)
+
+    def product(self, dy: Any, partner: Any, like: Any, scale: float, source: str, target: str) -> Any:
+        """MUL, the gradient of the factor `like`: `rshift(g F, 15)` times its centred partner."""
+        if not target:
+            return None
+        g, e = self.integers(dy, source)
+        factor, k = fraction_q15(scale)
+        terms = rshift(g * factor, 15) * tf.cast(partner, tf.int64)
+        return self._summed(terms, e + k, like, PRODUCT_BITS, target)
+
+    def _summed(self, terms: Any, e: Any, like: Any, bits: int, target: str) -> Any:
+        """The gradient of `like`, which was repeated to the shape of `terms` of so many bits."""
+        count = math.prod(terms.shape[axis] for axis in repeated_axes(terms, like))
+        headroom = max(0, math.ceil(math.log2(count)) - (31 - bits))
+        acc = rshift(repeated_sum(terms, like), headroom)
+        return self.note(target, *self.narrow(acc, e + headroom, target))
+
+    def logistic(self, dy: Any, q: Any, edges: Sequence[str]) -> Any:
+        """LOGISTIC from its output `q`: `g (q + 128) (128 - q)`."""
+        g, e = self.integers(dy, edges[-1])
+        q = tf.cast(q, tf.int64)
+        return self.note(edges[0], *self.narrow(g * (q + 128) * (128 - q), e - 16, edges[0]))
+
+    def lookup(self, dy: Any, slope: Any, edges: Sequence[str]) -> Any:
+        """TANH, HARD_SWISH, LEAKY_RELU: `g slope`, the slope in Q13."""
+        g, e = self.integers(dy, edges[-1])
+        return self.note(edges[0], *self.narrow(g * tf.cast(slope, tf.int64), e - SLOPE_BITS, edges[0]))
+
+    def pool(self, dy: Any, q: Any, layer: Any) -> Any:
+        """AVERAGE_POOL_2D and MAX_POOL_2D of the map `q`: every window's share to its pixels, or to the first
+        of its largest."""
+        g, e = self.integers(dy, layer.edges[-1])
+        if layer.mode == "max":
+            padded = layer.padded(q, BELOW_INT8)
+            owners = tf.argmax(tf.stack(list(layer.taps(padded))), axis=0)
+            parts = [tf.where(owners == tap, g, 0) for tap in range(math.prod(layer.size))]
+        else:
+            g, k = window_share(g, layer, q.shape)
+            e, parts = e + k, [g] * math.prod(layer.size)
+        acc = _scattered(parts, layer, q)
+        if not layer.apart:
+            acc, e = self.narrow(acc, e, layer.edges[0])
+        return self.note(layer.edges[0], acc, e)
+
     def total(self, gradients: Sequence[Any], edges: Sequence[str], edge: str) -> Any:
         """Gradient of a tensor with several readers, the last reader first, as the board adds them."""
         pairs = [self.integers(dy, name) for dy, name in zip(gradients, edges, strict=True)][::-1]
@@ -170,9 +227,35 @@ def _pulled_back(layer: Any, x: Any, kernel: Any, g: Any) -> tuple[Any, Any]:
     return tape.gradient(y, [x, kernel], output_gradients=tf.cast(g, tf.float64))
 
 
-def refuse(kind: str, name: str) -> None:
-    """Raise for an op whose gradient this file does not round as the board does."""
-    raise TfodlError(
-        f"Int8Model: {kind} {name}: gradients='device' cannot pass this op; use gradients='real', or train "
-        "only what lies above it."
-    )
+def repeated_axes(g: Any, like: Any) -> list[int]:
+    """The axes along which `like`, of the same rank, was repeated to the shape of `g`."""
+    return [i for i, size in enumerate(like.shape) if i and size == 1 and g.shape[i] != 1]
+
+
+def repeated_sum(g: Any, like: Any) -> Any:
+    """`g` summed over them."""
+    axes = repeated_axes(g, like)
+    return tf.reduce_sum(g, axis=axes, keepdims=True) if axes else g
+
+
+def window_share(g: Any, layer: Any, shape: Sequence[int]) -> tuple[Any, int]:
+    """AVERAGE_POOL_2D of a map [1, H, W, C]: `rshift(g F, 15) << (k_c - k)` and k, of windows that hold c."""
+    inside = np.pad(np.ones((1, *shape[1:3], 1), np.int64), ((0, 0), *layer.pads, (0, 0)))
+    counts = sum(layer.taps(inside))
+    k = fraction_q15(1 / math.prod(layer.size))[1]
+    share = tf.zeros_like(g)
+    for count in np.unique(counts).tolist():
+        factor, k_c = fraction_q15(1 / count)
+        moved = tf.bitwise.left_shift(rshift(g * factor, 15), tf.fill(tf.shape(g), np.int64(k_c - k)))
+        share = tf.where(counts == count, moved, share)
+    return share, k
+
+
+def _scattered(parts: Sequence[Any], layer: Any, q: Any) -> Any:
+    """Every part [1, P, Q, C] at the pixels that `layer.taps` takes it from; whole numbers, [1, H, W, C]."""
+    x = tf.zeros(tf.shape(q), tf.float64)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        taps = list(layer.taps(layer.padded(tf.ensure_shape(x, q.shape), 0.0)))
+    found = tape.gradient(taps, x, output_gradients=[tf.cast(part, tf.float64) for part in parts])
+    return tf.cast(tf.round(found), tf.int64)

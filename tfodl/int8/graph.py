@@ -16,10 +16,11 @@ from tflm_export.ops import forward
 from tflm_export.read_tflite import read_tflite
 from tflm_export.write_tflite import patch_constants
 from tfodl.errors import TfodlError
-from tfodl.int8.build import build, layer_of, quant_of
+from tfodl.int8.build import build
 from tfodl.int8.device_gradients import BATCH_MESSAGE, DeviceGradients
 from tfodl.int8.linear import Int8Linear
 from tfodl.int8.qas import QAS, IntegerUpdate, Rounding
+from tfodl.int8.wiring import layer_of, quant_of
 from tfodl.plan import UpdatePlan
 from tfodl.selective.model import SelectiveModel
 from tfodl.training_data import check_inputs, check_training_data

@@ -216,7 +216,11 @@ class Int8DepthwiseConv2D(Int8Linear):
         return math.prod(self.kernel_shape[:-2])
 
     def _sum(self, x: Any, kernel: Any) -> Any:
-        return tf.nn.depthwise_conv2d(x, kernel, (1, *self.strides, 1), "VALID")
+        """TensorFlow knows equal strides only: others take their common divisor and every nth output."""
+        common = math.gcd(*self.strides)
+        rows, columns = (stride // common for stride in self.strides)
+        y = tf.nn.depthwise_conv2d(x, kernel, (1, common, common, 1), "VALID")
+        return y if rows == columns else y[:, ::rows, ::columns]
 
     def _exact_sum(self, x: Any, kernel: Any) -> Any:
         return tf.cast(self._sum(x, kernel), tf.float64)
