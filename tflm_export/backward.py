@@ -6,6 +6,7 @@ before the update of its weights, so it sees the weights of the step's start; th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -38,11 +39,16 @@ def training_graph(graph: Graph, plan: UpdatePlan, gradients: str = "int16") -> 
 
 def loss_input(graph: Graph, loss: str) -> str:
     """The int8 tensor that the loss reads: the output, before a DEQUANTIZE and (cross-entropy) a SOFTMAX."""
-    if len(graph.outputs) != 1:
-        raise ExportError(
-            f"model: training needs one output, got {len(graph.outputs)}: {list(graph.outputs)}."
-        )
+    for end, names in (("input", graph.inputs), ("output", graph.outputs)):
+        if len(names) != 1:
+            raise ExportError(f"model: an engine needs one {end}, got {len(names)}: {list(names)}.")
     name = graph.outputs[0]
+    shape = graph.tensors[name].shape
+    if loss == "crossentropy" and math.prod(shape) != shape[-1]:
+        raise ExportError(
+            f"loss: the output {name!r} has shape {list(shape)}; cross-entropy takes one row of logits, [1, "
+            "classes]. Pool the map first, or train with mean squared error."
+        )
     skipped = ("DEQUANTIZE", "SOFTMAX") if loss == "crossentropy" else ("DEQUANTIZE",)
     op = graph.producer(name)
     while op is not None and op.kind in skipped:

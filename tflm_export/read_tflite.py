@@ -25,8 +25,8 @@ SCALE_RANGE = (2.0**-60, 2.0**60)
 def read_tflite(data: bytes) -> Graph:
     """The graph of an int8 `.tflite`, checked; ops are named `#<index in the file>`.
 
-    Float and uint8 inputs and outputs are taken off where a QUANTIZE or DEQUANTIZE leads to int8 at once. Raises
-    `ExportError` for anything that is not a well-formed int8 model of known ops.
+    Float and uint8 inputs and outputs are taken off where a QUANTIZE or DEQUANTIZE leads to int8 at once.
+    Raises `ExportError` for anything that is not a well-formed int8 model of known ops.
     """
     records = parse(data)
     tensors = {r.name: _tensor(r, data) for r in _used(records)}

@@ -109,7 +109,7 @@ def depthwise_to_conv(graph: Graph) -> Graph:
 
 
 def repeat_channels(graph: Graph) -> Graph:
-    """A depthwise layer of several outputs a channel reads each channel as often: then every output has its own.
+    """Repeat each channel that a depthwise layer makes several outputs of: then every output has its own.
 
     The repeated map takes RAM, the layer as many instructions as before.
     """
@@ -130,7 +130,7 @@ def repeat_channels(graph: Graph) -> Graph:
 
 
 def spread_dilated(graph: Graph) -> Graph:
-    """Write the zeros between the taps of a dilated kernel out: costs flash and instructions as a dense one."""
+    """Write out the zeros between the taps of a dilated kernel: it then costs what a dense one does."""
     tensors, ops = dict(graph.tensors), []
     for op in graph.ops:
         if op.kind in CONVOLUTIONS and tensors[op.inputs[1]].shape[1:3] != (op.attrs["k_h"], op.attrs["k_w"]):

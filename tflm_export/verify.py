@@ -146,7 +146,7 @@ def _compare_inference(
 
 
 class TflmOracle:
-    """TFLite Micro's own interpreter on the same model; float and uint8 edges of the file are crossed exactly."""
+    """TFLite Micro's own interpreter on the same model; float and uint8 edges are crossed exactly."""
 
     def __init__(self, compiled: Compiled):
         from tflite_micro.python.tflite_micro import runtime

@@ -111,7 +111,7 @@ def test_text_of_numbers_and_names():
 
 
 def test_an_op_without_a_kernel():
-    """Two computed tensors, one broadcast along an axis between others: the reader knows it, no kernel does."""
+    """Two computed tensors, one broadcast along an axis between others: the reader takes it, no kernel."""
     from tflite_file import O, T, build, fused
 
     tensors = [

@@ -1,5 +1,7 @@
-"""Kernels of broadcast operands, of means over any axes and of tables: forward against TFLite Micro, gradients
-against sums written here and, as real numbers, against finite differences."""
+"""Kernels of broadcast operands, of means over any axes and of tables.
+
+Forward against TFLite Micro; gradients against sums written here and finite differences.
+"""
 
 from __future__ import annotations
 

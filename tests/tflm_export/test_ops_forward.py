@@ -28,8 +28,7 @@ def int8(rng, shape):
 
 
 def check(data: bytes, rng, samples: int = 1) -> None:
-    """The graph, and what is made of it, computes what the interpreter computes, one sample at a time and in a
-    batch."""
+    """The graph, simplified or not, computes what the interpreter does, one by one and in a batch."""
     compare(read_tflite(data), data, rng, samples)
     compare(simplify(read_tflite(data)), data, rng, samples)
 

@@ -65,8 +65,9 @@ def spread_text(e: Engine, op: Op, position: int) -> str:
     found = spread(shapes[position], shapes[-1])
     if found is None:
         raise ExportError(
-            f"{where(op)}: broadcasting {list(shapes[position])} to {list(shapes[-1])} is not supported; allowed: "
-            "along the first and along the last axes. Repeat the operand in the model, or reorder its axes."
+            f"{where(op)}: broadcasting {list(shapes[position])} to {list(shapes[-1])} is not supported; "
+            "allowed: along the first and along the last axes. Repeat the operand in the model, or "
+            "reorder its axes."
         )
     return f"{{{found[0]}, {found[1]}}}"
 
@@ -199,8 +200,8 @@ def _product_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
         return kernel_call("mul_input_grad_s16", factor, exponent, *args, elements(e, op), *result)
     position = op.attrs["position"]
     own, other = (spread_text(e, layer, i) for i in (position, 1 - position))
-    args = (*args[:2], other, *args[2:], e.tensor(g).size, own)
-    return kernel_call("mul_broadcast_input_grad_s16", factor, exponent, *args, *result)
+    spread = (*args[:2], other, *args[2:], e.tensor(g).size, own)
+    return kernel_call("mul_broadcast_input_grad_s16", factor, exponent, *spread, *result)
 
 
 def _logistic_gradient(e: Engine, op: Op, masks: bool) -> list[str]:

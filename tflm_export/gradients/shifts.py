@@ -8,7 +8,12 @@ from tflm_export.gradients.conv import Geometry
 from tflm_export.ir import Graph, Op
 
 LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
-TYPICAL = {"MUL_INPUT_GRADIENT": 6, "LOGISTIC_INPUT_GRADIENT": 11, "LOOKUP_INPUT_GRADIENT": 13, "SUM_GRADIENT": 3}
+TYPICAL = {
+    "MUL_INPUT_GRADIENT": 6,
+    "LOGISTIC_INPUT_GRADIENT": 11,
+    "LOOKUP_INPUT_GRADIENT": 13,
+    "SUM_GRADIENT": 3,
+}
 
 
 def initial_shift(op: Op, layer: Op, graph: Graph) -> int:

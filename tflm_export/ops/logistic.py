@@ -28,9 +28,9 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     ok = qy.scale[0] == 1 / 256 and qy.zero_point[0] == INT8_MIN
     check.require(ok, op, "the output must have scale 1/256 and zero point -128.")
     argument, low, high = rescaled(op, qx)
-    y = divide_by_power(logistic(argument, INPUT_BITS), 23) + INT8_MIN
-    y = np.where(low, INT8_MIN, np.where(high, INT8_MAX, y))
-    return {"table": tuple(np.clip(y, INT8_MIN, INT8_MAX).tolist())}
+    table = divide_by_power(logistic(argument, INPUT_BITS), 23) + INT8_MIN
+    table = np.where(low, INT8_MIN, np.where(high, INT8_MAX, table))
+    return {"table": tuple(np.clip(table, INT8_MIN, INT8_MAX).tolist())}
 
 
 def rescaled(op: Op, quant: QParams) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

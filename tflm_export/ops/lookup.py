@@ -103,7 +103,7 @@ def _real(quant: QParams) -> np.ndarray:
 
 
 def _tables(op: Op, y: np.ndarray, real: np.ndarray, slope: np.ndarray, quant: QParams) -> dict[str, Any]:
-    """`table`: outputs of the inputs -128..127; `slope`: their derivatives in Q13, 0 where the output clips."""
+    """`table`: outputs of the inputs -128..127; `slope`: their derivatives in Q13, 0 where it clips."""
     low, high = (quant.scale[0] * (bound - quant.zero_point[0]) for bound in (INT8_MIN, INT8_MAX))
     passing = (real >= low - quant.scale[0] / 2) & (real <= high + quant.scale[0] / 2)
     slopes = np.where(passing, np.floor(slope * 2**SLOPE_BITS + 0.5), 0).astype(int)
