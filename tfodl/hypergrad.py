@@ -12,8 +12,8 @@ velocity.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -21,7 +21,21 @@ import tensorflow as tf
 from tfodl.errors import TfodlError
 
 LEARNABLE = ("learning_rate", "momentum", "eps")
+Tensors = Mapping[str, Any]
 BOUNDS = {"learning_rate": (0.0, float("inf")), "momentum": (0.0, 0.999), "eps": (0.0, float("inf"))}
+
+
+class Row(NamedTuple):
+    """What a step needs of one weight: `tf.Variable`s of its shape, `speed` None where nothing freezes it.
+
+    buffer: momentum; applied: what was taken off in the last step, over alpha; before: in the one before.
+    """
+
+    variable: Any
+    buffer: Any
+    applied: Any
+    before: Any
+    speed: Any = None
 
 
 @keras.saving.register_keras_serializable("tfodl")
@@ -31,9 +45,10 @@ class HyperSGD(keras.optimizers.Optimizer):
     learning_rate (alpha), momentum (mu), eps: start values. learn: which of them are learned.
     hyper_learning_rate, hyper_momentum: of the step that they take before every weight step.
 
-    Without `set_speeds` no weight is under the threshold: then it is the ultimate optimizer.
+    Without `set_speeds` no weight is under the threshold: then it is the ultimate optimizer. Under a
+    `tf.distribute` strategy the hypergradients are those of the whole batch, as on one device.
 
-    Raises `TfodlError` on an unknown name in `learn`, or when it runs on several replicas.
+    Raises `TfodlError` on an unknown name in `learn`, or a schedule for what is learned step by step.
 
     >>> optimizer = HyperSGD(0.1, momentum=0.9, learn=("learning_rate",))
     >>> optimizer.hyper("momentum")
@@ -53,6 +68,10 @@ class HyperSGD(keras.optimizers.Optimizer):
         unknown = sorted(set(learn) - set(LEARNABLE))
         if unknown:
             raise TfodlError(f"HyperSGD: learn names {unknown}; allowed: {LEARNABLE}.")
+        if isinstance(learning_rate, bool) or not isinstance(learning_rate, (int, float)):
+            raise TfodlError(
+                f"HyperSGD: learning_rate must be a number, it is learned; got {learning_rate!r}."
+            )
         super().__init__(learning_rate=learning_rate, name=name)
         self.start = {"learning_rate": learning_rate, "momentum": momentum, "eps": eps}
         self.learn = tuple(learn)
@@ -64,12 +83,10 @@ class HyperSGD(keras.optimizers.Optimizer):
         if self.built:
             return
         super().build(variables)
-        for name, value in self.start.items():
-            for key, initial in ((name, value), (f"{name}_buffer", 0.0)):
-                constant = keras.initializers.Constant(initial)
-                self._hyper[key] = self.add_variable(
-                    (), initializer=constant, dtype="float32", name=f"hyper_{key}"
-                )
+        self._hyper["learning_rate"] = self._learning_rate
+        for name in ("momentum", "eps", *(f"{name}_buffer" for name in LEARNABLE)):
+            initial = keras.initializers.Constant(self.start.get(name, 0.0))
+            self._hyper[name] = self.add_variable((), initial, "float32", name=f"hyper_{name}")
         self._slots = [
             [self.add_variable_from_reference(v, name) for v in variables]
             for name in ("buffer", "applied", "applied_before")
@@ -77,7 +94,7 @@ class HyperSGD(keras.optimizers.Optimizer):
 
     def hyper(self, name: str) -> float:
         """The present value of `"learning_rate"`, `"momentum"` or `"eps"`."""
-        return float(self._hyper[name].numpy()) if self._hyper else float(self.start[name])
+        return float(keras.ops.convert_to_numpy(self._hyper.get(name, self.start[name])))
 
     def set_speeds(self, speeds: Iterable[tuple[Any, Any]]) -> None:
         """Put variables under the threshold: (variable, `|v|` of every entry, broadcast to the variable).
@@ -86,54 +103,45 @@ class HyperSGD(keras.optimizers.Optimizer):
         """
         for variable, speed in speeds:
             if id(variable) not in self._speeds:
-                self._speeds[id(variable)] = tf.Variable(tf.zeros(variable.shape), trainable=False)
+                with self._distribution_strategy.scope():
+                    self._speeds[id(variable)] = tf.Variable(tf.zeros(variable.shape), trainable=False)
             value = tf.cast(tf.broadcast_to(speed, variable.shape), tf.float32)
             self._speeds[id(variable)].assign(value)
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
-        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-            raise TfodlError("HyperSGD: learned hyper-parameters run on one replica; leave the strategy out.")
         variables = list(self._trainable_variables if trainable_variables is None else trainable_variables)
         if not self.built:
             self.build(variables)
-        rows = [(g, v, *self._row(v)) for g, v in zip(grads, variables, strict=True) if g is not None]
-        self._hyper_step(self.hypergradients(rows))
-        for gradient, variable, *slots in rows:
-            self._weight_step(gradient, variable, slots)
+        with_gradient = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
+        rows = [self._row(variable) for _, variable in with_gradient]
+        hyper = {name: variable.value for name, variable in self._hyper.items()}
+        _on_every_device(self._step, [gradient for gradient, _ in with_gradient], rows, hyper)
         self._iterations.assign_add(1)
 
-    def _row(self, variable: Any) -> list[Any]:
+    def _row(self, variable: Any) -> Row:
         index = self._get_variable_index(variable)
-        return [slots[index] for slots in self._slots]
+        buffer, applied, before = (slots[index].value for slots in self._slots)
+        return Row(variable.value, buffer, applied, before, self._speeds.get(id(variable)))
 
-    def hypergradients(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
-        """dL/d(hyper-parameter) from rows (gradient, variable, buffer, applied, applied_before)."""
-        alpha = tf.convert_to_tensor(self._hyper["learning_rate"])
-        under = [row for row in rows if id(row[1]) in self._speeds]
+    def _step(self, gradients: Sequence[Any], rows: Sequence[Row], hyper: Tensors) -> None:
+        self._hyper_step(self.hypergradients(gradients, rows, hyper), hyper)
+        for gradient, row in zip(gradients, rows, strict=True):
+            _weight_step(gradient, row, hyper)
+
+    def hypergradients(self, gradients: Sequence[Any], rows: Sequence[Row], hyper: Tensors) -> dict[str, Any]:
+        """dL/d(hyper-parameter), from the gradients now and the steps taken before."""
+        alpha, pairs = tf.convert_to_tensor(hyper["learning_rate"]), list(zip(gradients, rows, strict=True))
         return {
-            "learning_rate": -_dots((g, applied) for g, _, _, applied, _ in rows),
-            "momentum": -alpha * _dots((g, before) for g, _, _, _, before in rows),
-            "eps": alpha * _dots((g, buffer) for g, _, buffer, _, _ in under),
+            "learning_rate": -_dots((g, row.applied) for g, row in pairs),
+            "momentum": -alpha * _dots((g, row.before) for g, row in pairs),
+            "eps": alpha * _dots((g, row.buffer) for g, row in pairs if row.speed is not None),
         }
 
-    def _hyper_step(self, gradients: Mapping[str, Any]) -> None:
+    def _hyper_step(self, gradients: Tensors, hyper: Tensors) -> None:
         for name in self.learn:
-            value, buffer = self._hyper[name], self._hyper[f"{name}_buffer"]
+            value, buffer = hyper[name], hyper[f"{name}_buffer"]
             buffer.assign(self.hyper_momentum * buffer + gradients[name])
             value.assign(tf.clip_by_value(value - self.hyper_learning_rate * buffer, *BOUNDS[name]))
-
-    def _weight_step(self, gradient: Any, variable: Any, slots: Sequence[Any]) -> None:
-        buffer, applied, applied_before = slots
-        mask = self._mask(variable)
-        applied_before.assign(_masked(buffer, mask))
-        buffer.assign(self._hyper["momentum"] * buffer + gradient)
-        applied.assign(_masked(buffer, mask))
-        step = self._hyper["learning_rate"] * applied
-        variable.assign(variable - step if mask is None else tf.where(mask, variable - step, variable))
-
-    def _mask(self, variable: Any) -> Any:
-        speed = self._speeds.get(id(variable))
-        return None if speed is None else speed >= tf.convert_to_tensor(self._hyper["eps"])
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -145,11 +153,38 @@ class HyperSGD(keras.optimizers.Optimizer):
         }
 
 
+def _weight_step(gradient: Any, row: Row, hyper: Tensors) -> None:
+    mask = None if row.speed is None else row.speed >= tf.convert_to_tensor(hyper["eps"])
+    row.before.assign(_masked(row.buffer, mask))
+    row.buffer.assign(hyper["momentum"] * row.buffer + gradient)
+    row.applied.assign(_masked(row.buffer, mask))
+    moved = row.variable - hyper["learning_rate"] * row.applied
+    row.variable.assign(moved if mask is None else tf.where(mask, moved, row.variable))
+
+
+def _on_every_device(
+    step: Callable[..., None], gradients: Sequence[Any], rows: Sequence[Row], hyper: Tensors
+) -> None:
+    """`step` with the gradients summed over replicas and each device's own copy of the variables."""
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1 or not gradients:
+        return step(gradients, rows, hyper)
+    gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+
+    def update(strategy: Any, gradients: Sequence[Any]) -> None:
+        def local(_: Any, *arguments: Any) -> None:
+            step(*arguments)
+
+        strategy.extended.update(rows[0].variable, local, args=(gradients, rows, hyper), group=False)
+
+    return replica.merge_call(update, args=(gradients,))
+
+
 def _masked(tensor: Any, mask: Any) -> Any:
     value = tf.convert_to_tensor(tensor)
     return value if mask is None else tf.where(mask, value, tf.zeros_like(value))
 
 
-def _dots(pairs: Any) -> Any:
+def _dots(pairs: Iterable[tuple[Any, Any]]) -> Any:
     sums = [tf.reduce_sum(tf.cast(a, tf.float32) * tf.convert_to_tensor(b)) for a, b in pairs]
     return tf.add_n(sums) if sums else tf.constant(0.0)

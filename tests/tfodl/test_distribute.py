@@ -17,6 +17,7 @@ devices = int(sys.argv[1])
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
 import tfodl
+from tfodl.hypergrad import HyperSGD
 from selective_nets import compiled, data, small_net
 strategy = tf.distribute.MirroredStrategy([f"CPU:{{i}}" for i in range(devices)])
 assert strategy.num_replicas_in_sync == devices
@@ -26,16 +27,20 @@ for name, callback in {{
     "velocity": tfodl.VelocitySelection(150, x=x[:10], batchnorm=False, seed=1),
     "random_in": tfodl.RandomSelection(150, axis="in", batchnorm="selected", seed=1),
     "random_norm": tfodl.RandomSelection(150, seed=2),
+    "scotti": tfodl.ScottiSelection(x=x[:10], batchnorm=False),
 }}.items():
     with strategy.scope():
         optimizer = keras.optimizers.SGD(0.05, momentum=0.9, weight_decay=1e-3)
+        if name == "scotti":
+            optimizer = HyperSGD(0.05, 0.9, 1e-3, ("eps", "learning_rate", "momentum"), 1e-3)
         model = compiled(tfodl.SelectiveModel(small_net()), optimizer)
     start = [v.numpy() for v in model.base.trainable_variables]
     history = model.fit(x, y, batch_size=16, epochs=3, shuffle=False, verbose=0, callbacks=[callback]).history
     end = [v.numpy() for v in model.base.trainable_variables]
     never = [bool((a == b).all()) for a, b in zip(start, end)]
     out[name] = dict(plans=[p.to_json() for p in callback.plans], weights=[w.tolist() for w in end],
-                     loss=history["loss"], untouched=never)
+                     loss=history["loss"], untouched=never,
+                     hyper=[history.get(key) for key in ("eps", "hyper_learning_rate", "hyper_momentum")])
 json.dump(out, open(sys.argv[2], "w"))
 """
 
@@ -58,6 +63,17 @@ def test_same_plans_and_weights(runs, name):
     assert one["plans"] == two["plans"]
     assert one["untouched"] == two["untouched"] and any(one["untouched"])
     assert one["loss"] == pytest.approx(two["loss"], rel=1e-4)
+    for a, b in zip(flat(one["weights"]), flat(two["weights"]), strict=True):
+        assert a == pytest.approx(b, abs=2e-5)
+
+
+def test_learned_eps_rate_and_momentum_are_one_device_s(runs):
+    one, two = (run["scotti"] for run in runs)
+    assert (
+        one["plans"] == two["plans"] or one["hyper"] != two["hyper"]
+    )  # eps stands in the plans to the last bit
+    for a, b, start in zip(one["hyper"], two["hyper"], (1e-3, 0.05, 0.9), strict=True):
+        assert a == pytest.approx(b, rel=1e-4) and abs(a[-1] - start) > 1e-6
     for a, b in zip(flat(one["weights"]), flat(two["weights"]), strict=True):
         assert a == pytest.approx(b, abs=2e-5)
 

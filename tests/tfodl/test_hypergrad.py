@@ -62,7 +62,7 @@ def run_optimizer(learn, **options):
     optimizer.set_speeds([(variables[0], speeds)])
     seen = {}
     original = optimizer.hypergradients
-    optimizer.hypergradients = lambda rows: seen.update(original(rows)) or original(rows)
+    optimizer.hypergradients = lambda *step: seen.update(original(*step)) or original(*step)
     for _ in range(STEPS + 1):
         with tf.GradientTape() as tape:
             parts = [v.value for v in variables]
@@ -121,9 +121,21 @@ def test_learned_values_move_against_their_gradient_and_stay_in_bounds():
     )
 
 
+def test_learning_rate_set_from_outside_is_the_one_that_is_used():
+    """As `LearningRateScheduler` sets it."""
+    optimizer, variables, _ = run_optimizer(learn=())
+    optimizer.learning_rate = 0.0
+    before = [v.numpy() for v in variables]
+    optimizer.apply([tf.ones(v.shape) for v in variables], variables)
+    assert optimizer.hyper("learning_rate") == 0.0
+    assert all(np.array_equal(v.numpy(), old) for v, old in zip(variables, before, strict=True))
+
+
 def test_config_round_trip_and_bad_names():
     optimizer = HyperSGD(0.2, 0.5, 0.01, learn=("eps", "momentum"))
     again = HyperSGD.from_config(optimizer.get_config())
     assert again.get_config() == optimizer.get_config()
     with pytest.raises(TfodlError, match="allowed"):
         HyperSGD(learn=("speed",))
+    with pytest.raises(TfodlError, match="learning_rate must be a number"):
+        HyperSGD(keras.optimizers.schedules.CosineDecay(0.1, 5))
