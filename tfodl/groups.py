@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -102,8 +103,14 @@ def neuron_groups(model: keras.Model, axis: Literal["out", "in"] = "out") -> tup
     model = getattr(model, "selective_base", model)
     found, others = adapters(model)
     if others:
-        logging.log_first_n(logging.WARNING, "tfodl: these layers stay frozen: %s", 1, ", ".join(others))
+        _name_frozen(", ".join(others))
     return groups_of(model, found, axis)
+
+
+@functools.cache
+def _name_frozen(layers: str) -> None:
+    """One warning for a model, however often it is looked at."""
+    logging.warning("tfodl: these layers stay frozen: %s", layers)
 
 
 def groups_of(
@@ -112,7 +119,7 @@ def groups_of(
     """`neuron_groups` of adapters that are already known."""
     trace = _Trace()
     with intercept(calls(trace, found)):
-        tf.function(lambda *x: model(*x, training=False)).get_concrete_function(*_input_specs(model))
+        tf.function(lambda x: model(x, training=False)).get_concrete_function(input_spec(model))
     if not trace.rows:
         raise TfodlError(f"Model {model.name!r} has no trainable convolution, dense or batch-norm layer.")
     groups = trace.groups()
@@ -160,7 +167,9 @@ def _some(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _input_specs(model: keras.Model) -> list[Any]:
+def input_spec(model: keras.Model) -> Any:
+    """A `tf.TensorSpec` of each input, in the structure that the model takes. Raises `TfodlError` where sizes
+    are not known."""
     listed = getattr(model, "inputs", None)
     inputs = getattr(model, "input", listed[0] if listed and len(listed) == 1 else listed)
     if not listed:
@@ -174,7 +183,7 @@ def _input_specs(model: keras.Model) -> list[Any]:
                 f"Model {model.name!r}: input {tensor.name!r} has shape {tuple(tensor.shape)}; "
                 "only the batch size may be open. Build the model for one picture size."
             )
-    return [keras.tree.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), inputs)]
+    return keras.tree.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), inputs)
 
 
 def _along(group: NeuronGroup, axis: Literal["out", "in"]) -> NeuronGroup:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -15,12 +17,10 @@ from tfodl.groups import NeuronGroup, check_plan, groups_of, neuron_groups
 from tfodl.plan import UpdatePlan
 from tfodl.selective.intercept import intercept
 from tfodl.selective.masks import Masks
+from tfodl.selective.reuse import choose, steps_from_json, steps_to_json
 from tfodl.selective.sites import Adapter, Run, Site, adapters, calls
-from tfodl.selective.step import Step, Train, backward_macs, merge, serves, step_of
+from tfodl.selective.step import Step, Train, step_of
 from tfodl.selective.table import plan_table
-
-# A traced step serves another plan while it wastes little: a tenth for each step traced, at most a half.
-REUSE_EACH, REUSE_MOST = 0.1, 0.5
 
 
 class _Wiring:
@@ -34,22 +34,14 @@ class _Wiring:
         self.followers = {group.layer: sites[group.batchnorm] for group in groups if group.batchnorm}
         self.masks = Masks(groups)
         self.step = Step(())
+        self.steps: dict[Step, None] = {}  # run so far, in order: those that a new plan may be run by
         self.functions: dict[Step, tuple[dict[Any, Any], Any]] = {}
         self.state: dict[str, np.ndarray] = {}
         self.restored: dict[str, np.ndarray] | None = None
 
     def choose(self, plan: UpdatePlan) -> Step:
         """The step to run `plan`: one already traced if it wastes little, else a new one."""
-        exact = step_of(plan, self.groups)
-        if exact in self.functions:
-            return exact
-        waste = min(REUSE_MOST, REUSE_EACH * len(self.functions))
-        allowed = (1 + waste) * backward_macs(exact, self.groups)
-        for step in self.functions:
-            if serves(step, exact) and backward_macs(step, self.groups) <= allowed:
-                return step
-        grown = merge(exact, self.step) if self.functions else None
-        return grown if grown and backward_macs(grown, self.groups) <= allowed else exact
+        return choose(step_of(plan, self.groups), self.steps, self.groups)
 
 
 @keras.saving.register_keras_serializable("tfodl")
@@ -63,7 +55,8 @@ class SelectiveModel(keras.Model):
     nothing below the shallowest trained tensor. Batch norms that the plan does not train run on their moving
     statistics.
 
-    Raises `TfodlError` for a model without trainable layers that tfodl knows, or a plan that does not fit it.
+    Raises `TfodlError` for a model without trainable layers that tfodl knows, or with a `train_step` of its
+    own, or a plan that does not fit it.
 
     >>> inputs = keras.Input((4,))
     >>> model = SelectiveModel(keras.Model(inputs, keras.layers.Dense(2, name="head")(inputs)))
@@ -73,6 +66,7 @@ class SelectiveModel(keras.Model):
     """
 
     def __init__(self, model: keras.Model, plan: UpdatePlan | None = None, **kwargs: Any) -> None:
+        _check_plain(model)
         super().__init__(**{"name": f"selective_{model.name}", **kwargs})
         self.base = model
         self.supports_jit = False  # the number of chosen channels is data, which XLA cannot compile
@@ -149,14 +143,26 @@ class SelectiveModel(keras.Model):
             self._check_compiled()
             self._build_optimizer()
             self._wiring.functions.clear()
+            if self._wiring.restored is None:
+                self._wiring.steps.clear()
             self._wiring.step = self._wiring.choose(self._plan)
             self.train_function: Any = self._run_step
         return self.train_function
 
     def _check_compiled(self) -> None:
-        if getattr(self.optimizer, "use_ema", False):
+        inner = self.optimizer
+        while inner is not None:
+            if getattr(inner, "use_ema", False):
+                raise TfodlError(
+                    "SelectiveModel: an optimizer with use_ema=True overwrites frozen weights; use "
+                    "use_ema=False."
+                )
+            inner = getattr(inner, "inner_optimizer", getattr(inner, "inner", None))
+        fixed = [site.name for site in self.sites if not site.layer.trainable]
+        if fixed:
             raise TfodlError(
-                "SelectiveModel: an optimizer with use_ema=True overwrites frozen weights; use use_ema=False."
+                f"SelectiveModel: layers {fixed[:8]} became trainable=False after the model was wrapped; "
+                "wrap it again, or leave them trainable and out of the plan."
             )
 
     def _build_optimizer(self) -> None:
@@ -166,13 +172,15 @@ class SelectiveModel(keras.Model):
                 self.optimizer.build(self.base.trainable_variables)
 
     def _run_step(self, iterator: Any) -> Any:
+        new = self._wiring.step not in self._wiring.functions
         scope, function = self._traced(self._wiring.step)
-        with intercept(scope):
+        with intercept(scope), _on_purpose() if new else contextlib.nullcontext():
             return function(iterator)
 
     def _traced(self, step: Step) -> tuple[dict[Any, Any], Any]:
         """The layers' calls under `step`, and Keras's train function that is traced under them."""
         if step not in self._wiring.functions:
+            self._wiring.steps[step] = None
             run = Train(step, self._mask_of, self._wiring.followers)
             super().make_train_function(force=True)
             self._wiring.functions[step] = (calls(run, self._wiring.found), self.train_function)
@@ -236,15 +244,45 @@ class SelectiveModel(keras.Model):
 
     def save_own_variables(self, store: Any) -> None:
         store["plan"] = np.frombuffer(self._plan.to_json().encode(), np.uint8)
+        store["steps"] = np.frombuffer(steps_to_json(self._wiring.steps).encode(), np.uint8)
         for key, value in self.selection_state.items():
             store["state." + key.replace("/", "%2F")] = value  # "/" would open a group in the file
 
     def load_own_variables(self, store: Any) -> None:
+        self._wiring.steps = dict.fromkeys(steps_from_json(bytes(np.asarray(store["steps"])).decode()))
         self.set_plan(UpdatePlan.from_json(bytes(np.asarray(store["plan"])).decode()))
         keys = [key for key in list(store.keys()) if key.startswith("state.")]
         state = {key[6:].replace("%2F", "/"): np.asarray(store[key]) for key in keys}
         self._wiring.state = state
         self._wiring.restored = dict(state)
+
+
+def _check_plain(model: Any) -> None:
+    if isinstance(model, SelectiveModel):
+        raise TfodlError(
+            f"Model {model.name!r} is a SelectiveModel already: use it as it is, or wrap its .base."
+        )
+    for method in ("train_step", "compute_loss", "compute_metrics"):
+        if getattr(type(model), method, None) is not getattr(keras.Model, method):
+            raise TfodlError(
+                f"Model {model.name!r} has its own {method}, which a SelectiveModel would not call; put the "
+                "loss into compile or layers (add_loss), or the method into a subclass of SelectiveModel."
+            )
+
+
+@contextlib.contextmanager
+def _on_purpose() -> Iterator[None]:
+    """Without TensorFlow's warning of frequent tracing: each step has a function of its own, traced once."""
+
+    def other(record: logging.LogRecord) -> bool:
+        return "tf.function retracing" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(other)
 
 
 def _hold(rows: list[tuple[Any, Any, Any]]) -> None:

@@ -12,11 +12,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+LEAST_EPSILON = 1.001e-5  # the kernel takes no smaller one
+
 
 def can_fuse(layer: keras.layers.BatchNormalization, x: Any, mask: Any) -> bool:
     """Whether `fused` computes what `layer` would on `x` in training."""
     last = layer.axis in (-1, len(x.shape) - 1)
-    plain = not layer.renorm and not layer.synchronized and mask is None
+    plain = not layer.renorm and not layer.synchronized and mask is None and layer.epsilon >= LEAST_EPSILON
     return plain and last and len(x.shape) in (2, 4) and x.dtype == tf.float32
 
 

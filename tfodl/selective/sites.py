@@ -78,7 +78,7 @@ class Run:
 
     def bias(self, site: Site, y: Any, bias: Any) -> Any:
         """`y` plus `bias [C]`; `bias` is None where the layer has none."""
-        return y if bias is None else _add_bias(site.layer, y, bias)
+        return y if bias is None else tf.nn.bias_add(y, tf.convert_to_tensor(bias))
 
     def input(self, site: Site, x: Any) -> Any:
         """A site's input, on its way in."""
@@ -105,11 +105,6 @@ def _biased(run: Run, site: Site, x: Any, kernel: Any, forward: Callable[[Any, A
     y = run.linear(site, x, kernel, forward)
     y = run.bias(site, y, None if site.bias is None else site.layer.bias)
     return run.output(site, x, y)
-
-
-def _add_bias(layer: keras.layers.Layer, y: Any, bias: Any) -> Any:
-    first = getattr(layer, "data_format", None) == "channels_first"
-    return tf.nn.bias_add(y, tf.convert_to_tensor(bias), "NCHW" if first else None)
 
 
 def _activated(layer: keras.layers.Layer, y: Any) -> Any:
@@ -224,11 +219,16 @@ ADAPTERS: dict[Any, Callable[[Any, str], Any]] = {
 }
 
 
+# Layers that run what they hold in a loop of their own, or change its weights: they stay frozen as a whole.
+CLOSED = (keras.layers.Wrapper, keras.layers.RNN)
+
+
 def _adapter_class(layer: Any) -> Callable[[Any, str], Any] | None:
     if hasattr(layer, "tfodl_neurons"):
         return CustomAdapter
+    plain = layer.quantization_mode is None and not getattr(layer, "lora_enabled", False)
     for kind, adapter in ADAPTERS.items():
-        if isinstance(layer, kind) and type(layer).call is kind.call and layer.quantization_mode is None:
+        if isinstance(layer, kind) and type(layer).call is kind.call and plain:
             return adapter
     return None
 
@@ -240,7 +240,8 @@ def _leaves(layer: keras.layers.Layer, prefix: str, seen: set[int]) -> list[tupl
         if id(child) in seen:
             continue
         seen.add(id(child))
-        if _adapter_class(child) is None and (inner := _leaves(child, f"{prefix}{child.name}/", seen)):
+        closed = isinstance(child, CLOSED) or _adapter_class(child) is not None
+        if not closed and (inner := _leaves(child, f"{prefix}{child.name}/", seen)):
             rows += inner
         else:
             rows.append((f"{prefix}{child.name}", child))
@@ -250,7 +251,7 @@ def _leaves(layer: keras.layers.Layer, prefix: str, seen: set[int]) -> list[tupl
 def adapters(model: keras.Model) -> tuple[dict[keras.layers.Layer, Adapter], list[str]]:
     """Adapters of the supported trainable layers, and the names of other layers with trainable weights.
 
-    Raises `TfodlError` when the model is not built or two layers share one path.
+    Raises `TfodlError` when the model is not built, two layers share one path, or channels come first.
     """
     if not model.built:
         raise TfodlError(
@@ -263,6 +264,7 @@ def adapters(model: keras.Model) -> tuple[dict[keras.layers.Layer, Adapter], lis
     for path, layer in leaves:
         make = _adapter_class(layer)
         if make is not None and layer.trainable and layer.built:
+            _check_channels_last(layer, path)
             found[layer] = make(layer, path)
         elif layer.trainable_variables:
             others.append(f"{path} ({type(layer).__name__})")
@@ -273,6 +275,17 @@ def _check_distinct(paths: Sequence[str], model: str) -> None:
     repeated = sorted({path for path in paths if paths.count(path) > 1})
     if repeated:
         raise TfodlError(f"Model {model!r}: several layers are named {repeated}; give each its own name.")
+
+
+def _check_channels_last(layer: Any, path: str) -> None:
+    first = getattr(layer, "data_format", None) == "channels_first"
+    if isinstance(layer, keras.layers.BatchNormalization):
+        first = layer.axis not in (-1, layer.input_spec.ndim - 1)
+    if first:
+        raise TfodlError(
+            f"Layer {path!r}: data_format 'channels_first' is not supported; allowed 'channels_last', as the "
+            "device has it. Build the model with channels last, or set the layer's trainable to False."
+        )
 
 
 def calls(run: Run, found: dict[keras.layers.Layer, Adapter]) -> dict[keras.layers.Layer, Callable[..., Any]]:

@@ -1,7 +1,7 @@
 """`Step`: what one traced training step may train, and a layer's forward pass under it.
 
 A step is traced once for a `Step` and serves every plan that trains in no other place; which channels of a
-layer train is data (`Masks`). So a new plan costs nothing unless it opens another layer.
+layer train is data (`Masks`). So a new plan costs nothing unless it opens another layer (`reuse`).
 """
 
 from __future__ import annotations
@@ -67,15 +67,16 @@ def _weight(entry: LayerUpdate, group: NeuronGroup, length: int) -> Weight:
     chosen = len(entry.channels)
     if chosen in (0, length):
         return "whole" if chosen else "frozen"
-    if chosen > _gather_share(entry, group) * length:
+    if chosen > gather_share(entry.axis, group) * length:
         return "masked_out" if entry.axis == "out" else "masked_in"
     return entry.axis
 
 
-def _gather_share(entry: LayerUpdate, group: NeuronGroup) -> float:
+def gather_share(axis: str, group: NeuronGroup) -> float:
+    """Up to this share of channels a layer's dW is computed for the chosen ones alone."""
     if group.kind not in ("conv", "dense"):
         return 0.0
-    wide = entry.axis == "in" or (group.kind == "conv" and math.prod(group.weight_shape[:-2]) > 1)
+    wide = axis == "in" or (group.kind == "conv" and math.prod(group.weight_shape[:-2]) > 1)
     return GATHER_SHARE if wide else GATHER_SHARE_POINTWISE
 
 
@@ -122,7 +123,7 @@ class Train(Run):
         return y
 
     def batchnorm(self, site: Site, call: Callable[..., Any], x: Any, **kwargs: Any) -> Any:
-        if id(x) in self._folded:
+        if self._folded.pop(id(x), None) is not None:
             return x
         if not self._parts.get(site.name, Part()).statistics:
             return call(x, **{**kwargs, "training": False})
@@ -139,7 +140,7 @@ def _gradient(
     if site.kind == "dense" and gathers:
         return slices.dense_out(x, mask(site)) if weight == "out" else slices.dense_in(x, mask(site))
     layer = site.layer
-    if site.kind != "conv" or getattr(layer, "groups", 1) != 1 or layer.data_format != "channels_last":
+    if site.kind != "conv" or getattr(layer, "groups", 1) != 1:
         return None
     separable = isinstance(layer, keras.layers.SeparableConv2D)
     strides = (1, 1) if separable else tuple(layer.strides)
@@ -149,61 +150,3 @@ def _gradient(
         return None
     make = slices.conv_out if weight == "out" else slices.conv_in
     return make(x, mask(site), kernel, strides, "valid" if separable else layer.padding)
-
-
-def serves(step: Step, wanted: Step) -> bool:
-    """Whether a step traced for `step` can carry out `wanted` by masks alone."""
-    names = {name for name, _ in (*step.parts, *wanted.parts)}
-    return all(_part_serves(step.part(name), wanted.part(name)) for name in names)
-
-
-def merge(a: Step, b: Step) -> Step | None:
-    """The smallest step that serves both; None where batch norm statistics differ."""
-    names = sorted({name for name, _ in (*a.parts, *b.parts)})
-    parts = {name: _merge(a.part(name), b.part(name)) for name in names}
-    merged = Step(tuple((name, part) for name, part in parts.items() if part is not None))
-    return merged if len(merged.parts) == len(names) else None
-
-
-def backward_macs(step: Step, groups: Mapping[str, NeuronGroup]) -> int:
-    """Work of the backward pass; a gathered dW is taken at `GATHER_SHARE`."""
-    above: dict[str, bool] = {}
-    total = 0.0
-    for name, group in groups.items():
-        part = step.part(name)
-        reached = any(above[parent] for parent in group.parents if parent in above)
-        above[name] = reached or part != Part()
-        gathered = GATHER_SHARE if part.weight in ("out", "in") else 1.0
-        total += group.macs * (reached + (part.weight != "frozen") * gathered)
-    return round(total)
-
-
-def _axis(weight: str) -> str:
-    return "in" if weight in ("in", "masked_in") else "out"
-
-
-def _part_serves(part: Part, wanted: Part) -> bool:
-    if part == wanted:
-        return True
-    if part.statistics != wanted.statistics:
-        return False
-    weight = part.weight == wanted.weight or (
-        part.weight not in ("frozen", "whole")
-        and (wanted.weight in ("frozen", "whole") or _axis(part.weight) == _axis(wanted.weight))
-    )
-    return weight and (part.bias == wanted.bias or part.bias == "masked")
-
-
-def _merge(a: Part, b: Part) -> Part | None:
-    if a == b or _part_serves(a, b):
-        return a
-    if _part_serves(b, a):
-        return b
-    if a.statistics != b.statistics:
-        return None
-    weights = {a.weight, b.weight} - {"frozen"}
-    if len({_axis(weight) for weight in weights - {"whole"}}) > 1:
-        return None
-    weight = next(iter(sorted(weights - {"whole"})), "masked_out" if weights else "frozen")
-    bias: Bias = a.bias if a.bias == b.bias else "masked"
-    return Part(weight, bias, a.statistics)  # type: ignore[arg-type]
