@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tfodl.cost import full_plan
 from tfodl.errors import TfodlError
 from tfodl.groups import NeuronGroup, check_plan, whole
 from tfodl.plan import LayerUpdate, UpdatePlan
@@ -32,7 +31,7 @@ def _saved(wanted: Any) -> UpdatePlan | None:
 
 
 def _layers(wanted: Any, groups: Sequence[NeuronGroup]) -> tuple[LayerUpdate, ...]:
-    named = {"head": lambda: (), "biases": lambda: _biases(groups), "all": lambda: full_plan(groups).layers}
+    named = {"head": lambda: (), "biases": lambda: _biases(groups), "all": lambda: _all(groups)}
     if isinstance(wanted, str):
         return named[wanted]() if wanted in named else _scheme(wanted, groups)
     if isinstance(wanted, Sequence) and all(isinstance(name, str) for name in wanted):
@@ -41,6 +40,10 @@ def _layers(wanted: Any, groups: Sequence[NeuronGroup]) -> tuple[LayerUpdate, ..
         "FixedSelection: plan must be an UpdatePlan, 'head', 'biases', 'all', a list of layer names, a "
         f"published scheme or the path of a saved plan (.json), got {wanted!r}."
     )
+
+
+def _all(groups: Sequence[NeuronGroup]) -> tuple[LayerUpdate, ...]:
+    return tuple(whole(group) for group in groups if not group.head and group.kind != "batchnorm")
 
 
 def _biases(groups: Sequence[NeuronGroup]) -> tuple[LayerUpdate, ...]:
@@ -66,8 +69,16 @@ def _scheme(name: str, groups: Sequence[NeuronGroup]) -> tuple[LayerUpdate, ...]
 def _with_norms(
     layers: tuple[LayerUpdate, ...], groups: Sequence[NeuronGroup], options: Options
 ) -> tuple[LayerUpdate, ...]:
-    """`layers` with every batch norm where the options train it, and none of them twice."""
-    norms = {group.layer: whole(group) for group in groups if group.kind == "batchnorm"}
-    if options.batchnorm != "all":
+    """`layers` with every batch norm that the options train beside them, and none of them twice."""
+    if options.batchnorm == "none":
         return layers
+    if options.batchnorm == "all":
+        norms = {group.layer: whole(group) for group in groups if group.kind == "batchnorm"}
+    else:
+        follower = {group.layer: group.batchnorm for group in groups}
+        norms = {
+            norm: LayerUpdate(norm, "out", entry.channels, "selected")
+            for entry in layers
+            if entry.axis == "out" and entry.channels and (norm := follower[entry.name])
+        }
     return (*(entry for entry in layers if entry.name not in norms), *norms.values())

@@ -23,6 +23,11 @@ Rule = Literal["prefix", "fill"]
 RULES = ("prefix", "fill")
 
 
+def _check_rule(rule: str) -> None:
+    if rule not in RULES:
+        raise TfodlError(f"select: rule must be one of {RULES}, got {rule!r}.")
+
+
 def select(
     scores: ArrayLike, costs: ArrayLike, budget: int | float | None, rule: Rule = "prefix"
 ) -> NDArray[np.bool_]:
@@ -64,9 +69,14 @@ def as_budget(
     """A `Budget` from a number: a whole number is parameters, a fraction in (0, 1] a share of the selectable
     ones.
 
-    Raises `TfodlError` on anything else.
+    Raises `TfodlError` on anything else, and on flash alone, which no choice of channels spends.
     """
     if isinstance(budget, Budget):
+        if budget.flash_bytes is not None and budget == Budget(flash_bytes=budget.flash_bytes):
+            raise TfodlError(
+                "budget: flash_bytes alone limits no selection (channels are chosen among weights that are "
+                "in flash anyway); add params, ram_bytes or macs. The compiler reports the flash needed."
+            )
         return budget
     if budget is None:
         return Budget()
@@ -97,6 +107,9 @@ class Options:
     bias: bool = True
     batchnorm: Literal["all", "selected", "none"] = "all"
     head: bool = True
+
+    def __post_init__(self) -> None:
+        _check_rule(self.rule)
 
 
 def choose(
@@ -251,8 +264,7 @@ def _pool(groups: Sequence[NeuronGroup]) -> list[NeuronGroup]:
 
 
 def _check(scores: NDArray[Any], costs: NDArray[Any], budget: int | float | None, rule: str) -> None:
-    if rule not in RULES:
-        raise TfodlError(f"select: rule must be one of {RULES}, got {rule!r}.")
+    _check_rule(rule)
     if scores.ndim != 1 or scores.shape != costs.shape:
         raise TfodlError(f"select: scores and costs must be [n] both, got {scores.shape} and {costs.shape}.")
     if np.isnan(scores).any() or (costs < 0).any():

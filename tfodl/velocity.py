@@ -36,12 +36,7 @@ def similarity(now: ArrayLike, before: ArrayLike, mode: Mode = "pooled") -> Arra
             f"similarity: outputs must be two arrays [N, ..., C] of one shape, got {a.shape} and {b.shape}."
         )
     a, b = (t.reshape(t.shape[0], -1, t.shape[-1]) for t in (a, b))
-    return from_moments(np.stack([(a * b).sum(1), (a * a).sum(1), (b * b).sum(1)]), mode)
-
-
-def from_moments(moments: ArrayLike, mode: Mode = "pooled") -> Array:
-    """`phi [C]` from `moments [3, N, C]`: per sample and neuron, sums of now·before, now², before²."""
-    sums = np.asarray(moments, np.float64)
+    sums = np.stack([(a * b).sum(1), (a * a).sum(1), (b * b).sum(1)])
     return cosine(*sums.sum(1)) if mode == "pooled" else cosine(*sums).mean(0)
 
 

@@ -15,13 +15,13 @@ class FixedSelection(Selection):
     plan: an `UpdatePlan`; `"head"` (the classifier alone), `"biases"` (every bias, and beta where batch norm
     trains), `"all"`; a list of layer names, trained whole; the name of a published scheme
     (`tfodl.sparse_update`); or the path of a saved plan. `head` and `batchnorm` complete all but an
-    `UpdatePlan` and a saved plan, which are taken as they are.
+    `UpdatePlan` and a saved plan, which are taken as they are; batch norm is frozen, but with `"all"`.
     """
 
     method = "fixed"
 
     def __init__(self, plan: Any, **options: Any) -> None:
-        options.setdefault("batchnorm", False)
+        options.setdefault("batchnorm", isinstance(plan, str) and plan == "all")
         super().__init__(None, **options)
         self.wanted = plan
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from tfodl.errors import TfodlError
+from tfodl.callbacks.batches import labelled_batches, samples
 from tfodl.groups import NeuronGroup
 from tfodl.selective.sites import Run, Site
 from tfodl.velocity import Array
@@ -53,23 +54,23 @@ def fisher(model: Any, groups: Sequence[NeuronGroup], data: Any, batch_size: int
             run.start(tape)
             loss = model.compute_loss(x, y, model.base(x, training=False))
         gradients = tape.gradient(loss, run.of, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        count = tf.cast(tf.shape(x)[0], tf.float32)
+        count = tf.cast(tf.shape(keras.tree.flatten(x)[0])[0], tf.float64)
         return {name: _fisher(maps, gradients[name], count) for name, maps in run.of.items()}
 
-    total, samples = {group.layer: np.zeros(group.channels) for group in groups}, 0
+    total, count = {group.layer: np.zeros(group.channels) for group in groups}, 0
     with model.watch(run):
-        for x, y in labelled_batches(data, batch_size):
-            samples += len(x)
+        for x, y in labelled_batches(data, model.base, batch_size):
+            count += samples(x)
             for name, value in squares(x, y).items():
                 total[name] += value.numpy()
-    return {name: value / (2 * samples) for name, value in total.items()}
+    return {name: value / (2 * count) for name, value in total.items()}
 
 
 def _fisher(maps: list[Any], gradients: list[Any], count: Any) -> Any:
-    each = [
-        tf.reduce_sum(tf.cast(a * g * count, tf.float64), axis=list(range(1, len(a.shape) - 1)))
-        for a, g in zip(maps, gradients, strict=True)
-    ]
+    each = []
+    for a, g in zip(maps, gradients, strict=True):
+        product = tf.cast(a, tf.float64) * tf.cast(g, tf.float64) * count
+        each.append(tf.reduce_sum(product, axis=list(range(1, len(a.shape) - 1))))
     return tf.reduce_sum(tf.square(tf.add_n(each)), axis=0)
 
 
@@ -89,22 +90,15 @@ def weight_gradient_norms(
         return tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     total = [np.zeros(variable.shape) for variable in variables]
-    samples = 0
-    for x, y in labelled_batches(data, batch_size):
-        samples += len(x)
-        for into, gradient in zip(total, gradients(x, y), strict=True):
-            into += gradient.numpy() * len(x)
-    return {site.name: float(np.linalg.norm(g / samples)) for site, g in zip(sites, total, strict=True)}
+    count = 0
+    for x, y in labelled_batches(data, model.base, batch_size):
+        count += samples(x)
+        for into, gradient, site in zip(total, gradients(x, y), sites, strict=True):
+            into += _real(gradient, site.weight) * samples(x)
+    return {site.name: float(np.linalg.norm(g / count)) for site, g in zip(sites, total, strict=True)}
 
 
-def labelled_batches(data: Any, batch_size: int) -> Iterator[tuple[Any, Any]]:
-    """`(x, y)` batches of arrays `(x, y)` or of an iterable of them. Raises `TfodlError` without labels."""
-    if isinstance(data, tuple) and len(data) >= 2:
-        x, y = (np.asarray(part) for part in data[:2])
-        data = ((x[i : i + batch_size], y[i : i + batch_size]) for i in range(0, len(x), batch_size))
-    for batch in (data,) if data is None or isinstance(data, np.ndarray) else data:
-        if not isinstance(batch, (tuple, list)) or len(batch) < 2:
-            raise TfodlError(
-                "this rule needs labelled samples: validation_data=(x, y), or batches of (x, y)."
-            )
-        yield tf.convert_to_tensor(batch[0]), tf.convert_to_tensor(batch[1])
+def _real(gradient: Any, variable: Any) -> Any:
+    """The gradient of the real weight, where `variable` holds integers."""
+    quantum = getattr(variable, "quantum", None)
+    return gradient.numpy() / (1.0 if quantum is None else quantum.scale)

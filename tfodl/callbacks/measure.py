@@ -5,17 +5,16 @@ The last epoch's *weights* are kept, not its outputs, so memory does not grow wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from tfodl.errors import TfodlError
+from tfodl.callbacks.batches import input_batches, samples
 from tfodl.groups import NeuronGroup
 from tfodl.selective.sites import Run, Site
-from tfodl.velocity import Array, Mode, from_moments
+from tfodl.velocity import Array, Mode, cosine
 
 
 class Outputs(Run):
@@ -37,8 +36,7 @@ class Outputs(Run):
 class Similarity:
     """Compares a `SelectiveModel` with its own earlier weights.
 
-    model: the `SelectiveModel`; groups: whose neurons; inputs: array `[N, ...]`, or batches (a
-    `tf.data.Dataset`, a list of arrays, or of `(x, y)` as `fit` takes them).
+    model: the `SelectiveModel`; groups: whose neurons; inputs: `tfodl.callbacks.batches`, labels unused.
     """
 
     def __init__(
@@ -60,16 +58,23 @@ class Similarity:
 
     def measure(self) -> dict[str, Array]:
         """phi `[C]` of every group against `before`; then `before` is now."""
-        rows: list[dict[str, Any]] = []
+        totals: dict[str, Any] = dict.fromkeys(self._names, 0.0)
+        count = 0
         with self._model.watch(run := Outputs(self._groups)):
             self._run = run
-            for x in batches(self._inputs, self._batch):
-                rows.append({k: v.numpy() for k, v in self._step(x, self.before).items()})
+            for x in input_batches(self._inputs, self._model.base, self._batch):
+                count += samples(x)
+                for name, moments in self._step(x, self.before).items():
+                    totals[name] = totals[name] + self._summed(moments.numpy())
         self.before = self.weights()
-        if not rows:
-            raise TfodlError("validation data for the velocity holds no batch.")
-        joined = {name: np.concatenate([row[name] for row in rows], 1) for name in self._names}
-        return {name: from_moments(moments, self._mode) for name, moments in joined.items()}
+        return {name: self._phi(total, count) for name, total in totals.items()}
+
+    def _summed(self, moments: Array) -> Array:
+        """Over the samples of a batch: moments `[3, C]`, or where each sample has its own cosine, `[C]`."""
+        return moments.sum(1) if self._mode == "pooled" else cosine(*moments).sum(0)
+
+    def _phi(self, total: Array, count: int) -> Array:
+        return cosine(*total) if self._mode == "pooled" else total / count
 
     def _moments(self, x: Any, before: list[Any]) -> dict[str, Any]:
         now = self._outputs(x)
@@ -99,16 +104,3 @@ def _moments(now: list[Any], before: list[Any]) -> Any:
 def _dot(a: Any, b: Any) -> Any:
     product = tf.cast(a, tf.float64) * tf.cast(b, tf.float64)
     return tf.reduce_sum(product, axis=list(range(1, len(product.shape) - 1)))
-
-
-def batches(inputs: Any, batch_size: int) -> Iterator[Any]:
-    """Batches of inputs, labels dropped."""
-    if isinstance(inputs, np.ndarray) or tf.is_tensor(inputs):
-        for start in range(0, len(inputs), batch_size):
-            yield tf.convert_to_tensor(inputs[start : start + batch_size])
-    elif isinstance(inputs, tuple) and len(inputs) in (2, 3) and hasattr(inputs[0], "shape"):
-        yield from batches(np.asarray(inputs[0]), batch_size)
-    else:
-        for batch in inputs:
-            x = batch[0] if isinstance(batch, (tuple, list)) else batch
-            yield tf.convert_to_tensor(x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -45,7 +45,8 @@ class ScottiSelection(EquilibriumSelection):
         if not isinstance(self.model.optimizer, HyperSGD):
             raise TfodlError(
                 "ScottiSelection needs the optimizer tfodl.hypergrad.HyperSGD, got "
-                f"{type(self.model.optimizer).__name__}; compile the model with it."
+                f"{type(self.model.optimizer).__name__}; compile the model with it. An Int8Model rounds its "
+                "steps, so that no eps can be learned: use EquilibriumSelection(eps)."
             )
         endless = {group.layer: np.full(group.channels_out, np.inf) for group in self.measured}
         self.model.optimizer.set_speeds(self._by_variable(endless))
@@ -55,6 +56,14 @@ class ScottiSelection(EquilibriumSelection):
 
     def measure(self) -> None:
         super().measure()
+        self._set_speeds()
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        super().load_state(state)
+        if len(self.plans) > 1:  # in the first epoch there are no velocities yet
+            self._set_speeds()
+
+    def _set_speeds(self) -> None:
         speeds = {name: np.abs(velocity) for name, velocity in self.velocities.items()}
         self.model.optimizer.set_speeds(self._by_variable(speeds))
 

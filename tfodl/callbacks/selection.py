@@ -67,18 +67,15 @@ class Selection(keras.callbacks.Callback):
         if axis not in ("out", "in"):
             raise TfodlError(f"{type(self).__name__}: axis must be 'out' or 'in', got {axis!r}.")
         self.options = Options(rule, bias, BATCHNORM[batchnorm], head)
-        self.requested, self.axis, self.initial, self.seed, self.verbose = (
-            budget,
-            axis,
-            initial,
-            seed,
-            verbose,
-        )
+        UpdatePlan(seed=seed)  # refuses what is no seed
+        self.requested, self.axis, self.initial = budget, axis, initial
+        self.seed, self.verbose = seed, verbose
         self.budget = Budget()
         self.groups: tuple[NeuronGroup, ...] = ()
         self.plans: list[UpdatePlan] = []
         self.extra_logs: dict[str, float] = {}
         self._started = False
+        self._interrupted: UpdatePlan | None = None
 
     # What a rule decides.
 
@@ -153,14 +150,14 @@ class Selection(keras.callbacks.Callback):
         self.groups = neuron_groups(self.model, self.axis)
         self.budget = as_budget(self.requested, self.groups, self.options.bias)
         require_affordable(self.budget, self.groups, self.options)
-        self.plans, self.extra_logs, self._started = [], {}, False
+        self.plans, self.extra_logs, self._started, self._interrupted = [], {}, False, None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if not self._started:
             self._started = True
             self.begin()
             self._resume(epoch)
-        plan = self.plan(epoch)
+        plan, self._interrupted = self._interrupted or self.plan(epoch), None
         self.model.set_plan(self.applied(plan))
         self.plans.append(plan)
         self.model.selection_state = self._state(epoch)
@@ -168,6 +165,7 @@ class Selection(keras.callbacks.Callback):
             print(f"Epoch {epoch + 1}: {type(self).__name__} {self._line(self._cost())}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.model.selection_state["whole"] = np.asarray(True)
         if logs is not None:
             logs.update(self._logs(self._cost()))
 
@@ -194,6 +192,7 @@ class Selection(keras.callbacks.Callback):
         facts = {
             "method": np.frombuffer(self.method.encode(), np.uint8),
             "epoch": np.asarray(epoch),
+            "whole": np.asarray(False),
             "plans": np.frombuffer(plans.encode(), np.uint8),
         }
         return {**facts, **{f"rule.{key}": np.asarray(value) for key, value in self.save_state().items()}}
@@ -202,7 +201,10 @@ class Selection(keras.callbacks.Callback):
         state = self.model.take_restored_state()
         if not state or "method" not in state or bytes(state["method"]).decode() != self.method:
             return
-        if int(state["epoch"]) + 1 != epoch:
+        in_this_epoch = int(state["epoch"]) == epoch and not state["whole"]
+        if int(state["epoch"]) + 1 != epoch and not in_this_epoch:
             return
         self.plans = [UpdatePlan.from_json(text) for text in json.loads(bytes(state["plans"]).decode())]
         self.load_state({key[5:]: value for key, value in state.items() if key.startswith("rule.")})
+        if in_this_epoch:  # interrupted in mid-epoch: it is begun again, with the plan that it had
+            self._interrupted = self.plans.pop()

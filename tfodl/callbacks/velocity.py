@@ -71,7 +71,8 @@ class VelocitySelection(Selection):
         self._similarity = Similarity(self.model, self.measured, self.inputs, self.mode, self.batch_size)
         self._phi = {group.layer: np.ones(group.channels) for group in self.measured}
         self._memory = {group.layer: np.zeros(group.channels) for group in self.measured}
-        self.velocities, self._fresh = {}, True
+        self.velocities, self._fresh = dict(self._memory), True
+        self._log_speed()  # from the first epoch on: CSVLogger keeps the columns that it begins with
 
     def scores(self, epoch: int) -> Mapping[str, Array] | None:
         if self._fresh:
@@ -93,6 +94,9 @@ class VelocitySelection(Selection):
                 self.velocities[layer] = self._memory[layer] = velocity_update(
                     delta, self._memory[layer], self.mu
                 )
+        self._log_speed()
+
+    def _log_speed(self) -> None:
         every = np.concatenate(list(self.velocities.values()))
         self.extra_logs["mean_abs_velocity"] = float(np.abs(every).mean())
 
@@ -103,12 +107,16 @@ class VelocitySelection(Selection):
     def save_state(self) -> dict[str, np.ndarray]:
         arrays = {f"phi.{name}": value for name, value in self._phi.items()}
         arrays |= {f"memory.{name}": value for name, value in self._memory.items()}
+        arrays |= {f"velocity.{name}": value for name, value in self.velocities.items()}
         arrays |= {f"before.{i:04d}": value.numpy() for i, value in enumerate(self._similarity.before)}
         return arrays
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        self._phi = {key[4:]: value for key, value in state.items() if key.startswith("phi.")}
-        self._memory = {key[7:]: value for key, value in state.items() if key.startswith("memory.")}
-        before = sorted((key, value) for key, value in state.items() if key.startswith("before."))
-        self._similarity.before = [tf.convert_to_tensor(value) for _, value in before]
+        def named(prefix: str) -> dict[str, np.ndarray]:
+            return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+
+        self._phi, self._memory, self.velocities = named("phi."), named("memory."), named("velocity.")
+        before = named("before.")
+        self._similarity.before = [tf.convert_to_tensor(before[key]) for key in sorted(before)]
         self._fresh = False
+        self._log_speed()
