@@ -173,7 +173,7 @@ def _export(keras_model: Any, folder: Path) -> None:
     signature = tf.TensorSpec((1, *keras_model.input_shape[1:]), tf.float32, name="input")
     function = tf.function(lambda x: keras_model(x, training=False)).get_concrete_function(signature)
     module = tf.Module()
-    module.model = keras_model
+    module.weights = keras_model.variables  # not the model: saving would trace every layer again
     tf.saved_model.save(module, str(folder), signatures=function)
 
 
