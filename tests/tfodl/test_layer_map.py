@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from int8_nets import L, digits, ptq_tflite, qat_net, qat_tflite, trained_net
 
+from tflm_export.read_tflite import read_tflite
 from tfodl import LayerUpdate, TfodlError, UpdatePlan, models, quantize
+from tfodl.groups import neuron_groups
 from tfodl.int8.graph import Int8Model
-from tfodl.layer_map import address, layer_map
+from tfodl.layer_map import KINDS, address, layer_map
 
 LAYERS = ["stem", "dw", "project", "sep/depthwise", "sep", "head"]
 
@@ -73,20 +75,34 @@ def test_equal_layers_are_ambiguous():
         layer_map(model, tflite)
 
 
-@pytest.mark.parametrize(
-    ("name", "shape", "options"),
-    [
-        ("tiny_mobilenet", (28, 28, 1), {}),
-        ("mobilenet_v1", (32, 32, 3), {"width": 0.25}),
-        ("resnet8", (32, 32, 3), {}),
-        ("ds_cnn", (49, 10, 1), {}),
-    ],
-)
-def test_models_of_the_library_map_whole(name, shape, options):
+MODELS = {  # small pictures, and widths where a net has them: every layer is there, and few weights
+    "tiny_mobilenet": ((28, 28, 1), {}),
+    "mobilenet_v1": ((32, 32, 3), {"width": 0.25}),
+    "mobilenet_v2": ((32, 32, 3), {"width": 0.35}),
+    "resnet8": ((32, 32, 3), {}),
+    "resnet18": ((32, 32, 3), {"width": 0.125}),
+    "resnet32": ((32, 32, 3), {}),
+    "resnet50": ((32, 32, 3), {"width": 0.125}),
+    "mcunet-5fps": ((32, 32, 3), {}),
+    "proxyless-w0.3": ((32, 32, 3), {}),
+    "mbv2-w0.35": ((32, 32, 3), {}),
+    "ds_cnn": ((49, 10, 1), {}),
+    "autoencoder": ((640,), {}),
+}
+
+
+def test_no_model_is_left_out():
+    assert set(MODELS) == set(models.BUILDERS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_of_the_library_map_whole(name):
+    shape, options = MODELS[name]
     keras.utils.set_random_seed(2)
-    model = models.build(name, input_shape=shape, classes=4, **options)
+    model = models.build(name, input_shape=shape, classes=None if name == "autoencoder" else 4, **options)
     tflite = quantize.ptq(model, np.random.default_rng(0).uniform(-1, 1, (4, *shape)))
     found = layer_map(model, tflite)
-    assert len(set(found.values())) == len(found)
-    order = [int(op[1:]) for op in found.values()]
-    assert order == sorted(order)
+    layers = {g.layer for g in neuron_groups(model) if g.kind != "batchnorm"}
+    weighted = [op.name for op in read_tflite(tflite).ops if op.kind in KINDS]
+    assert set(found) == layers
+    assert sorted(found.values()) == sorted(weighted)
