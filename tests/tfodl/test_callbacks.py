@@ -10,6 +10,8 @@ from selective_nets import data, selective
 import tfodl
 from tfodl.callbacks import Selection
 from tfodl.errors import TfodlError
+from tfodl.fixed_plan import fixed_plan
+from tfodl.hypergrad import HyperSGD
 from tfodl.plan import Budget, LayerUpdate, UpdatePlan
 from tfodl.velocity import similarity, velocity_update
 
@@ -195,6 +197,69 @@ def test_backup_and_restore_goes_on_with_the_same_plans(tmp_path):
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-6)
 
 
+class Kill(keras.callbacks.Callback):
+    """An interruption in the middle of epoch 2."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == (2, 1):
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("kind", ["velocity", "scotti"])
+def test_epoch_that_was_cut_short_is_begun_again_with_its_plan(tmp_path, kind):
+    x, y = data(32)
+
+    def run(*more):
+        optimizer = HyperSGD(0.05, eps=1e-3) if kind == "scotti" else keras.optimizers.SGD(0.05)
+        model = selective(optimizer)
+        rule = tfodl.ScottiSelection(x=x[:8]) if kind == "scotti" else tfodl.VelocitySelection(150, x=x[:8])
+        backup = keras.callbacks.BackupAndRestore(str(tmp_path / kind), save_freq=1)
+        try:
+            model.fit(x, y, batch_size=8, epochs=4, verbose=0, callbacks=[rule, backup, *more])
+        except KeyboardInterrupt:
+            assert more
+        return model, rule
+
+    _, cut = run(Kill())
+    _, resumed = run()
+    assert len(cut.plans) == 3 and len(resumed.plans) == 4
+    assert resumed.plans[:3] == cut.plans
+    again = [np.abs(rule.velocities["hidden"]).max() for rule in (cut, resumed)]
+    assert again[0] > 0 and again[0] != again[1]  # measured anew before epoch 3
+
+
+def test_whole_epoch_is_not_taken_for_one_cut_short():
+    model, x = selective(), data(8)[0]
+    rule = tfodl.VelocitySelection(150, x=x, seed=1)
+    fit(model, rule, 1)
+    state = model.selection_state
+    other = selective()
+    other._wiring.restored = dict(state)
+    again = tfodl.VelocitySelection(150, x=x, seed=7)
+    fit(other, again, 1)
+    assert again.plans[0] != rule.plans[0]
+
+
+@pytest.mark.parametrize(
+    "plan, switch, norms",
+    [
+        ("all", None, "all"),
+        ("all", False, None),
+        ("all", "selected", "selected"),
+        (["inner/project"], "selected", "selected"),
+        (["inner/project"], None, None),
+    ],
+)
+def test_fixed_plans_follow_the_batch_norm_switch(plan, switch, norms):
+    groups = selective().groups
+    rule = tfodl.FixedSelection(plan, **({} if switch is None else {"batchnorm": switch}))
+    entry = fixed_plan(rule.wanted, groups, rule.options).layer("inner/norm")
+    assert (entry.bias if entry else None) == norms
+
+
 def test_fit_anew_starts_anew():
     model, (x, _) = selective(), data(8)
     callback = tfodl.VelocitySelection(150, x=x)
@@ -236,6 +301,8 @@ def test_measuring_takes_two_passes_in_batches():
         (lambda: tfodl.VelocitySelection(10, x=np.zeros((1, 2)), similarity="x"), "mode must be"),
         (lambda: tfodl.RandomSelection(10, batchnorm="some"), "batchnorm must be"),
         (lambda: tfodl.RandomSelection(10, axis="up"), "axis must be"),
+        (lambda: tfodl.RandomSelection(10, seed=-1), "seed must be"),
+        (lambda: tfodl.RandomSelection(10, rule="best"), "rule must be one of"),
     ],
 )
 def test_bad_options(make, text):
@@ -247,6 +314,7 @@ def test_bad_options(make, text):
     "callback, text",
     [
         (tfodl.RandomSelection(3), "too small for one neuron"),
+        (tfodl.RandomSelection(Budget(flash_bytes=9)), "flash_bytes alone limits no selection"),
         (tfodl.FixedSelection(["nowhere"]), "no layers"),
         (tfodl.FixedSelection("nowhere.json"), "cannot read"),
         (tfodl.FixedSelection(3), "must be an UpdatePlan"),

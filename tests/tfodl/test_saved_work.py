@@ -102,6 +102,14 @@ def test_frozen_batch_norm_is_folded_into_its_convolution(model):
     np.testing.assert_allclose(plain, folded, atol=1e-5)
 
 
+def test_least_epsilon_of_the_fused_kernel():
+    """The kernel takes a smaller one for 1.001e-5, without a word."""
+    for epsilon, able in ((1e-3, True), (1e-6, False)):
+        layer = keras.layers.BatchNormalization(epsilon=epsilon)
+        layer.build((None, 5, 5, 3))
+        assert tfodl.selective.norms.can_fuse(layer, tf.zeros((2, 5, 5, 3)), None) is able
+
+
 def test_fused_batch_norm_is_keras_s_own(model):
     """Forward, gradients and moving averages of the fused kernel against the layer itself."""
     layer = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-2)

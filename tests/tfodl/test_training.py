@@ -140,6 +140,20 @@ def test_new_channels_of_the_same_layers_trace_nothing_new():
     assert len(model._wiring.functions) == 1
 
 
+def test_plans_of_few_channels_settle_on_few_traced_steps(caplog):
+    """Another pair of layers every epoch: without general steps each pair would be traced."""
+    model = selective()
+    x, y = data(8)
+    names = [group.layer for group in model.groups if group.selectable]
+    pairs = [(a, b) for a in names for b in names if a < b]
+    with caplog.at_level("WARNING"):
+        for pair in pairs:
+            model.set_plan(UpdatePlan(tuple(LayerUpdate(name, channels=(1,)) for name in pair)))
+            model.fit(x, y, batch_size=8, verbose=0)
+    assert len(pairs) == 15 and len(model._wiring.functions) <= 6
+    assert "retracing" not in caplog.text
+
+
 def test_wrapped_model_is_left_as_it_was():
     net = small_net()
     model = compiled(tfodl.SelectiveModel(net))
