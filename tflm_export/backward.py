@@ -26,22 +26,29 @@ def training_graph(graph: Graph, plan: UpdatePlan, gradients: str = "int16") -> 
     """The graph of one training step at batch 1. Its ops of role "forward" are the model.
 
     gradients: dtype of gradient tensors, one of `GRADIENT_TYPES`. In float32 a clip mask is an op of its own.
+    A plan without a head and without layers trains nothing: then the graph is the model's, for inference.
     Raises `ExportError` when the plan does not fit the model or a gradient must pass an op that has none.
     """
     if gradients not in GRADIENT_TYPES:
         allowed = " or ".join(map(repr, GRADIENT_TYPES))
         raise ExportError(f"gradients {gradients!r} are not supported; allowed: {allowed}.")
+    _check_edges(graph)
+    if not (plan.head or plan.layers):
+        return graph
     logits = loss_input(graph, plan.loss)
     trained = {t.op.name: t for t in resolve(graph, plan, logits)}
     builder = _Builder(graph, trained, logits, gradients)
     return builder.build(LOSSES[plan.loss]).check()
 
 
-def loss_input(graph: Graph, loss: str) -> str:
-    """The int8 tensor that the loss reads: the output, before a DEQUANTIZE and (cross-entropy) a SOFTMAX."""
+def _check_edges(graph: Graph) -> None:
     for end, names in (("input", graph.inputs), ("output", graph.outputs)):
         if len(names) != 1:
             raise ExportError(f"model: an engine needs one {end}, got {len(names)}: {list(names)}.")
+
+
+def loss_input(graph: Graph, loss: str) -> str:
+    """The int8 tensor that the loss reads: the output, before a DEQUANTIZE and (cross-entropy) a SOFTMAX."""
     name = graph.outputs[0]
     shape = graph.tensors[name].shape
     if loss == "crossentropy" and math.prod(shape) != shape[-1]:

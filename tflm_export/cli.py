@@ -119,9 +119,15 @@ def compile_command(options: argparse.Namespace) -> int:
     facts = compiled.facts
     print(
         f"{folder}: arena {facts['arena_bytes']:,} B, static RAM {facts['planned_static_ram_bytes']:,} B, "
-        f"{facts['trained_parameters']:,} parameters learn by {facts['gradients']} gradients"
+        + _learns(facts)
     )
     return 0
+
+
+def _learns(facts: Any) -> str:
+    if not facts["trained_parameters"]:
+        return "nothing learns: for inference only"
+    return f"{facts['trained_parameters']:,} parameters learn by {facts['gradients']} gradients"
 
 
 def verify_command(options: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ import numpy as np
 
 from tflm_export.compiler import Compiled, load
 from tflm_export.errors import ExportError
+from tflm_export.ir import Op
 from tflm_export.storage import Variable, variables
 
 FLAGS = ("-O2", "-ffp-contract=off", "-std=c++14", "-fPIC", "-Wall", "-Wextra")
@@ -31,7 +32,8 @@ FLAGS = ("-O2", "-ffp-contract=off", "-std=c++14", "-fPIC", "-Wall", "-Wextra")
 class HostEngine:
     """One engine in a shared library of its own: its weights are its own too.
 
-    folder: what `tflm-export compile` wrote. Raises `ExportError` when it does not build.
+    folder: what `tflm-export compile` wrote. Raises `ExportError` when it does not build, and when an engine
+    that only infers is asked to learn.
     """
 
     def __init__(self, folder: str | os.PathLike[str], flags: Sequence[str] = FLAGS):
@@ -40,12 +42,12 @@ class HostEngine:
         library = Path(self._temporary.name) / "engine.so"
         build_library(Path(folder) / "src", self.compiled, library, flags)
         self._library = _bind(ctypes.CDLL(str(library)))
+        if self.compiled.graph.loss is not None:
+            _bind_training(self._library)
         graph = self.compiled.graph
         self._input = graph.tensors[graph.inputs[0]]
         self._output = graph.tensors[graph.outputs[0]]
-        loss = next(op for op in graph.ops if op.name == "loss")
-        self._logits = graph.tensors[loss.inputs[0]]
-        self._by_label = loss.kind == "SOFTMAX_CROSSENTROPY"
+        self._loss = graph.loss
         self._variables = variables(graph)
         self.reset()
 
@@ -63,9 +65,10 @@ class HostEngine:
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         """What the loss reads, int8."""
+        logits = self.compiled.graph.tensors[self._learning().inputs[0]]
         self._fill(x)
         self._library.shim_infer()
-        return self._read(self._library.shim_logits(), self._logits.shape)
+        return self._read(self._library.shim_logits(), logits.shape)
 
     def predict(self, x: np.ndarray) -> int:
         """The class with the largest output."""
@@ -74,19 +77,23 @@ class HostEngine:
 
     def train_step(self, x: np.ndarray, label: int | np.ndarray) -> float:
         """One step on input `x` int8 with a class index, or an int8 target for MSE; the loss before it."""
+        loss = self._learning()
         self._fill(x)
-        if self._by_label:
+        if loss.kind == "SOFTMAX_CROSSENTROPY":
             return float(self._library.shim_train_label(int(label)))
-        target = np.ascontiguousarray(label, np.int8).reshape(self._logits.shape)
+        logits = self.compiled.graph.tensors[loss.inputs[0]]
+        target = np.ascontiguousarray(label, np.int8).reshape(logits.shape)
         return float(self._library.shim_train_target(target.ctypes.data))
 
     def set_learning_rate(self, rate: float) -> None:
         """Takes effect in the next step."""
+        self._learning()
         self._library.shim_set_learning_rate(rate)
 
     def reset(self) -> None:
         """Weights, optimizer state and step count as they were flashed."""
-        self._library.shim_reset()
+        if self._loss is not None:
+            self._library.shim_reset()
 
     def weights(self) -> dict[str, np.ndarray]:
         """Every trained tensor whole (frozen rows as in the model), by its name in the model."""
@@ -100,6 +107,12 @@ class HostEngine:
         for i, variable in enumerate(self._variables):
             if variable.tensor in weights:
                 self._parameter(i, variable)[...] = resident(variable, weights[variable.tensor]).reshape(-1)
+
+    def _learning(self) -> Op:
+        """The loss of an engine that learns."""
+        if self._loss is None:
+            raise ExportError("this engine only infers; compile it with a plan that trains something.")
+        return self._loss
 
     def _parameter(self, i: int, variable: Variable) -> np.ndarray:
         """The engine's own memory of a trained tensor, as a flat array."""
@@ -146,7 +159,13 @@ def whole(compiled: Compiled, variable: Variable, stored: np.ndarray) -> np.ndar
 
 
 def _bind(library: ctypes.CDLL) -> ctypes.CDLL:
-    for name in ("input", "output", "logits", "parameter"):
+    for name in ("input", "output"):
+        getattr(library, f"shim_{name}").restype = ctypes.c_void_p
+    return library
+
+
+def _bind_training(library: ctypes.CDLL) -> ctypes.CDLL:
+    for name in ("logits", "parameter"):
         getattr(library, f"shim_{name}").restype = ctypes.c_void_p
     for name in ("train_label", "train_target"):
         getattr(library, f"shim_{name}").restype = ctypes.c_float
@@ -160,14 +179,22 @@ def build_library(source: Path, compiled: Compiled, out: Path, flags: Sequence[s
     """Link the engine in `source` and its kernels to the shared library `out`."""
     name = compiled.name
     shim = out.with_suffix(".shim.cpp")
-    mse = "MEAN_SQUARED_ERROR" in {op.kind for op in compiled.graph.ops}
-    text = resources.files("tflm_export").joinpath("templates", "shim.cpp").read_text(encoding="utf-8")
-    calls = {"train_label": f"{name}::train_step(label)", "train_target": f"{name}::train_step(target)"}
-    calls["train_label" if mse else "train_target"] = "-1.0f"
-    shim.write_text(Template(text).substitute(name=name, **calls))
+    shim.write_text(_shim(compiled))
     objects = kernel_objects(source, flags)
     sources = [source / f"{name}.cpp", source / f"{name}_constants.cpp", shim]
     compile_cpp([*map(str, sources), *map(str, objects), f"-I{source}", "-shared", "-o", str(out)], flags)
+
+
+def _shim(compiled: Compiled) -> str:
+    """The engine's functions with C names."""
+    name, loss = compiled.name, compiled.graph.loss
+    calls = {"train_label": f"{name}::train_step(label)", "train_target": f"{name}::train_step(target)"}
+    if loss is not None:
+        calls["train_label" if loss.kind == "MEAN_SQUARED_ERROR" else "train_target"] = "-1.0f"
+    templates = resources.files("tflm_export").joinpath("templates")
+    files = ("shim.cpp", "shim_training.cpp") if loss is not None else ("shim.cpp",)
+    text = "".join(templates.joinpath(file).read_text(encoding="utf-8") for file in files)
+    return Template(text).substitute(name=name, **calls)
 
 
 def kernel_objects(source: Path, flags: Sequence[str]) -> list[Path]:

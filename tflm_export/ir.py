@@ -87,6 +87,11 @@ class Graph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
+    @property
+    def loss(self) -> Op | None:
+        """The loss of a training graph; None where nothing trains."""
+        return next((op for op in self.ops if op.name == "loss"), None)
+
     def producer(self, tensor: str) -> Op | None:
         """The op that writes `tensor`, or None for inputs and constants."""
         return next((op for op in self.ops if tensor in op.outputs), None)

@@ -25,7 +25,8 @@ from tflm_export.storage import variables
 class Measured:
     """What the board did. Instructions are of the last call of each kind; stack is the deepest of all.
 
-    outputs: int8 [inferences, ...]. weights: the trained part in RAM by tensor name, flat.
+    instructions_train_step: 0 where nothing learns. outputs: int8 [inferences, ...]. weights: the trained
+    part in RAM by tensor name, flat.
     """
 
     instructions_inference: int
@@ -40,15 +41,16 @@ class Measured:
 def measure(
     compiled: Compiled,
     pictures: np.ndarray,
-    targets: Sequence[int] | np.ndarray,
+    targets: Sequence[int | None] | np.ndarray,
     *,
     inferences: int = 1,
     flags: Sequence[str] = O2_FLAGS,
     timeout: float = 300.0,
 ) -> Measured:
-    """Run `inferences` of the first pictures, then a training step on every picture, in order.
+    """Run `inferences` of the first pictures, then (an engine that learns) a training step on every picture.
 
-    pictures: int8 [n, ...input shape]. targets: n class indices, or int8 [n, ...] for MSE.
+    pictures: int8 [n, ...input shape]. targets: n class indices, or int8 [n, ...] for MSE; None n times for
+    an engine that only infers.
     Raises `ExportError` when the tools are missing, the program does not fit or faults.
     """
     main, samples = board_program(compiled, pictures, targets, inferences)
@@ -57,38 +59,46 @@ def measure(
         sources = sorted((folder / "src").rglob("*.cpp"))
         elf = build(sources, [folder / "src"], main, Path(name) / "engine.elf", flags)
         result = run(elf, {"samples.bin": samples}, timeout)
+    learns = compiled.graph.loss is not None
     return Measured(
         result.number("inference instructions"),
-        result.number("train_step instructions"),
+        result.number("train_step instructions") if learns else 0,
         _deepest(result),
         elf.static_ram_bytes,
         elf.flash_bytes,
         np.frombuffer(result.files["outputs.bin"], np.int8).reshape(inferences, -1),
-        stored_weights(compiled.graph, result.files["weights.bin"]),
+        stored_weights(compiled.graph, result.files["weights.bin"]) if learns else {},
     )
 
 
 def board_program(
-    compiled: Compiled, pictures: np.ndarray, targets: Sequence[int] | np.ndarray, inferences: int
+    compiled: Compiled, pictures: np.ndarray, targets: Sequence[int | None] | np.ndarray, inferences: int
 ) -> tuple[str, bytes]:
     """A `main` for the engine and its `samples.bin`: inferences of the first pictures, a step on each."""
-    by_label = "SOFTMAX_CROSSENTROPY" in {op.kind for op in compiled.graph.ops}
+    loss = compiled.graph.loss
+    by_label = loss is not None and loss.kind == "SOFTMAX_CROSSENTROPY"
     rows = [_sample(x, t, by_label) for x, t in zip(pictures, targets, strict=True)]
-    samples = b"".join([*(rows[i % len(rows)] for i in range(inferences)), *rows])
-    return _main(compiled.name, inferences, len(rows), len(rows[0]), pictures[0].size, by_label), samples
+    first = [rows[i % len(rows)] for i in range(inferences)]
+    if loss is None:
+        return _main("board_inference.cpp", name=compiled.name, inferences=inferences), b"".join(first)
+    fields: dict[str, str | int]
+    fields = {"name": compiled.name, "inferences": inferences, "steps": len(rows)}
+    fields["target_bytes"] = len(rows[0]) - pictures[0].size
+    fields["target"] = "label_of(target)" if by_label else "static_cast<const int8_t*>(target)"
+    return _main("board_main.cpp", **fields), b"".join(first + rows)
 
 
-def _sample(x: np.ndarray, target: int | np.ndarray, by_label: bool) -> bytes:
+def _sample(x: np.ndarray, target: int | np.ndarray | None, by_label: bool) -> bytes:
     """A picture and its target (a label as int32) in bytes."""
+    if target is None:
+        return x.astype(np.int8).tobytes()
     data = np.int32(target).tobytes() if by_label else np.asarray(target, np.int8).tobytes()
     return x.astype(np.int8).tobytes() + data
 
 
-def _main(name: str, inferences: int, steps: int, sample: int, picture: int, by_label: bool) -> str:
-    text = resources.files("tflm_export").joinpath("templates", "board_main.cpp").read_text(encoding="utf-8")
-    target = "label_of(target)" if by_label else "static_cast<const int8_t*>(target)"
-    fields = {"inferences": inferences, "steps": steps, "target_bytes": sample - picture, "target": target}
-    return Template(text).substitute(name=name, **{key: str(value) for key, value in fields.items()})
+def _main(template: str, **fields: str | int) -> str:
+    text = resources.files("tflm_export").joinpath("templates", template).read_text(encoding="utf-8")
+    return Template(text).substitute(fields)
 
 
 def _deepest(result: M4Result) -> int:

@@ -24,7 +24,7 @@ from tflm_export.macs import op_macs
 from tflm_export.measure import board_program
 from tflm_export.stream import layer_ops
 
-LISTS = "void frozen_layers() {\n"  # the lists of calls begin here
+LISTS = re.compile(r"^void (?:frozen_layers|infer)\(\) \{\n", re.M)  # the lists of calls begin here
 STATEMENT = re.compile(r"^  (?:const bool learns =\s+)?tfodl::(\w+)\(.*?;$|^  \{$.*?^  \}$", re.M | re.S)
 LAYER = re.compile(r"\b(?:conv|add|requantize|pool|pad|logistic|softmax)(\d+)\b|, b(\d+)\);")
 OTHER = re.compile(r"at::[a-z]+(\d+)")  # of a call that names no struct: its first tensor's
@@ -74,8 +74,8 @@ def profile(
 
 def _with_laps(source: str) -> tuple[str, list[str]]:
     """The engine with a lap behind every call, and the calls."""
-    head, lists, tail = source.partition(LISTS)
-    if not lists:
+    start = LISTS.search(source)
+    if start is None:
         raise ExportError("engine: it has no lists of calls; compile it with this version of tflm-export.")
     calls: list[str] = []
 
@@ -83,8 +83,8 @@ def _with_laps(source: str) -> tuple[str, list[str]]:
         calls.append(match[0])
         return f"{match[0]}\n  board_lap({len(calls) - 1});"
 
-    body = STATEMENT.sub(follow, tail)
-    return f'#include "board.h"\n{head}{lists}  board_lap(0);\n  board_lap(0);\n{body}', calls
+    head, tail = source[: start.end()], source[start.end() :]
+    return f'#include "board.h"\n{head}  board_lap(0);\n  board_lap(0);\n{STATEMENT.sub(follow, tail)}', calls
 
 
 def _laps(lines: Iterable[str]) -> list[tuple[str, list[tuple[int, int]]]]:

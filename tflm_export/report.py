@@ -195,6 +195,18 @@ def _advice(compiled: Compiled, board: Board, measured: Measured) -> str:
     return text + f" This part of the plan fits: {kept}."
 
 
+def _training_rows(facts: Mapping[str, Any]) -> list[str]:
+    """Rows of the table of totals about training."""
+    macs, step = facts["macs"], facts["instructions"]["train_step"]
+    if not facts["trained_parameters"]:
+        return ["| learns | nothing: this engine only infers |"]
+    return [
+        f"| training step | {step:,} instructions, forward {macs['forward']:,} + "
+        f"input gradients {macs['dx']:,} + weight gradients {macs['dw']:,} MAC |",
+        f"| learns | {facts['trained_parameters']:,} parameters by {facts['gradients']} gradients |",
+    ]
+
+
 def _text(facts: Mapping[str, Any]) -> str:
     macs, instructions = facts["macs"], facts["instructions"]
     over_bound = facts["arena_bytes"] / max(1, facts["memory_lower_bound_bytes"]) - 1
@@ -208,9 +220,7 @@ def _text(facts: Mapping[str, Any]) -> str:
         f"| of which arena | {facts['arena_bytes']:,} B ({over_bound:.1%} over the lower bound) |",
         f"| flash | {facts['flash_bytes']:,} B |",
         f"| inference | {instructions['inference']:,} instructions, {macs['forward']:,} MAC |",
-        f"| training step | {instructions['train_step']:,} instructions, forward {macs['forward']:,} + "
-        f"input gradients {macs['dx']:,} + weight gradients {macs['dw']:,} MAC |",
-        f"| learns | {facts['trained_parameters']:,} parameters by {facts['gradients']} gradients |",
+        *_training_rows(facts),
         *(f"| fits {name} | {'yes' if fits else 'no'} |" for name, fits in facts["fits"].items()),
         "",
         *facts["advice"],

@@ -62,9 +62,13 @@ def lifetimes(graph: Graph) -> Lifetimes:
     for step, op in enumerate(graph.ops):
         live.run(step, op)
     last_forward = max(i for i, op in enumerate(graph.ops) if op.role == "forward")
-    for name in (*graph.outputs, *(op.inputs[0] for op in graph.ops if op.name == "loss")):
+    for name in (*graph.outputs, *_loss_inputs(graph)):
         live.read(name, last_forward)
     return live.result()
+
+
+def _loss_inputs(graph: Graph) -> tuple[str, ...]:
+    return graph.loss.inputs[:1] if graph.loss is not None else ()
 
 
 @dataclass
@@ -134,7 +138,7 @@ class _Live:
     def _dies(self, holder: str, step: int) -> bool:
         """Whether nothing reads this buffer, under any of its names, after `step`."""
         names = [name for name, other in self.views.items() if other == holder]
-        kept = {*self.graph.outputs, *(op.inputs[0] for op in self.graph.ops if op.name == "loss")}
+        kept = {*self.graph.outputs, *_loss_inputs(self.graph)}
         return all(self.last.get(name, -1) <= step and name not in kept for name in names)
 
     def _same_room(self, holder: str, output: str) -> bool:

@@ -29,7 +29,8 @@ class Simulator:
     """An engine in numpy: weights, optimizer state and shifts live here; the graph stays as it is.
 
     graph: from `backward.training_graph`; its gradients' dtype decides the arithmetic.
-    `learning_rate` may be changed between steps.
+    `learning_rate` may be changed between steps. Raises `ExportError` for a wrong input or label, and when a
+    graph without training is asked to learn.
     """
 
     def __init__(self, graph: Graph, plan: UpdatePlan):
@@ -39,7 +40,6 @@ class Simulator:
         self.settings = Settings(optimizer.momentum, optimizer.batch, optimizer.rounding, plan.seed)
         self.qas = optimizer.qas
         self._layers = layer_ops(graph)
-        self._loss = next(op for op in graph.ops if op.name == "loss")
         self._updates = [op for op in graph.ops if op.role == "update"]
         self.reset()
 
@@ -64,8 +64,8 @@ class Simulator:
 
         Returns the loss before the step.
         """
-        values = self._run(x, label)
-        logits = values[self._loss.inputs[0]]
+        loss, values = self._loss, self._run(x, label)
+        logits = values[loss.inputs[0]]
         self.step += 1
         return self._loss_value(logits, label)
 
@@ -120,7 +120,7 @@ class Simulator:
         for op in self.graph.ops:
             if op.role == "forward" or op.kind == "GATHER_CHANNELS":
                 run_forward(op, self.graph, values)
-            elif op is self._loss:
+            elif op.name == "loss":
                 target = self._target(values[op.inputs[0]], label)
                 values[op.outputs[0]] = self._path.loss(op, self.graph, values[op.inputs[0]], target)
             elif op.role == "update":
@@ -146,6 +146,12 @@ class Simulator:
 
     def _call(self, op: Op) -> Call:
         return Call(op, self._layers[op.attrs["op"]] if "op" in op.attrs else op, self.graph)
+
+    @property
+    def _loss(self) -> Op:
+        if self.graph.loss is None:
+            raise ExportError("this engine only infers; compile it with a plan that trains something.")
+        return self.graph.loss
 
     def _inputs(self, op: Op, values: dict[str, Any]) -> list[Any]:
         """Values of the op's inputs; None for an absent mask, the constant where nothing was computed."""

@@ -40,9 +40,15 @@ def make_sketch(
     """Write the library of the engine in `folder` to the .zip `out`, whole or not at all.
 
     costs: facts of `report`, measured; the plan's own figures are used without them. Raises `ExportError` for
-    an unknown board, a folder without an engine, or an engine whose static memory exceeds the board's.
+    an unknown board, a folder without an engine, an engine that only infers, or one whose static memory
+    exceeds the board's.
     """
     target, compiled = board(board_name), load(folder)
+    if compiled.graph.loss is None:
+        raise ExportError(
+            f"engine {compiled.name!r} only infers, the sketch is for one that learns; put the engine's src "
+            "folder into your own sketch, or compile it with a plan that trains something."
+        )
     facts = dict(compiled.facts) | dict(costs or {})
     _check_fits(facts, target)
     write_bytes(out, archive(sketch_files(compiled, target, facts)))
@@ -77,7 +83,8 @@ def metadata(facts: Mapping[str, Any], target: Board) -> dict[str, Any]:
 def library_header(compiled: Compiled) -> str:
     """TFODL.h: the engine behind the serial protocol."""
     graph = compiled.graph
-    loss = next(op for op in graph.ops if op.name == "loss")
+    loss = graph.loss
+    assert loss is not None
     by_label = loss.kind == "SOFTMAX_CROSSENTROPY"
     template = (
         resources.files("tflm_export").joinpath("templates", "sketch_library.h").read_text(encoding="utf-8")

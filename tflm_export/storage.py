@@ -66,11 +66,12 @@ def state_bytes(variable: Variable, optimizer: Optimizer) -> int:
 
 
 def static_ram(graph: Graph, optimizer: Optimizer, arena: int) -> int:
-    """Static RAM of the engine, bytes: arena, trained parameters, optimizer state, gradient scales, settings.
-
-    The linker may add a few bytes of padding between them.
+    """Static RAM of the engine, bytes: arena, trained parameters, optimizer state, gradient scales, settings;
+    the arena alone where nothing trains. The linker may add a few bytes of padding between them.
     """
     held = sum(_round4(v.nbytes) + _round4(state_bytes(v, optimizer)) for v in variables(graph))
+    if graph.loss is None:
+        return arena
     scales = 0 if gradient_type(graph) == "float32" else 1 + sum(op.kind in GRADIENTS for op in graph.ops)
     return arena + held + SCALE_BYTES * scales + SETTINGS_BYTES
 

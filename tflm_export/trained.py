@@ -62,7 +62,10 @@ def resolve(graph: Graph, plan: UpdatePlan, logits: str) -> tuple[Trained, ...]:
         found[head.op.name] = head
     result = tuple(found[op.name] for op in graph.ops if op.name in found and _trains(found[op.name]))
     if not result:
-        raise ExportError("update plan: nothing trains; name a layer's channels or set head to true.")
+        raise ExportError(
+            "update plan: nothing trains in the layers that it names; name channels or biases, or set head to"
+            " true. (An engine that only infers is made from a plan without layers.)"
+        )
     for trained in result:
         _check_own_parameters(graph, trained)
     return result

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from tflm_export.compiler import Compiled, load
 from tflm_export.errors import ExportError
 from tflm_export.host import HostEngine, resident
-from tflm_export.measure import measure
+from tflm_export.ir import Graph
+from tflm_export.measure import Measured, measure
 from tflm_export.ops.result import tensor_quant
 from tflm_export.reference import cosine, reference_gradients
 from tflm_export.simulate import Simulator
 from tflm_export.storage import variables
 
 COSINE = 0.999
+BOARD_INFERENCES = 4
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Verification:
 
     inputs: inferences compared. simulator_mismatches, tflm_mismatches: inferences with a differing output of
     the host engine. steps: training steps. weight_mismatches: parameters that differ after them, host against
-    numpy. gradient_cosines: the lowest of each tensor over the samples. board_steps, board_mismatches: the
-    same against the emulated Cortex-M4F.
+    numpy. gradient_cosines: the lowest of each tensor over the samples. board_inferences, board_steps,
+    board_mismatches: on the emulated Cortex-M4F, inferences and parameters that differ from the host's.
+    An engine that only infers takes no steps.
     """
 
     inputs: int
@@ -39,6 +42,7 @@ class Verification:
     steps: int
     weight_mismatches: int
     gradient_cosines: dict[str, float] = field(default_factory=dict)
+    board_inferences: int = 0
     board_steps: int = 0
     board_mismatches: int = 0
 
@@ -62,8 +66,11 @@ class Verification:
             f"gradients   {len(self.gradient_cosines)} tensors: lowest cosine {self.lowest_cosine:.5f} "
             f"(needed {COSINE})",
         ]
-        if self.board_steps:
-            lines.append(f"Cortex-M4F  {self.board_steps} steps: {self.board_mismatches} weights differ")
+        if not self.steps:
+            lines[1:] = ["training    none: this engine only infers"]
+        if self.board_inferences:
+            ran = f"{self.board_inferences} inferences, {self.board_steps} steps"
+            lines.append(f"Cortex-M4F  {ran}: {self.board_mismatches} outputs and weights differ")
         return "\n".join([*lines, "all right" if self.ok else "NOT right"])
 
 
@@ -87,17 +94,22 @@ def verify(
     xs, ts = samples(compiled, inputs, targets, seed)
     engine, simulator = HostEngine(folder), Simulator(compiled.graph, compiled.plan)
     by_simulator, by_tflm = _compare_inference(compiled, engine, simulator, _take(xs, count))
+    steps = steps if compiled.graph.loss is not None else 0
     cosines = gradient_cosines(compiled, _take(xs, min(steps, 8)), _take(ts, min(steps, 8)))
-    train_x, train_t = _take(xs, steps), _take(ts, steps)
-    for x, t in zip(train_x, train_t, strict=True):
+    outputs = [engine.infer(x) for x in _take(xs, BOARD_INFERENCES)] if board else []
+    for x, t in zip(_take(xs, steps), _take(ts, steps), strict=True):
         engine.train_step(x, t)
         simulator.train_step(x, t)
     weights = engine.weights()
     differing = sum(int((weights[name] != simulator.weights[name]).sum()) for name in weights)
-    on_board = _compare_board(compiled, train_x, train_t, weights) if board else 0
-    return Verification(
-        count, by_simulator, by_tflm, steps, differing, cosines, steps if board else 0, on_board
-    )
+    result = Verification(count, by_simulator, by_tflm, steps, differing, cosines)
+    if not board:
+        return result
+    rows = steps or BOARD_INFERENCES
+    pictures = np.stack(_take(xs, rows))
+    measured = measure(compiled, pictures, _take(ts, rows), inferences=BOARD_INFERENCES)
+    wrong = _differing_outputs(measured, outputs, rows) + _differing_weights(compiled, measured, weights)
+    return replace(result, board_inferences=BOARD_INFERENCES, board_steps=steps, board_mismatches=wrong)
 
 
 def samples(
@@ -109,23 +121,26 @@ def samples(
     """Inputs [n, 1, ...] int8 and n targets; random where not given."""
     graph, rng = compiled.graph, np.random.default_rng(seed)
     shape = graph.tensors[graph.inputs[0]].shape
-    loss = next(op for op in graph.ops if op.name == "loss")
-    logits = graph.tensors[loss.inputs[0]]
     xs = rng.integers(-128, 128, (64, *shape), np.int8) if inputs is None else np.asarray(inputs)
     if xs.dtype != np.int8 or xs.ndim == 0 or len(xs) == 0 or xs[0].size != int(np.prod(shape)):
         raise ExportError(
             f"verify: inputs are {xs.dtype} {list(xs.shape)}; expected int8 [n, ...{shape[1:]}]."
         )
     xs = xs.reshape(-1, *shape)
-    if targets is not None:
-        ts = list(targets)
-    elif loss.kind == "SOFTMAX_CROSSENTROPY":
-        ts = rng.integers(0, logits.size, len(xs)).tolist()
-    else:
-        ts = list(rng.integers(-128, 128, (len(xs), *logits.shape), np.int8))
+    ts = list(targets) if targets is not None else _targets(graph, len(xs), rng)
     if len(ts) != len(xs):
         raise ExportError(f"verify: {len(xs)} inputs but {len(ts)} targets.")
     return xs, ts
+
+
+def _targets(graph: Graph, count: int, rng: np.random.Generator) -> list:
+    """Random class indices, or int8 targets; None each for a graph without a loss."""
+    if graph.loss is None:
+        return [None] * count
+    logits = graph.tensors[graph.loss.inputs[0]]
+    if graph.loss.kind == "SOFTMAX_CROSSENTROPY":
+        return rng.integers(0, logits.size, count).tolist()
+    return list(rng.integers(-128, 128, (count, *logits.shape), np.int8))
 
 
 def _take(items: Sequence | np.ndarray, count: int) -> list:
@@ -184,12 +199,15 @@ def gradient_cosines(compiled: Compiled, xs: Sequence[np.ndarray], ts: Sequence)
     return lowest
 
 
-def _compare_board(
-    compiled: Compiled, xs: Sequence[np.ndarray], ts: Sequence, weights: dict[str, np.ndarray]
-) -> int:
+def _differing_outputs(measured: Measured, outputs: Sequence[np.ndarray], pictures: int) -> int:
+    """Inferences that differ between the emulated board, which had this many pictures, and the host."""
+    expected = [outputs[i % pictures].reshape(-1) for i in range(len(outputs))]
+    return sum(not np.array_equal(a, b) for a, b in zip(measured.outputs, expected, strict=True))
+
+
+def _differing_weights(compiled: Compiled, measured: Measured, weights: dict[str, np.ndarray]) -> int:
     """Parameters that differ between the emulated board and the host after the same steps."""
-    measured = measure(compiled, np.stack(xs), ts).weights
     return sum(
-        int((measured[v.tensor] != resident(v, weights[v.tensor]).reshape(-1)).sum())
+        int((measured.weights[v.tensor] != resident(v, weights[v.tensor]).reshape(-1)).sum())
         for v in variables(compiled.graph)
     )

@@ -28,10 +28,12 @@ def emit(graph: Graph, memory: MemoryPlan, plan: UpdatePlan, name: str = "engine
     graph: from `backward.training_graph`. Raises `ExportError` for an op without a kernel.
     """
     engine = Engine(graph, plan, memory)
-    fields = {"name": identifier(name), "version": __version__} | _facts(engine) | body.parts(engine)
+    facts = _facts(engine) | (_training_facts(engine) if engine.learns else {})
+    fields = {"name": identifier(name), "version": __version__} | facts | body.parts(engine)
+    template = "engine" if engine.learns else "inference"
     return {
-        f"{name}.h": _fill("engine.h", fields),
-        f"{name}.cpp": _fill("engine.cpp", fields),
+        f"{name}.h": _fill(f"{template}.h", fields),
+        f"{name}.cpp": _fill(f"{template}.cpp", fields),
         f"{name}_constants.h": _fill("constants.h", fields | {"tables": engine.tables.declarations()}),
         f"{name}_constants.cpp": _fill("constants.cpp", fields | {"tables": engine.tables.definitions()}),
     }
@@ -47,20 +49,27 @@ def _fill(template: str, fields: dict[str, str]) -> str:
 
 def _facts(e: Engine) -> dict[str, str]:
     """What the header says about the network."""
-    x, y, logits = (e.tensor(n) for n in (e.graph.inputs[0], e.graph.outputs[0], e.loss.inputs[0]))
-    mse = e.loss.kind == "MEAN_SQUARED_ERROR"
+    x, y = e.tensor(e.graph.inputs[0]), e.tensor(e.graph.outputs[0])
+    fields = {
+        "title": f"{shape_text(x.shape)} -> {shape_text(y.shape)}",
+        "input_shape": shape_text(x.shape),
+        "input_bytes": str(x.nbytes),
+        "outputs": str(y.size),
+        "arena_bytes": str(e.memory.arena),
+    }
+    return fields | _quant(e, "input", x.name) | _quant(e, "output", y.name)
+
+
+def _training_facts(e: Engine) -> dict[str, str]:
+    """What it says about training."""
+    logits, mse = e.tensor(e.loss.inputs[0]), e.loss.kind == "MEAN_SQUARED_ERROR"
     trained = sum(v.count for v in e.variables)
     layers = len({v.layer.name for v in e.variables})
     in_float = e.gradients == "float32"
     fields = {
-        "title": f"{shape_text(x.shape)} -> {shape_text(y.shape)}",
         "summary": f"{trained} parameters of {layers} layers learn; arena {e.memory.arena} bytes.",
-        "input_shape": shape_text(x.shape),
-        "input_bytes": str(x.nbytes),
-        "outputs": str(y.size),
         "logits": str(logits.size),
         "parameters": str(len(e.variables)),
-        "arena_bytes": str(e.memory.arena),
         "target": "target" if mse else "label",
         "target_type": "const int8_t*" if mse else "int32_t",
         "target_text": "target [kLogits]" if mse else "label, 0 <= label < kLogits",
@@ -71,7 +80,10 @@ def _facts(e: Engine) -> dict[str, str]:
         "gradient_pointer": "" if in_float else f"{_S16}\n",
         "learning_rate": f"{e.plan.optimizer.learning_rate:g}",
     }
-    for key, tensor in (("input", x), ("output", y), ("logits", logits)):
-        quant = tensor_quant(e.graph, tensor.name)
-        fields |= {f"{key}_scale": literal("float", quant.scale[0]), f"{key}_zero": str(quant.zero_point[0])}
-    return fields
+    return fields | _quant(e, "logits", logits.name)
+
+
+def _quant(e: Engine, key: str, tensor: str) -> dict[str, str]:
+    """Scale and zero point of an activation."""
+    quant = tensor_quant(e.graph, tensor)
+    return {f"{key}_scale": literal("float", quant.scale[0]), f"{key}_zero": str(quant.zero_point[0])}

@@ -18,12 +18,29 @@ from tflm_export.storage import Variable
 from tflm_export.stream import CONVOLUTIONS, MAX_STAGES, members
 
 WIDTH = 110
+_ANY = "void* any(int32_t offset) { return arena + offset; }"
 
 
 def parts(e: Engine) -> dict[str, str]:
     """Every field of the templates that depends on the ops. Fills the engine's tables and structs."""
+    fields = _training_parts(e) if e.learns else _inference_parts(e)
+    return fields | {"structs": "\n\n".join(e.structs)}
+
+
+def _inference_parts(e: Engine) -> dict[str, str]:
+    infer = _calls(e, list(e.graph.ops), False)
+    return {
+        "infer": infer,
+        "checks": _checks(e),
+        "offsets": _offsets(e),
+        "output": e.symbols[e.graph.outputs[0]],
+        "any": f"{_ANY}\n" if "any(" in infer else "",
+    }
+
+
+def _training_parts(e: Engine) -> dict[str, str]:
     frozen, rest, training = split(e)
-    fields = {
+    return {
         "frozen": _calls(e, frozen, True),
         "infer": _calls(e, rest, False),
         "train": _train(e, training),
@@ -38,7 +55,6 @@ def parts(e: Engine) -> dict[str, str]:
         "parameter_table": _parameter_table(e),
         "loss_value": _loss_value(e),
     }
-    return fields | {"structs": "\n\n".join(e.structs)}
 
 
 def split(e: Engine) -> tuple[list[Op], list[Op], list[Op]]:

@@ -29,7 +29,10 @@ SAME_EXPONENT = (
 
 @dataclass
 class Engine:
-    """One engine while its text is written. `tables` and `structs` fill up; the rest stays."""
+    """One engine while its text is written. `tables` and `structs` fill up; the rest stays.
+
+    `learns`: whether it trains anything; an engine that does not has no `loss`.
+    """
 
     graph: Graph
     plan: UpdatePlan
@@ -41,9 +44,15 @@ class Engine:
         self.symbols = tensor_symbols(self.graph)
         self.layers = layer_ops(self.graph)
         self.variables = variables(self.graph)
-        self.loss = next(op for op in self.graph.ops if op.name == "loss")
+        self.learns = self.graph.loss is not None
         self.gradients = gradient_type(self.graph)
         self._producers = {name: op for op in self.graph.ops for name in op.outputs}
+
+    @property
+    def loss(self) -> Op:
+        """The op that computes the loss."""
+        assert self.graph.loss is not None
+        return self.graph.loss
 
     def layer(self, op: Op) -> Op:
         """The forward op that `op` belongs to."""

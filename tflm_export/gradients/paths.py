@@ -116,9 +116,8 @@ class Float32Path:
 
 
 def gradient_type(graph: Graph) -> str:
-    """dtype of a training graph's gradients: "int16" or "float32"."""
-    loss = next(op for op in graph.ops if op.name == "loss")
-    return graph.tensors[loss.outputs[0]].dtype
+    """dtype of a training graph's gradients: "int16" or "float32"; "int16" where there are none."""
+    return graph.tensors[graph.loss.outputs[0]].dtype if graph.loss is not None else "int16"
 
 
 def path_of(graph: Graph, layers: Mapping[str, Op]) -> Path:

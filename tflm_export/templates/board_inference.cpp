@@ -1,0 +1,29 @@
+// Runs $name on samples.bin, `inferences` pictures.
+#include <string.h>
+
+#include "$name.h"
+#include "board.h"
+
+namespace {
+
+void infer(void*) { $name::infer(); }
+
+}  // namespace
+
+int main() {
+  const uint32_t bytes = board_file_size("samples.bin");
+  int8_t* samples = static_cast<int8_t*>(board_alloc(bytes));
+  board_read("samples.bin", samples, bytes);
+  int8_t* outputs = static_cast<int8_t*>(board_alloc($inferences * $name::kOutputs));
+  for (int32_t i = 0; i < $inferences; ++i) {
+    memcpy($name::input(), samples + i * $name::kInputBytes, $name::kInputBytes);
+    const BoardCost cost = board_measure(infer, nullptr);
+    board_print("inference");
+    board_print_number(" instructions", cost.instructions);
+    board_print("inference");
+    board_print_number(" stack", cost.stack_bytes);
+    memcpy(outputs + i * $name::kOutputs, $name::output(), $name::kOutputs);
+  }
+  board_write("outputs.bin", outputs, $inferences * $name::kOutputs);
+  return 0;
+}
