@@ -102,6 +102,40 @@ def test_frozen_batch_norm_is_folded_into_its_convolution(model):
     np.testing.assert_allclose(plain, folded, atol=1e-5)
 
 
+@pytest.mark.parametrize(("size", "scaled"), [(2, "maps"), (24, "kernels")])
+def test_the_smaller_of_kernel_and_map_is_scaled(size, scaled):
+    """A kernel that outweighs its map is not copied; either way the gradients are TensorFlow's."""
+    keras.utils.set_random_seed(0)
+    x = keras.Input((size, size, 16), batch_size=8)
+    h = keras.layers.Conv2D(24, 3, padding="same", name="conv")(x)
+    h = keras.layers.GlobalAveragePooling2D()(keras.layers.BatchNormalization(name="norm")(h))
+    base = keras.Model(x, keras.layers.Dense(4, name="head")(h))
+    base.get_layer("norm").set_weights(list(np.random.default_rng(0).uniform(0.5, 2, (4, 24))))
+    model = compiled(tfodl.SelectiveModel(base, UpdatePlan((LayerUpdate("conv", "out", (1, 4, 5)),))))
+    model.make_train_function()
+    pictures, labels = tf.random.normal((8, size, size, 16)), tf.range(8) % 4
+    kernel = base.get_layer("conv").kernel
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    @tf.function
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            value = loss(labels, base(x, training=True))
+        return tape.gradient(value, kernel.value)
+
+    with tf.GradientTape() as tape:
+        value = loss(labels, base(pictures, training=False))
+    expected = tape.gradient(value, kernel.value).numpy()
+    scope, _ = model._traced(model._wiring.step)
+    with intercept(scope):
+        found = gradient(pictures).numpy()
+        graph = gradient.get_concrete_function(pictures).graph
+    np.testing.assert_allclose(found[..., [1, 4, 5]], expected[..., [1, 4, 5]], rtol=1e-4, atol=1e-6)
+    assert not found[..., [0, 2, 3, *range(6, 24)]].any()
+    products = [tuple(op.outputs[0].shape) for op in graph.get_operations() if op.type == "Mul"]
+    assert ((3, 3, 16, 24) in products) is (scaled == "kernels")
+
+
 def test_least_epsilon_of_the_fused_kernel():
     """The kernel takes a smaller one for 1.001e-5, without a word."""
     for epsilon, able in ((1e-3, True), (1e-6, False)):

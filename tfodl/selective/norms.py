@@ -7,6 +7,7 @@ convolution takes it over as the compiler does for the device, and no map is wri
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -47,3 +48,12 @@ def scale_and_shift(layer: keras.layers.BatchNormalization) -> tuple[Any, Any]:
         a *= tf.convert_to_tensor(layer.gamma)
     b = -tf.convert_to_tensor(layer.moving_mean) * a
     return a, b + tf.convert_to_tensor(layer.beta) if layer.center else b
+
+
+def kernel_is_larger(kernel: Any, x: Any) -> bool:
+    """Whether `kernel` outweighs the batch `x` that it reads, so that scaling the map is the cheaper way.
+
+    Sizes that are known on no trace count as Keras's own: a batch of 32, maps of one position.
+    """
+    batch, *rest = x.shape
+    return math.prod(kernel.shape) > (batch or 32) * math.prod(side or 1 for side in rest)

@@ -105,7 +105,14 @@ class Train(Run):
         norm = self._norms.get(site.name)
         if norm is not None and kernel.dtype == tf.float32:
             scale, _ = norms.scale_and_shift(norm.layer)
+            if norms.kernel_is_larger(kernel, x):
+                return scale * self._linear(site, weight, x, kernel, forward)
             kernel *= tf.reshape(scale, kernel.shape[-site.out_axes :])
+        return self._linear(site, weight, x, kernel, forward)
+
+    def _linear(
+        self, site: Site, weight: Weight, x: Any, kernel: Any, forward: Callable[[Any, Any], Any]
+    ) -> Any:
         gradient = None
         if weight != "frozen":
             gradient = _gradient(site, weight, x, kernel, self._mask)
