@@ -19,7 +19,7 @@ def scratch_bytes(op: Op, layer: Op, graph: Graph) -> int:
         return 0
     geometry = Geometry.of(layer, graph)
     if op.role == "forward":
-        return _forward(geometry)
+        return _forward(geometry, _columns(op, graph))
     if graph.tensors[op.inputs[0]].dtype == "float32":
         return _float32(op, geometry)
     if op.role == "update":
@@ -48,10 +48,20 @@ def _tile(depth: int, geometry: Geometry) -> int:
     return min(fitting, (p * q + 1) & ~1)
 
 
-def _forward(geometry: Geometry) -> int:
+def _columns(layer: Op, graph: Graph) -> int:
+    """Input channels of a layer that train apart from the others."""
+    for op in graph.ops:
+        if op.role == "update" and op.attrs.get("axis") == "in" and op.attrs["op"] == layer.name:
+            return len(op.attrs["channels"]) % graph.tensors[op.inputs[-1]].shape[-1]
+    return 0
+
+
+def _forward(geometry: Geometry, columns: int) -> int:
     if geometry.depthwise:
         return max(4 * geometry.in_shape[2], _depthwise_band(geometry))
     depth = _column(geometry)
+    if geometry.out_shape[:2] == (1, 1):
+        return 2 * _align4(depth + math.prod(geometry.kernel) * columns)
     return (depth + 3) // 4 * (8 * _tile(depth, geometry) + 24)
 
 

@@ -4,6 +4,7 @@ import keras_nets as models
 import nets
 import numpy as np
 import pytest
+from tflite_file import O, T, build, fused
 
 from tflm_export.compiler import compile_model, load
 from tflm_export.errors import ExportError
@@ -80,3 +81,9 @@ def test_it_refuses_to_learn(compiled, tmp_path):
 def test_a_plan_that_names_layers_but_trains_nothing_is_a_mistake():
     with pytest.raises(ExportError, match="nothing trains in the layers"):
         compile_model(models.mobile_net(), UpdatePlan((LayerUpdate("#0"),), head=False))
+
+
+def test_a_dense_layer_takes_its_input_twice_that_and_its_output():
+    tensors = [T("x", (1, 640)), T("w", (128, 640), data=np.ones((128, 640), np.int8)), T("y", (1, 128))]
+    data = build(tensors, [O("FULLY_CONNECTED", ["x", "w", ""], ["y"], fused("NONE"))], ["x"], ["y"])
+    assert compile_model(data, NOTHING).memory.arena == 640 + 2 * 640 + 128

@@ -4,11 +4,15 @@
 
 namespace tfodl {
 
+// One widened column with its trained input channels.
+constexpr int32_t column_bytes(const Conv& p) { return 2 * ((p.k_h * p.k_w * (p.in_c + p.n_columns) + 3) & ~3); }
+
 // Widened columns of a tile and of two rows of weights, and two columns before widening. The portable code
-// needs two widened columns, with their trained input channels, and that is never more.
+// needs two widened columns, with their trained input channels, and that is never more. It alone computes maps
+// of one pixel: one column.
 constexpr int32_t conv_s8_scratch_bytes(const Conv& p) {
   const int32_t groups = (p.k_h * p.k_w * p.in_c + 3) >> 2;
-  return groups * (8 * conv_tile(p) + 16 + 8);
+  return p.out_h * p.out_w == 1 ? column_bytes(p) : groups * (8 * conv_tile(p) + 16 + 8);
 }
 
 // CONV_2D. x [in_h][in_w][in_c], y [out_h][out_w][out_c], mask out_h*out_w*out_c bits.
@@ -24,7 +28,7 @@ void pointwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y
                        void* scratch);
 
 // FULLY_CONNECTED: x [in_c], y [out_c].
-constexpr int32_t fully_connected_s8_scratch_bytes(const Conv& p) { return conv_s8_scratch_bytes(p); }
+constexpr int32_t fully_connected_s8_scratch_bytes(const Conv& p) { return column_bytes(p); }
 void fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
 
 // DEPTHWISE_CONV_2D, multiplier 1. Scratch: the bias with the input's zero point folded in; or the planes of a
