@@ -34,6 +34,6 @@ def autoencoder(input_shape: tuple[int], width: float = 1.0) -> keras.Model:
     x = features
     for index, units in enumerate((hidden,) * 4 + (8,) + (hidden,) * 4):
         x = layers.Dense(units, name=f"dense{index}")(x)
-        x = layers.BatchNormalization(name=f"dense{index}_bn")(x)
+        x = layers.BatchNormalization(momentum=blocks.MOMENTUM, name=f"dense{index}_bn")(x)
         x = layers.ReLU(name=f"dense{index}_relu")(x)
     return keras.Model(features, layers.Dense(input_shape[-1], name="reconstruction")(x), name="autoencoder")
