@@ -69,6 +69,19 @@
   "sub r0, r0, " sum ", asr #31\n"    \
   "orr r3, r0\n"
 
+// The short requantisation, and whether a gradient passes into the carry and then into `bits`. r2 multiplier, r3
+// shift, r4 offset, r5 low, r6 range. Spoils the sum.
+#define TFODL_MASKED(sum, bits, at)          \
+  "lsl r0, " sum ", #1\n"                    \
+  "smmlar r0, r0, r2, r4\n"                  \
+  "add r0, r0, " sum ", asr #31\n"           \
+  "sub " sum ", r0, r5\n"                    \
+  "cmp r6, " sum "\n"                        \
+  "adc " bits ", " bits "\n"                 \
+  "asr r0, r3\n"                             \
+  "ssat r0, #8, r0\n"                        \
+  "strb r0, " at "\n"
+
 // Frame: 0 multiplier0 .. 20 offset1, 24 y, 28 distance, 32 weights, 36 bias0, 40 bias1, 44 bias0, 48 bias1,
 // 52 entry, 56 weights_end, 60 back, 64 pixels_end.
 #define TFODL_REQUANTIZE_BLOCK(name, requantize)                   \
@@ -107,6 +120,76 @@ extern "C" {
 
 TFODL_REQUANTIZE_BLOCK(tfodl_block_requantize, TFODL_REQUANTIZE)
 TFODL_REQUANTIZE_BLOCK(tfodl_block_relu, TFODL_RELU)
+
+// Frame: MaskedBlock without its last member. 0 multiplier1 .. 20 y, 24 multiplier0 .. 44 mask .. 60 distance,
+// 64 weights, 68 biases, 84 entry, 88 weights_end, 92 pixels_end.
+__attribute__((naked)) void tfodl_block_masked(const tfodl::dsp::MaskedBlock*) {
+  __asm volatile(
+      "push {r4-r11, lr}\n"
+      "sub sp, #96\n"
+      "mov r12, sp\n"
+      "ldmia r0!, {r1-r8}\n"
+      "stmia r12!, {r1-r8}\n"
+      "ldmia r0!, {r1-r8}\n"
+      "stmia r12!, {r1-r8}\n"
+      "ldmia r0, {r4-r11, lr}\n"
+      "stmia r12!, {r4-r11}\n"
+      "mov r1, lr\n"
+      "mov r7, r10\n"
+      TFODL_ENTRY
+      "str r10, [sp, #84]\n"
+      TFODL_PRODUCTS("64", "88")
+      "ldrd r2, r3, [sp, #44]\n"
+      "ldrb r8, [r2]\n"
+      "ldrb lr, [r2, r3]\n"
+      "ldmia sp, {r2-r7}\n"
+      TFODL_MASKED("r10", "r8", "[r7, #1]")
+      "ldr r10, [sp, #60]\n"
+      "add r10, r7\n"
+      TFODL_MASKED("r12", "lr", "[r10, #1]")
+      "add r0, sp, #24\n"
+      "ldmia r0, {r2-r6}\n"
+      TFODL_MASKED("r9", "r8", "[r7]")
+      TFODL_MASKED("r11", "lr", "[r10]")
+      "add r0, sp, #44\n"
+      "ldmia r0, {r2-r5}\n"
+      "strb r8, [r2]\n"
+      "strb lr, [r2, r3]\n"
+      "add r2, r4\n"
+      "add r7, r5\n"
+      "str r2, [sp, #44]\n"
+      "str r7, [sp, #20]\n"
+      "ldr r3, [sp, #92]\n"
+      "cmp r1, r3\n"
+      "bne 1b\n"
+      "add sp, #96\n"
+      "pop {r4-r11, pc}\n");
+}
+
+__attribute__((naked)) void tfodl_store_masked(const tfodl::dsp::MaskedSums*) {
+  __asm volatile(
+      "push {r4-r11, lr}\n"
+      "ldmia r0, {r0-r10}\n"
+      "b 2f\n"
+      "1: ldr r11, [r0]\n"
+      "add r0, r5\n"
+      "lsl r12, r11, #1\n"
+      "smmlar r12, r12, r6, r8\n"
+      "add r12, r12, r11, asr #31\n"
+      "ldrb lr, [r3]\n"
+      "sub r11, r12, r9\n"
+      "cmp r10, r11\n"
+      "adc lr, lr\n"
+      "strb lr, [r3]\n"
+      "add r3, r3, r4, lsr #3\n"
+      "asr r12, r7\n"
+      "ssat r12, #8, r12\n"
+      "strb r12, [r2]\n"
+      "add r2, r4\n"
+      "2: cmp r0, r1\n"
+      "bne 1b\n"
+      "pop {r4-r11, pc}\n");
+}
 
 // Frame: 0 sums, 4 pixels_end, 8 weights, 12 bias0, 16 bias1, 20 bias0, 24 bias1, 28 entry, 32 weights_end.
 __attribute__((naked)) void tfodl_block_sums(const tfodl::dsp::SumBlock*) {

@@ -114,6 +114,24 @@ struct RequantBlock {
   const uint32_t* pixels_end;
   int32_t back;                                // from there to the next pair
 };
+// The frame of the assembly, with the scaled sums that pass: MaskedChannel of requantize_dsp.h.
+struct MaskedBlock {
+  int32_t multiplier1, right_shift1, offset1, low1;
+  uint32_t range1;
+  int8_t* y;
+  int32_t multiplier0, right_shift0, offset0, low0;
+  uint32_t range0;
+  uint8_t* mask;                // the byte of the first pixel
+  int32_t mask_distance;        // to that of the other pixel of a pair
+  int32_t mask_step, step;      // to the next pixel
+  int32_t distance;
+  const uint32_t* weights;
+  int32_t bias[4];              // rows 0, 1, 0, 1
+  uint32_t entry;               // set there
+  const uint32_t* weights_end;
+  const uint32_t* pixels_end;
+  const uint32_t* pixels;
+};
 struct SumBlock {
   int32_t* sums;  // out: {row 0, row 1} of the first pixel, then of the second, for each pair
   const uint32_t* weights;
@@ -121,6 +139,14 @@ struct SumBlock {
   const uint32_t* weights_end;
   const uint32_t* pixels;
   const uint32_t* pixels_end;
+};
+struct MaskedSums {
+  const int32_t *sums, *end;
+  int8_t* y;
+  uint8_t* byte;
+  int32_t stride, step;       // from output to output, from sum to sum in bytes
+  int32_t multiplier, right_shift, offset, low;
+  uint32_t range;
 };
 struct NarrowBlock {
   int16_t* y;         // row 0 of the first pixel; row 1 is beside it
@@ -140,6 +166,10 @@ extern "C" {
 void tfodl_block_requantize(const RequantBlock* block);
 // The same from weights and biases times 2^kReluBits, see relu_channel.
 void tfodl_block_relu(const RequantBlock* block);
+// The same with clip masks: two bits are shifted into each byte from below.
+void tfodl_block_masked(const MaskedBlock* block);
+// The same from the sums of one channel.
+void tfodl_store_masked(const MaskedSums* block);
 // For every pair of pixels: the 4 int32 sums.
 void tfodl_block_sums(const SumBlock* block);
 // For every pair of pixels: sums from 0, rounded shift, saturation to +-32767, store. Returns the OR of all |sums|.

@@ -19,6 +19,7 @@ struct Layer {
   uint32_t* pixels;       // the tile
   int8_t* column;         // taps of two pixels, where they are gathered
   bool direct;            // k = 1, stride 1: a pixel's column is the pixel
+  uint8_t* mask;          // or null
 };
 
 inline const int8_t* row_at(ConstRows x, int32_t y, int32_t bytes) { return x.data + (y % x.rows) * bytes; }
@@ -169,39 +170,56 @@ void requantize_pairs(const Layer& layer, int32_t co, int32_t n, bool relu, int8
   relu ? tfodl_block_relu(&block) : tfodl_block_requantize(&block);
 }
 
-// One or two output channels of a tile of n pixels by way of their sums: any shift and mask.
-void store_sums(const Layer& layer, int32_t co, int32_t rows, int32_t n, int8_t* y, uint8_t* mask, int32_t bit) {
+// An even number of pixels with their clip masks.
+void mask_pairs(const Layer& layer, int32_t co, int32_t n, int8_t* y, int32_t bit) {
   const Conv& p = layer.p;
-  const int32_t words = 4 * layer.groups, second = co + rows - 1, pairs = (n + 1) / 2;
+  const int32_t words = 4 * layer.groups, bytes = p.out_c >> 3;
+  const MaskedChannel a(p, co), b(p, co + 1);
+  const MaskedBlock block = {b.multiplier, b.right_shift, b.offset, b.low, b.range, y + co,
+                             a.multiplier, a.right_shift, a.offset, a.low, a.range,
+                             layer.mask + ((bit + co) >> 3), n / 2 * bytes, bytes, p.out_c, n / 2 * p.out_c,
+                             layer.weights, {p.bias[co], p.bias[co + 1], p.bias[co], p.bias[co + 1]}, 0,
+                             layer.weights + words, layer.pixels + n / 2 * words, layer.pixels};
+  tfodl_block_masked(&block);
+}
+
+// One or two output channels of a tile of n pixels by way of their sums: any shift and mask. The pixel that is
+// computed twice is stored once.
+void store_sums(const Layer& layer, int32_t co, int32_t rows, int32_t n, int8_t* y, int32_t bit, bool shift_in) {
+  const Conv& p = layer.p;
+  const int32_t words = 4 * layer.groups, second = co + rows - 1, pairs = (n + 1) / 2, half = n / 2;
   int32_t sums[4 * kPairsOfSums];
   for (int32_t i = 0; i < pairs; i += kPairsOfSums) {
-    const int32_t count = pairs - i < kPairsOfSums ? pairs - i : kPairsOfSums;
+    const int32_t count = pairs - i < kPairsOfSums ? pairs - i : kPairsOfSums, first = half - i < count ? half - i : count;
     const uint32_t* pixels = layer.pixels + i * words;
     const SumBlock block = {sums, layer.weights, p.bias[co], p.bias[second], layer.weights + words,
                             pixels, pixels + count * words};
     tfodl_block_sums(&block);
-    for (int32_t r = 0; r < rows; ++r) {
-      for (int32_t j = 0; j < 2; ++j) {
-        const int32_t at = (i + j * (n / 2)) * p.out_c;
-        ChannelOutput{p, co + r, y + at, mask, bit + at}.store<4>({sums + 2 * j + r, count, 1, 0});
-      }
+    for (int32_t r = rows - 1; r >= 0; --r) {
+      const int32_t at = i * p.out_c, other = at + half * p.out_c;
+      ChannelOutput{p, co + r, y + at, layer.mask, bit + at, shift_in}.store<4>({sums + r, first, 1, 0});
+      ChannelOutput{p, co + r, y + other, layer.mask, bit + other, shift_in}.store<4>({sums + 2 + r, count, 1, 0});
     }
   }
 }
 
 // All output channels of a tile of n pixels. Where their number is odd the last two pairs overlap.
-void multiply_tile(const Layer& layer, int32_t n, int8_t* y, uint8_t* mask, int32_t bit) {
+void multiply_tile(const Layer& layer, int32_t n, int8_t* y, int32_t bit) {
   const Conv& p = layer.p;
   const int32_t rows = p.out_c > 1 ? 2 : 1;
-  for (int32_t next = 0; next < p.out_c; next += 2) {
-    const int32_t co = next + rows <= p.out_c ? next : p.out_c - rows;
-    const bool pair = !mask && rows == 2;
+  bool shift_in = false;
+  for (int32_t left = p.out_c; left > 0; left -= rows) {
+    const int32_t co = left > rows ? left - rows : 0;
+    if (layer.mask && left % 8 == 0) shift_in = masks_in_bytes(p, left - 1);
+    const bool pair = !layer.mask && rows == 2;
     const bool relu = pair && relu_channel(p, co, layer.depth) && relu_channel(p, co + 1, layer.depth);
     fill_weights(layer, co, rows, relu);
     if (relu || (pair && fast_channel(p, co) && fast_channel(p, co + 1))) {
       requantize_pairs(layer, co, n, relu, y);
+    } else if (shift_in && n % 2 == 0) {
+      mask_pairs(layer, co, n, y, bit);
     } else {
-      store_sums(layer, co, rows, n, y, mask, bit);
+      store_sums(layer, co, rows, n, y, bit, shift_in);
     }
   }
   clamp_outputs(p, y, n * p.out_c);
@@ -217,7 +235,7 @@ bool conv_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, ui
   const bool direct = p.k_h == 1 && p.k_w == 1 && p.stride_h == 1 && p.stride_w == 1 &&
                       p.pad_top == 0 && p.pad_left == 0 && p.in_w == p.out_w;
   const Layer layer = {p, depth, groups, words, pixels,
-                       reinterpret_cast<int8_t*>(pixels + 2 * tile * groups), direct};
+                       reinterpret_cast<int8_t*>(pixels + 2 * tile * groups), direct, mask};
   for (int32_t oy = y0, rows; oy < y1; oy += rows) {
     rows = rows_in_one_piece(y, oy, y1);
     const int32_t run = rows * p.out_w;
@@ -225,7 +243,7 @@ bool conv_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, ui
     for (int32_t i = 0; i < run; i += tile) {
       const int32_t n = run - i < tile ? run - i : tile, first = oy * p.out_w + i;
       fill_tile(layer, x, first, n);
-      multiply_tile(layer, n, out + i * p.out_c, mask, first * p.out_c);
+      multiply_tile(layer, n, out + i * p.out_c, first * p.out_c);
     }
   }
   return true;

@@ -8,6 +8,34 @@
 #include "requantize_dsp.h"
 #include "widen_dsp.h"
 
+// `words` words of a row of 4 planes, `plane` bytes apart, from pixels that are all in the map.
+extern "C" __attribute__((naked)) void tfodl_transpose(const int8_t*, int32_t /* in_c */, uint32_t* /* to */,
+                                                       int32_t /* words */, uint32_t /* offset */,
+                                                       int32_t /* plane */) {
+  __asm volatile(
+      "push {r4-r10, lr}\n"
+      "ldrd r4, r5, [sp, #32]\n"
+      "add r6, r5, r5, lsl #1\n"
+      "1: ldr r7, [r0]\n"
+      "ldr r8, [r0, r1]\n"
+      "add r0, r0, r1, lsl #1\n"
+      "sxtab16 r9, r4, r7\n"
+      "sxtab16 r7, r4, r7, ror #8\n"
+      "sxtab16 r10, r4, r8\n"
+      "sxtab16 r8, r4, r8, ror #8\n"
+      "pkhtb lr, r10, r9, asr #16\n"
+      "pkhbt r9, r9, r10, lsl #16\n"
+      "pkhtb r10, r8, r7, asr #16\n"
+      "pkhbt r7, r7, r8, lsl #16\n"
+      "str r7, [r2, r5]\n"
+      "str lr, [r2, r5, lsl #1]\n"
+      "str r10, [r2, r6]\n"
+      "str r9, [r2], #4\n"
+      "subs r3, #1\n"
+      "bne 1b\n"
+      "pop {r4-r10, pc}\n");
+}
+
 namespace tfodl {
 namespace dsp {
 namespace {
@@ -45,20 +73,6 @@ inline void put_word(const Pixel& left, const Pixel& right, uint32_t* to, int32_
   to[3 * plane] = high_halves(left.odd, right.odd);
 }
 
-// Words first..last of a row of the 4 planes, both of whose pixels are in the map.
-void transpose(const Layer& layer, const int8_t* pixel, int32_t first, int32_t last, uint32_t* to) {
-  const int32_t in_c = layer.p.in_c, plane = layer.plane_words;
-  const uint32_t offset = layer.offset;
-  uint32_t *to0 = to + first, *to1 = to0 + plane, *to2 = to1 + plane, *to3 = to2 + plane;
-  for (const uint32_t* const end = to + last; to0 < end; pixel += 2 * in_c) {
-    const Pixel left(pixel, offset), right(pixel + in_c, offset);
-    *to0++ = low_halves(left.even, right.even);
-    *to1++ = low_halves(left.odd, right.odd);
-    *to2++ = high_halves(left.even, right.even);
-    *to3++ = high_halves(left.odd, right.odd);
-  }
-}
-
 // One row of the planes of 4 channels from the pixels of a row of the map. Words of padding alone are left as
 // they are.
 void fill_row(const Layer& layer, const int8_t* pixels, uint32_t* to) {
@@ -66,7 +80,10 @@ void fill_row(const Layer& layer, const int8_t* pixels, uint32_t* to) {
   const int32_t pad = p.pad_left, in_c = p.in_c, first = (pad + 1) >> 1, last = (p.in_w + pad) >> 1;
   const int32_t words = layer.row_words, end = last < words ? last : words;
   if (pad & 1) put_word(Pixel(), Pixel(pixels, layer.offset), to + first - 1, layer.plane_words);
-  if (first < end) transpose(layer, pixels + (2 * first - pad) * in_c, first, end, to);
+  if (first < end) {
+    tfodl_transpose(pixels + (2 * first - pad) * in_c, in_c, to + first, end - first, layer.offset,
+                    4 * layer.plane_words);
+  }
   if (((p.in_w + pad) & 1) && last >= first && last < words) {
     put_word(Pixel(pixels + (p.in_w - 1) * in_c, layer.offset), Pixel(), to + last, layer.plane_words);
   }
@@ -90,6 +107,7 @@ struct Band {
   int32_t first, rows;  // of outputs
   int8_t* y;            // the first of them
   uint8_t* mask;
+  bool shift_in;        // see ChannelOutput
 };
 
 // One channel of a band by way of its sums: any shift, clamp and mask.
@@ -102,7 +120,8 @@ void store_sums(const Layer& layer, RowsBlock& block, const Band& band, int32_t 
     block.y = layer.sums;
     block.rows = n;
     layer.sum(&block);
-    const ChannelOutput output = {p, c, band.y + r * out_row, band.mask, (band.first + r) * out_row};
+    const ChannelOutput output = {p, c, band.y + r * out_row, band.mask, (band.first + r) * out_row,
+                                  band.shift_in};
     output.store<1>({layer.sums, p.out_w, n, 4 * layer.quads});
     block.x += n * p.stride_h * layer.row_words;
   }
@@ -162,22 +181,24 @@ void filter_channel(const Layer& layer, const RowsBlock& common, const Band& ban
   if (done < band.rows) store_elsewhere(layer, block, band, done, c);
 }
 
-void filter_band(const Layer& layer, const Band& band) {
+void filter_band(const Layer& layer, Band band) {
   const Conv& p = layer.p;
   const int32_t top = band.first * p.stride_h - p.pad_top, rows = (band.rows - 1) * p.stride_h + p.k_h;
   const int32_t first = top < 0 ? -top : 0, inside = p.in_h - top, last = inside < rows ? inside : rows;
   uint32_t weights[49];
   const RowsBlock common = block_of(layer, weights);
   clear_padding(layer, rows, first, last);
-  for (int32_t next = 0; next < p.in_c; next += kChannels) {
-    const int32_t c = next + kChannels <= p.in_c ? next : p.in_c - kChannels, row = p.in_w * p.in_c;
+  const int32_t row = p.in_w * p.in_c;
+  for (int32_t left = p.in_c; left > 0; left -= kChannels) {
+    const int32_t c = left > kChannels ? left - kChannels : 0;
     int32_t slot = first < last ? (top + first) % layer.x.rows : 0;
     const int8_t* pixels = layer.x.data + slot * row + c;
     for (int32_t r = first; r < last; ++r, pixels += row) {
       fill_row(layer, pixels, layer.planes + r * layer.row_words);
       if (++slot == layer.x.rows) slot = 0, pixels -= layer.x.rows * row;
     }
-    for (int32_t i = next - c; i < kChannels; ++i) {
+    for (int32_t i = left - c - 1; i >= 0; --i) {
+      if (band.mask && (c + i) % 8 == 7) band.shift_in = masks_in_bytes(p, c + i);
       filter_channel(layer, common, band, layer.planes + i * layer.plane_words, c + i, weights);
     }
   }
@@ -209,7 +230,7 @@ bool depthwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y
   for (int32_t oy = y0, rows; oy < y1; oy += rows) {
     const int32_t together = rows_in_one_piece(y, oy, y1);
     rows = together < size.out_rows ? together : size.out_rows;
-    filter_band(layer, {oy, rows, y.data + (oy % y.rows) * p.out_w * p.out_c, mask});
+    filter_band(layer, {oy, rows, y.data + (oy % y.rows) * p.out_w * p.out_c, mask, false});
   }
   return true;
 }

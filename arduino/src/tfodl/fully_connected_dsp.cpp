@@ -97,7 +97,7 @@ bool fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask
     const int32_t rows = p.out_c - co < kRows ? p.out_c - co : kRows;
     start_rows(p, x, co, rows, block);
     tfodl_four_rows(&block);
-    for (int32_t r = 0; r < rows; ++r) ChannelOutput{p, co + r, y, mask, 0}.store_one(block.sums[r]);
+    for (int32_t r = 0; r < rows; ++r) ChannelOutput{p, co + r, y, mask, 0, false}.store_one(block.sums[r]);
   }
   clamp_outputs(p, y, p.out_c);
   return true;

@@ -1,6 +1,6 @@
 // From sums to int8 outputs and clip masks. Internal.
 #pragma once
-#include "dsp.h"
+#include "block_dsp.h"
 
 #if TFODL_DSP
 #include "fixed_point.h"
@@ -51,6 +51,25 @@ inline int8_t saturate_s8(int32_t v) {
   return static_cast<int8_t>(y);
 }
 
+// The short requantisation with clip masks: the bits of 8 channels are shifted into their byte from below, the last
+// channel first. A gradient passes where the scaled sum, before its last shift, is in low .. low + range.
+struct MaskedChannel {
+  int32_t multiplier, right_shift, offset, low;
+  uint32_t range;
+  MaskedChannel(const Conv& p, int32_t co)
+      : multiplier(p.multiplier[co]), right_shift(-p.shift[co]), offset(requantize_offset(p, right_shift)),
+        low(p.act_min == p.out_zero ? offset + 1 : p.act_min * (1 << right_shift)),
+        range(static_cast<uint32_t>((p.act_max + 1) * (1 << right_shift) - 1 - low)) {}
+};
+
+// May the 8 channels whose last is `last` be handled so? (A multiplier of 2^30 or more leaves a sum above 0 at 1 or
+// more.)
+inline bool masks_in_bytes(const Conv& p, int32_t last) {
+  bool fast = p.out_c % 8 == 0;
+  for (int32_t co = last - 7; fast && co <= last; ++co) fast = fast_channel(p, co) && p.multiplier[co] >= 1 << 30;
+  return fast;
+}
+
 // Where sums lie: `rows` rows of n, kStep apart within a row, `pitch` from row to row; the outputs are in one piece.
 struct Sums {
   const int32_t* data;
@@ -64,6 +83,7 @@ struct ChannelOutput {
   int8_t* y;
   uint8_t* mask;  // or null
   int32_t bit;
+  bool shift_in;  // masks_in_bytes, and these channels come one after the other, the last one first
 
   void store_one(int32_t a) const {
     if (mask || !fast_channel(p, co)) return any<1>(&a, 1, co);
@@ -72,14 +92,12 @@ struct ChannelOutput {
   }
 
   template <int kStep>
-  void store(const Sums& sums) const {
-    const bool relu = p.act_min == p.out_zero;
+  void store(Sums sums) const {
+    if (sums.pitch == kStep * sums.n) sums.n *= sums.rows, sums.rows = 1;
     for (int32_t r = 0; r < sums.rows; ++r) {
       const int32_t at = r * sums.n * p.out_c + co;
       const int32_t* row = sums.data + r * sums.pitch;
-      if (!mask || !fast_channel(p, co)) any<kStep>(row, sums.n, at);
-      else if (p.out_c % 8) relu ? masked<kStep, true>(row, sums.n, at) : masked<kStep, false>(row, sums.n, at);
-      else relu ? in_bytes<kStep, true>(row, sums.n, at) : in_bytes<kStep, false>(row, sums.n, at);
+      shift_in ? masked<kStep>(row, sums.n, at) : any<kStep>(row, sums.n, at);
     }
   }
 
@@ -94,40 +112,13 @@ struct ChannelOutput {
     }
   }
 
-  // What a row needs to requantise. The sign of `passes` says whether a gradient passes.
-  template <bool kRelu>
-  struct Row {
-    int32_t multiplier, shift, offset, over, under;
-    explicit Row(const Conv& p, int32_t co)
-        : multiplier(p.multiplier[co]), shift(-p.shift[co]), offset(requantize_offset(p, shift)),
-          over(p.act_max + 1), under(p.act_min - 1) {}
-    int32_t value(int32_t a) const { return requantize_fast(a, multiplier, shift, offset); }
-    int32_t passes(int32_t a, int32_t v) const { return (v - over) & (kRelu ? -a : under - v); }
-  };
-
-  // These two saturate to int8 only, see clamp_outputs.
-  template <int kStep, bool kRelu>
+  // Saturates to int8 only, see clamp_outputs.
+  template <int kStep>
   void masked(const int32_t* sums, int32_t n, int32_t at) const {
-    const Row<kRelu> row(p, co);
-    for (int32_t i = 0; i < n; ++i, sums += kStep, at += p.out_c) {
-      const int32_t v = row.value(*sums);
-      put_bit(mask, bit + at, row.passes(*sums, v) < 0);
-      y[at] = saturate_s8(v);
-    }
-  }
-
-  // Whole bytes of the mask from pixel to pixel.
-  template <int kStep, bool kRelu>
-  void in_bytes(const int32_t* sums, int32_t n, int32_t at) const {
-    const Row<kRelu> row(p, co);
-    const int32_t stride = p.out_c, set = 1 << ((bit + at) & 7);
-    uint8_t* byte = mask + ((bit + at) >> 3);
-    int8_t* to = y + at;
-    for (int32_t i = 0; i < n; ++i, sums += kStep, to += stride, byte += stride >> 3) {
-      const int32_t a = *sums, v = row.value(a);
-      *byte = static_cast<uint8_t>((*byte & ~set) | (set & (row.passes(a, v) >> 31)));
-      *to = saturate_s8(v);
-    }
+    const MaskedChannel c(p, co);
+    const MaskedSums block = {sums, sums + kStep * n, y + at, mask + ((bit + at) >> 3), p.out_c, sizeof(int32_t) * kStep,
+                              c.multiplier, c.right_shift, c.offset, c.low, c.range};
+    tfodl_store_masked(&block);
   }
 };
 

@@ -50,11 +50,13 @@ int main() {
   mask_fast = Buffer::make(kLarge), mask_plain = Buffer::make(kLarge);
   Random& r = random_source;
   for (int i = 0; i < CASES; ++i) {
-    Conv p = random_layer(false, r.one_in(2) ? 1 : r.between(1, 5), r.between(1, 19), r.between(1, 18));
+    const int out_c = r.one_in(2) ? 8 * r.between(1, 3) : r.between(1, 18);  // masks in bytes, and others
+    Conv p = random_layer(false, r.one_in(2) ? 1 : r.between(1, 5), r.between(1, 19), out_c);
     if (r.one_in(3)) train_rows(p);
     else if (r.one_in(3)) train_columns(p);
     compare("conv", i, p, fast_conv, plain_conv, static_cast<uint32_t>(conv_s8_scratch_bytes(p)));
-    p = random_layer(true, r.between(1, 7), r.between(1, 19), 0);
+    p = random_layer(true, r.between(1, 7), r.one_in(2) ? 8 * r.between(1, 3) : r.between(1, 19), 0);
+    if (r.one_in(4)) bias[r.below(p.out_c)] = 1 << 29;
     compare("depthwise", i, p, fast_depthwise, plain_depthwise, static_cast<uint32_t>(depthwise_s8_scratch_bytes(p)));
   }
   for (int i = 0; i < CASES; ++i) dense_case(i);
