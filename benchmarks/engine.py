@@ -90,18 +90,18 @@ def measure_case(case: Case, weights: str) -> dict[str, object]:
         "total_ram_bytes": plain.static_ram_bytes + plain.stack_bytes,
         "flash_bytes": plain.flash_bytes,
         "macs": compiled.facts["macs"],
-        "mean_weight_ratio_90_steps": weight_ratio(compiled),
+        "mean_weight_ratio_90_steps": weight_ratio(compiled) if compiled.graph.loss is not None else None,
         "yardstick": case.yardstick,
     }
 
 
 def _samples(compiled: Compiled, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Random int8 inputs, and class indices or int8 targets."""
+    """Random int8 inputs, and class indices or int8 targets (of no use where nothing trains)."""
     rng, graph = np.random.default_rng(0), compiled.graph
     pictures = rng.integers(-128, 128, (count, *graph.tensors[graph.inputs[0]].shape)).astype(np.int8)
-    loss = next(op for op in graph.ops if op.name == "loss")
-    shape = graph.tensors[loss.inputs[0]].shape
-    if loss.kind == "SOFTMAX_CROSSENTROPY":
+    name = graph.outputs[0] if graph.loss is None else graph.loss.inputs[0]
+    shape = graph.tensors[name].shape
+    if graph.loss is not None and graph.loss.kind == "SOFTMAX_CROSSENTROPY":
         return pictures, rng.integers(0, shape[-1], count)
     return pictures, rng.integers(-128, 128, (count, *shape)).astype(np.int8)
 

@@ -49,8 +49,8 @@ def measure(
 ) -> Measured:
     """Run `inferences` of the first pictures, then (an engine that learns) a training step on every picture.
 
-    pictures: int8 [n, ...input shape]. targets: n class indices, or int8 [n, ...] for MSE; None n times for
-    an engine that only infers.
+    pictures: int8 [n, ...input shape]. targets: n class indices, or int8 [n, ...] for MSE; an engine that
+    only infers ignores them.
     Raises `ExportError` when the tools are missing, the program does not fit or faults.
     """
     main, samples = board_program(compiled, pictures, targets, inferences)
@@ -77,6 +77,8 @@ def board_program(
     """A `main` for the engine and its `samples.bin`: inferences of the first pictures, a step on each."""
     loss = compiled.graph.loss
     by_label = loss is not None and loss.kind == "SOFTMAX_CROSSENTROPY"
+    if loss is None:
+        targets = [None] * len(pictures)
     rows = [_sample(x, t, by_label) for x, t in zip(pictures, targets, strict=True)]
     first = [rows[i % len(rows)] for i in range(inferences)]
     if loss is None:
