@@ -115,8 +115,9 @@ class Optimizer:
     qas: bool = True
 
     def __post_init__(self) -> None:
-        number = isinstance(self.learning_rate, (int, float)) and 0 < self.learning_rate < float("inf")
-        _require(number, f"Optimizer: learning_rate must be a number > 0, got {self.learning_rate!r}.")
+        number = isinstance(self.learning_rate, (int, float)) and 1e-30 <= self.learning_rate <= 1e30
+        allowed = "must be a number > 0 (1e-30 to 1e30, the device has float32)"
+        _require(number, f"Optimizer: learning_rate {allowed}, got {self.learning_rate!r}.")
         number = isinstance(self.momentum, (int, float)) and 0 <= self.momentum < 1
         _require(number, f"Optimizer: momentum must be in [0, 1), got {self.momentum!r}.")
         whole = _is_count(self.batch) and self.batch >= 1

@@ -61,3 +61,81 @@ def residual_net(seed: int = 0, classes: int = 4, softmax: bool = True) -> bytes
         O("SOFTMAX", ["logits"], ["p"], {"Beta": 1.0}),
     ]
     return build(tensors, ops, ["x"], ["p"]) if softmax else build(tensors, ops[:-1], ["x"], ["logits"])
+
+
+def gated_net(seed: int = 0) -> bytes:
+    """Dilation, depth multiplier, tables, gates that broadcast, means over odd axes: [1, 8, 8, 4] in."""
+    rng = np.random.default_rng(seed)
+
+    def weights(name, shape, axis=0):
+        scales = rng.uniform(4e-3, 2e-2, shape[axis])
+        return T(name, shape, scale=scales, axis=axis, data=rng.integers(-127, 128, shape, np.int8))
+
+    def bias(name, count):
+        return T(name, (count,), "int32", 1e-4, data=rng.integers(-300, 300, count, np.int32))
+
+    def axes(name, *values):
+        return T(name, (len(values),), "int32", None, data=np.array(values, np.int32))
+
+    def act(name, *shape):
+        return T(name, (1, *shape), scale=0.04, zero=-4)
+
+    unit, signed = {"scale": 1 / 256, "zero": -128}, {"scale": 1 / 128, "zero": 0}
+    tensors = [
+        act("x", 8, 8, 4),
+        weights("dilated/w", (6, 3, 3, 4)),
+        bias("dilated/b", 6),
+        act("dilated", 8, 8, 6),
+        act("swish", 8, 8, 6),
+        weights("wide/w", (1, 3, 3, 12), axis=3),
+        bias("wide/b", 12),
+        act("wide", 4, 4, 12),
+        act("leaky", 4, 4, 12),
+        axes("hw", 1, 2),
+        axes("c", 3),
+        axes("w", 2),
+        act("squeezed", 1, 1, 12),
+        weights("excite/w", (12, 1, 1, 12)),
+        bias("excite/b", 12),
+        act("excite", 1, 1, 12),
+        T("gate", (1, 1, 1, 12), **unit),
+        act("gated", 4, 4, 12),
+        act("pixels", 4, 4, 1),
+        T("attention", (1, 4, 4, 1), **signed),
+        act("attended", 4, 4, 12),
+        T("shift", (1, 1, 1, 12), data=rng.integers(-99, 99, (1, 1, 1, 12), np.int8), scale=0.02),
+        act("shifted", 4, 4, 12),
+        act("rows", 4, 12),
+        act("flat", 48),
+        act("largest", 12),
+        act("both", 60),
+        weights("head/w", (3, 60)),
+        bias("head/b", 3),
+        T("logits", (1, 3), scale=0.1, zero=5),
+    ]
+    dilation = conv_options(DilationHFactor=2, DilationWFactor=2)
+    ops = [
+        O("CONV_2D", ["x", "dilated/w", "dilated/b"], ["dilated"], dilation),
+        O("HARD_SWISH", ["dilated"], ["swish"]),
+        O(
+            "DEPTHWISE_CONV_2D",
+            ["swish", "wide/w", "wide/b"],
+            ["wide"],
+            conv_options(stride=(2, 2), DepthMultiplier=2),
+        ),
+        O("LEAKY_RELU", ["wide"], ["leaky"], {"Alpha": 0.2}),
+        O("MEAN", ["leaky", "hw"], ["squeezed"], {"KeepDims": True}),
+        O("CONV_2D", ["squeezed", "excite/w", "excite/b"], ["excite"], conv_options()),
+        O("LOGISTIC", ["excite"], ["gate"]),
+        O("MUL", ["leaky", "gate"], ["gated"], fused("NONE")),
+        O("MEAN", ["gated", "c"], ["pixels"], {"KeepDims": True}),
+        O("TANH", ["pixels"], ["attention"]),
+        O("MUL", ["attention", "gated"], ["attended"], fused("NONE")),
+        O("SUB", ["attended", "shift"], ["shifted"], fused("NONE")),
+        O("MEAN", ["shifted", "w"], ["rows"], {"KeepDims": False}),
+        O("RESHAPE", ["rows"], ["flat"]),
+        O("REDUCE_MAX", ["shifted", "hw"], ["largest"], {"KeepDims": False}),
+        O("CONCATENATION", ["flat", "largest"], ["both"], {"Axis": 1} | fused("NONE")),
+        O("FULLY_CONNECTED", ["both", "head/w", "head/b"], ["logits"], fused("NONE")),
+    ]
+    return build(tensors, ops, ["x"], ["logits"])

@@ -1,6 +1,7 @@
 """The emitted engine, built for the host: = numpy = TFLite Micro, bit for bit, for every kind of plan."""
 
 import keras_nets as nets
+import nets as declared
 import numpy as np
 import pytest
 
@@ -43,6 +44,17 @@ CASES = {
         ),
     ),
     "zoo": (nets.zoo_net, UpdatePlan(ZOO, optimizer=Optimizer(0.02), seed=3)),
+    "gates": (
+        declared.gated_net,
+        UpdatePlan(
+            layers(
+                ("#0", "out", (), "all"),
+                ("#2", "out", (0, 5), "selected"),
+                ("#5", "in", (0, 3), "all"),
+            ),
+            optimizer=Optimizer(0.002),
+        ),
+    ),
     "mse": (nets.autoencoder, UpdatePlan(layers(("#1", "out", (0, 3), "none")), loss="mse", seed=4)),
 }
 

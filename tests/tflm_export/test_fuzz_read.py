@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from nets import residual_net
+from nets import gated_net, residual_net
 from tflite_file import oracle
 
 from tflm_export.compiler import compile_model
@@ -16,20 +16,32 @@ from tflm_export.read_tflite import read_tflite
 from tflm_export.simplify import simplify
 from tfodl.plan import LayerUpdate, UpdatePlan
 
-PARTS = 4
+PARTS = 3  # of each seed
 WORDS = [0, 1, 2, 4, 255, 65535, 2**31 - 1, 2**31, 2**32 - 1, 0x7FC00000, 0x7F800000, 0x80000000, 0x00000001]
 SECONDS_A_FILE = 5
 MEGABYTES = 600
-PLAN = UpdatePlan(
-    layers=(LayerUpdate("#3", "out", (0, 2), "all"), LayerUpdate("#2", "out", (1,), "selected"))
-)
+SEEDS = {  # between them every op
+    "residual": (
+        residual_net,
+        UpdatePlan((LayerUpdate("#3", "out", (0, 2), "all"), LayerUpdate("#2", "out", (1,), "selected"))),
+    ),
+    "gated": (
+        gated_net,
+        UpdatePlan((LayerUpdate("#0", "out", (), "all"), LayerUpdate("#5", "in", (0, 3), "all"))),
+    ),
+}
 
 
-def test_fuzz_seed_is_sound():
-    """The undamaged net is read, and right."""
-    data = residual_net()
-    x = np.random.default_rng(0).integers(-128, 128, (1, 8, 8, 3)).astype(np.int8)
-    np.testing.assert_array_equal(run(simplify(read_tflite(data)), {"x": x})["p"], oracle(data, x)[0])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_fuzz_seed_is_sound(seed):
+    """The undamaged net is read, right and trains."""
+    make, plan = SEEDS[seed]
+    data = make()
+    graph = simplify(read_tflite(data))
+    (name,) = graph.inputs
+    x = np.random.default_rng(0).integers(-128, 128, graph.tensors[name].shape).astype(np.int8)
+    np.testing.assert_array_equal(run(graph, {name: x})[graph.outputs[0]], oracle(data, x)[0])
+    assert compile_model(data, plan).facts["trained_parameters"] > 0
 
 
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:
@@ -56,7 +68,7 @@ def mutate(data: bytes, rng: np.random.Generator) -> bytes:
     return bytes(out)
 
 
-def attempt(data: bytes) -> str:
+def attempt(data: bytes, plan: UpdatePlan) -> str:
     """Read, simplify, compile and (when small) run one file; how it ended."""
     try:
         graph = simplify(read_tflite(data))
@@ -64,7 +76,7 @@ def attempt(data: bytes) -> str:
         assert len(str(error)) < 8000 and "\n" not in str(error), str(error)
         return "refused"
     try:
-        compile_model(data, PLAN)
+        compile_model(data, plan)
     except ExportError as error:
         assert "\n" not in str(error)
     if sum(t.size for t in graph.tensors.values()) < 2**17:
@@ -74,15 +86,17 @@ def attempt(data: bytes) -> str:
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("part", range(PARTS))
-def test_fuzz_damaged_files(part, request):
+@pytest.mark.parametrize("seed", SEEDS)
+def test_fuzz_damaged_files(seed, part, request):
     rng = np.random.default_rng(part)
-    seed = residual_net()
+    make, plan = SEEDS[seed]
+    whole = make()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ends = {"refused": 0, "read": 0}
-    for _ in range(request.config.getoption("--fuzz-files") // PARTS):
-        data = mutate(seed, rng)
+    for _ in range(request.config.getoption("--fuzz-files") // (PARTS * len(SEEDS)) + 1):
+        data = mutate(whole, rng)
         start = time.monotonic()
-        ends[attempt(data)] += 1
+        ends[attempt(data, plan)] += 1
         assert time.monotonic() - start < SECONDS_A_FILE
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
     assert grown < MEGABYTES, f"{grown} MB"
