@@ -52,7 +52,7 @@ CASES = {
                 ("#2", "out", (0, 5), "selected"),
                 ("#5", "in", (0, 3), "all"),
             ),
-            optimizer=Optimizer(0.002),
+            optimizer=Optimizer(0.05),
         ),
     ),
     "mse": (nets.autoencoder, UpdatePlan(layers(("#1", "out", (0, 3), "none")), loss="mse", seed=4)),
