@@ -81,9 +81,9 @@ def _depthwise_band(geometry: Geometry) -> int:
 
 
 def _depthwise_plane(geometry: Geometry) -> int:
-    """One channel's gradients of a band, spread by the stride, and the sums of one row."""
+    """Four channels' gradients of a band, spread by the stride, and the sums of one row."""
     quads, words, rows, _ = _band(geometry.in_shape[:2], geometry.kernel, (1, 1))
-    return 4 * rows * words + 16 * quads
+    return 16 * (rows * words + quads)
 
 
 def _input_gradient(geometry: Geometry) -> int:

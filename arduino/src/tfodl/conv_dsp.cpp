@@ -190,7 +190,8 @@ void store_sums(const Layer& layer, int32_t co, int32_t rows, int32_t n, int8_t*
   const int32_t words = 4 * layer.groups, second = co + rows - 1, pairs = (n + 1) / 2, half = n / 2;
   int32_t sums[4 * kPairsOfSums];
   for (int32_t i = 0; i < pairs; i += kPairsOfSums) {
-    const int32_t count = pairs - i < kPairsOfSums ? pairs - i : kPairsOfSums, first = half - i < count ? half - i : count;
+    const int32_t count = pairs - i < kPairsOfSums ? pairs - i : kPairsOfSums;
+    const int32_t first = half - i < count ? half - i : count;
     const uint32_t* pixels = layer.pixels + i * words;
     const SumBlock block = {sums, layer.weights, p.bias[co], p.bias[second], layer.weights + words,
                             pixels, pixels + count * words};

@@ -7,6 +7,29 @@
 #include "prepare_dsp.h"
 #include "tile.h"
 
+// Two columns of 4 * groups rows of `step` weights: {w[0], w[1]}, {w[2], w[3]} of the first, then of the second.
+extern "C" __attribute__((naked)) void tfodl_widen_columns(const int8_t*, int32_t /* step */, int32_t /* groups */,
+                                                           uint32_t* /* to */) {
+  __asm volatile(
+      "push {r4-r8, lr}\n"
+      "add r4, r1, r1, lsl #1\n"
+      "1: ldrh r5, [r0]\n"
+      "ldrh r6, [r0, r1]\n"
+      "ldrh r7, [r0, r1, lsl #1]\n"
+      "ldrh r8, [r0, r4]\n"
+      "add r0, r0, r1, lsl #2\n"
+      "orr r6, r5, r6, lsl #16\n"
+      "orr r8, r7, r8, lsl #16\n"
+      "sxtb16 r5, r6\n"
+      "sxtb16 r7, r6, ror #8\n"
+      "sxtb16 r6, r8\n"
+      "sxtb16 r8, r8, ror #8\n"
+      "subs r2, #1\n"
+      "stmia r3!, {r5-r8}\n"
+      "bne 1b\n"
+      "pop {r4-r8, pc}\n");
+}
+
 namespace tfodl {
 namespace dsp {
 namespace {
@@ -24,80 +47,58 @@ struct Layer {
 
 // Pixel `at` of g_y as pixel r of a pair. Depth in its natural order here: {g[0], g[1]}, {g[2], g[3]}.
 void prepare_pixel(const Layer& layer, int32_t at, int32_t r, uint32_t* to) {
-  const int32_t out_c = layer.p.out_c;
+  const int32_t out_c = layer.p.out_c, first = at * out_c;
   const Prepare prepare(layer.q);
-  const int16_t *g = layer.g_y + at * out_c, *scale = layer.q.scale;
-  int32_t co = 0;
-  for (to += 2 * r; co + 4 <= out_c; co += 4, to += 4) {
-    const uint32_t bits = four_bits(layer.mask, at * out_c + co);
-    to[0] = halves(prepare(g[co], scale[co]) & all_or_nothing(bits, 0),
-                   prepare(g[co + 1], scale[co + 1]) & all_or_nothing(bits, 1));
-    to[1] = halves(prepare(g[co + 2], scale[co + 2]) & all_or_nothing(bits, 2),
-                   prepare(g[co + 3], scale[co + 3]) & all_or_nothing(bits, 3));
+  const int16_t *g = layer.g_y + first, *scale = layer.q.scale;
+  to += 2 * r;
+  if (out_c % 8 == 0) {
+    const PrepareBlock block = {layer.mask ? kMasked : kUnmasked, prepare.half, prepare.shift, layer.mask != nullptr,
+                                out_c >> 3};
+    const uint8_t* bytes = layer.mask ? layer.mask + (first >> 3) : reinterpret_cast<const uint8_t*>(g);
+    tfodl_prepare_eights(g, scale, bytes, to, &block);
+    return;
   }
-  if (co == out_c) return;
-  int16_t rest[4] = {};
-  for (int32_t i = 0; co < out_c; ++co, ++i) {
-    const bool pass = !layer.mask || get_bit(layer.mask, at * out_c + co);
-    rest[i] = static_cast<int16_t>(pass ? prepare(g[co], scale[co]) : 0);
+  int16_t* values = reinterpret_cast<int16_t*>(to);
+  for (int32_t co = 0; co < 4 * layer.groups; ++co) {
+    const bool pass = co < out_c && (!layer.mask || get_bit(layer.mask, first + co));
+    values[8 * (co >> 2) + (co & 3)] = static_cast<int16_t>(pass ? prepare(g[co], scale[co]) : 0);
   }
-  memcpy(to, rest, sizeof rest);
 }
 
-const int8_t* row_of(const Conv& p, int32_t co) {
-  return p.slot && p.slot[co] >= 0 ? p.trained + p.slot[co] * p.in_c : p.weights + co * p.in_c;
-}
-
-// {a[0], b[0]} and {a[1], b[1]}, widened: two columns of two rows.
-inline void put_columns(const int8_t* a, const int8_t* b, uint32_t* to) {
-  uint16_t first, second;
-  memcpy(&first, a, 2);
-  memcpy(&second, b, 2);
-  const uint32_t bytes = low_halves(first, second);
-  to[0] = widen_even(bytes, 0);
-  to[2] = widen_odd(bytes, 0);
-}
-
-// Columns ci and ci + 1 of whole pairs of rows; returns the number of rows done.
-int32_t fill_pairs(const Conv& p, int32_t ci, uint32_t* to) {
-  const int32_t in_c = p.in_c, even = p.out_c & ~1;
-  if (p.slot) {
-    for (int32_t co = 0; co < even; co += 2) {
-      put_columns(row_of(p, co) + ci, row_of(p, co + 1) + ci, to + 4 * (co >> 2) + ((co >> 1) & 1));
-    }
-    return even;
+// Column r of the pair, from the weights of one input channel `step` apart.
+void put_column(const Layer& layer, const int8_t* w, int32_t step, int32_t r) {
+  int16_t* to = reinterpret_cast<int16_t*>(layer.weights) + 4 * r;
+  int32_t left = layer.p.out_c;
+  for (; left >= 4; left -= 4, to += 8) {
+    for (int32_t i = 0; i < 4; ++i, w += step) to[i] = *w;
   }
-  const int8_t* w = p.weights + ci;
-  const int32_t whole = p.out_c & ~3;
-  for (int32_t co = 0; co < whole; co += 4, to += 4, w += 4 * in_c) {
-    put_columns(w, w + in_c, to);
-    put_columns(w + 2 * in_c, w + 3 * in_c, to + 1);
-  }
-  return whole;
+  for (int32_t i = 0; i < 4 && left > 0; ++i, w += step) to[i] = i < left ? *w : int16_t{0};
 }
 
-// The trained input channel that column r of the pair stands for, if it is one.
-void put_trained(const Layer& layer, int32_t ci, int32_t r) {
+// The trained rows over their first values.
+void put_rows(const Layer& layer, int32_t ci, int32_t columns) {
   const Conv& p = layer.p;
-  int32_t j = 0;
-  while (j < p.n_columns && p.columns[j] != ci) ++j;
-  if (j == p.n_columns) return;
   int16_t* to = reinterpret_cast<int16_t*>(layer.weights);
-  const int8_t* w = p.trained + j;
-  for (int32_t co = 0; co < p.out_c; ++co, w += p.n_columns) to[8 * (co >> 2) + 4 * r + (co & 3)] = *w;
+  for (int32_t co = 0; co < p.out_c; ++co) {
+    const int8_t* w = p.trained + p.slot[co] * p.in_c + ci;
+    for (int32_t r = 0; p.slot[co] >= 0 && r < columns; ++r) to[8 * (co >> 2) + 4 * r + (co & 3)] = w[r];
+  }
 }
 
-void fill_weights(const Layer& layer, int32_t ci, int32_t columns) {
+// Columns ci and perhaps ci + 1 of the weights. `trained`: trained columns before ci, kept from call to call.
+void fill_weights(const Layer& layer, int32_t ci, int32_t columns, int32_t& trained) {
   const Conv& p = layer.p;
-  int32_t done = 0;
-  memset(layer.weights + 4 * (layer.groups - 1), 0, 16);
-  if (columns == 2) done = fill_pairs(p, ci, layer.weights);
-  int16_t* to = reinterpret_cast<int16_t*>(layer.weights);
-  for (int32_t co = done; co < p.out_c; ++co) {
-    const int8_t* w = row_of(p, co) + ci;
-    for (int32_t r = 0; r < columns; ++r) to[8 * (co >> 2) + 4 * r + (co & 3)] = w[r];
+  if (columns == 2 && p.out_c % 4 == 0) {
+    tfodl_widen_columns(p.weights + ci, p.in_c, layer.groups, layer.weights);
+  } else {
+    for (int32_t r = 0; r < columns; ++r) put_column(layer, p.weights + ci + r, p.in_c, r);
   }
-  for (int32_t r = 0; p.columns && r < columns; ++r) put_trained(layer, ci + r, r);
+  if (p.slot) put_rows(layer, ci, columns);
+  if (!p.columns) return;
+  while (trained < p.n_columns && p.columns[trained] < ci) ++trained;
+  for (int32_t j = trained; j < p.n_columns && p.columns[j] < ci + columns; ++j) {
+    put_column(layer, p.trained + j, p.n_columns, p.columns[j] - ci);
+  }
 }
 
 uint32_t narrow_pairs(const Layer& layer, int32_t ci, int32_t n, int16_t* g_x) {
@@ -130,9 +131,10 @@ uint32_t narrow_sums(const Layer& layer, int32_t ci, int32_t columns, int32_t n,
 uint32_t multiply_tile(const Layer& layer, int32_t n, int16_t* g_x) {
   const int32_t in_c = layer.p.in_c, columns = in_c > 1 ? 2 : 1;
   uint32_t bits = 0;
+  int32_t trained = 0;
   for (int32_t next = 0; next < in_c; next += 2) {
     const int32_t ci = next + columns <= in_c ? next : in_c - columns;
-    fill_weights(layer, ci, columns);
+    fill_weights(layer, ci, columns, trained);
     const bool short_way = columns == 2 && layer.shift > 0;
     bits |= short_way ? narrow_pairs(layer, ci, n, g_x) : narrow_sums(layer, ci, columns, n, g_x);
   }

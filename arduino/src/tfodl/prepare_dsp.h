@@ -15,17 +15,40 @@ struct Prepare {
   int32_t operator()(int32_t g, int32_t scale) const { return (g * scale + half) >> shift; }
 };
 
-// Bits i .. i + 3 of a mask that has them; null: all set.
-inline uint32_t four_bits(const uint8_t* mask, int32_t i) {
-  if (!mask) return 15;
-  const uint8_t* at = mask + (i >> 3);
-  const int32_t from = i & 7;
-  const uint32_t low = uint32_t(at[0]) >> from;
-  return from > 4 ? low | uint32_t(at[1]) << (8 - from) : low;
-}
+// Masks of two gradients by two bits of the clip mask; without a mask.
+struct HalvesTable {
+  uint32_t halves[4];
+};
+constexpr HalvesTable kMasked = {{0, 0xFFFF, 0xFFFF0000, 0xFFFFFFFF}};
+constexpr HalvesTable kUnmasked = {{0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF}};
 
-// -1 where bit k is set, else 0.
-inline int32_t all_or_nothing(uint32_t bits, int32_t k) { return -static_cast<int32_t>((bits >> k) & 1u); }
+// Read by the assembly: keep order and size.
+struct PrepareBlock {
+  HalvesTable table;
+  int32_t half, shift;  // of Prepare
+  int32_t mask_step;    // to the next 8 channels; 0 where there is no mask, but some byte to read
+  int32_t eights;
+};
+struct SpreadBlock {
+  HalvesTable table;
+  int32_t step, bit;    // bytes from pixel to pixel of a plane; of the mask's byte
+  const int16_t* g;     // 4 channels of the first pixel
+  const uint8_t* mask;
+  int16_t* to;          // the first of 4 planes
+  int32_t pixels;
+  int32_t g_step;       // bytes from pixel to pixel; 16 times that of the mask
+  uint32_t scale[2];    // of the 4 channels
+  int32_t half, shift;
+  int32_t plane;        // bytes
+};
+
+extern "C" {
+// 8 * eights channels of a pixel: pairs of words, 4 words apart.
+void tfodl_prepare_eights(const int16_t* g, const int16_t* scale, const uint8_t* mask, uint32_t* to,
+                          const PrepareBlock* block);
+// 4 channels of some pixels, to 4 planes.
+void tfodl_spread_fours(const SpreadBlock* block);
+}
 
 }  // namespace dsp
 }  // namespace tfodl

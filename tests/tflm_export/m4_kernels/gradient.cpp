@@ -57,13 +57,14 @@ int main() {
   x_fast = Buffer::make(kLarge), x_plain = Buffer::make(kLarge);
   Random& r = random_source;
   for (int i = 0; i < CASES; ++i) {
-    Conv p = random_layer(false, 1, r.between(1, 19), r.between(1, 35));
+    const int out_c = r.one_in(2) ? 8 * r.between(1, 4) : r.between(1, 35);  // masks in whole bytes, and others
+    Conv p = random_layer(false, 1, r.between(1, 19), out_c);
     p.stride_h = p.stride_w = 1, p.in_h = p.out_h, p.in_w = p.out_w;
     if (r.one_in(3)) train_rows(p);
     else if (r.one_in(3)) train_columns(p);
     compare("pointwise_grad", i, p, fast_pointwise_grad, plain_pointwise_grad,
             pointwise_input_grad_s16_scratch_bytes(p));
-    p = random_layer(true, r.between(1, 7), r.between(1, 19), 0);
+    p = random_layer(true, r.between(1, 7), r.one_in(2) ? 8 * r.between(1, 3) : r.between(1, 19), 0);
     compare("depthwise_grad", i, p, fast_depthwise_grad, plain_depthwise_grad,
             depthwise_input_grad_s16_scratch_bytes(p));
   }
