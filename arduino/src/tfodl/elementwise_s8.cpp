@@ -36,32 +36,40 @@ void add_or_sub(const Add& add, const int8_t* a, const int8_t* b, int32_t first,
 // The input of the larger scale has the factor 1/2: moving it up is all.
 bool is_half(int32_t multiplier, int32_t shift) { return multiplier == 1 << 30 && shift == 0; }
 
-bool is_fast(const Add& p, const uint8_t* mask) {
+bool is_fast(const Add& p) {
   const bool one_half = is_half(p.a_multiplier, p.a_shift) != is_half(p.b_multiplier, p.b_shift);
-  return !mask && one_half && p.out_shift < 0 && p.out_shift > -24 && p.act_min == -128 && p.act_max == 127;
+  return one_half && p.out_shift < 0 && p.out_shift > -24 && p.act_min == -128 && p.act_max == 127;
 }
 
-// ADD without a mask where `a` has the factor 1/2 and nothing but int8 clamps.
+// ADD where `a` has the factor 1/2 and nothing but int8 clamps. With masks: no ReLU, and n a multiple of 8.
+template <bool kMask>
 __attribute__((noinline)) void add_to_half(const int8_t* a, int32_t a_zero, const int8_t* b, int32_t b_zero,
-                                           const Add& p, int32_t multiplier, int32_t shift, int32_t n, int8_t* y) {
+                                           const Add& p, int32_t multiplier, int32_t shift, int32_t n, int8_t* y,
+                                           uint8_t* mask) {
   const int32_t start = b_zero * (1 << kUp), e = -shift, half = 1 << (e - 1), base = -a_zero * (1 << (kUp - 2));
   const int32_t out = p.out_multiplier, out_e = -p.out_shift;
   const int32_t offset = (1 << (out_e - 1)) + p.out_zero * (1 << out_e);
+  uint32_t bits = 1u << 31;  // a marker in front of eight bits
   for (const int8_t* const end = a + n; a < end; ++a, ++b, ++y) {
     const int32_t scaled = high_multiply(*b * (1 << kUp) - start, multiplier);
     const int32_t sum = *a * (1 << (kUp - 2)) + ((scaled + half + (scaled >> 31)) >> e) + base;
-    const int32_t high = high_multiply(2 * sum, out);
-    *y = static_cast<int8_t>(saturate_s8((high + offset + (high >> 31)) >> out_e));
+    const int32_t high = high_multiply(2 * sum, out), v = (high + offset + (high >> 31)) >> out_e;
+    *y = static_cast<int8_t>(saturate_s8(v));
+    if (!kMask) continue;
+    bits = push_bit(bits, static_cast<uint32_t>(v + 128), 255);
+    if (bits & (1 << 23)) *mask++ = static_cast<uint8_t>(bits >> 24), bits = 1u << 31;
   }
 }
 
 void add(const Add& p, const int8_t* a, const int8_t* b, int32_t first, int32_t n, int8_t* y, uint8_t* mask) {
-  if (!is_fast(p, mask)) {
-    add_or_sub<1>(p, a, b, first, n, y, mask);
-  } else if (is_half(p.a_multiplier, p.a_shift)) {
-    add_to_half(a, p.a_zero, b, p.b_zero, p, p.b_multiplier, p.b_shift, n, y);
+  const bool aligned = first % 8 == 0 && n % 8 == 0 && p.out_zero != p.act_min;
+  if (!is_fast(p) || (mask && !aligned)) return add_or_sub<1>(p, a, b, first, n, y, mask);
+  const auto loop = mask ? add_to_half<true> : add_to_half<false>;
+  uint8_t* bytes = mask ? mask + (first >> 3) : nullptr;
+  if (is_half(p.a_multiplier, p.a_shift)) {
+    loop(a, p.a_zero, b, p.b_zero, p, p.b_multiplier, p.b_shift, n, y, bytes);
   } else {
-    add_to_half(b, p.b_zero, a, p.a_zero, p, p.a_multiplier, p.a_shift, n, y);
+    loop(b, p.b_zero, a, p.a_zero, p, p.a_multiplier, p.a_shift, n, y, bytes);
   }
 }
 

@@ -67,6 +67,17 @@ inline void put_bit(uint8_t* mask, int32_t i, bool value) {
   mask[i >> 3] = static_cast<uint8_t>(rest | (static_cast<int32_t>(value) << (i & 7)));
 }
 
+// Moves `bits` down and puts in at the top whether value <= range.
+inline uint32_t push_bit(uint32_t bits, uint32_t value, uint32_t range) {
+#if defined(__ARM_FEATURE_DSP) && !defined(TFODL_PORTABLE)
+  __asm("cmp %2, %1\n"
+        "rrx %0, %0" : "+r"(bits) : "r"(value), "r"(range) : "cc");
+  return bits;
+#else
+  return (bits >> 1) | (static_cast<uint32_t>(value <= range) << 31);
+#endif
+}
+
 // Clamps of an output and its clip mask.
 struct Clip {
   int32_t zero, low, high;
