@@ -112,7 +112,7 @@ def _cost(call: str, graph: Graph) -> CallCost:
     role = next((role for word, role in ROLES.items() if word in kernel), "forward")
     layers = layer_ops(graph)
     own = [op for op in layers.values() if op.role == role and op.attrs.get("op", op.name) in names]
-    counts = "conv" in call and kernel != "update_rates"
+    counts = "conv" in call and kernel not in ("update_rates", "grad_factors")
     return CallCost(kernel, names, counts * sum(op_macs(op, layers, graph) for op in own), 0)
 
 

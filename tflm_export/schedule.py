@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tflm_export.ir import Graph, Op, Tensor
 from tflm_export.memory import Buffer, live_bytes
-from tflm_export.scratch import scratch_bytes
+from tflm_export.scratch import is_prepared, scratch_bytes
 from tflm_export.stream import layer_ops, may_overlay, members, rings
 
 VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "RESHAPE_INPUT_GRADIENT")
@@ -106,11 +106,16 @@ class _Live:
                 self.read(name, step)
         self._transient(f"{op.name}/scratch", self._scratch(op), step)
         if op.role == "update":
-            layer = self.layers[op.attrs["op"]]
-            self._transient(f"{op.name}/rates", 4 * self.graph.tensors[layer.outputs[0]].shape[-1], step)
+            self._transient(f"{op.name}/rates", 4 * self._channels(op), step)
+        if is_prepared(op, self.graph):
+            self._transient(f"{op.name}/factors", 2 * self._channels(op), step)
         if op.kind == "STREAM":
             for i, (_, nbytes) in enumerate(rings(op, self.graph)):
                 self._transient(f"{op.name}/ring{i}", nbytes, step)
+
+    def _channels(self, op: Op) -> int:
+        """Output channels of the layer that a gradient or update belongs to."""
+        return self.graph.tensors[self.layers[op.attrs["op"]].outputs[0]].shape[-1]
 
     def _scratch(self, op: Op) -> int:
         layers = [self.layers.get(m.attrs.get("op", m.name), m) for m in members(op)]

@@ -27,6 +27,12 @@ def scratch_bytes(op: Op, layer: Op, graph: Graph) -> int:
     return _input_gradient(geometry)
 
 
+def is_prepared(op: Op, graph: Graph) -> bool:
+    """The int16 input gradient of a layer: it reads Q15 factors that the device computes before it."""
+    layer = op.kind.removesuffix("_INPUT_GRADIENT")
+    return op.kind != layer and layer in LAYERS and graph.tensors[op.inputs[0]].dtype != "float32"
+
+
 def is_pointwise(geometry: Geometry) -> bool:
     """A 1x1 convolution with stride 1: it has kernels of its own."""
     return geometry.kernel == (1, 1) and geometry.stride == (1, 1) and not geometry.depthwise

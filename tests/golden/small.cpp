@@ -51,8 +51,10 @@ constexpr int32_t scratch_dx9 = 0;      // 112 B, step 13
 constexpr int32_t scratch_dx3 = 0;      // 288 B, step 23
 constexpr int32_t scratch_dw3 = 0;      // 224 B, step 24
 constexpr int32_t scratch_dw2 = 0;      // 416 B, step 26
+constexpr int32_t factors_dx9 = 160;    // 8 B, step 13
 constexpr int32_t rates_dw9 = 0;        // 16 B, step 14
 constexpr int32_t rates_db9 = 0;        // 16 B, step 15
+constexpr int32_t factors_dx3 = 752;    // 12 B, step 23
 constexpr int32_t rates_dw3 = 224;      // 24 B, step 24
 constexpr int32_t rates_db3 = 0;        // 24 B, step 25
 constexpr int32_t rates_dw2 = 416;      // 24 B, step 26
@@ -148,14 +150,6 @@ constexpr tfodl::Conv conv9 = {
     -30, 5, -128, 127,  // zero points, clamp
     w9, b9, multiplier9, shift9,
     nullptr, w9, nullptr, 0,  // slot, trained, columns, n_columns
-};
-
-constexpr tfodl::ConvGrad grad9 = {
-    grad_scale9, -7, 0,
-};
-
-constexpr tfodl::ConvGrad grad3 = {
-    grad_scale3, -7, 0,
 };
 
 static_assert(tfodl::conv_s8_scratch_bytes(conv1) <= 1064, "scratch");
@@ -288,8 +282,9 @@ float train_step(int32_t label) {
   tfodl::softmax_cross_entropy_s8(loss_exp, s8(at::y9), 4, label, s16(at::dy), e_dy, &observed);
 
   // #9 FULLY_CONNECTED (logits)
-  tfodl::fully_connected_input_grad_s16(conv9, grad9, s16(at::dy), e_dy.exponent, nullptr, s16(at::dx9),
-                                        e_dx9, any(at::scratch_dx9));
+  tfodl::grad_factors(conv9, 1073741824, 24, s16(at::factors_dx9));
+  tfodl::fully_connected_input_grad_s16(conv9, {s16(at::factors_dx9), -7, 0}, s16(at::dy), e_dy.exponent,
+                                        nullptr, s16(at::dx9), e_dx9, any(at::scratch_dx9));
   tfodl::update_rates(conv9, 0.0250000004f, true, f32(at::rates_dw9));
   tfodl::fully_connected_weights_update_s8(conv9, s8(at::y8), s16(at::dy), e_dy.exponent, nullptr, sgd,
                                            {f32(at::rates_dw9), nullptr, momentum_w9, accumulator_w9, 18,
@@ -318,8 +313,9 @@ float train_step(int32_t label) {
   tfodl::mask_grad_s16(s16(at::dx5_sum), bits(at::mask4), 96, s16(at::dy4));
 
   // #3 CONV_2D (pw)
-  tfodl::pointwise_input_grad_s16(conv3, grad3, s16(at::dy4), e_dx5_sum.exponent, bits(at::mask3),
-                                  s16(at::dx3), e_dx3, any(at::scratch_dx3));
+  tfodl::grad_factors(conv3, 1717986854, 22, s16(at::factors_dx3));
+  tfodl::pointwise_input_grad_s16(conv3, {s16(at::factors_dx3), -7, 0}, s16(at::dy4), e_dx5_sum.exponent,
+                                  bits(at::mask3), s16(at::dx3), e_dx3, any(at::scratch_dx3));
   tfodl::update_rates(conv3, 0.0625f, true, f32(at::rates_dw3));
   tfodl::conv_columns_update_s8(conv3, s8(at::kept3), s16(at::dy4), e_dx5_sum.exponent, bits(at::mask3), sgd,
                                 {f32(at::rates_dw3), nullptr, momentum_w3, accumulator_w3, 6, channels3, 2},

@@ -127,20 +127,12 @@ const uint32_t loss_exp[256] = {
     0u, 0u, 0u, 0u, 0u,
 };
 
-const int16_t grad_scale9[4] = {
-    13410, 32098, 17577, 11043,
-};
-
 const int16_t pool_factor6[4] = {
     16384, 16384, 21845, 16384,
 };
 
 const int16_t pool_exponent6[4] = {
     1, 0, -1, -1,
-};
-
-const int16_t grad_scale3[6] = {
-    14413, 30446, 9863, 16847, 12171, 19722,
 };
 
 const int16_t channels_b2[1] = {

@@ -6,6 +6,7 @@ from gradient_checker import check, check_parameters
 from tflite_file import O, T, build, conv_options, fused, pool_options
 
 from tflm_export.backward import RULES
+from tflm_export.gradients.conv import conv_scale, weight_scale
 from tflm_export.read_tflite import read_tflite
 
 
@@ -101,6 +102,16 @@ def test_convolutions(index):
     channels = graph.tensors["x0"].shape[3] if index >= len(LAYERS) else graph.tensors["y"].shape[3]
     check_parameters(graph, convolve, channels=list(range(0, channels, 2)), axis="out")
     check_parameters(graph, convolve, channels=[graph.tensors["x0"].shape[3] - 1], axis="in")
+
+
+@pytest.mark.parametrize("graph", convolutions())
+def test_factors_are_the_weights_scales(graph):
+    """The device has them from the requantisation alone."""
+    op = graph.ops[0]
+    scale, real = conv_scale(op, graph), weight_scale(op, graph)
+    power = 2.0 ** (scale.exponent - scale.headroom)
+    assert power / 2 <= real.max() < power
+    np.testing.assert_allclose(scale.m(op, len(real)), real / power * 2**15, atol=1)
 
 
 @pytest.mark.parametrize("rows", [1, 6])

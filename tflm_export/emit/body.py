@@ -18,6 +18,7 @@ from tflm_export.storage import Variable
 from tflm_export.stream import CONVOLUTIONS, MAX_STAGES, members
 
 WIDTH = 110
+PER_CHANNEL = ("rates", "factors")
 _ANY = "void* any(int32_t offset) { return arena + offset; }"
 
 
@@ -150,7 +151,9 @@ def _loss_value(e: Engine) -> str:
 def _offsets(e: Engine) -> str:
     lines, spans = [], e.memory.lifetimes
     scratches = {f"{op.name}/scratch": f"scratch_{op_symbol(op)}" for op in e.graph.ops}
-    scratches |= {f"{op.name}/rates": f"rates_{op_symbol(op)}" for op in e.graph.ops}
+    scratches |= {
+        f"{op.name}/{kind}": f"{kind}_{op_symbol(op)}" for op in e.graph.ops for kind in PER_CHANNEL
+    }
     streams = [op for op in e.graph.ops if op.kind == "STREAM"]
     scratches |= {f"{op.name}/ring{i}": ring_symbol(op, i) for op in streams for i in range(MAX_STAGES)}
     for name, symbol in e.symbols.items():

@@ -177,7 +177,8 @@ def _layer_gradient(e: Engine, op: Op, masks: bool) -> list[str]:
     name = f"{layer_kernel(e, layer)}_input_grad_s16"
     g, mask, _ = op.inputs
     args = (e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"), e.at(op.outputs[0], "s16"), e.scale(op))
-    return kernel_call(name, structs.conv(e, layer), structs.conv_grad(e, layer), *args, e.scratch(op))
+    call = kernel_call(name, structs.conv(e, layer), structs.conv_grad(e, op), *args, e.scratch(op))
+    return [structs.factors(e, op), *call]
 
 
 def _add_gradients(e: Engine, op: Op, masks: bool) -> list[str]:

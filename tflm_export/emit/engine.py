@@ -103,6 +103,10 @@ class Engine:
         """Where the rates of an update op are."""
         return f"f32(at::rates_{op_symbol(op)})"
 
+    def factors(self, op: Op) -> str:
+        """Where the Q15 factors of a layer's gradient are."""
+        return f"s16(at::factors_{op_symbol(op)})"
+
     def scale(self, op: Op) -> str:
         """The GradScale of the gradient that `op` computes."""
         return f"e_{op_symbol(op)}"

@@ -85,12 +85,16 @@ def _channels(e: Engine, variable: Variable) -> str:
     return e.tables.add("int16_t", name, variable.op.attrs["channels"])
 
 
-def conv_grad(e: Engine, layer: Op) -> str:
-    """`constexpr tfodl::ConvGrad grad3`."""
-    i = e.index(layer)
-    scale = conv_scale(weight_scale(layer, e.graph), Geometry.of(layer, e.graph).products)
-    m = e.tables.add("int16_t", f"grad_scale{i}", scale.m)
-    return _struct(e, "ConvGrad", f"grad{i}", [f"{m}, {scale.exponent}, {scale.headroom},"])
+def conv_grad(e: Engine, op: Op) -> str:
+    """A ConvGrad, to be built where the gradient is called."""
+    scale = conv_scale(e.layer(op), e.graph)
+    return f"{{{e.factors(op)}, {scale.exponent}, {scale.headroom}}}"
+
+
+def factors(e: Engine, op: Op) -> str:
+    """The call that computes its Q15 factors."""
+    scale = conv_scale(e.layer(op), e.graph)
+    return f"tfodl::grad_factors({conv(e, e.layer(op))}, {scale.multiplier}, {scale.shift}, {e.factors(op)});"
 
 
 def weight_scales(e: Engine, layer: Op) -> str:

@@ -19,7 +19,9 @@ from tflm_export.gradients import ordered
 from tflm_export.gradients.call import Call, Sums
 from tflm_export.gradients.elementwise import Mask, gate
 from tflm_export.ir import Graph, Op
-from tflm_export.ops.result import tensor_quant
+from tflm_export.ops.result import output_quant, tensor_quant
+
+REQUANTISATION = ("multiplier", "shift")
 
 
 @dataclass(frozen=True)
@@ -69,24 +71,37 @@ class Geometry:
 
 @dataclass(frozen=True)
 class ConvScale:
-    """Constants of the prepared gradient: `m` int16 [O] Q15, its exponent and the headroom."""
+    """Constants of the prepared gradient: `m` is s_w by the layer's requantisation, times
+    `multiplier * 2**(shift - 31)`; its exponent and the headroom.
+    """
 
-    m: np.ndarray
+    multiplier: int
+    shift: int
     exponent: int
     headroom: int
 
+    def m(self, layer: Op, channels: int) -> np.ndarray:
+        """`s_w / 2^k` in Q15, int16 [O]; `layer` has them in its requantisation."""
+        multiplier, shift = (np.broadcast_to(np.asarray(layer.attrs[a]), (channels,)) for a in REQUANTISATION)
+        high = (multiplier.astype(np.int64) * self.multiplier + 2**31) >> 32
+        down = np.minimum(30 - self.shift - shift.astype(np.int64), 32)
+        return np.minimum((high + (1 << (down - 1))) >> down, 32767).astype(np.int16)
 
-def conv_scale(weight_scale: np.ndarray, products: int) -> ConvScale:
-    """The per-channel factor that turns g_y into the prepared gradient. `weight_scale` [O] real, > 0."""
-    k = math.frexp(float(weight_scale.max()))[1]  # the smallest k with max < 2^k
-    m = [min(32767, round_half_up(s / 2.0**k * 2**15)) for s in weight_scale.tolist()]
-    headroom = max(0, math.ceil(math.log2(products / 256)))
-    return ConvScale(np.array(m, np.int16), k + headroom, headroom)
+
+def conv_scale(layer: Op, graph: Graph) -> ConvScale:
+    """What turns g_y of a layer into the prepared gradient."""
+    k = math.frexp(float(weight_scale(layer, graph).max()))[1]  # the smallest k with max < 2^k
+    s_x, s_y = tensor_quant(graph, layer.inputs[0]).scale[0], output_quant(layer, graph).scale[0]
+    fraction, shift = math.frexp(s_y / s_x)
+    headroom = max(0, math.ceil(math.log2(Geometry.of(layer, graph).products / 256)))
+    multiplier = min(2**31 - 1, round_half_up(fraction * 2**31))
+    return ConvScale(multiplier, shift + 15 - k, k + headroom, headroom)
 
 
-def prepare(gradient: Gradient, passing: np.ndarray | None, scale: ConvScale) -> Gradient:
+def prepare(gradient: Gradient, passing: np.ndarray | None, layer: Op, graph: Graph) -> Gradient:
     """`G = rshift(g_y * pass * m, 15 + h)`. `gradient` int16 [..., O], `passing` bool of that shape."""
-    g = gradient.values.astype(np.int64) * scale.m.astype(np.int64)
+    scale = conv_scale(layer, graph)
+    g = gradient.values.astype(np.int64) * scale.m(layer, gradient.values.shape[-1])
     if passing is not None:
         g = g * passing
     values = saturate(rshift(g, 15 + scale.headroom), 16).astype(np.int16)
@@ -148,8 +163,7 @@ def _weights(weights: np.ndarray) -> np.ndarray:
 def input_gradient(call: Call, g: Gradient, passing: Mask, weights: np.ndarray) -> Sums:
     """Gradient of the input: `sum G W` with the prepared gradient G."""
     geometry = Geometry.of(call.forward, call.graph)
-    scale = conv_scale(weight_scale(call.forward, call.graph), geometry.products)
-    prepared = prepare(g, passing, scale)
+    prepared = prepare(g, passing, call.forward, call.graph)
     acc = input_sums(prepared.values.reshape(geometry.out_shape), _weights(weights), geometry)
     return Sums(acc.astype(np.int64).reshape(call.in_shape), prepared.exponent)
 

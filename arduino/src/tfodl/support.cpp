@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "fixed_point.h"
+
 namespace tfodl {
 
 int32_t argmax_s8(const int8_t* values, int32_t n) {
@@ -27,6 +29,14 @@ void update_rates(const Conv& p, float factor, bool inverse, float* rates) {
     memcpy(&power, &power_bits, sizeof power);
     const float ratio = static_cast<float>(p.multiplier[co]) * power;
     rates[co] = p.multiplier[co] == 0 ? 0.0f : inverse ? factor / ratio : factor * ratio;
+  }
+}
+
+void grad_factors(const Conv& p, int32_t multiplier, int32_t shift, int16_t* m) {
+  for (int32_t co = 0; co < p.out_c; ++co) {
+    const int32_t down = 30 - shift - p.shift[co];
+    const int32_t factor = down > 31 ? 0 : rshift(high_multiply(p.multiplier[co], multiplier), down);
+    m[co] = static_cast<int16_t>(factor < 32767 ? factor : 32767);
   }
 }
 

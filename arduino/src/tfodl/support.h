@@ -21,6 +21,9 @@ float cross_entropy(uint32_t p_q30);
 // R = multiplier * 2^(shift - 31); 0 where the multiplier is 0. docs/arithmetic.md, "Update".
 void update_rates(const Conv& p, float factor, bool inverse, float* rates);
 
+// m [out_c] of ConvGrad: R * multiplier * 2^(shift - 31) in integers. docs/arithmetic.md, "Prepared gradient".
+void grad_factors(const Conv& p, int32_t multiplier, int32_t shift, int16_t* m);
+
 // Rows `channels` [n] of a table of rows, one behind the other: out [n][row_bytes].
 void copy_rows_s8(const int8_t* rows, const int16_t* channels, int32_t n, int32_t row_bytes, int8_t* out);
 
