@@ -10,12 +10,15 @@ import math
 
 import numpy as np
 
+from tflm_export.dilation import fold_dilation
 from tflm_export.errors import ExportError
 from tflm_export.ir import Graph, Op, QParams, Tensor
 from tflm_export.ops import op_kind
 from tflm_export.ops.check import where
+from tflm_export.rows import settle_rows
 from tflm_export.schema import DTYPES, OpRecord, Records, TensorRecord, parse
 from tflm_export.trim import drop_shape_arithmetic, strip_edges
+from tflm_export.unsupported import check_kinds, check_left_over
 
 MAX_ELEMENTS = 2**24
 MAX_RANK = 6
@@ -29,14 +32,18 @@ def read_tflite(data: bytes) -> Graph:
     Raises `ExportError` for anything that is not a well-formed int8 model of known ops.
     """
     records = parse(data)
-    tensors = {r.name: _tensor(r, data) for r in _used(records)}
+    check_kinds(records)
+    tensors = {r.name: _tensor(r, data, _reader(r, records)) for r in _used(records)}
     names = [r.name for r in records.tensors]
     ops = tuple(_op(i, r, names) for i, r in enumerate(records.ops))
     inputs, outputs = (tuple(names[i] for i in group) for group in (records.inputs, records.outputs))
     if not (inputs and outputs and ops):
         raise ExportError("the model has no inputs, no outputs or no ops: there is nothing to compile.")
     graph = Graph(tensors, ops, inputs, outputs).check()
-    graph = strip_edges(drop_shape_arithmetic(graph))
+    graph = fold_dilation(strip_edges(drop_shape_arithmetic(graph)))
+    dynamic = {r.name for r in records.tensors if any(d < 0 for d in r.signature[1:])}
+    check_left_over(graph)
+    graph = settle_rows(graph, dynamic)
     ready = tuple(_prepared(op, graph) for op in graph.ops)
     return _check_edges(graph.replace(ops=ready))
 
@@ -53,10 +60,20 @@ def _used(records: Records) -> list[TensorRecord]:
     return [records.tensors[i] for i in sorted({i for group in groups for i in group if i >= 0})]
 
 
-def _tensor(row: TensorRecord, data: bytes) -> Tensor:
+def _reader(row: TensorRecord, records: Records) -> str:
+    """The first op that names the tensor, for messages: ` of CONV_2D '#3'`."""
+    rows = enumerate(records.ops)
+    named = (i for i, op in rows if any(k >= 0 and records.tensors[k] is row for k in op.inputs + op.outputs))
+    index = next(named, None)
+    return "" if index is None else f" It belongs to {records.ops[index].kind} '#{index}'."
+
+
+def _tensor(row: TensorRecord, data: bytes, reader: str = "") -> Tensor:
     where = f"tensor {row.name!r}"
     if row.dtype not in DTYPES.values():
-        raise ExportError(f"{where} is {row.dtype}; allowed: int8 (int32 for biases). Convert to full int8.")
+        raise ExportError(
+            f"{where} is {row.dtype}; allowed: int8 (int32 for biases). Convert to full int8.{reader}"
+        )
     if row.is_variable or row.is_sparse:
         raise ExportError(f"{where} is a variable or sparse tensor; these are not supported.")
     if len(row.shape) > MAX_RANK or len(row.signature) > MAX_RANK:
@@ -66,11 +83,6 @@ def _tensor(row: TensorRecord, data: bytes) -> Tensor:
         raise ExportError(
             f"{where} has shape {list(row.shape)}; allowed: dimensions >= 1 "
             f"and at most {MAX_ELEMENTS} elements."
-        )
-    if any(d < 0 for d in row.signature[1:]):
-        raise ExportError(
-            f"{where} has the dynamic shape {list(row.signature)}; "
-            "convert with a fixed batch of 1 (keras.Input(..., batch_size=1))."
         )
     return Tensor(row.name, row.shape, row.dtype, _quant(row), _constant(row, data, elements))
 

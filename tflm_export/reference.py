@@ -31,7 +31,7 @@ def reference_gradients(graph: Graph, x: np.ndarray, target: int | np.ndarray) -
         if op.role == "forward" or op.kind == "GATHER_CHANNELS":
             run_forward(op, graph, values)
         elif op.name == "loss":
-            values[op.outputs[0]] = _loss_gradient(op, graph, values[op.inputs[0]], target)
+            values[op.outputs[0]] = loss_gradient(graph, values[op.inputs[0]], target)
         elif op.role == "update":
             found[op.inputs[-1]] = SUMS[op.kind](call, *inputs[:-1]) * _input_scale(op, call, graph)
         else:
@@ -39,7 +39,10 @@ def reference_gradients(graph: Graph, x: np.ndarray, target: int | np.ndarray) -
     return found
 
 
-def _loss_gradient(op: Op, graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> np.ndarray:
+def loss_gradient(graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> np.ndarray:
+    """Gradient of the loss of a training graph w.r.t. the real logits, float64; `logits` int8 as computed."""
+    op = graph.loss
+    assert op is not None
     quant = tensor_quant(graph, op.inputs[0])
     real = quant.scale[0] * (logits.astype(np.float64) - quant.zero_point[0])
     if op.kind == "MEAN_SQUARED_ERROR":

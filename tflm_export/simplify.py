@@ -145,6 +145,33 @@ def spread_dilated(graph: Graph) -> Graph:
     return graph.replace(tensors=tensors, ops=tuple(ops))
 
 
+def lift_rows(graph: Graph) -> Graph:
+    """PAD and REDUCE_MAX take a row [1, W, C] as the map [1, 1, W, C]: the reshapes cost nothing."""
+    tensors, ops = dict(graph.tensors), []
+    for op in graph.ops:
+        x, y = tensors[op.inputs[0]], tensors[op.outputs[0]]
+        if op.kind not in ("PAD", "PADV2", "REDUCE_MAX") or len(x.shape) != 3:
+            ops.append(op)
+            continue
+        lifted = dataclasses.replace(x, name=f"{op.name}/map", shape=_as_map(x.shape))
+        tensors[lifted.name] = lifted
+        ops.append(Op("RESHAPE", f"{op.name}v", (x.name,), (lifted.name,)))
+        op = dataclasses.replace(op, inputs=(lifted.name, *op.inputs[1:]))
+        if op.kind != "REDUCE_MAX":
+            padded = dataclasses.replace(y, name=f"{op.name}/padded", shape=_as_map(y.shape))
+            tensors[padded.name] = padded
+            first, *others = op.attrs["padding"]
+            attrs = {**op.attrs, "padding": (first, (0, 0), *others)}
+            ops.append(dataclasses.replace(op, outputs=(padded.name,), attrs=attrs))
+            op = Op("RESHAPE", f"{op.name}w", (padded.name,), (y.name,))
+        ops.append(op)
+    return graph.replace(tensors=tensors, ops=tuple(ops))
+
+
+def _as_map(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (shape[0], 1, *shape[1:])
+
+
 def pool_globally(graph: Graph) -> Graph:
     """REDUCE_MAX over a whole map is a MAX_POOL_2D of one window, and a reshape where the axes go."""
     tensors, ops = dict(graph.tensors), []
@@ -195,6 +222,7 @@ def drop_unread_tensors(graph: Graph) -> Graph:
 
 
 PASSES = (
+    lift_rows,
     drop_identities,
     fold_pad,
     depthwise_to_conv,

@@ -139,3 +139,54 @@ def gated_net(seed: int = 0) -> bytes:
         O("FULLY_CONNECTED", ["both", "head/w", "head/b"], ["logits"], fused("NONE")),
     ]
     return build(tensors, ops, ["x"], ["logits"])
+
+
+def block_net(roundabout: bool = True, seed: int = 0) -> bytes:
+    """A dilated convolution, then a dense layer on the map's pixels: [1, 9, 8, 3] in, 4 out.
+
+    roundabout: as the converter writes Keras layers, in blocks and on rows of unknown number; else plainly.
+    """
+    rng = np.random.default_rng(seed)
+
+    def ints(name, *values):
+        return T(name, np.shape(values), "int32", None, data=np.array(values, np.int32))
+
+    tensors = [
+        T("x", (1, 9, 8, 3), scale=0.04, zero=-4),
+        ints("block", 2, 3),
+        ints("paddings", (1, 2), (2, 2)),
+        ints("crops", (0, 0), (0, 0)),
+        T("blocks", (6, 6, 4, 3), scale=0.04, zero=-4),
+        T("conv/w", (5, 3, 2, 3), scale=0.01, data=rng.integers(-127, 128, (5, 3, 2, 3), np.int8)),
+        T("conv/b", (5,), "int32", 4e-4, data=rng.integers(-300, 300, 5, np.int32)),
+        T("conv", (6, 4, 3, 5), scale=0.05, zero=3),
+        T("map", (1, 8, 9, 5), scale=0.05, zero=3),
+        ints("to_rows", -1, 5),
+        T("rows", (72, 5), scale=0.05, zero=3, signature=(-1, -1) if roundabout else None),
+        T("dense/w", (2, 5), scale=0.01, data=rng.integers(-127, 128, (2, 5), np.int8)),
+        T("dense", (72, 2), scale=0.03, zero=-9, signature=(-1, 2)),
+        ints("pads", (0, 0), (1, 2), (2, 2), (0, 0)),
+        T("padded", (1, 12, 12, 3), scale=0.04, zero=-4),
+        ints("to_flat", 1, 144),
+        T("flat", (1, 144), scale=0.03, zero=-9),
+        T("head/w", (4, 144), scale=0.001, data=rng.integers(-127, 128, (4, 144), np.int8)),
+        T("logits", (1, 4), scale=0.1, zero=5),
+    ]
+    dilation = conv_options("VALID", DilationHFactor=2, DilationWFactor=3)
+    plain = [
+        O("PAD", ["x", "pads"], ["padded"]),
+        O("CONV_2D", ["padded", "conv/w", "conv/b"], ["map"], dilation),
+    ]
+    blocks = [
+        O("SPACE_TO_BATCH_ND", ["x", "block", "paddings"], ["blocks"]),
+        O("CONV_2D", ["blocks", "conv/w", "conv/b"], ["conv"], conv_options("VALID")),
+        O("BATCH_TO_SPACE_ND", ["conv", "block", "crops"], ["map"]),
+    ]
+    ops = [
+        *(blocks if roundabout else plain),
+        O("RESHAPE", ["map", "to_rows"], ["rows"]),
+        O("FULLY_CONNECTED", ["rows", "dense/w", ""], ["dense"], fused("RELU")),
+        O("RESHAPE", ["dense", "to_flat"], ["flat"]),
+        O("FULLY_CONNECTED", ["flat", "head/w", ""], ["logits"], fused("NONE")),
+    ]
+    return build(tensors, ops, ["x"], ["logits"])

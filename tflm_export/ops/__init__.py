@@ -77,11 +77,16 @@ INTERNAL = {"REPEAT_CHANNELS": repeat_channels.forward}  # what `simplify` write
 def op_kind(op: Op) -> OpKind:
     """The row of `OPS` for `op`. Raises `ExportError` for an op that the compiler does not know."""
     if op.kind not in OPS:
-        raise ExportError(
-            f"{where(op)}: not supported; allowed: {', '.join(OPS)}. "
-            "Replace the layer, or cut the model before it and run that part outside."
-        )
+        raise ExportError(unsupported(op))
     return OPS[op.kind]
+
+
+def unsupported(op: Op) -> str:
+    """What to say of an op that the compiler does not know."""
+    return (
+        f"{where(op)}: not supported; allowed: {', '.join(OPS)}. "
+        "Replace the layer, or cut the model before it and run that part outside."
+    )
 
 
 def forward(op: Op, graph: Graph, values: Values) -> Result:

@@ -21,12 +21,16 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     outputs, _, _, channels = weights.shape
     attrs: dict[str, Any] = dict(window.resolve(op, x, y, window.dilated(op, weights)))
     k_h, k_w = attrs["k_h"], attrs["k_w"]
-    check.require(
-        channels == x.shape[3], op, f"weights read {channels} channels, the input has {x.shape[3]}."
-    )
+    _check_groups(op, channels, x.shape[3])
     check.shape(op, y, (*y.shape[:3], outputs))
     check.require(y.size * k_h * k_w * channels <= check.MAX_MACS, op, "too many multiply-accumulates.")
     return attrs | requantisation(op, tensors, axis=0, products=k_h * k_w * channels)
+
+
+def _check_groups(op: Op, read: int, there: int) -> None:
+    grouped = " Grouped convolutions are not supported; use groups=1, or a depthwise and a pointwise layer."
+    text = f"weights read {read} channels, the input has {there}."
+    check.require(read == there, op, text + (grouped if there % read == 0 else ""))
 
 
 def requantisation(op: Op, tensors: check.Tensors, axis: int, products: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""REDUCE_MAX over H and W of an int8 map: global max pooling. `simplify` makes a MAX_POOL_2D of it."""
+"""REDUCE_MAX over H and W (of a row: W) of an int8 map, global max pooling; `simplify` makes it a pool."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     check.same_quant(op, tensors, op.inputs[0], op.outputs[0])
     axes = reduced_axes(op, tensors)
     x = tensors[op.inputs[0]]
-    ok = len(x.shape) == 4 and axes == (1, 2) and max(x.shape[1:3]) < 256
-    check.require(
-        ok, op, f"axes {axes} of shape {list(x.shape)} are not supported; allowed: height and width of a map."
-    )
+    ok = len(x.shape) in (3, 4) and axes == tuple(range(1, len(x.shape) - 1)) and max(x.shape[1:-1]) < 256
+    allowed = "allowed: height and width of a map, the steps of a row"
+    check.require(ok, op, f"axes {axes} of shape {list(x.shape)} are not supported; {allowed}.")
     return {"axes": axes, "keep_dims": bool(op.attrs["keep_dims"])}
 
 
