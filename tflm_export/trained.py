@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from tflm_export.errors import ExportError
 from tflm_export.ir import Graph, Op
 from tfodl.plan import LayerUpdate, UpdatePlan
 
+WEIGHT_LIMIT, BIAS_LIMIT = 127, 2**30  # of what an update writes
 CHANNEL_AXES = {
     "CONV_2D": {"out": 0, "in": 3},
     "FULLY_CONNECTED": {"out": 0, "in": 1},
@@ -80,6 +83,25 @@ def _check_own_parameters(graph: Graph, trained: Trained) -> None:
         users = [op.name for op in graph.consumers(name)]
         if len(users) > 1:
             raise ExportError(f"update plan: {name!r} is shared by the ops {users}; leave them frozen.")
+    _check_range(graph, trained)
+
+
+def _check_range(graph: Graph, trained: Trained) -> None:
+    """What trains must start inside the range that a step clamps to: else a gradient of 0 would change it."""
+    weights, bias = (graph.tensors[n].data if n else None for n in (trained.weight, trained.bias))
+    op = f"{trained.op.kind} {trained.op.name}"
+    if weights is not None and trained.channels:
+        axis = CHANNEL_AXES[trained.op.kind][trained.axis]
+        if np.take(weights, trained.channels, axis).min() < -WEIGHT_LIMIT:
+            raise ExportError(
+                f"update plan: {op}: the weights {trained.weight!r} hold -128; allowed where they train: "
+                "-127 to 127, as TensorFlow's converter writes. Leave these channels frozen."
+            )
+    biases = np.zeros(1) if bias is None else bias.reshape(-1)[list(trained.biases)].astype(np.int64)
+    if np.abs(biases).max(initial=0) > BIAS_LIMIT:
+        raise ExportError(
+            f"update plan: {op}: a bias of {trained.bias!r} exceeds 2^30 steps; leave its bias frozen."
+        )
 
 
 def _trains(trained: Trained) -> bool:
