@@ -66,7 +66,7 @@ def _forward(geometry: Geometry, columns: int) -> int:
     if geometry.depthwise:
         return max(4 * geometry.in_shape[2], _depthwise_band(geometry))
     depth = _column(geometry)
-    if geometry.out_shape[:2] == (1, 1):
+    if geometry.in_shape[:2] == geometry.out_shape[:2] == geometry.kernel == (1, 1) and not any(geometry.pad):
         return 2 * _align4(depth + math.prod(geometry.kernel) * columns)
     return (depth + 3) // 4 * (8 * _tile(depth, geometry) + 24)
 

@@ -211,11 +211,11 @@ void multiply_tile(const Layer& layer, int32_t n, int8_t* y, int32_t bit) {
   bool shift_in = false;
   for (int32_t left = p.out_c; left > 0; left -= rows) {
     const int32_t co = left > rows ? left - rows : 0;
-    if (layer.mask && left % 8 == 0) shift_in = masks_in_bytes(p, left - 1);
+    if (layer.mask && left % 8 == 0) shift_in = masks_in_bytes(p, left - 1, layer.depth);
     const bool pair = !layer.mask && rows == 2;
     const bool relu = pair && relu_channel(p, co, layer.depth) && relu_channel(p, co + 1, layer.depth);
     fill_weights(layer, co, rows, relu);
-    if (relu || (pair && fast_channel(p, co) && fast_channel(p, co + 1))) {
+    if (relu || (pair && fast_channel(p, co, layer.depth) && fast_channel(p, co + 1, layer.depth))) {
       requantize_pairs(layer, co, n, relu, y);
     } else if (shift_in && n % 2 == 0) {
       mask_pairs(layer, co, n, y, bit);
@@ -228,9 +228,9 @@ void multiply_tile(const Layer& layer, int32_t n, int8_t* y, int32_t bit) {
 
 }  // namespace
 
-bool conv_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask, void* scratch) {
+void conv_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask, void* scratch) {
+  if (is_dense(p) && y0 < y1) return dsp::fully_connected_s8(p, x.data, y.data, mask, scratch);
   const int32_t depth = p.k_h * p.k_w * p.in_c, groups = groups_of_4(depth), tile = conv_tile(p);
-  if (depth > kLargestDepth || p.out_h * p.out_w == 1) return false;
   uint32_t* words = static_cast<uint32_t*>(scratch);
   uint32_t* pixels = words + 4 * groups;
   const bool direct = p.k_h == 1 && p.k_w == 1 && p.stride_h == 1 && p.stride_w == 1 &&
@@ -247,7 +247,6 @@ bool conv_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, ui
       multiply_tile(layer, n, out + i * p.out_c, first * p.out_c);
     }
   }
-  return true;
 }
 
 }  // namespace dsp

@@ -65,7 +65,7 @@ void pointwise_run(const Conv& p, const int8_t* x, int32_t n, int8_t* y, uint8_t
 
 void conv_rows_s8(const Conv& conv, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask,
                   void* scratch) {
-  if (dsp::conv_rows_s8(conv, x, y, y0, y1, mask, scratch)) return;
+  if (TFODL_DSP) return dsp::conv_rows_s8(conv, x, y, y0, y1, mask, scratch);
   const Conv p = conv;
   int16_t* columns = static_cast<int16_t*>(scratch);
   const int32_t stride = column_length(p), out_w = p.out_w, out_c = p.out_c;
@@ -85,7 +85,7 @@ void conv_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scr
 
 void pointwise_rows_s8(const Conv& conv, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask,
                        void* scratch) {
-  if (dsp::conv_rows_s8(conv, x, y, y0, y1, mask, scratch)) return;
+  if (TFODL_DSP) return dsp::conv_rows_s8(conv, x, y, y0, y1, mask, scratch);
   const Conv p = conv;
   const int32_t in_row = p.in_w * p.in_c, out_row = p.out_w * p.out_c;
   for (int32_t oy = y0; oy < y1; ++oy) {
@@ -95,12 +95,12 @@ void pointwise_rows_s8(const Conv& conv, ConstRows x, Rows y, int16_t y0, int16_
 }
 
 void pointwise_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch) {
-  if (dsp::conv_rows_s8(p, {x, p.in_h}, {y, p.out_h}, 0, p.out_h, mask, scratch)) return;
+  if (TFODL_DSP) return dsp::conv_rows_s8(p, {x, p.in_h}, {y, p.out_h}, 0, p.out_h, mask, scratch);
   pointwise_run(p, x, p.out_h * p.out_w, y, mask, 0, static_cast<int16_t*>(scratch));
 }
 
 void fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch) {
-  if (dsp::fully_connected_s8(p, x, y, mask, scratch)) return;
+  if (TFODL_DSP) return dsp::fully_connected_s8(p, x, y, mask, scratch);
   pointwise_run(p, x, 1, y, mask, 0, static_cast<int16_t*>(scratch));
 }
 

@@ -198,7 +198,7 @@ void filter_band(const Layer& layer, Band band) {
       if (++slot == layer.x.rows) slot = 0, pixels -= layer.x.rows * row;
     }
     for (int32_t i = left - c - 1; i >= 0; --i) {
-      if (band.mask && (c + i) % 8 == 7) band.shift_in = masks_in_bytes(p, c + i);
+      if (band.mask && (c + i) % 8 == 7) band.shift_in = masks_in_bytes(p, c + i, p.k_h * p.k_w);
       filter_channel(layer, common, band, layer.planes + i * layer.plane_words, c + i, weights);
     }
   }

@@ -1,7 +1,7 @@
 // Fast paths for cores with the DSP extension (Cortex-M4, M7, M33): same arguments and the same bits as the
-// kernels of forward.h, gradient.h and update.h, which call them first. Each returns false, having touched
-// nothing, where it does not take the shape; the portable code goes on from there. On other machines, or with
-// TFODL_PORTABLE defined, all of them are `false`.
+// kernels of forward.h, gradient.h and update.h, which call them where TFODL_DSP is 1. Those that return bool return
+// false, having touched nothing, where they do not take the shape; the portable code goes on from there. On other
+// machines, or with TFODL_PORTABLE defined, none is called.
 #pragma once
 #include "types.h"
 
@@ -15,16 +15,16 @@ namespace tfodl {
 namespace dsp {
 
 #if TFODL_DSP
-// CONV_2D of any shape but a single pixel; pointwise ones without gathering. Rows y0 <= y < y1.
-bool conv_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask, void* scratch);
+// CONV_2D; pointwise ones without gathering, dense ones as below. Rows y0 <= y < y1.
+void conv_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask, void* scratch);
 // DEPTHWISE_CONV_2D, kernels 3x3, 5x5, 7x7, strides 1 and 2 across, at least 4 channels.
 bool depthwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask, void* scratch);
-// FULLY_CONNECTED without trained input channels.
-bool fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
+// FULLY_CONNECTED.
+void fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
 
-// One pass of the input gradient with this shift; *bits: the OR of all |sums|.
-bool pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
-                              int32_t shift, int16_t* g_x, void* scratch, uint32_t* bits);
+// One pass of the input gradient with this shift; the OR of all |sums| is returned, or put into *bits.
+uint32_t pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
+                                  int32_t shift, int16_t* g_x, void* scratch);
 bool depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
                               int32_t shift, int16_t* g_x, void* scratch, uint32_t* bits);
 
@@ -32,12 +32,12 @@ bool depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g
 bool step_outer_s8(int8_t* w, const int8_t* end, const int8_t* x, int32_t g, int32_t zero, uint32_t number,
                    int32_t high, int32_t down);
 #else
-inline bool conv_rows_s8(const Conv&, ConstRows, Rows, int16_t, int16_t, uint8_t*, void*) { return false; }
+inline void conv_rows_s8(const Conv&, ConstRows, Rows, int16_t, int16_t, uint8_t*, void*) {}
 inline bool depthwise_rows_s8(const Conv&, ConstRows, Rows, int16_t, int16_t, uint8_t*, void*) { return false; }
-inline bool fully_connected_s8(const Conv&, const int8_t*, int8_t*, uint8_t*, void*) { return false; }
-inline bool pointwise_input_grad_s16(const Conv&, const ConvGrad&, const int16_t*, const uint8_t*, int32_t, int16_t*,
-                                     void*, uint32_t*) {
-  return false;
+inline void fully_connected_s8(const Conv&, const int8_t*, int8_t*, uint8_t*, void*) {}
+inline uint32_t pointwise_input_grad_s16(const Conv&, const ConvGrad&, const int16_t*, const uint8_t*, int32_t,
+                                         int16_t*, void*) {
+  return 0;
 }
 inline bool depthwise_input_grad_s16(const Conv&, const ConvGrad&, const int16_t*, const uint8_t*, int32_t, int16_t*,
                                      void*, uint32_t*) {

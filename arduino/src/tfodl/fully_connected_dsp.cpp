@@ -75,32 +75,63 @@ const uint32_t* widen(const int8_t* x, int32_t n, int32_t zero, uint32_t* to) {
   return to;
 }
 
-// Rows co .. co + 3; where there are fewer, the last one again.
+// What the trained input channels of row co add to the sum of their first values.
+int32_t sum_trained(const Conv& p, const int8_t* x, int32_t co) {
+  const int8_t *trained = p.trained + co * p.n_columns, *first = p.weights + co * p.in_c;
+  int32_t sum = 0;
+  for (int32_t j = 0; j < p.n_columns; ++j) {
+    const int32_t ci = p.columns[j];
+    sum += (x[ci] - p.in_zero) * (trained[j] - first[ci]);
+  }
+  return sum;
+}
+
+// The first sums of the rows from co on, and what a group of 4 does not take in.
 void start_rows(const Conv& p, const int8_t* x, int32_t co, int32_t rows, FourRows& block) {
-  for (int32_t r = 0; r < kRows; ++r) {
-    const int32_t row = co + (r < rows ? r : rows - 1);
-    block.rows[r] = row_of(p, row);
-    block.sums[r] = p.bias[row];
-    for (int32_t i = p.in_c & ~3; i < p.in_c; ++i) block.sums[r] += (x[i] - p.in_zero) * block.rows[r][i];
+  const int32_t in_c = p.in_c, whole = in_c & ~3;
+  const int32_t* bias = p.bias + co;
+  const int8_t* w = p.weights + co * in_c;
+  for (int32_t r = 0; r < rows; ++r, w += in_c) {
+    const int8_t* row = p.slot ? row_of(p, co + r) : w;
+    int32_t sum = bias[r];
+    for (int32_t i = whole; i < in_c; ++i) sum += (x[i] - p.in_zero) * row[i];
+    block.rows[r] = row;
+    block.sums[r] = sum;
+  }
+  for (int32_t r = 0; p.columns && r < rows; ++r) block.sums[r] += sum_trained(p, x, co + r);
+}
+
+// The outputs from co on: the short requantisation where the double of the sum stays in 32 bits.
+void store_rows(const Conv& p, const int32_t* sums, int32_t co, int32_t rows, int8_t* y, uint8_t* mask) {
+  const int32_t* multiplier = p.multiplier + co;
+  const int8_t* right = p.shift + co;
+  const int32_t zero = 2 * p.out_zero + 1;
+  for (int32_t r = 0; r < rows; ++r) {
+    const int32_t a = sums[r], shift = -right[r];
+    if (mask || shift < 1 || shift > 20 || (a ^ (a << 1)) < 0) {
+      ChannelOutput{p, co + r, y, mask, 0, false}.store_one(a);
+    } else {
+      y[co + r] = saturate_s8(requantize_fast(a, multiplier[r], shift, zero * (1 << (shift - 1))));
+    }
   }
 }
 
 }  // namespace
 
-bool fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch) {
-  if (p.columns || p.in_c > kLargestDepth) return false;
+void fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch) {
   uint32_t* words = static_cast<uint32_t*>(scratch);
-  FourRows block;
-  block.x_end = widen(x, p.in_c, p.in_zero, words);
+  const int32_t out_c = p.out_c, rows = out_c < kRows ? out_c : kRows;
+  FourRows block = {};
   block.x = words;
-  for (int32_t co = 0; co < p.out_c; co += kRows) {
-    const int32_t rows = p.out_c - co < kRows ? p.out_c - co : kRows;
+  block.x_end = widen(x, p.in_c, p.in_zero, words);
+  for (int32_t next = 0; next < out_c; next += rows) {  // the last rows overlap with those before
+    const int32_t co = next + rows <= out_c ? next : out_c - rows;
     start_rows(p, x, co, rows, block);
+    for (int32_t r = rows; r < kRows; ++r) block.rows[r] = block.rows[0];
     tfodl_four_rows(&block);
-    for (int32_t r = 0; r < rows; ++r) ChannelOutput{p, co + r, y, mask, 0, false}.store_one(block.sums[r]);
+    store_rows(p, block.sums, co, rows, y, mask);
   }
-  clamp_outputs(p, y, p.out_c);
-  return true;
+  clamp_outputs(p, y, out_c);
 }
 
 }  // namespace dsp

@@ -92,8 +92,7 @@ void pointwise_input_grad_s16(const Conv& conv, const ConvGrad& q, const int16_t
   const Conv p = conv;
   const Scratch parts = split(scratch, 2 * p.out_c);
   apply_shift_rule(s, e_y + q.exponent, [&](int32_t shift) {
-    uint32_t bits;
-    if (dsp::pointwise_input_grad_s16(p, q, g_y, mask, shift, g_x, scratch, &bits)) return bits;
+    if (TFODL_DSP) return dsp::pointwise_input_grad_s16(p, q, g_y, mask, shift, g_x, scratch);
     return pointwise_pass(p, q, g_y, mask, shift, g_x, parts);
   });
 }

@@ -65,10 +65,11 @@ void prepare_pixel(const Layer& layer, int32_t at, int32_t r, uint32_t* to) {
   }
 }
 
-// Column r of the pair, from the weights of one input channel `step` apart.
-void put_column(const Layer& layer, const int8_t* w, int32_t step, int32_t r) {
-  int16_t* to = reinterpret_cast<int16_t*>(layer.weights) + 4 * r;
-  int32_t left = layer.p.out_c;
+// Column r of the pair from group `first` on, from the weights of one input channel, `step` apart.
+void put_column(const Layer& layer, const int8_t* w, int32_t step, int32_t r, int32_t first) {
+  int16_t* to = reinterpret_cast<int16_t*>(layer.weights) + 8 * first + 4 * r;
+  int32_t left = layer.p.out_c - 4 * first;
+  w += 4 * first * step;
   for (; left >= 4; left -= 4, to += 8) {
     for (int32_t i = 0; i < 4; ++i, w += step) to[i] = *w;
   }
@@ -88,16 +89,14 @@ void put_rows(const Layer& layer, int32_t ci, int32_t columns) {
 // Columns ci and perhaps ci + 1 of the weights. `trained`: trained columns before ci, kept from call to call.
 void fill_weights(const Layer& layer, int32_t ci, int32_t columns, int32_t& trained) {
   const Conv& p = layer.p;
-  if (columns == 2 && p.out_c % 4 == 0) {
-    tfodl_widen_columns(p.weights + ci, p.in_c, layer.groups, layer.weights);
-  } else {
-    for (int32_t r = 0; r < columns; ++r) put_column(layer, p.weights + ci + r, p.in_c, r);
-  }
+  const int32_t whole = columns == 2 ? p.out_c >> 2 : 0;
+  if (whole > 0) tfodl_widen_columns(p.weights + ci, p.in_c, whole, layer.weights);
+  for (int32_t r = 0; whole < layer.groups && r < columns; ++r) put_column(layer, p.weights + ci + r, p.in_c, r, whole);
   if (p.slot) put_rows(layer, ci, columns);
   if (!p.columns) return;
   while (trained < p.n_columns && p.columns[trained] < ci) ++trained;
   for (int32_t j = trained; j < p.n_columns && p.columns[j] < ci + columns; ++j) {
-    put_column(layer, p.trained + j, p.n_columns, p.columns[j] - ci);
+    put_column(layer, p.trained + j, p.n_columns, p.columns[j] - ci, 0);
   }
 }
 
@@ -143,23 +142,22 @@ uint32_t multiply_tile(const Layer& layer, int32_t n, int16_t* g_x) {
 
 }  // namespace
 
-bool pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
-                              int32_t shift, int16_t* g_x, void* scratch, uint32_t* bits) {
+uint32_t pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
+                                  int32_t shift, int16_t* g_x, void* scratch) {
   const int32_t positions = p.out_h * p.out_w, groups = groups_of_4(p.out_c);
-  if (positions == 1) return false;
   const int32_t tile = tile_pixels(p.out_c, positions), words = 4 * groups;
   uint32_t* weights = static_cast<uint32_t*>(scratch);
   const Layer layer = {p, q, g_y, mask, shift, groups, weights, weights + words};
-  *bits = 0;
+  uint32_t bits = 0;
   for (int32_t i = 0; i < positions; i += tile) {
     const int32_t n = positions - i < tile ? positions - i : tile;
     for (int32_t j = 0; 2 * j < n; ++j) {
       prepare_pixel(layer, i + j, 0, layer.pixels + j * words);
       prepare_pixel(layer, i + j + n / 2, 1, layer.pixels + j * words);
     }
-    *bits |= multiply_tile(layer, n, g_x + i * p.in_c);
+    bits |= multiply_tile(layer, n, g_x + i * p.in_c);
   }
-  return true;
+  return bits;
 }
 
 }  // namespace dsp

@@ -11,9 +11,9 @@ namespace dsp {
 
 constexpr int32_t kLargestDepth = 16384;  // products an output: |sum| < 2^30 with a bias below 2^29
 
-// Shifts 1..20 to the right, and a bias that keeps the sum's double in 32 bits: the short requantisation.
-inline bool fast_channel(const Conv& p, int32_t co) {
-  return p.shift[co] < 0 && p.shift[co] >= -20 && magnitude(p.bias[co]) < (1u << 29);
+// Shifts 1..20 to the right, and sums of `products` terms whose double stays in 32 bits: the short requantisation.
+inline bool fast_channel(const Conv& p, int32_t co, int32_t products) {
+  return products <= kLargestDepth && p.shift[co] < 0 && p.shift[co] >= -20 && magnitude(p.bias[co]) < (1u << 29);
 }
 
 // What turns the truncating shift into a rounding one and adds the zero point.
@@ -29,7 +29,7 @@ constexpr int32_t kReluBits = 8;  // k: int8 weights become the upper bytes
 // Sums of `products` terms: none leaves int32.
 inline bool relu_channel(const Conv& p, int32_t co, int32_t products) {
   return p.act_min >= p.out_zero && p.shift[co] < 0 && p.shift[co] >= -16 && products < 256 &&
-         magnitude(p.bias[co]) < (1u << 23) - static_cast<uint32_t>(products) * (127 * 255);
+         magnitude(p.bias[co]) < (1u << 23) - static_cast<uint32_t>(products) * (128 * 255);
 }
 
 // The last shift, and what is added to the upper half of the product before it.
@@ -64,9 +64,9 @@ struct MaskedChannel {
 
 // May the 8 channels whose last is `last` be handled so? (A multiplier of 2^30 or more leaves a sum above 0 at 1 or
 // more.)
-inline bool masks_in_bytes(const Conv& p, int32_t last) {
+inline bool masks_in_bytes(const Conv& p, int32_t last, int32_t products) {
   bool fast = p.out_c % 8 == 0;
-  for (int32_t co = last - 7; fast && co <= last; ++co) fast = fast_channel(p, co) && p.multiplier[co] >= 1 << 30;
+  for (int32_t co = last - 7; fast && co <= last; ++co) fast = fast_channel(p, co, products) && p.multiplier[co] >= 1 << 30;
   return fast;
 }
 
@@ -85,11 +85,8 @@ struct ChannelOutput {
   int32_t bit;
   bool shift_in;  // masks_in_bytes, and these channels come one after the other, the last one first
 
-  void store_one(int32_t a) const {
-    if (mask || !fast_channel(p, co)) return any<1>(&a, 1, co);
-    const int32_t shift = -p.shift[co];
-    y[co] = saturate_s8(requantize_fast(a, p.multiplier[co], shift, requantize_offset(p, shift)));
-  }
+  // By the long way.
+  void store_one(int32_t a) const { any<1>(&a, 1, co); }
 
   template <int kStep>
   void store(Sums sums) const {

@@ -10,6 +10,10 @@ constexpr int32_t tile_pixels(int32_t depth, int32_t pixels) {
   const int32_t even = (pixels + 1) & ~1;
   return tile < even ? tile : even;
 }
+// A convolution of one pixel by one pixel: what FULLY_CONNECTED is.
+constexpr bool is_dense(const Conv& p) {
+  return p.in_h * p.in_w * p.out_h * p.out_w * p.k_h * p.k_w == 1 && p.pad_top == 0 && p.pad_left == 0;
+}
 constexpr int32_t conv_tile(const Conv& p) { return tile_pixels(p.k_h * p.k_w * p.in_c, p.out_h * p.out_w); }
 
 // A band of rows of a depthwise layer, as padded planes of int16.
