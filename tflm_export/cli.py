@@ -79,6 +79,7 @@ def parser() -> Parser:
     one.add_argument("--json", action="store_true", help="as JSON")
     one.add_argument("--steps", type=_positive, default=2, help="training steps to run (default: 2)")
     one.add_argument("--per-op", action="store_true", help="the instructions of every kernel call, too")
+    one.add_argument("--picture", metavar="FILE", help="draw the memory plan, too (.png, .svg or .pdf)")
 
     one = _command(commands, "sketch", sketch_command, "an Arduino library with a sketch, as a .zip")
     one.add_argument("folder", metavar="DIR")
@@ -150,7 +151,7 @@ def report_command(options: argparse.Namespace) -> int:
     """`report`: text or JSON on stdout."""
     from tflm_export.report import report
 
-    made = report(options.folder, steps=options.steps, per_op=options.per_op)
+    made = report(options.folder, steps=options.steps, per_op=options.per_op, picture=options.picture)
     print(made.to_json() if options.json else made.to_text(), end="\n" if options.json else "")
     return 0
 

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from tflm_export.backward import training_graph
 from tflm_export.board import BOARDS, Board
 from tflm_export.compiler import Compiled, load, plan_memory
+from tflm_export.draw import draw_memory, picture_format
 from tflm_export.emit.names import display, shape_text
 from tflm_export.fuse import fuse
 from tflm_export.ir import Graph, Op
@@ -49,16 +51,28 @@ class Report:
         return _text(self.facts)
 
 
-def report(folder: str | os.PathLike[str], *, steps: int = 2, per_op: bool = False) -> Report:
+def report(
+    folder: str | os.PathLike[str],
+    *,
+    steps: int = 2,
+    per_op: bool = False,
+    picture: str | os.PathLike[str] | None = None,
+) -> Report:
     """Measure the engine in `folder` on the emulated board and report.
 
     steps: training steps that run; the last one's instructions count. per_op: with every kernel call's.
+    picture: a file for the memory plan's picture (.png, .svg, .pdf).
     Raises `ExportError` when the folder holds no engine or the Cortex-M4 tools are missing.
     """
+    if picture is not None:
+        picture_format(Path(picture))
     compiled = load(folder)
     xs, ts = samples(compiled, None, None, 0)
     calls = profile(compiled, xs[:steps], ts[:steps]) if per_op else {}
-    return make_report(compiled, measure(compiled, xs[:steps], ts[:steps]), calls)
+    measured = measure(compiled, xs[:steps], ts[:steps])
+    if picture is not None:
+        draw_memory(compiled, picture, measured.stack_bytes)
+    return make_report(compiled, measured, calls)
 
 
 def make_report(

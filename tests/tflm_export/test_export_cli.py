@@ -147,6 +147,7 @@ BAD_COMMANDS = {
     "bad name": ((*COMPILE, "--name", "my engine"), "my engine"),
     "no engine": (("verify", "nothing"), "does not hold a compiled engine"),
     "no engine to report": (("report", "."), "does not hold a compiled engine"),
+    "no picture": (("report", ".", "--picture", "x.txt"), "allowed: .png, .svg, .pdf"),
     "no engine to sketch": (("sketch", "nothing", "--out", "x.zip"), "does not hold a compiled engine"),
     "unknown board": (("sketch", "nothing", "--board", "uno", "--out", "x.zip"), "board 'uno' is not known"),
     "count": (("verify", "engine", "--count", "-3"), "not a whole number"),
