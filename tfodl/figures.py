@@ -64,23 +64,3 @@ def selection_figure(plans: Sequence[UpdatePlan], channels: Mapping[str, int]) -
     axes.set_xticks(range(len(plans)), [str(epoch + 1) for epoch in range(len(plans))])
     figure.colorbar(image, label="channels that learn, %")
     return figure
-
-
-def memory_figure(live_bytes: Sequence[int], fixed_bytes: int, limits: Mapping[str, int]) -> Figure:
-    """RAM over the steps of one training step: what is alive in the arena on top of what is always there.
-
-    live_bytes: arena bytes alive at each step. fixed_bytes: trained weights, optimizer state, stack.
-    limits: `{name: bytes}`, drawn as lines.
-    """
-    figure, axes = plt.subplots(figsize=(8.5, 4))
-    steps = np.arange(len(live_bytes))
-    axes.bar(steps, [fixed_bytes / 1024] * len(steps), width=1.0, color="C7", label="weights, state, stack")
-    axes.bar(
-        steps, np.asarray(live_bytes) / 1024, bottom=fixed_bytes / 1024, width=1.0, color="C0", label="arena"
-    )
-    for name, limit in limits.items():
-        axes.axhline(limit / 1024, color="C3", linestyle="--", linewidth=1)
-        axes.text(len(steps) - 1, limit / 1024, name, ha="right", va="bottom", color="C3")
-    axes.set(xlabel="operation of the training step", ylabel="RAM, KiB", xlim=(-0.5, len(steps) - 0.5))
-    axes.legend(loc="center right")
-    return figure

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tflm_export.compiler import Compiled
+from tflm_export.draw import memory_figure
 from tflm_export.measure import measure
 from tflm_export.report import make_report
 from tflm_export.sketch import make_sketch
@@ -18,11 +19,8 @@ from tfodl.demo import adapt, device, report
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import make_domains
 from tfodl.demo.progress import Stages
-from tfodl.figures import memory_figure
 from tfodl.finetune import make_folder
 from tfodl.groups import neuron_groups
-
-RAM = {"256 KB": 256 * 1024}
 
 
 def run(config: DemoConfig) -> dict[str, Any]:
@@ -73,8 +71,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
         "seconds": stages.seconds,
     }
     channels = {g.layer: g.channels for g in neuron_groups(model) if g.selectable}
-    fixed = facts["total_ram_bytes"] - facts["arena_bytes"]
-    figure = memory_figure(compiled.memory.live_bytes(), fixed, RAM)
+    figure = memory_figure(compiled, measured.stack_bytes)
     report.write(out, facts, methods, learning, channels, figure)
     print(f"\n{report.table(facts)}\n\nreport: {out}/report.md; engine: {folder}; sketch: {out}/sketch.zip")
     return facts
