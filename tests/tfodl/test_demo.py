@@ -6,6 +6,7 @@ import zipfile
 import pytest
 
 from tfodl.demo import DemoConfig, run
+from tfodl.demo.report import table
 from tfodl.errors import TfodlError
 
 
@@ -37,6 +38,16 @@ def test_pictures_and_text(demo):
         assert (out / picture).read_bytes().startswith(b"\x89PNG")
         assert picture in (out / "report.md").read_text()
     assert f"{facts['total_ram_bytes']:,}" in (out / "report.md").read_text()
+
+
+def test_every_method_is_in_the_tables(demo):
+    out, facts = demo
+    text = (out / "report.md").read_text()
+    found = {**facts["float_methods"], "velocity, int8 in Keras": facts["int8_accuracy"][-1]}
+    found["device's plan, device"] = facts["accuracy"]["device_after"]
+    for name, value in found.items():
+        assert f"{value:.1%}" in next(row for row in table(facts).splitlines() if name in row)
+        assert f"{value:.1%}" in next(row for row in text.splitlines() if row.startswith(f"| {name}"))
 
 
 def test_sketch_is_an_arduino_library(demo):

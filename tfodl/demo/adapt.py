@@ -1,4 +1,4 @@
-"""Float: train on the source domain, then adapt to the target domain by several methods, side by side."""
+"""Train on the source domain, then adapt to the target domain by several methods, side by side."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from tfodl import models
 from tfodl.callbacks import FixedSelection, RandomSelection, Selection, VelocitySelection
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import Domains
+from tfodl.int8.graph import Int8Model
+from tfodl.int8.qas import QAS
+from tfodl.layer_map import layer_map
 from tfodl.plan import Optimizer, UpdatePlan
+from tfodl.quantize import QATModel
 from tfodl.selective.model import SelectiveModel
 
 HELD_OUT = 50  # target pictures that velocities are measured on, never trained on
@@ -65,6 +69,23 @@ def float_twin(model: keras.Model, domains: Domains, plan: UpdatePlan, config: D
     return adapt(model, domains, FixedSelection(plan), config, 1, config.device_rate)
 
 
+def adapt_int8(
+    aware: QATModel, tflite: bytes, plan: UpdatePlan, domains: Domains, config: DemoConfig
+) -> Outcome:
+    """Fine-tune the int8 graph of `tflite` in batches: velocity goes on from `plan`, made on the float model,
+    QAS scales the gradients, updates round as on the board. The outcome's plans name the graph's layers."""
+    model = Int8Model(tflite, seed=config.seed)
+    layers = {op: layer for layer, op in layer_map(model, tflite).items()}
+    ops = layer_map(aware, tflite)
+    first = replace(plan, layers=tuple(replace(row, name=layers[ops[row.name]]) for row in plan.layers))
+    selection = VelocitySelection(
+        config.budget_share, x=domains.target[0][-HELD_OUT:], initial=first, seed=config.seed
+    )
+    rate = config.float_learning_rate
+    model.compile(QAS(keras.optimizers.SGD(rate)))
+    return _learn(model, domains, selection, config, config.float_batch, lambda _: rate)
+
+
 def adapt(
     model: keras.Model,
     domains: Domains,
@@ -77,12 +98,23 @@ def adapt(
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     selective = SelectiveModel(copy)
-    keras.utils.set_random_seed(config.seed)
     _compile(selective, keras.optimizers.SGD(rate(0)))
+    return _learn(selective, domains, selection, config, batch, rate)
+
+
+def _learn(
+    model: SelectiveModel,
+    domains: Domains,
+    selection: Selection,
+    config: DemoConfig,
+    batch: int,
+    rate: Callable[[int], float],
+) -> Outcome:
+    keras.utils.set_random_seed(config.seed)
     x, y, x_test, y_test = domains.target
     n = config.device_count(len(x) - HELD_OUT)
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch, _: rate(epoch))
-    history = selective.fit(
+    history = model.fit(
         x[:n], y[:n], batch_size=batch, epochs=config.device_epochs, verbose=0,
         validation_data=(x_test, y_test), validation_batch_size=256,
         callbacks=[selection, schedule, Progress()],

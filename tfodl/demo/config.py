@@ -12,7 +12,7 @@ class DemoConfig:
     out: output folder. data: data set name or folder. model: model name or `.keras` file.
     budget_share: trained parameters, as a share of the selectable ones.
     source_epochs, qat_epochs: epochs of pretraining and of quantisation-aware training.
-    float_batch, float_learning_rate: SGD of the float methods that are compared.
+    float_batch, float_learning_rate: SGD of the methods that are compared, in float and on the int8 graph.
     device_samples, device_epochs: labelled target samples that learning takes, and passes over them; the same
         in float and on the device. device_learning_rate: SGD at batch 1, halved after every pass.
     m4_steps: training steps on the emulated Cortex-M4F. verify_inputs: real inputs compared bit for bit.

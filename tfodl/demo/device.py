@@ -1,4 +1,4 @@
-"""Int8: quantise, compile, hold to TensorFlow, then let the emitted engine learn sample by sample."""
+"""Int8: quantise, hold to TensorFlow, then let the emitted engine learn sample by sample."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from tflm_export.compiler import Compiled, compile_model
+from tflm_export.compiler import Compiled
 from tflm_export.host import HostEngine
 from tflm_export.ops.result import tensor_quant
 from tflm_export.read_tflite import read_tflite
 from tflm_export.reference import cosine
 from tflm_export.simulate import Simulator
-from tfodl import convert, layer_map, quantize
+from tfodl import convert, quantize
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import Domains
 from tfodl.errors import TfodlError
 from tfodl.int8.dequantized import gradients
-from tfodl.plan import UpdatePlan
+from tfodl.quantize import QATModel
 
 CHECKED_STEPS = 8  # samples whose gradients are compared with TensorFlow's
 POINTS = 5  # times that held-out accuracy is taken in a pass
@@ -34,12 +34,11 @@ class Learning:
     accuracy: tuple[float, ...]
 
 
-def quantise(model: keras.Model, plan: UpdatePlan, domains: Domains, config: DemoConfig) -> Compiled:
-    """QAT on the source domain, conversion, the plan addressed to the `.tflite`'s ops, compilation."""
+def quantise(model: keras.Model, domains: Domains, config: DemoConfig) -> tuple[QATModel, bytes]:
+    """QAT on the source domain, and the int8 `.tflite` that it gives."""
     x, y, *_ = domains.source
     aware = quantize.qat(model, x, y, epochs=config.qat_epochs, seed=config.seed)
-    tflite = convert.to_int8(aware)
-    return compile_model(tflite, layer_map.address(plan, aware, tflite))
+    return aware, convert.to_int8(aware)
 
 
 def to_int8(compiled: Compiled, x: np.ndarray) -> np.ndarray:

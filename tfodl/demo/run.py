@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from tflm_export.compiler import Compiled
+from tflm_export.compiler import Compiled, compile_model
 from tflm_export.draw import memory_figure
 from tflm_export.measure import measure
 from tflm_export.report import make_report
 from tflm_export.sketch import make_sketch
 from tflm_export.storage import variables
 from tflm_export.verify import verify
+from tfodl import layer_map
 from tfodl.demo import adapt, device, report
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import make_domains
@@ -28,7 +29,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
 
     Raises `TfodlError` or `ExportError` when something asked for cannot be had.
     """
-    out, stages = make_folder(config.out), Stages(9)
+    out, stages = make_folder(config.out), Stages(10)
     with stages.stage("data", f"{config.data}, source and target domain"):
         domains = make_domains(config.data, config.seed)
     with stages.stage("model", f"{config.model}, trained on the source domain"):
@@ -43,9 +44,13 @@ def run(config: DemoConfig) -> dict[str, Any]:
         plan = adapt.device_plan(methods["velocity"], config)
         found["float_after"] = adapt.float_twin(model, domains, plan, config).accuracy[-1]
         print("      " + ", ".join(f"{name} {o.accuracy[-1]:.1%}" for name, o in methods.items()))
-    with stages.stage("quantise", "QAT on the source domain, int8 .tflite, update plan on its ops"):
-        compiled = device.quantise(model, plan, domains, config)
-    with stages.stage("compile", "C++ training engine with a static memory plan"):
+    with stages.stage("quantise", "QAT on the source domain, int8 .tflite"):
+        aware, tflite = device.quantise(model, domains, config)
+    with stages.stage("int8", "adapt the int8 graph in Keras: velocity goes on from the float plan, QAS"):
+        int8 = adapt.adapt_int8(aware, tflite, plan, domains, config)
+        print(f"      accuracy {int8.accuracy[-1]:.1%}")
+    with stages.stage("compile", "C++ training engine for the same plan, with a static memory plan"):
+        compiled = compile_model(tflite, layer_map.address(plan, aware, tflite))
         folder = compiled.save(out / "engine")
         print(f"      arena {compiled.memory.arena:,} B, lower bound {compiled.memory.lower_bound:,} B")
     with stages.stage("verify", "against TFLite Micro, numpy, TensorFlow and the emulated Cortex-M4F"):
@@ -63,6 +68,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
     facts |= {
         "accuracy": found,
         "float_methods": {name: outcome.accuracy[-1] for name, outcome in methods.items()},
+        "int8_accuracy": int8.accuracy,
         "learning": asdict(learning),
         "verification": checks,
         "samples": config.device_count(len(domains.target[0]) - adapt.HELD_OUT),
