@@ -17,7 +17,7 @@ import numpy as np
 
 from tflm_export.compiler import Compiled
 from tflm_export.ir import Graph
-from tflm_export.m4 import O2_FLAGS, M4Result, build, run
+from tflm_export.m4 import NRF52840, O2_FLAGS, M4Result, Memories, build, run
 from tflm_export.storage import variables
 
 
@@ -46,18 +46,19 @@ def measure(
     inferences: int = 1,
     flags: Sequence[str] = O2_FLAGS,
     timeout: float = 300.0,
+    memories: Memories = NRF52840,
 ) -> Measured:
     """Run `inferences` of the first pictures, then (an engine that learns) a training step on every picture.
 
     pictures: int8 [n, ...input shape]. targets: n class indices, or int8 [n, ...] for MSE; an engine that
-    only infers ignores them.
+    only infers ignores them. memories: `ROOMY` measures what is too large for the board, too.
     Raises `ExportError` when the tools are missing, the program does not fit or faults.
     """
     main, samples = board_program(compiled, pictures, targets, inferences)
     with tempfile.TemporaryDirectory(prefix="tfodl-measure-") as name:
         folder = compiled.save(Path(name) / "engine")
         sources = sorted((folder / "src").rglob("*.cpp"))
-        elf = build(sources, [folder / "src"], main, Path(name) / "engine.elf", flags)
+        elf = build(sources, [folder / "src"], main, Path(name) / "engine.elf", flags, memories)
         result = run(elf, {"samples.bin": samples}, timeout)
     learns = compiled.graph.loss is not None
     return Measured(

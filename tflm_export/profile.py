@@ -19,7 +19,7 @@ import numpy as np
 from tflm_export.compiler import Compiled
 from tflm_export.errors import ExportError
 from tflm_export.ir import Graph
-from tflm_export.m4 import O2_FLAGS, build, run
+from tflm_export.m4 import NRF52840, O2_FLAGS, Memories, build, run
 from tflm_export.macs import op_macs
 from tflm_export.measure import board_program
 from tflm_export.stream import layer_ops
@@ -51,6 +51,7 @@ def profile(
     *,
     flags: Sequence[str] = O2_FLAGS,
     timeout: float = 300.0,
+    memories: Memories = NRF52840,
 ) -> dict[str, list[CallCost]]:
     """The calls of the last `inference` and of the last `train_step`, in order.
 
@@ -63,7 +64,7 @@ def profile(
         text, calls = _with_laps(engine.read_text(encoding="utf-8"))
         engine.write_text(text, encoding="utf-8")
         sources = sorted((folder / "src").rglob("*.cpp"))
-        elf = build(sources, [folder / "src"], main, Path(name) / "engine.elf", flags)
+        elf = build(sources, [folder / "src"], main, Path(name) / "engine.elf", flags, memories)
         printed = run(elf, {"samples.bin": samples}, timeout).stdout
     costs = [_cost(call, compiled.graph) for call in calls]
     return {

@@ -14,26 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tflm_export.backward import training_graph
-from tflm_export.board import BOARDS, Board
-from tflm_export.compiler import Compiled, load, plan_memory
+from tflm_export.advice import advise, over_board, peak_tensors
+from tflm_export.board import BOARDS
+from tflm_export.compiler import Compiled, load
 from tflm_export.draw import draw_memory, picture_format
 from tflm_export.emit.names import display, shape_text
-from tflm_export.fuse import fuse
 from tflm_export.ir import Graph, Op
+from tflm_export.m4 import ROOMY
 from tflm_export.macs import op_macs
 from tflm_export.measure import Measured, measure
 from tflm_export.profile import CallCost, profile, table
-from tflm_export.read_tflite import read_tflite
-from tflm_export.simplify import simplify
 from tflm_export.storage import Variable, variables
 from tflm_export.stream import layer_ops
 from tflm_export.verify import samples
-from tfodl.plan import LayerUpdate, UpdatePlan
-
-PEAK_TENSORS = 6
 
 
 @dataclass(frozen=True)
@@ -68,8 +61,8 @@ def report(
         picture_format(Path(picture))
     compiled = load(folder)
     xs, ts = samples(compiled, None, None, 0)
-    calls = profile(compiled, xs[:steps], ts[:steps]) if per_op else {}
-    measured = measure(compiled, xs[:steps], ts[:steps])
+    calls = profile(compiled, xs[:steps], ts[:steps], memories=ROOMY) if per_op else {}
+    measured = measure(compiled, xs[:steps], ts[:steps], memories=ROOMY)
     if picture is not None:
         draw_memory(compiled, picture, measured.stack_bytes)
     return make_report(compiled, measured, calls)
@@ -93,36 +86,19 @@ def make_report(
             "train_step": measured.instructions_train_step,
         },
     }
-    facts["fits"] = {name: not _over(board, measured) for name, board in BOARDS.items()}
-    facts["over"] = {name: over for name, board in BOARDS.items() if (over := _over(board, measured))}
-    facts["advice"] = [
-        _advice(compiled, board, measured) for board in BOARDS.values() if _over(board, measured)
-    ]
+    over = {name: over_board(board, measured) for name, board in BOARDS.items()}
+    facts["fits"] = {name: not sizes for name, sizes in over.items()}
+    facts["over"] = {name: sizes for name, sizes in over.items() if sizes}
+    found = {name: advise(compiled, BOARDS[name], measured) for name in facts["over"]}
+    facts["advice"] = [advice.text for advice in found.values()]
+    facts["smaller_plans"] = {
+        name: json.loads(advice.plan.to_json()) for name, advice in found.items() if advice.plan is not None
+    }
     facts["peak"] = peak_tensors(compiled)
     facts["layers"] = layer_table(compiled.graph)
     facts["live_bytes"] = memory.live_bytes()
     facts["calls"] = {kind: [dataclasses.asdict(c) for c in costs] for kind, costs in (calls or {}).items()}
     return Report(facts)
-
-
-def _over(board: Board, measured: Measured) -> dict[str, int]:
-    """By how many bytes the engine is too large for a board; empty when it fits."""
-    used = {
-        "ram_bytes": (measured.static_ram_bytes, board.ram_bytes),
-        "stack_bytes": (measured.stack_bytes, board.stack_bytes),
-        "flash_bytes": (measured.flash_bytes, board.flash_bytes),
-    }
-    return {name: have - allowed for name, (have, allowed) in used.items() if have > allowed}
-
-
-def peak_tensors(compiled: Compiled) -> list[dict[str, Any]]:
-    """The largest buffers alive at the step that needs most memory."""
-    live = compiled.memory.live_bytes()
-    step = int(np.argmax(live))
-    alive = [b for b in compiled.memory.buffers if b.first <= step <= b.last]
-    largest = sorted(alive, key=lambda b: -b.nbytes)[:PEAK_TENSORS]
-    rows = [{"tensor": display(b.name), "bytes": b.nbytes, "steps": [b.first, b.last]} for b in largest]
-    return [{"step": step, "op": compiled.graph.ops[step].name, "bytes": live[step]}, *rows]
 
 
 def layer_table(graph: Graph) -> list[dict[str, Any]]:
@@ -159,54 +135,6 @@ def _kept(op: Op, own: list[Op], graph: Graph) -> int:
     read = {name for o in readers for name in o.inputs if name and graph.tensors[name].data is None}
     kinds = {name: graph.tensors[name].dtype for name in read}
     return sum(graph.tensors[name].nbytes for name, dtype in kinds.items() if dtype in ("int8", "bit"))
-
-
-def smaller_plan(compiled: Compiled, ram_bytes: int) -> UpdatePlan | None:
-    """The plan less its first layers, as few as needed to save RAM until static memory fits; or None.
-
-    Tried in order: the plan without its first 1, 2, ... layers, then the same with biases only.
-    """
-    layers = sorted(compiled.plan.layers, key=lambda layer: _depth(compiled.graph, layer))
-    candidates = [layers[i:] for i in range(1, len(layers) + 1)]
-    biases = [LayerUpdate(x.name, "out", (), "all") for x in layers if x.bias == "all"]
-    candidates += [biases[i:] for i in range(len(biases))]
-    forward = simplify(read_tflite(compiled.tflite))
-    for candidate in candidates:
-        plan = _with_layers(compiled.plan, candidate)
-        if not (plan.layers or plan.head):
-            continue
-        graph = training_graph(forward, plan, compiled.facts["gradients"])
-        if plan_memory(fuse(graph), plan).static_ram <= ram_bytes:
-            return plan
-    return None
-
-
-def _with_layers(plan: UpdatePlan, layers: list[LayerUpdate]) -> UpdatePlan:
-    fields = {name: getattr(plan, name) for name in plan.__dataclass_fields__}
-    return UpdatePlan(**(fields | {"layers": tuple(layers)}))
-
-
-def _depth(graph: Graph, layer: LayerUpdate) -> int:
-    ops = layer_ops(graph).values()
-    names = [i for i, op in enumerate(ops) if layer.name in (op.name, *op.outputs, *op.inputs[1:2])]
-    return min(names, default=0)
-
-
-def _advice(compiled: Compiled, board: Board, measured: Measured) -> str:
-    over = ", ".join(
-        f"{kind.removesuffix('_bytes')} by {n:,} B" for kind, n in _over(board, measured).items()
-    )
-    text = f"{board.title}: over {over}."
-    if measured.static_ram_bytes <= board.ram_bytes:
-        return text
-    peak, *tensors = peak_tensors(compiled)
-    names = ", ".join(f"{t['tensor']} {t['bytes']:,} B" for t in tensors[:3])
-    text += f" Most memory is needed at step {peak['step']} ({peak['op']}): {names}."
-    plan = smaller_plan(compiled, board.ram_bytes)
-    if plan is None:
-        return text + " No part of this plan fits; use a smaller picture or a narrower network."
-    kept = ", ".join(layer.name for layer in plan.layers) or "the head alone"
-    return text + f" This part of the plan fits: {kept}."
 
 
 def _training_rows(facts: Mapping[str, Any]) -> list[str]:

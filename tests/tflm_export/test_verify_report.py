@@ -6,8 +6,10 @@ import keras_nets as models
 import nets
 import numpy as np
 import pytest
+from tflite_file import O, T, build, fused
 
 from tflm_export import report as reports
+from tflm_export.advice import smaller_plan
 from tflm_export.board import Board
 from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError
@@ -105,10 +107,39 @@ def test_too_large_for_a_board(compiled, measured, monkeypatch):
     assert facts["fits"] == {"tiny": False}
     assert facts["over"]["tiny"]["ram_bytes"] == measured.static_ram_bytes - ram
     (advice,) = facts["advice"]
-    assert "over ram by" in advice and "This part of the plan fits: " in advice
-    plan = reports.smaller_plan(compiled, ram)
-    assert compile_model(nets.residual_net(), plan).memory.static_ram <= ram
-    assert reports.smaller_plan(compiled, 100) is None
+    assert "over ram by" in advice and "flash by" in advice and "This part of the plan fits, " in advice
+    assert "The arena is fullest, " in advice and "What learns takes " in advice
+    assert "weights and biases take" in advice and "head/w" in advice
+    plan = UpdatePlan.from_json(json.dumps(facts["smaller_plans"]["tiny"]))
+    fitting = compile_model(nets.residual_net(), plan).memory.static_ram
+    assert fitting <= ram and f"{fitting:,} B of static RAM" in advice
+    assert smaller_plan(compiled, 100) is None
+
+
+def test_an_optimizer_s_state_goes_first(compiled):
+    heavy = Optimizer(0.02, momentum=0.9, batch=4, rounding="accumulator")
+    large = compile_model(nets.residual_net(), UpdatePlan(PLAN.layers, optimizer=heavy))
+    plan = smaller_plan(large, compiled.memory.static_ram)
+    assert plan.layers == PLAN.layers and plan.optimizer == Optimizer(0.02)
+
+
+@pytest.mark.parametrize("channels, memory", [(3, "ram"), (64, "flash")])
+def test_a_net_that_not_even_the_emulated_board_could_hold(channels, memory, tmp_path):
+    """400 KB of picture, or 1.3 MB of weights: still measured, and said by how much it is too large."""
+    size = 370 if memory == "ram" else 8
+    deep = channels * size * size if memory == "flash" else channels
+    tensors = [T("x", (1, size, size, channels)), T("y", (1, size, size, channels)), T("z", (1, 320))]
+    tensors.append(T("w", (320, deep), scale=0.01, data=np.ones((320, deep), np.int8)))
+    tensors += [T("hw", (2,), "int32", None, data=np.array([1, 2], np.int32)), T("m", (1, channels))]
+    ops = [O("RELU", ["x"], ["y"])]
+    if memory == "ram":
+        ops.append(O("MEAN", ["y", "hw"], ["m"], {"KeepDims": False}))
+    ops.append(O("FULLY_CONNECTED", ["m" if memory == "ram" else "y", "w", ""], ["z"], fused("NONE")))
+    folder = compile_model(build(tensors, ops, ["x"], ["z"]), UpdatePlan(head=False)).save(tmp_path / "e")
+    facts = reports.report(folder).facts
+    assert facts["fits"] == {"nano33ble": False} and list(facts["over"]["nano33ble"]) == [f"{memory}_bytes"]
+    named = "x 410,700 B" if memory == "ram" else "w 1,310,720 B"
+    assert named in facts["advice"][0] and f"over {memory} by " in facts["advice"][0]
 
 
 def test_verify_an_autoencoder(tmp_path):
