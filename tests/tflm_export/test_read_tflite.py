@@ -149,6 +149,13 @@ def unary(kind, scale=0.5, options=None):
     )
 
 
+def in_float(kind):
+    """A model whose middle the converter left in float32."""
+    tensors = [T("x", (1, 4)), *(T(n, (1, 4), "float32", None) for n in "fg"), T("y", (1, 4))]
+    ops = [O("DEQUANTIZE", ["x"], ["f"]), O(kind, ["f"], ["g"]), O("QUANTIZE", ["g"], ["y"])]
+    return build(tensors, ops, ["x"], ["y"])
+
+
 BAD_MODELS = {
     "zero scale": (conv_model(x={"scale": 0.0}), "tensor 'x' has scale 0"),
     "nan scale": (conv_model(w={"scale": (0.1, NAN, 0.1)}), "tensor 'w' has scale nan"),
@@ -228,6 +235,45 @@ BAD_MODELS = {
     "builtin op": (
         build([T("x", (1, 4)), T("y", (1, 4))], [O("ELU", ["x"], ["y"])], ["x"], ["y"]),
         r"ELU '#0' \(output 'y'\): not supported",
+    ),
+    "op in float": (in_float("ELU"), r"ELU '#1' \(output 'g'\): computes in float32, because the converter"),
+    "known op in float": (in_float("RELU"), "RELU '#1' .*computes in float32"),
+    "op behind shapes": (
+        build(
+            [T("x", (1, 4)), T("s", (2,), "int32", None), T("y", (1, 4))],
+            [O("SHAPE", ["x"], ["s"], {"OutType": 2}), O("TRANSPOSE_CONV", ["s", "x", "x"], ["y"])],
+            ["x"],
+            ["y"],
+        ),
+        r"TRANSPOSE_CONV '#1' \(output 'y'\): not supported",
+    ),
+    "groups": (
+        conv_model(w={"shape": (3, 3, 3, 1), "data": np.ones((3, 3, 3, 1), np.int8)}),
+        "weights read 1 channels, the input has 2. Grouped convolutions are not supported; use groups=1",
+    ),
+    "owner of a dtype": (conv_model(w={"dtype": "float16"}), "'w' is FLOAT16.*It belongs to CONV_2D '#0'"),
+    "dynamic inside": (
+        build(
+            [T("x", (1, 4)), T("h", (2, 2), signature=(-1, -1)), T("y", (2, 2))],
+            [O("RESHAPE", ["x"], ["h"]), O("RELU", ["h"], ["y"])],
+            ["x"],
+            ["y"],
+        ),
+        r"RESHAPE '#0' \(output 'h'\): its output has a dynamic shape; convert with fixed shapes",
+    ),
+    "blocks alone": (
+        build(
+            [
+                T("x", (1, 4, 4, 2)),
+                T("b", (2,), "int32", None, data=np.array([2, 2], np.int32)),
+                T("p", (2, 2), "int32", None, data=np.zeros((2, 2), np.int32)),
+                T("y", (4, 2, 2, 2)),
+            ],
+            [O("SPACE_TO_BATCH_ND", ["x", "b", "p"], ["y"])],
+            ["x"],
+            ["y"],
+        ),
+        "SPACE_TO_BATCH_ND '#0' .*Replace the layer by one without dilation",
     ),
     "int32 logits": (
         build([T("x", (1, 4)), T("y", (1, 4), "int32")], [O("QUANTIZE", ["x"], ["y"])], ["x"], ["y"]),
