@@ -1,4 +1,4 @@
-#include "hot.h"
+#include "cold.h"
 #include "dsp.h"
 #include "fixed_point.h"
 #include "forward.h"

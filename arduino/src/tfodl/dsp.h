@@ -31,6 +31,13 @@ bool depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g
 // step_stochastic of update_step.h for the sums g (x[i] - zero) and the numbers from `number` on.
 bool step_outer_s8(int8_t* w, const int8_t* end, const int8_t* x, int32_t g, int32_t zero, uint32_t number,
                    int32_t high, int32_t down);
+
+// sums[i] = the sum over all positions of channel co + i, i < 8, where the mask passes; co and out_c multiples of 8.
+void sum_eight(const int16_t* g, const uint8_t* mask, int32_t positions, int32_t out_c, int32_t co, int32_t* sums);
+// Channels co and co + 1 of g at n positions from `first` on, as a pair of rows of `groups` groups: inner.h. co even,
+// out_c a multiple of 8.
+void gather_pair(const int16_t* g, const uint8_t* mask, int32_t out_c, int32_t co, int32_t first, int32_t n,
+                 int32_t groups, int16_t* out);
 #else
 inline void conv_rows_s8(const Conv&, ConstRows, Rows, int16_t, int16_t, uint8_t*, void*) {}
 inline bool depthwise_rows_s8(const Conv&, ConstRows, Rows, int16_t, int16_t, uint8_t*, void*) { return false; }
@@ -43,6 +50,8 @@ inline bool depthwise_input_grad_s16(const Conv&, const ConvGrad&, const int16_t
                                      void*, uint32_t*) {
   return false;
 }
+inline void sum_eight(const int16_t*, const uint8_t*, int32_t, int32_t, int32_t, int32_t*) {}
+inline void gather_pair(const int16_t*, const uint8_t*, int32_t, int32_t, int32_t, int32_t, int32_t, int16_t*) {}
 inline bool step_outer_s8(int8_t*, const int8_t*, const int8_t*, int32_t, int32_t, uint32_t, int32_t, int32_t) {
   return false;
 }

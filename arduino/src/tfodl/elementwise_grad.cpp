@@ -12,6 +12,14 @@ int32_t headroom(int32_t count, int32_t term_bits) {
   return bits;
 }
 
+// g 2^by with one rounding, |g| < 2^15, by <= 15.
+struct Move {
+  int32_t left, right, half;
+  explicit Move(int32_t by)
+      : left(by > 0 ? by : 0), right(by >= 0 ? 0 : by < -31 ? 31 : -by), half(right > 0 ? 1 << (right - 1) : 0) {}
+  int32_t operator()(int32_t g) const { return (g * (1 << left) + half) >> right; }
+};
+
 // The sum of `term(i)` over the elements i < n that read element j, less `bits` bits.
 template <class Term>
 int32_t sum_over(const Spread& s, int32_t j, int32_t n, int32_t bits, Term term) {
@@ -28,10 +36,8 @@ void add_grads_s16(const int16_t* a, int16_t e_a, const int16_t* b, int16_t e_b,
                    GradScale& s) {
   const int32_t low = e_a < e_b ? e_a : e_b, high = e_a < e_b ? e_b : e_a;
   const int32_t base = low > high - 15 ? low : high - 15;
-  const auto moved = [](int32_t g, int32_t by) {
-    return by >= 0 ? g * (1 << by) : rshift(g, by < -31 ? 31 : -by);
-  };
-  narrow_elements(s, base, n, out, [=](int32_t i) { return moved(a[i], e_a - base) + moved(b[i], e_b - base); });
+  const Move move_a(e_a - base), move_b(e_b - base);
+  narrow_elements(s, base, n, out, [=](int32_t i) { return move_a(a[i]) + move_b(b[i]); });
 }
 
 void mask_grad_s16(const int16_t* g, const uint8_t* mask, int32_t n, int16_t* out) {

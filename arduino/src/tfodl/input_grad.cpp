@@ -1,4 +1,4 @@
-#include "hot.h"
+#include "cold.h"
 #include <string.h>
 
 #include "dsp.h"

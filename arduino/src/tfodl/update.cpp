@@ -1,4 +1,4 @@
-#include "hot.h"
+#include "cold.h"
 #include <string.h>
 
 #include "dsp.h"
@@ -92,8 +92,8 @@ constexpr uint32_t kHalves[4] = {0, 0xFFFF, 0xFFFF0000, 0xFFFFFFFF};
 
 // Channels co..co + 7 of every position, co and out_c multiples of 8: one byte of the mask each. At most
 // kMostPositions.
-__attribute__((noinline)) void sum_eight(const int16_t* g, const uint8_t* mask, int32_t positions, int32_t out_c,
-                                         int32_t co, int32_t* sums) {
+void sum_eight(const int16_t* g, const uint8_t* mask, int32_t positions, int32_t out_c, int32_t co, int32_t* sums) {
+  if (TFODL_DSP) return dsp::sum_eight(g, mask, positions, out_c, co, sums);
   int32_t even[4] = {}, odd[4] = {};
   const int16_t* const end = g + positions * out_c;
   mask += mask ? co >> 3 : 0;

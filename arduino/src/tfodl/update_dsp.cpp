@@ -5,9 +5,77 @@
 
 #if TFODL_DSP
 #include "inner.h"
+#include "prepare_dsp.h"
 #include "tap_cursor.h"
 
+// Read by the assembly: keep order and size.
+struct EightSums {
+  tfodl::dsp::HalvesTable table;
+  const int16_t* end;
+};
+
+// r4-r11 sums, r12 bits of the mask, lr a mask of two gradients. Frame: EightSums.
+#define TFODL_SUM_TWO(at, first, even, odd)     \
+  "ldr r3, [r0, #" at "]\n"                     \
+  "ubfx lr, r12, #" first ", #2\n"              \
+  "ldr lr, [sp, lr, lsl #2]\n"                  \
+  "and r3, lr\n"                                \
+  "sxtah " even ", " even ", r3\n"              \
+  "add " odd ", " odd ", r3, asr #16\n"
+
+// 8 channels of all positions; `step`: bytes from position to position, 16 times that of the mask.
+extern "C" __attribute__((naked)) void tfodl_sum_eight(const int16_t*, const uint8_t*, int32_t /* step */,
+                                                       const EightSums*, int32_t* /* sums */) {
+  __asm volatile(
+      "push {r4-r11, lr}\n"
+      "ldmia r3, {r4-r8}\n"
+      "push {r4-r8}\n"
+      "ldr r12, [sp, #56]\n"
+      "ldmia r12, {r4-r11}\n"
+      "1: ldrb r12, [r1]\n"
+      "add r1, r1, r2, lsr #4\n"
+      TFODL_SUM_TWO("0", "0", "r4", "r5")
+      TFODL_SUM_TWO("4", "2", "r6", "r7")
+      TFODL_SUM_TWO("8", "4", "r8", "r9")
+      TFODL_SUM_TWO("12", "6", "r10", "r11")
+      "add r0, r2\n"
+      "ldr lr, [sp, #16]\n"
+      "cmp r0, lr\n"
+      "bne 1b\n"
+      "ldr r12, [sp, #56]\n"
+      "stmia r12, {r4-r11}\n"
+      "add sp, #20\n"
+      "pop {r4-r11, pc}\n");
+}
+
 namespace tfodl {
+namespace dsp {
+
+void sum_eight(const int16_t* g, const uint8_t* mask, int32_t positions, int32_t out_c, int32_t co, int32_t* sums) {
+  const EightSums block = {mask ? kMasked : kUnmasked, g + positions * out_c + co};
+  const uint8_t* bytes = mask ? mask + (co >> 3) : reinterpret_cast<const uint8_t*>(g);
+  for (int32_t i = 0; i < 8; ++i) sums[i] = 0;
+  tfodl_sum_eight(g + co, bytes, 2 * out_c, &block, sums);
+}
+
+void gather_pair(const int16_t* g, const uint8_t* mask, int32_t out_c, int32_t co, int32_t first, int32_t n,
+                 int32_t groups, int16_t* out) {
+  const int32_t bit = first * out_c + co, down = bit & 7, step = out_c >> 3;
+  const uint32_t* halves = (mask ? kMasked : kUnmasked).halves;
+  g += bit;
+  const uint8_t* byte = mask ? mask + (bit >> 3) : reinterpret_cast<const uint8_t*>(g);
+  for (int16_t* const end = out + 8 * groups; out < end; n -= 4, out += 8) {
+    for (int32_t j = 0; j < 4; ++j) {
+      uint32_t both = 0;
+      if (j < n) both = load_word(g) & halves[(*byte >> down) & 3], g += out_c, byte += step;
+      out[kPlaceInGroup[j]] = static_cast<int16_t>(both);
+      out[4 + kPlaceInGroup[j]] = static_cast<int16_t>(both >> 16);
+    }
+  }
+}
+
+}  // namespace dsp
+
 
 void widen_columns_s8(const Conv& p, const int8_t* x, int32_t channels, int32_t tap, int32_t c, int32_t first,
                       int32_t n, int32_t groups, int16_t* out) {

@@ -1,8 +1,9 @@
 // Weight gradients and updates of convolutions: a tile of input channels and taps is transposed once, and every
 // pair of trained rows goes over it.
-#include "hot.h"
+#include "cold.h"
 #include <string.h>
 
+#include "dsp.h"
 #include "inner.h"
 #include "update.h"
 #include "update_step.h"
@@ -92,8 +93,13 @@ void fill_columns(const Layer& layer, const Tile& tile, Part part, int32_t begin
 
 void sum_rows(const Layer& layer, const Tile& tile, Part part, int32_t row, int32_t rows, int32_t begin,
               int32_t positions) {
-  gather_row(layer, layer.channel(row), begin, positions, tile.groups, tile.grads);
-  gather_row(layer, layer.channel(row + rows - 1), begin, positions, tile.groups, tile.grads + 4);
+  const int32_t co = layer.channel(row), other = layer.channel(row + rows - 1), out_c = layer.p.out_c;
+  if (TFODL_DSP && co % 2 == 0 && other == co + 1 && out_c % 8 == 0) {
+    dsp::gather_pair(layer.g_y, layer.mask, out_c, co, begin, positions, tile.groups, tile.grads);
+  } else {
+    gather_row(layer, co, begin, positions, tile.groups, tile.grads);
+    gather_row(layer, other, begin, positions, tile.groups, tile.grads + 4);
+  }
   outer_sums_s16(tile.grads, tile.columns, tile.groups, 2 * part.n, tile.sums);
 }
 
