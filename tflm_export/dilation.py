@@ -43,8 +43,8 @@ def fold_dilation(graph: Graph) -> Graph:
 
 def _group(graph: Graph, start: Op) -> _Group | None:
     """`start` and the only readers that follow one another."""
-    chain = [start]
-    while len(chain) < 5 and chain[-1].kind != "BATCH_TO_SPACE_ND":
+    chain = [start] if len(start.outputs) == 1 else []
+    while 0 < len(chain) < 5 and chain[-1].kind != "BATCH_TO_SPACE_ND":
         readers = graph.consumers(chain[-1].outputs[0])
         if len(readers) != 1 or chain[-1].outputs[0] in graph.outputs or len(readers[0].outputs) != 1:
             return None
@@ -57,17 +57,20 @@ def _group(graph: Graph, start: Op) -> _Group | None:
     else:
         return None
     ends = group.end.kind == "BATCH_TO_SPACE_ND" and group.conv.kind in CONVOLUTIONS
+    needed = [*group.start.inputs, *group.conv.inputs[:2], *group.end.inputs, *group.end.outputs]
+    if len(needed) != 9 or not all(needed):
+        return None
     return group if ends and PLAIN.items() <= dict(group.conv.attrs).items() else None
 
 
 def _folded(graph: Graph, group: _Group) -> Graph:
     """The graph with the group rewritten, or as it was."""
     x, y = _map(graph, group.start.inputs[0]), _map(graph, group.end.outputs[0])
-    weights = graph.tensors[group.conv.inputs[1]] if len(group.conv.inputs) > 1 else None
+    weights = graph.tensors[group.conv.inputs[1]]
     start, end = _blocks(graph, group.start), _blocks(graph, group.end)
-    if x is None or y is None or weights is None or len(weights.shape) != 4 or start is None or end is None:
+    if x is None or y is None or len(weights.shape) != 4 or start is None or end is None:
         return graph
-    if _changes_values(graph, group.start) or _changes_values(graph, group.end):
+    if _changes_values(graph, group.start) or _changes_values(graph, group.end) or not _lifts(graph, group):
         return graph
     (block, pads), (other, crops) = start, end
     pads = [(before, after - crop) for (before, after), (_, crop) in zip(pads, crops, strict=False)]
@@ -77,6 +80,16 @@ def _folded(graph: Graph, group: _Group) -> Graph:
     if block != other or any(before for before, _ in crops) or min(min(p) for p in pads) < 0 or not fits:
         return graph
     return _rewritten(graph, group, x, y, block, pads)
+
+
+def _lifts(graph: Graph, group: _Group) -> bool:
+    """Maps all the way; or rows that are maps of one row between the two reshapes, and nothing else."""
+    shapes = [graph.tensors[op.outputs[0]].shape for op in (group.start, group.conv)]
+    if group.before is None or group.after is None:
+        return all(len(shape) == 4 for shape in shapes)
+    inside, outside = (graph.tensors[op.outputs[0]].shape for op in (group.before, group.after))
+    rows = ((shapes[0], inside), (outside, shapes[1]))
+    return all(len(row) == 3 and (row[0], 1, *row[1:]) == shape for row, shape in rows)
 
 
 def _map(graph: Graph, name: str) -> Tensor | None:
@@ -89,8 +102,6 @@ def _map(graph: Graph, name: str) -> Tensor | None:
 
 def _blocks(graph: Graph, op: Op) -> tuple[list[int], list[tuple[int, int]]] | None:
     """Block sizes and paddings (crops) of height and width."""
-    if len(op.inputs) != 3:
-        return None
     sizes, edges = (graph.tensors[name].data for name in op.inputs[1:])
     rows = len(graph.tensors[op.inputs[0]].shape) - 2
     if sizes is None or edges is None or sizes.size != rows or edges.size != 2 * rows or rows not in (1, 2):

@@ -48,15 +48,17 @@ def _shape(
     if x.name not in settled:
         return None
     if op.kind == "FULLY_CONNECTED":
-        return (*x.shape[:-1], tensors[op.inputs[1]].shape[0])
+        return (*x.shape[:-1], tensors[op.inputs[1]].shape[0]) if _depth(op, tensors) else None
     same = graph.tensors[x.name].shape == graph.tensors[y].shape
     return x.shape if same and op.kind not in RESHAPES else None
 
 
 def _depth(op: Op, tensors: dict[str, Tensor]) -> int:
-    """Inputs of a dense layer; 0 of another op."""
-    constant = op.kind == "FULLY_CONNECTED" and tensors[op.inputs[1]].data is not None
-    return tensors[op.inputs[1]].shape[-1] if constant and len(tensors[op.inputs[1]].shape) == 2 else 0
+    """Inputs of a dense layer; 0 of another op, or where its weights are no constant matrix."""
+    weights = tensors.get(op.inputs[1]) if op.kind == "FULLY_CONNECTED" and len(op.inputs) > 1 else None
+    if weights is None or weights.data is None or len(weights.shape) != 2:
+        return 0
+    return weights.shape[1]
 
 
 def _check_settled(graph: Graph, unknown: Set[str]) -> None:

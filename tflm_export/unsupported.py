@@ -11,8 +11,8 @@ from tflm_export.trim import SHAPE_DTYPES
 
 AROUND = ("QUANTIZE", "DEQUANTIZE", "SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND")  # passes take them off, or not
 IN_FLOAT = (
-    "computes in float32, because the converter has no int8 kernel for it. Replace the layer, or cut the "
-    "model before it and run that part outside."
+    "computes in float32, because the converter has no int8 kernel for it; allowed: int8. Replace the layer, "
+    "or cut the model before it and run that part outside."
 )
 
 
@@ -35,7 +35,7 @@ def check_left_over(graph: Graph) -> None:
     """Raise `ExportError` for what the passes on edges and dilated layers could not take off."""
     for op in graph.ops:
         if op.kind == "DEQUANTIZE":
-            inner = [r for r in graph.consumers(op.outputs[0]) if r.kind != "QUANTIZE"]
+            inner = [r for name in op.outputs for r in graph.consumers(name) if r.kind != "QUANTIZE"]
             if inner:
                 raise ExportError(f"{where(inner[0])}: {IN_FLOAT}")
         if op.kind in ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND"):

@@ -31,7 +31,7 @@ WILD = [
     ),
     *([], [0], [0, 0], [3, 1], [-1], [True], ["a"], [[0]], list(range(70)), [10**9], {}, {"a": 1}),
 ]
-TRIES = 10  # files of --fuzz-files a try
+TRIES = 4  # files of --fuzz-files a try
 
 
 def places(value, found=None):
@@ -74,12 +74,12 @@ def wild_plan(sound: str, rng: np.random.Generator) -> str:
 def damaged_text(sound: str, rng: np.random.Generator) -> str:
     """The plan's text with 1 to 4 characters changed or cut out."""
     text = list(sound)
-    for _ in range(rng.integers(1, 5)):
+    for _ in range(rng.integers(1, 3)):
         at = int(rng.integers(len(text) - 4))
         if rng.random() < 0.5:
             text[at] = '"[]{},:0129eE-.tfn \\u'[rng.integers(21)]
         else:
-            del text[at : at + int(rng.integers(1, 9))]
+            del text[at : at + int(rng.integers(1, 4))]
     return "".join(text)
 
 
@@ -97,4 +97,4 @@ def test_fuzz_plans(make, net, layer, request):
         except (ExportError, TfodlError) as error:
             assert 0 < len(str(error)) < 4000 and "\n" not in str(error), str(error)
             ends["refused"] += 1
-    assert min(ends.values()) > 0, ends
+    assert min(ends.values()) > 0, ends  # the damage is neither always fatal nor always harmless
