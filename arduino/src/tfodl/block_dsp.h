@@ -127,7 +127,7 @@ struct MaskedBlock {
   int32_t distance;
   const uint32_t* weights;
   int32_t bias[4];              // rows 0, 1, 0, 1
-  uint32_t entry;               // set there
+  int32_t groups;               // there it becomes the entry
   const uint32_t* weights_end;
   const uint32_t* pixels_end;
   const uint32_t* pixels;

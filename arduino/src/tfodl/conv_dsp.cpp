@@ -34,7 +34,10 @@ inline int8_t* copy_bytes(const int8_t* from, int32_t n, int8_t* to) {
 }
 
 inline int8_t* fill_bytes(int8_t value, int32_t n, int8_t* to) {
-  for (; n > 0; --n) *to++ = value;
+  for (; n > 0; --n) {
+    __asm volatile("strb %1, %0" : "=m"(*to) : "r"(value));  // few: no memset
+    ++to;
+  }
   return to;
 }
 
@@ -178,7 +181,7 @@ void mask_pairs(const Layer& layer, int32_t co, int32_t n, int8_t* y, int32_t bi
   const MaskedBlock block = {b.multiplier, b.right_shift, b.offset, b.low, b.range, y + co,
                              a.multiplier, a.right_shift, a.offset, a.low, a.range,
                              layer.mask + ((bit + co) >> 3), n / 2 * bytes, bytes, p.out_c, n / 2 * p.out_c,
-                             layer.weights, {p.bias[co], p.bias[co + 1], p.bias[co], p.bias[co + 1]}, 0,
+                             layer.weights, {p.bias[co], p.bias[co + 1], p.bias[co], p.bias[co + 1]}, layer.groups,
                              layer.weights + words, layer.pixels + n / 2 * words, layer.pixels};
   tfodl_block_masked(&block);
 }

@@ -155,7 +155,7 @@ RowsBlock block_of(const Layer& layer, const uint32_t* weights) {
   const int32_t row_bytes = 4 * layer.row_words, quad_bytes = 8 * p.stride_w;
   return {layer.quads, nullptr, 0, 0, 0, p.out_c, p.k_h * row_bytes - quad_bytes, weights, 0, layer.quads,
           p.stride_h * row_bytes - layer.quads * quad_bytes, (p.out_w - 4 * layer.quads) * p.out_c, 0, nullptr,
-          row_bytes};
+          row_bytes, weights + kernel_words(p.k_w, p.stride_w)};
 }
 
 void filter_channel(const Layer& layer, const RowsBlock& common, const Band& band, const uint32_t* plane, int32_t c,

@@ -69,7 +69,8 @@ void fill_planes(const Layer& layer, int32_t c, int32_t n, int32_t first) {
 uint32_t narrow_sums(const Layer& layer, const uint32_t* weights, const uint32_t* plane, int32_t rows, int16_t* g_x) {
   const Conv& p = layer.p;
   const int32_t row_bytes = 4 * layer.size.row_words, quads = layer.size.quads;
-  RowsBlock block = {quads, nullptr, 0, 0, 0, 0, p.k_h * row_bytes - 8, weights, 0, quads, 0, 0, 1, plane, row_bytes};
+  RowsBlock block = {quads, nullptr, 0, 0, 0, 0, p.k_h * row_bytes - 8, weights, 0, quads, 0, 0, 1, plane, row_bytes,
+                     weights + kernel_words(p.k_w, 1)};
   uint32_t bits = 0;
   for (int32_t r = 0; r < rows; ++r, block.x += layer.size.row_words) {
     block.y = layer.sums;
@@ -82,15 +83,22 @@ uint32_t narrow_sums(const Layer& layer, const uint32_t* weights, const uint32_t
   return bits;
 }
 
-// `rows` rows of one channel of g_x.
-uint32_t filter_channel(const Layer& layer, int32_t c, const uint32_t* plane, int32_t rows, int16_t* g_x) {
+// What all channels of a band of `rows` rows have in common.
+NarrowRowsBlock block_of(const Layer& layer, const uint32_t* weights, int32_t rows) {
   const Conv& p = layer.p;
   const int32_t row_bytes = 4 * layer.size.row_words, quads = layer.size.quads;
-  uint32_t weights[49];
+  return {quads, nullptr, layer.shift - 1, 1, 0, 2 * p.in_c, p.k_h * row_bytes - 8, weights, 0, quads,
+          row_bytes - 8 * quads, 0, rows, nullptr, row_bytes, weights + kernel_words(p.k_w, 1)};
+}
+
+// One channel of a band of g_x.
+uint32_t filter_channel(const Layer& layer, NarrowRowsBlock& block, uint32_t* weights, const uint32_t* plane, int32_t c,
+                        int16_t* g_x) {
+  const Conv& p = layer.p;
   fill_kernel(p.weights + (p.k_h * p.k_w - 1) * p.in_c + c, -p.in_c, p.k_w, 1, 1, weights);
-  if (layer.shift == 0 || p.in_w % 4 != 0) return narrow_sums(layer, weights, plane, rows, g_x + c);
-  const NarrowRowsBlock block = {quads, g_x + c, layer.shift - 1, 1, 0, 2 * p.in_c, p.k_h * row_bytes - 8, weights,
-                                 0, quads, row_bytes - 8 * quads, 0, rows, plane, row_bytes};
+  if (layer.shift == 0 || p.in_w % 4 != 0) return narrow_sums(layer, weights, plane, block.rows, g_x + c);
+  block.y = g_x + c;
+  block.x = plane;
   return layer.narrow(&block);
 }
 
@@ -122,12 +130,15 @@ bool depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g
   *bits = 0;
   for (int32_t iy = 0; iy < p.in_h; iy += size.out_rows) {
     const int32_t rows = p.in_h - iy < size.out_rows ? p.in_h - iy : size.out_rows;
+    uint32_t weights[49];
+    NarrowRowsBlock block = block_of(layer, weights, rows);
+    int16_t* const out = g_x + iy * p.in_w * p.in_c;
     fill_words(planes, kChannels * words, 0);
     for (int32_t next = 0; next < p.in_c; next += together) {
       const int32_t c = next + together <= p.in_c ? next : p.in_c - together;
       fill_planes(layer, c, together, iy);
       for (int32_t i = next - c; i < together; ++i) {
-        *bits |= filter_channel(layer, c + i, planes + i * words, rows, g_x + iy * p.in_w * p.in_c);
+        *bits |= filter_channel(layer, block, weights, planes + i * words, c + i, out);
       }
     }
   }

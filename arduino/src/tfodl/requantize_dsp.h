@@ -66,7 +66,9 @@ struct MaskedChannel {
 // more.)
 inline bool masks_in_bytes(const Conv& p, int32_t last, int32_t products) {
   bool fast = p.out_c % 8 == 0;
-  for (int32_t co = last - 7; fast && co <= last; ++co) fast = fast_channel(p, co, products) && p.multiplier[co] >= 1 << 30;
+  for (int32_t co = last - 7; fast && co <= last; ++co) {
+    fast = fast_channel(p, co, products) && p.multiplier[co] >= 1 << 30;
+  }
   return fast;
 }
 
@@ -113,7 +115,7 @@ struct ChannelOutput {
   template <int kStep>
   void masked(const int32_t* sums, int32_t n, int32_t at) const {
     const MaskedChannel c(p, co);
-    const MaskedSums block = {sums, sums + kStep * n, y + at, mask + ((bit + at) >> 3), p.out_c, sizeof(int32_t) * kStep,
+    const MaskedSums block = {sums, sums + kStep * n, y + at, mask + ((bit + at) >> 3), p.out_c, 4 * kStep,
                               c.multiplier, c.right_shift, c.offset, c.low, c.range};
     tfodl_store_masked(&block);
   }

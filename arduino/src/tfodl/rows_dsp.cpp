@@ -56,8 +56,15 @@
   TFODL_PAIR("r3", "r7", "r8", "r9", "r5") TFODL_PAIR("r4", "r8", "r9", "r5", "r6") "add r0, r2\n"
 
 #define TFODL_TIMES_3(row) row row row
-#define TFODL_TIMES_5(row) row row row row row
-#define TFODL_TIMES_7(row) TFODL_TIMES_5(row) row row
+// Row after row until the weights are used up.
+#define TFODL_TIMES_MORE(row)  \
+  "3:\n"                       \
+  row                          \
+  "ldr r3, [sp, #64]\n"        \
+  "cmp r1, r3\n"               \
+  "bne.n 3b\n"
+#define TFODL_TIMES_5(row) TFODL_TIMES_MORE(row)
+#define TFODL_TIMES_7(row) TFODL_TIMES_MORE(row)
 
 // The arithmetic is that of block_dsp.cpp. r3 y, r4 multiplier, r5 shift, r6 offset, r7 stride.
 #define TFODL_RELU(sum, at)      \
@@ -87,12 +94,12 @@
 #define TFODL_STORE_NARROWED TFODL_STORE(TFODL_NARROW) "str r6, [sp, #16]\n"
 
 // Frame: 0 quads_left, 4 y, 8 multiplier, 12 right_shift, 16 offset, 20 stride, 24 x_back, 28 weights, 32 bias four
-// times, 48 quads, 52 x_skip, 56 y_skip, 60 rows.
+// times, 48 quads, 52 x_skip, 56 y_skip, 60 rows, 64 weights_end.
 #define TFODL_ROWS(type, name, block, rows, store)     \
   __attribute__((naked)) type name(const tfodl::dsp::block*) { \
     __asm volatile(                                    \
         "push {r4-r11, lr}\n"                          \
-        "sub sp, #64\n"                                \
+        "sub sp, #68\n"                                \
         "mov r12, sp\n"                                \
         "ldmia r0!, {r1, r3-r9}\n"                     \
         "stmia r12!, {r1, r3-r9}\n"                    \
@@ -103,7 +110,8 @@
         "stmia r12!, {r1, r3-r5}\n"                    \
         "ldmia r0!, {r1, r3-r5}\n"                     \
         "stmia r12!, {r1, r3-r5}\n"                    \
-        "ldrd r0, r2, [r0]\n"                          \
+        "ldmia r0, {r0, r2, r3}\n"                     \
+        "str r3, [sp, #64]\n"                          \
         "1: add r1, sp, #28\n"                         \
         "ldmia r1, {r1, r10-r12, lr}\n"                \
         rows                                           \
@@ -122,7 +130,7 @@
         "str r7, [sp, #60]\n"                          \
         "bne.w 1b\n"                                   \
         "ldr r0, [sp, #16]\n"                          \
-        "add sp, #64\n"                                \
+        "add sp, #68\n"                                \
         "pop {r4-r11, pc}\n");                         \
   }
 

@@ -23,6 +23,7 @@ struct RowsBlock {
   int32_t rows;             // of outputs
   const uint32_t* x;
   int32_t row_bytes;        // of the plane
+  const uint32_t* weights_end;
 };
 
 // The same frame with other names; stride 1 only.
@@ -41,6 +42,7 @@ struct NarrowRowsBlock {
   int32_t rows;
   const uint32_t* x;
   int32_t row_bytes;
+  const uint32_t* weights_end;
 };
 
 using RowsKernel = void (*)(const RowsBlock*);
@@ -65,7 +67,9 @@ uint32_t tfodl_rows_narrow_5(const NarrowRowsBlock*);
 uint32_t tfodl_rows_narrow_7(const NarrowRowsBlock*);
 }
 
-// The k * k weights at w, w + step, ... times `factor` in the order that the assembly reads; k * k words suffice.
+constexpr int32_t kernel_words(int32_t k, int32_t stride) { return stride == 1 ? k * (k - 1) : k * ((k + 1) >> 1); }
+
+// The k * k weights at w, w + step, ... times `factor` in the order that the assembly reads: kernel_words.
 inline void fill_kernel(const int8_t* w, int32_t step, int32_t k, int32_t stride, int32_t factor, uint32_t* to) {
   for (int32_t ky = 0; ky < k; ++ky) {
     int32_t left = *w * factor;

@@ -30,8 +30,14 @@ extern "C" __attribute__((naked)) void tfodl_sum_eight(const int16_t*, const uin
       "push {r4-r11, lr}\n"
       "ldmia r3, {r4-r8}\n"
       "push {r4-r8}\n"
-      "ldr r12, [sp, #56]\n"
-      "ldmia r12, {r4-r11}\n"
+      "mov r4, #0\n"
+      "mov r5, #0\n"
+      "mov r6, #0\n"
+      "mov r7, #0\n"
+      "mov r8, #0\n"
+      "mov r9, #0\n"
+      "mov r10, #0\n"
+      "mov r11, #0\n"
       "1: ldrb r12, [r1]\n"
       "add r1, r1, r2, lsr #4\n"
       TFODL_SUM_TWO("0", "0", "r4", "r5")
@@ -54,7 +60,6 @@ namespace dsp {
 void sum_eight(const int16_t* g, const uint8_t* mask, int32_t positions, int32_t out_c, int32_t co, int32_t* sums) {
   const EightSums block = {mask ? kMasked : kUnmasked, g + positions * out_c + co};
   const uint8_t* bytes = mask ? mask + (co >> 3) : reinterpret_cast<const uint8_t*>(g);
-  for (int32_t i = 0; i < 8; ++i) sums[i] = 0;
   tfodl_sum_eight(g + co, bytes, 2 * out_c, &block, sums);
 }
 
