@@ -57,6 +57,7 @@ METHODS: dict[str, Callable[[Any], Any]] = {
     "int8 SGD": keras.optimizers.SGD,
     "int8 Adam": keras.optimizers.Adam,
     "int8 SGD+QAS": lambda rate: tfodl.QAS(keras.optimizers.SGD(rate)),
+    "int8 SGD+QAS, accumulator": lambda rate: tfodl.QAS(keras.optimizers.SGD(rate)),
 }
 
 
