@@ -165,8 +165,7 @@ def _text(facts: Mapping[str, Any]) -> str:
         *_training_rows(facts),
         *(f"| fits {name} | {'yes' if fits else 'no'} |" for name, fits in facts["fits"].items()),
         "",
-        *facts["advice"],
-        "",
+        *(line for text in facts["advice"] for line in (text, "")),
         "| op | kind | output | weights, B | forward | dX | dW | trained | kept, B |",
         "|---|---|---|--:|--:|--:|--:|--:|--:|",
     ]
