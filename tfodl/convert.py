@@ -152,8 +152,8 @@ def check_int8(data: bytes) -> None:
         if tensor["dtype"] not in (np.int8, np.int32):
             dtype = np.dtype(tensor["dtype"]).name
             raise TfodlError(
-                f"tensor {tensor['name']!r} {list(tensor['shape'])} is {dtype}, not int8 or int32: the layer "
-                "that makes it has no int8 form; replace it."
+                f"tensor {tensor['name']!r} {tensor['shape'].tolist()} is {dtype}, not int8 or int32: the "
+                "layer that makes it has no int8 form; replace it."
             )
 
 

@@ -162,22 +162,6 @@ def test_keras_save_and_load(tmp_path):
     np.testing.assert_array_equal(again.infer(x), model.infer(x))
 
 
-@pytest.mark.parametrize("case", ["classes", "nan", "one class"])
-def test_bad_data(case):
-    x, y = digits(16)
-    x, y = x.copy(), y.copy()
-    if case == "classes":
-        y[1] = 12
-    elif case == "nan":
-        x[2] = np.nan
-    else:
-        y[:] = 1
-    model = int8_model()
-    model.compile()
-    with pytest.raises(TfodlError):
-        model.fit(x, y, verbose=0)
-
-
 def test_files_that_are_no_int8_model(tmp_path):
     float_model = tf.lite.TFLiteConverter.from_keras_model(trained_net()).convert()
     with pytest.raises(TfodlError, match="int8"):
@@ -186,6 +170,23 @@ def test_files_that_are_no_int8_model(tmp_path):
         Int8Model(b"nothing")
     with pytest.raises(TfodlError, match="cannot read"):
         Int8Model(tmp_path / "none.tflite")
+    with pytest.raises(TfodlError, match="path or the bytes.*got Functional"):
+        Int8Model(trained_net())
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"rounding": "down"}, "rounding.*'down'"),
+        ({"seed": -1}, "seed.*-1"),
+        ({"gradients": "int8"}, "gradients.*'int8'"),
+        ({"plan": "head"}, "UpdatePlan.*'head'"),
+        ({"first": "op_3"}, "no op 'op_3'"),
+    ],
+)
+def test_bad_options(option, message):
+    with pytest.raises(TfodlError, match=message):
+        int8_model(**option)
 
 
 def converted(*layers):

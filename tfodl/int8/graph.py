@@ -18,12 +18,13 @@ from tflm_export.write_tflite import patch_constants
 from tfodl.errors import TfodlError
 from tfodl.int8.build import build
 from tfodl.int8.device_gradients import BATCH_MESSAGE, DeviceGradients
+from tfodl.int8.guard import Guard, clear_errors, is_sparse
 from tfodl.int8.linear import Int8Linear
-from tfodl.int8.qas import QAS, IntegerUpdate, Rounding
+from tfodl.int8.qas import QAS, ROUNDINGS, IntegerUpdate, Rounding
 from tfodl.int8.wiring import layer_of, quant_of
 from tfodl.plan import UpdatePlan
 from tfodl.selective.model import SelectiveModel
-from tfodl.training_data import check_inputs, check_training_data
+from tfodl.training_data import check_inputs, check_two_classes
 
 
 @keras.saving.register_keras_serializable("tfodl")
@@ -58,14 +59,14 @@ class Int8Model(SelectiveModel):
         first: str | None = None,
         **kwargs: Any,
     ):
+        _check_options(plan, rounding, seed, gradients)
         data = source if isinstance(source, bytes) else _read_file(source)
         graph = _read_graph(data) if first is None else from_op(_read_graph(data), first)
-        if gradients not in ("real", "device"):
-            raise TfodlError(f"Int8Model: gradients must be 'real' or 'device', got {gradients!r}.")
         device = DeviceGradients() if gradients == "device" else None
         base, logits = build(graph, device)
         super().__init__(base, plan, **{"name": "int8_model", **kwargs})
         self._file = _File(data, graph, logits)
+        self._guard = Guard(base.input_shape[1:], base.output_shape[-1])
         self.rounding, self.seed, self.first, self.gradients = rounding, seed, first, gradients
         self.load_constants({name: t.data for name, t in graph.tensors.items() if t.data is not None})
 
@@ -92,17 +93,58 @@ class Int8Model(SelectiveModel):
         super().compile(optimizer, loss, metrics=metrics, **kwargs)
 
     def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
-        """As Keras's; arrays are checked first. With device gradients the batch is 1.
+        """As Keras's, with the checks below. With device gradients the batch is 1.
 
-        Raises `TfodlError` for NaN, labels that the head has no class for, one class only, or a batch size
-        that device gradients do not have.
+        Raises `TfodlError` for NaN, another shape than the model's, labels that the head has no class for,
+        arrays of one class only, or a batch size that device gradients do not have. `evaluate`, `predict`
+        and the like on single batches raise it for the first three.
         """
         if self.gradients == "device" and kwargs.setdefault("batch_size", 1) not in (1, None):
             raise TfodlError(f"fit: {BATCH_MESSAGE}, got {kwargs['batch_size']}.")
-        if isinstance(x, np.ndarray) and y is not None:
-            _, labels = check_training_data(x, y, self.base.input_shape[1:], self.classes, "fit")
-            y = labels if np.ndim(y) != 2 or np.shape(y)[1] == 1 else y
-        return super().fit(x, y, **kwargs)
+        x, y = self._guard.arrays(x, y, self.loss, "fit")
+        if isinstance(y, np.ndarray) and is_sparse(self.loss):
+            check_two_classes(y, "fit")
+        with clear_errors("fit"):
+            return super().fit(x, y, **kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As Keras's; raises as `fit`."""
+        return self._clearly("evaluate", x, y, *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """As Keras's: real logits [N, classes]; raises as `fit`."""
+        x, _ = self._guard.arrays(x, None, None, "predict")
+        with clear_errors("predict"):
+            return super().predict(x, *args, **kwargs)
+
+    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As Keras's; raises as `fit`, but one class is enough."""
+        return self._clearly("train_on_batch", x, y, *args, **kwargs)
+
+    def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As Keras's; raises as `fit`."""
+        return self._clearly("test_on_batch", x, y, *args, **kwargs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """As Keras's; raises as `fit`."""
+        x, _ = self._guard.arrays(x, None, None, "predict_on_batch")
+        with clear_errors("predict_on_batch"):
+            return super().predict_on_batch(x)
+
+    def train_step(self, data: Any) -> Any:
+        return super().train_step(self._guard.batch(data, self.loss))
+
+    def test_step(self, data: Any) -> Any:
+        return super().test_step(self._guard.batch(data, self.loss))
+
+    def predict_step(self, data: Any) -> Any:
+        return super().predict_step(self._guard.inputs(keras.utils.unpack_x_y_sample_weight(data)[0]))
+
+    def _clearly(self, method: str, x: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
+        """Keras's `method`, its refusals in one line."""
+        x, y = self._guard.arrays(x, y, self.loss, method)
+        with clear_errors(method):
+            return getattr(super(), method)(x, y, *args, **kwargs)
 
     def quantize_inputs(self, x: Any) -> np.ndarray:
         """Real inputs [N, ...] as the int8 that the device is given."""
@@ -194,7 +236,23 @@ class _File:
         self.data, self.graph, self.logits = data, graph, logits
 
 
+def _check_options(plan: Any, rounding: Any, seed: Any, gradients: Any) -> None:
+    if plan is not None and not isinstance(plan, UpdatePlan):
+        raise TfodlError(f"Int8Model: plan must be an UpdatePlan or None, got {plan!r}; load a saved one.")
+    if rounding not in ROUNDINGS:
+        raise TfodlError(f"Int8Model: rounding must be one of {ROUNDINGS}, got {rounding!r}.")
+    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise TfodlError(f"Int8Model: seed must be a whole number in [0, 2**32), got {seed!r}.")
+    if gradients not in ("real", "device"):
+        raise TfodlError(f"Int8Model: gradients must be 'real' or 'device', got {gradients!r}.")
+
+
 def _read_file(path: str | os.PathLike[str]) -> bytes:
+    if not isinstance(path, (str, os.PathLike)):
+        raise TfodlError(
+            f"Int8Model: source must be the path or the bytes of a .tflite, got {type(path).__name__}; "
+            "convert.to_int8 makes one of a Keras model."
+        )
     try:
         return Path(path).read_bytes()
     except OSError as error:
