@@ -69,9 +69,8 @@ def leaky_relu(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     qx, qy = _quants(op, tensors)
     alpha = op.attrs["alpha"]
     check.require(math.isfinite(alpha) and 0 <= alpha < 4, op, f"alpha is {alpha}; allowed: 0 up to 4.")
-    sx, sy = np.float32(qx.scale[0]), np.float32(qy.scale[0])
-    below = quantize_multiplier(float(sx * np.float32(alpha) / sy))
-    above = quantize_multiplier(float(sx / sy))
+    below = quantize_multiplier(qx.scale[0] * alpha / qy.scale[0])
+    above = quantize_multiplier(qx.scale[0] / qy.scale[0])
     check.headroom(op, 255, [below[1], above[1]])
     x = EVERY - qx.zero_point[0]
     y = np.where(x >= 0, requantize(x, *above), requantize(x, *below)) + qy.zero_point[0]
