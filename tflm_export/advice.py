@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tflm_export.backward import training_graph
 from tflm_export.board import Board
-from tflm_export.compiler import ENOUGH_RAM_BYTES, Compiled, plan_memory
+from tflm_export.compiler import Compiled, derive
 from tflm_export.emit.names import display
-from tflm_export.fuse import fuse
 from tflm_export.ir import Graph
 from tflm_export.measure import Measured
 from tflm_export.read_tflite import read_tflite
@@ -86,13 +84,14 @@ def _ram_text(compiled: Compiled) -> str:
 
 
 def _plan_text(compiled: Compiled, plan: UpdatePlan | None) -> str:
+    static_ram = _static_ram(compiled)
     if plan is None:
-        least = _static_ram(compiled, UpdatePlan(head=False))
+        least = static_ram(UpdatePlan(head=False))
         return (
             f"No part of this plan fits (inference alone takes {least:,} B); use a smaller picture or a "
             "narrower network."
         )
-    ram = f"{_static_ram(compiled, plan):,} B of static RAM"
+    ram = f"{static_ram(plan):,} B of static RAM"
     if plan.layers == compiled.plan.layers:
         return f"The same layers fit with plain stochastic SGD (no momentum, batch 1, no accumulator): {ram}."
     kept = ", ".join(_entry(layer) for layer in plan.layers) or "the head alone"
@@ -124,11 +123,12 @@ def smaller_plan(compiled: Compiled, ram_bytes: int) -> UpdatePlan | None:
     Tried in order: the same layers with plain stochastic SGD; fewer layers, the first dropped; the biases
     of fewer layers. Each is compiled; the largest is found by halving, as memory falls with every layer.
     """
+    static_ram = _static_ram(compiled)
     for plans in _candidates(compiled):
         low, high = 0, len(plans)
         while low < high:
             middle = (low + high) // 2
-            if _static_ram(compiled, plans[middle]) <= ram_bytes:
+            if static_ram(plans[middle]) <= ram_bytes:
                 high = middle
             else:
                 low = middle + 1
@@ -157,10 +157,10 @@ def _shrinking(plan: UpdatePlan, layers: list[LayerUpdate]) -> list[UpdatePlan]:
     return [p for p in plans if p.layers or (p.head and plan.layers)]
 
 
-def _static_ram(compiled: Compiled, plan: UpdatePlan) -> int:
-    """Static memory of the same model's engine under another plan, bytes."""
-    graph = training_graph(simplify(read_tflite(compiled.tflite)), plan, compiled.facts["gradients"])
-    return plan_memory(fuse(graph, ENOUGH_RAM_BYTES), plan).static_ram
+def _static_ram(compiled: Compiled) -> Callable[[UpdatePlan], int]:
+    """Static memory of the same model's engine by plan, bytes; the model is read once."""
+    forward = simplify(read_tflite(compiled.tflite))
+    return lambda plan: derive(forward, plan, compiled.facts["gradients"])[1].static_ram
 
 
 def _depth(graph: Graph, layer: LayerUpdate) -> int:

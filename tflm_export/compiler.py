@@ -79,13 +79,18 @@ def compile_model(
     Raises `ExportError` for a model, plan or op that is not supported.
     """
     _check_provenance(tflite, plan)
-    graph = fuse(training_graph(simplify(read_tflite(tflite)), plan, gradients), ENOUGH_RAM_BYTES)
-    memory = plan_memory(graph, plan)
+    graph, memory = derive(simplify(read_tflite(tflite)), plan, gradients)
     sources = {f"src/{path}": text for path, text in emit(graph, memory, plan, name).items()}
     sources |= {f"src/{path}": text for path, text in tflm_array(tflite).items()}
     sources |= {f"src/{path}": text for path, text in library_sources().items()}
     facts = _facts(tflite, graph, memory, name)
     return Compiled(tflite, plan, name, graph, memory, sources, facts)
+
+
+def derive(forward: Graph, plan: UpdatePlan, gradients: str) -> tuple[Graph, MemoryPlan]:
+    """The training graph of a simplified model under `plan`, fused, and where its tensors lie."""
+    graph = fuse(training_graph(forward, plan, gradients), ENOUGH_RAM_BYTES)
+    return graph, plan_memory(graph, plan)
 
 
 def plan_memory(graph: Graph, plan: UpdatePlan) -> MemoryPlan:
