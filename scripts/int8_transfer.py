@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -214,6 +214,15 @@ def mean_magnitude(model: keras.Model) -> float | None:
     kernels = [np.abs(np.asarray(v)).ravel() for v in model.trainable_variables if v.name == "kernel"]
     mean = float(np.concatenate(kernels[:-1]).mean())
     return round(mean, 3) if math.isfinite(mean) else None
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Mean and standard deviation over seeds, for a table."""
+    return {
+        "mean": round(float(np.mean(values)), 4),
+        "sd": round(float(np.std(values)), 4),
+        "seeds": len(values),
+    }
 
 
 def _split(start: Start, arithmetic: str, validate: bool) -> tuple[np.ndarray, ...]:

@@ -21,7 +21,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from absl import app, flags, logging
-from int8_transfer import METHODS, Runs, Settings, Task, Trainer, trainer
+from int8_transfer import METHODS, Runs, Settings, Task, Trainer, spread, trainer
 
 from tfodl.errors import TfodlError
 from tfodl.plan import write_text
@@ -95,13 +95,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         cell = f"{row['net']} {row['data']}"
         cells.setdefault(cell, {}).setdefault(row["method"], []).append(row["accuracy"])
         rates.setdefault(cell, {}).setdefault(row["method"], []).append(row["rate"])
-    table = {
-        cell: {
-            method: {"mean": round(float(np.mean(v)), 4), "sd": round(float(np.std(v)), 4), "seeds": len(v)}
-            for method, v in methods.items()
-        }
-        for cell, methods in cells.items()
-    }
+    table = {cell: {method: spread(v) for method, v in methods.items()} for cell, methods in cells.items()}
     whole = [cell for cell in table.values() if set(cell) == set(METHODS)]
     means = {m: round(float(np.mean([cell[m]["mean"] for cell in whole])), 4) for m in METHODS if whole}
     return {"table": table, "mean": means, "rates": rates, "paper": PAPER}

@@ -20,7 +20,7 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 from absl import app, flags
-from int8_transfer import Runs
+from int8_transfer import Runs, spread
 
 from tfodl import convert, datasets, models, quantize
 from tfodl.errors import TfodlError
@@ -79,14 +79,7 @@ def summary(runs: Runs) -> dict[str, Any]:
     table: dict[str, Any] = {}
     for cell in dict.fromkeys(row["cell"] for row in runs.rows):
         rows = [row for row in runs.rows if row["cell"] == cell]
-        table[cell] = {
-            kind: {
-                "mean": round(float(np.mean([row[kind] for row in rows])), 4),
-                "sd": round(float(np.std([row[kind] for row in rows])), 4),
-                "seeds": len(rows),
-            }
-            for kind in KINDS
-        }
+        table[cell] = {kind: spread([row[kind] for row in rows]) for kind in KINDS}
     return {"scale": {"pictures_a_split": FLAGS.limit, "qat_epochs": FLAGS.qat_epochs}, "table": table}
 
 
