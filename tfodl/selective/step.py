@@ -90,7 +90,7 @@ class Train(Run):
     """Forward pass whose gradients reach only what `step` trains.
 
     mask: gives a site's channels `[C] bool`. followers: the batch norm that reads a site's output alone;
-    where it stays frozen it is folded into the site's kernel and bias.
+    where it stays frozen it is folded into the site's kernel (or map, if that is smaller) and bias.
     """
 
     def __init__(self, step: Step, mask: Callable[[Site], Any], followers: Mapping[str, Site]) -> None:
@@ -100,22 +100,18 @@ class Train(Run):
         self._folded: dict[int, Any] = {}
 
     def linear(self, site: Site, x: Any, kernel: Any, forward: Callable[[Any, Any], Any]) -> Any:
-        weight = self._parts.get(site.name, Part()).weight
         kernel = tf.convert_to_tensor(kernel)
         norm = self._norms.get(site.name)
         if norm is not None and kernel.dtype == tf.float32:
             scale, _ = norms.scale_and_shift(norm.layer)
             if norms.kernel_is_larger(kernel, x):
-                return scale * self._linear(site, weight, x, kernel, forward)
+                return scale * self._linear(site, x, kernel, forward)
             kernel *= tf.reshape(scale, kernel.shape[-site.out_axes :])
-        return self._linear(site, weight, x, kernel, forward)
+        return self._linear(site, x, kernel, forward)
 
-    def _linear(
-        self, site: Site, weight: Weight, x: Any, kernel: Any, forward: Callable[[Any, Any], Any]
-    ) -> Any:
-        gradient = None
-        if weight != "frozen":
-            gradient = _gradient(site, weight, x, kernel, self._mask)
+    def _linear(self, site: Site, x: Any, kernel: Any, forward: Callable[[Any, Any], Any]) -> Any:
+        weight = self._parts.get(site.name, Part()).weight
+        gradient = None if weight == "frozen" else _gradient(site, weight, x, kernel, self._mask)
         if gradient is None:
             return forward(x, kernel)
         return slices.attach(forward(x, tf.stop_gradient(kernel)), kernel, gradient)
