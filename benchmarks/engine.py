@@ -23,13 +23,12 @@ from engine_nets import CASES, Case
 from tqdm import tqdm
 
 from tflm_export.compiler import Compiled, compile_model
-from tflm_export.errors import ExportError
-from tflm_export.host import HostEngine
-from tflm_export.m4 import ARDUINO_FLAGS, O2_FLAGS
-from tflm_export.measure import measure
-from tflm_export.profile import profile, table
-from tfodl.errors import TfodlError
-from tfodl.plan import write_text
+from tflm_export.errors import ExportError, TfodlError
+from tflm_export.files import write_text
+from tflm_export.machines.host import HostEngine
+from tflm_export.machines.m4 import ARDUINO_FLAGS, O2_FLAGS
+from tflm_export.machines.measure import measure
+from tflm_export.machines.profile import profile, table
 
 STEPS = 2  # the second is the one that counts: its gradient shifts have settled
 DRIFT_STEPS = 90

@@ -13,9 +13,9 @@ import keras
 import numpy as np
 from keras import layers
 
-from tflm_export.read_tflite import read_tflite
+from tflm_export.front.read_tflite import read_tflite
+from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
 from tfodl import models, quantize, schemes
-from tfodl.plan import LayerUpdate, Optimizer, UpdatePlan
 
 SEED = 0
 DRAWN = {"bias_initializer": "random_uniform"}  # the converter drops a bias that is all 0

@@ -29,10 +29,11 @@ import numpy as np
 import tensorflow as tf
 
 import tfodl
+from tflm_export.files import write_text
+from tflm_export.plan import LayerUpdate, UpdatePlan
 from tfodl import models, schemes
-from tfodl.cost import full_plan, plan_cost
-from tfodl.groups import NeuronGroup, whole
-from tfodl.plan import LayerUpdate, UpdatePlan
+from tfodl.neurons.cost import full_plan, plan_cost
+from tfodl.neurons.group import NeuronGroup, whole
 
 BATCH, CLASSES, SHARE = 32, 10, 0.088
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -269,7 +270,7 @@ def main() -> None:
             if again:
                 add_memory(case, rows)
             print(table(case, rows), flush=True)
-            tfodl.plan.write_text(arguments.out, json.dumps(report, indent=2) + "\n")
+            write_text(arguments.out, json.dumps(report, indent=2) + "\n")
     return None
 
 

@@ -13,7 +13,7 @@ import keras
 
 import tfodl
 from tfodl import Budget, datasets, models
-from tfodl.hypergrad import HyperSGD
+from tfodl.callbacks.hypergrad import HyperSGD
 
 SOURCE, TARGET = datasets.load("digits"), datasets.load("digits", domain="target")
 X, Y = models.preprocess(TARGET.x_train[:750]), TARGET.y_train[:750]

@@ -20,10 +20,11 @@ import numpy as np
 from absl import logging
 
 import tfodl
+from tflm_export.files import write_bytes
+from tflm_export.plan import LayerUpdate, UpdatePlan
 from tfodl import datasets, models
 from tfodl.int8.graph import Int8Model
-from tfodl.layer_map import layer_map
-from tfodl.plan import LayerUpdate, UpdatePlan, write_bytes
+from tfodl.quantize.layer_map import layer_map
 
 CUTS = {"mbv2-w0.35": ("b14_add", "b15_expand"), "mcunet-5fps": ("b11_add", "b12_expand")}
 HEAD_LSB = 4.0  # standard deviation of the head's first weights

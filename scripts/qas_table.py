@@ -23,8 +23,8 @@ import numpy as np
 from absl import app, flags, logging
 from int8_transfer import METHODS, Runs, Settings, Task, Trainer, spread, trainer
 
-from tfodl.errors import TfodlError
-from tfodl.plan import write_text
+from tflm_export.errors import TfodlError
+from tflm_export.files import write_text
 
 RATES = {
     "fp32 SGD": (0.005, 0.01, 0.02, 0.03, 0.05),

@@ -22,10 +22,10 @@ import numpy as np
 from absl import app, flags
 from int8_transfer import Runs, spread
 
+from tflm_export.errors import TfodlError
+from tflm_export.files import write_text
 from tfodl import convert, datasets, models, quantize
-from tfodl.errors import TfodlError
 from tfodl.int8.graph import Int8Model
-from tfodl.plan import write_text
 
 # net, data set, side in pixels, weights, float epochs
 CELLS = {

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from absl import app, flags, logging
 
-from tfodl import sweep
-from tfodl.errors import TfodlError
-from tfodl.plan import write_text
+from tflm_export.errors import TfodlError
+from tflm_export.files import write_text
+from tfodl.experiments import sweep
 
 METHODS = ("head", "random", "sparse_update", "velocity", "full")
 VALIDATION = 50  # held-out pictures that velocities are measured on
@@ -224,7 +224,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     """Final accuracy by method, every seed a dot and their mean a dash, and the mean learning curves."""
     import matplotlib.pyplot as plt
 
-    from tfodl.figures import save_figure
+    from tfodl.experiments.figures import save_figure
 
     figure, (final, curves) = plt.subplots(1, 2, figsize=(10, 4))
     methods = results["methods"]

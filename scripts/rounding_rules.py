@@ -22,9 +22,9 @@ import numpy as np
 from absl import app, flags
 from int8_transfer import Runs, Settings, Task, trainer
 
-from tfodl.errors import TfodlError
+from tflm_export.errors import TfodlError
+from tflm_export.files import write_text
 from tfodl.int8.qas import ROUNDINGS
-from tfodl.plan import write_text
 
 flags.DEFINE_list("sets", ["flower_photos_128", "cifar10_sub"], "data sets")
 flags.DEFINE_integer("seeds", 3, "trainings a cell", lower_bound=1)

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tflm_export import __version__
-from tflm_export.errors import ExportError
-from tfodl.errors import TfodlError
+from tflm_export.errors import ExportError, TfodlError
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -110,7 +109,7 @@ def _positive(text: str) -> int:
 def compile_command(options: argparse.Namespace) -> int:
     """`compile`: write the engine's folder."""
     from tflm_export.compiler import compile_model
-    from tfodl.plan import UpdatePlan
+    from tflm_export.plan import UpdatePlan
 
     plan = UpdatePlan.load(options.plan)
     compiled = compile_model(
@@ -133,7 +132,7 @@ def _learns(facts: Any) -> str:
 
 def verify_command(options: argparse.Namespace) -> int:
     """`verify`: exit status 1 when anything differs."""
-    from tflm_export.verify import verify
+    from tflm_export.report.verify import verify
 
     result = verify(
         options.folder,
@@ -149,7 +148,7 @@ def verify_command(options: argparse.Namespace) -> int:
 
 def report_command(options: argparse.Namespace) -> int:
     """`report`: text or JSON on stdout."""
-    from tflm_export.report import report
+    from tflm_export.report.report import report
 
     made = report(options.folder, steps=options.steps, per_op=options.per_op, picture=options.picture)
     print(made.to_json() if options.json else made.to_text(), end="\n" if options.json else "")
@@ -158,13 +157,13 @@ def report_command(options: argparse.Namespace) -> int:
 
 def sketch_command(options: argparse.Namespace) -> int:
     """`sketch`: write the .zip."""
-    from tflm_export.board import board
-    from tflm_export.sketch import make_sketch
+    from tflm_export.board.sketch import make_sketch
+    from tflm_export.boards import board
 
     board(options.board)
     costs = None
     if options.measure:
-        from tflm_export.report import report
+        from tflm_export.report.report import report
 
         costs = report(options.folder).facts
     print(make_sketch(options.folder, options.board, options.out, costs))
@@ -175,8 +174,8 @@ def patch_command(options: argparse.Namespace) -> int:
     """`patch`: write the changed model."""
     import numpy as np
 
-    from tflm_export.write_tflite import patch_constants
-    from tfodl.plan import write_bytes
+    from tflm_export.files import write_bytes
+    from tflm_export.front.write_tflite import patch_constants
 
     try:
         with np.load(options.weights) as stored:

@@ -17,21 +17,21 @@ from pathlib import Path
 from typing import Any
 
 from tflm_export import __version__
-from tflm_export.backward import training_graph
 from tflm_export.emit import emit
 from tflm_export.emit.tables import wrap
 from tflm_export.errors import ExportError
-from tflm_export.fuse import fuse
+from tflm_export.front.read_tflite import read_tflite
+from tflm_export.front.simplify import simplify
 from tflm_export.gradients.paths import gradient_type
+from tflm_export.gradients.training_graph import training_graph
 from tflm_export.ir import Graph
 from tflm_export.library import library_sources
 from tflm_export.macs import count_macs
-from tflm_export.memory import MemoryPlan, check_no_overlap, lower_bound, place
-from tflm_export.read_tflite import read_tflite
-from tflm_export.schedule import lifetimes
-from tflm_export.simplify import simplify
-from tflm_export.storage import static_ram, variables
-from tfodl.plan import UpdatePlan
+from tflm_export.memory.fuse import fuse
+from tflm_export.memory.lifetimes import lifetimes
+from tflm_export.memory.place import MemoryPlan, check_no_overlap, lower_bound, place
+from tflm_export.memory.storage import static_ram, variables
+from tflm_export.plan import UpdatePlan
 
 ENOUGH_RAM_BYTES = 24 * 1024  # a step's peak that is not worth slower code
 

@@ -1,5 +1,9 @@
-"""The one exception type of this package."""
+"""The exception types of the project: one for a request, one for what cannot be compiled."""
 
 
-class ExportError(ValueError):
-    """A model, plan or board that cannot be compiled: what, where, got, allowed, what to do."""
+class TfodlError(ValueError):
+    """A request that cannot be met: the message says what, where, got, allowed and what to do."""
+
+
+class ExportError(TfodlError):
+    """A model, plan or board that cannot be compiled."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tflm_export.gradients.conv import Geometry
+from tflm_export.geometry import Geometry
 from tflm_export.ir import Graph, Op
-from tflm_export.scratch import LAYERS
-from tflm_export.stream import layer_ops
+from tflm_export.memory.scratch import LAYERS
+from tflm_export.memory.stream import layer_ops
 
 
 def layer_macs(layer: Op, graph: Graph) -> int:

@@ -1,6 +1,6 @@
 """tfodl: Keras models that go on learning on a microcontroller, under a memory budget.
 
-Names load on first use, so that `tfodl.plan` and the compiler start without TensorFlow.
+Names load on first use: plans and selection work without TensorFlow.
 """
 
 from __future__ import annotations
@@ -11,38 +11,49 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "Budget": "plan",
-    "LayerUpdate": "plan",
-    "Optimizer": "plan",
-    "UpdatePlan": "plan",
-    "TfodlError": "errors",
-    "neuron_groups": "groups",
-    "NeuronGroup": "groups",
-    "plan_cost": "cost",
-    "flops": "cost",
-    "SelectiveModel": "selective.model",
-    "Neurons": "selective.sites",
-    "VelocitySelection": "callbacks",
-    "RandomSelection": "callbacks",
-    "FixedSelection": "callbacks",
-    "EquilibriumSelection": "callbacks",
-    "ScottiSelection": "callbacks",
-    "TopLayersRandom": "callbacks",
-    "Fisher": "callbacks",
-    "Int8Model": "int8.graph",
-    "QAS": "int8.qas",
+    "Budget": "tflm_export.plan",
+    "LayerUpdate": "tflm_export.plan",
+    "Optimizer": "tflm_export.plan",
+    "UpdatePlan": "tflm_export.plan",
+    "TfodlError": "tflm_export.errors",
+    "neuron_groups": "tfodl.neurons.groups",
+    "NeuronGroup": "tfodl.neurons.group",
+    "plan_cost": "tfodl.neurons.cost",
+    "flops": "tfodl.neurons.cost",
+    "SelectiveModel": "tfodl.selective.model",
+    "Neurons": "tfodl.neurons.sites",
+    "VelocitySelection": "tfodl.callbacks",
+    "RandomSelection": "tfodl.callbacks",
+    "FixedSelection": "tfodl.callbacks",
+    "EquilibriumSelection": "tfodl.callbacks",
+    "ScottiSelection": "tfodl.callbacks",
+    "TopLayersRandom": "tfodl.callbacks",
+    "Fisher": "tfodl.callbacks",
+    "Int8Model": "tfodl.int8.graph",
+    "QAS": "tfodl.int8.qas",
 }
-_MODULES = {"callbacks", "hypergrad", "velocity", "selection", "sparse_update", "quantize", "convert"}
-_MODULES |= {"models", "datasets", "sweep"}
+_MODULES = {
+    "callbacks": "tfodl.callbacks",
+    "convert": "tfodl.quantize.convert",
+    "datasets": "tfodl.datasets",
+    "hypergrad": "tfodl.callbacks.hypergrad",
+    "models": "tfodl.models",
+    "quantize": "tfodl.quantize",
+    "schemes": "tfodl.selection.schemes",
+    "selection": "tfodl.selection",
+    "sparse_update": "tfodl.sparse_update",
+    "sweep": "tfodl.experiments.sweep",
+    "velocity": "tfodl.selection.velocity",
+}
 
 __all__ = ["__version__", *_HOME, *sorted(_MODULES)]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(importlib.import_module(f"tfodl.{_HOME[name]}"), name)
+        return getattr(importlib.import_module(_HOME[name]), name)
     if name in _MODULES:
-        return importlib.import_module(f"tfodl.{name}")
+        return importlib.import_module(_MODULES[name])
     raise AttributeError(f"module 'tfodl' has no attribute {name!r}")
 
 

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from tfodl.errors import TfodlError
-from tfodl.plan import UpdatePlan
+from tflm_export.errors import TfodlError
+from tflm_export.plan import UpdatePlan
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,13 +124,13 @@ def _run_demo(args: argparse.Namespace) -> None:
 
 
 def _run_finetune(args: argparse.Namespace) -> None:
-    from tfodl.finetune import finetune
+    from tfodl.jobs import finetune
 
     finetune(args)
 
 
 def _run_quantize(args: argparse.Namespace) -> None:
-    from tfodl.finetune import quantize
+    from tfodl.jobs import quantize
 
     quantize(args)
 
@@ -138,7 +138,7 @@ def _run_quantize(args: argparse.Namespace) -> None:
 def plan_table(plan: UpdatePlan) -> str:
     """The plan as text: a line a layer, then head, budget and optimizer.
 
-    >>> from tfodl.plan import LayerUpdate
+    >>> from tflm_export.plan import LayerUpdate
     >>> print(plan_table(UpdatePlan((LayerUpdate("conv", "out", (0, 1, 2, 7), "selected"),))).splitlines()[1])
     conv   out       4  selected  0-2 7
     """

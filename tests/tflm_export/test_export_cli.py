@@ -16,8 +16,8 @@ from nets import residual_net
 from tflite_file import O, T, build
 
 from tflm_export import cli
-from tflm_export.read_tflite import read_tflite
-from tfodl.plan import LayerUpdate, UpdatePlan
+from tflm_export.front.read_tflite import read_tflite
+from tflm_export.plan import LayerUpdate, UpdatePlan
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from tflm_export.compiler import compile_model
+from tflm_export.plan import UpdatePlan
 from tfodl import neuron_groups, plan_cost
 from tfodl.cli import main
-from tfodl.plan import UpdatePlan
 
 FINETUNE = ["finetune", "--model", "tiny_mobilenet", "--data", "digits", "--budget-params", "2000"]
 

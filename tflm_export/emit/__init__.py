@@ -15,9 +15,9 @@ from tflm_export.emit.engine import Engine
 from tflm_export.emit.names import identifier, shape_text
 from tflm_export.emit.tables import literal
 from tflm_export.ir import Graph
-from tflm_export.memory import MemoryPlan
+from tflm_export.memory.place import MemoryPlan
 from tflm_export.ops.result import tensor_quant
-from tfodl.plan import UpdatePlan
+from tflm_export.plan import UpdatePlan
 
 __all__ = ["emit", "layer_kernel", "structs"]
 

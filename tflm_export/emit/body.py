@@ -12,10 +12,10 @@ from tflm_export.emit.names import display, op_symbol, ring_symbol, shape_text
 from tflm_export.emit.tables import literal
 from tflm_export.gradients.shifts import initial_shift
 from tflm_export.ir import Op
+from tflm_export.memory.lifetimes import VIEWS
+from tflm_export.memory.storage import Variable
+from tflm_export.memory.stream import CONVOLUTIONS, MAX_STAGES, members
 from tflm_export.ops.result import tensor_quant
-from tflm_export.schedule import VIEWS
-from tflm_export.storage import Variable
-from tflm_export.stream import CONVOLUTIONS, MAX_STAGES, members
 
 WIDTH = 110
 PER_CHANNEL = ("rates", "factors")

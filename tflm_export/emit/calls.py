@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from tflm_export.arithmetic import fraction_q15
-from tflm_export.broadcast import reduce, spread
 from tflm_export.emit import structs
 from tflm_export.emit.engine import Engine
 from tflm_export.emit.names import ring_symbol
 from tflm_export.errors import ExportError
-from tflm_export.gradients.conv import Geometry
+from tflm_export.geometry import Geometry
+from tflm_export.gradients.arithmetic import fraction_q15
 from tflm_export.gradients.loss import exp_table, mse_factor
 from tflm_export.ir import Op
+from tflm_export.memory.scratch import is_pointwise
+from tflm_export.memory.stream import rings
+from tflm_export.ops.broadcast import reduce, spread
 from tflm_export.ops.check import where
 from tflm_export.ops.result import tensor_quant
-from tflm_export.scratch import is_pointwise
-from tflm_export.stream import rings
 
 Call = Callable[[Engine, Op, bool], list[str]]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tflm_export.backward import LOSSES
 from tflm_export.emit import calls, calls_f32
 from tflm_export.emit.engine import Engine
 from tflm_export.errors import ExportError
 from tflm_export.gradients import GRADIENTS, SUMS
+from tflm_export.gradients.training_graph import LOSSES
 from tflm_export.ir import Op
+from tflm_export.memory.lifetimes import VIEWS
 from tflm_export.ops.check import where
-from tflm_export.schedule import VIEWS
 
 BACKWARD = {*GRADIENTS, *SUMS, *LOSSES.values()}
 CALLS = {

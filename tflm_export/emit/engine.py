@@ -12,11 +12,11 @@ from tflm_export.errors import ExportError
 from tflm_export.gradients import GRADIENTS
 from tflm_export.gradients.paths import gradient_type
 from tflm_export.ir import Graph, Op, Tensor
-from tflm_export.memory import MemoryPlan
+from tflm_export.memory.place import MemoryPlan
+from tflm_export.memory.storage import Variable, variables
+from tflm_export.memory.stream import layer_ops
 from tflm_export.ops.result import tensor_quant
-from tflm_export.storage import Variable, variables
-from tflm_export.stream import layer_ops
-from tfodl.plan import UpdatePlan
+from tflm_export.plan import UpdatePlan
 
 SAME_EXPONENT = (
     "MASK_GRADIENT",

@@ -6,7 +6,7 @@ import re
 
 from tflm_export.errors import ExportError
 from tflm_export.ir import Graph, Op
-from tflm_export.stream import layer_ops
+from tflm_export.memory.stream import layer_ops
 
 _PARTS = {"weights": "dw{0}", "bias": "db{0}", "keep": "kept{0}", "mask": "dy{0}"}
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from tflm_export.arithmetic import fraction_q15
 from tflm_export.emit.engine import Engine
 from tflm_export.emit.tables import literal
 from tflm_export.errors import ExportError
-from tflm_export.gradients.conv import Geometry, conv_scale, weight_scale
+from tflm_export.geometry import Geometry
+from tflm_export.gradients.arithmetic import fraction_q15
+from tflm_export.gradients.conv import conv_scale, weight_scale
 from tflm_export.gradients.rates import rate_factor
 from tflm_export.ir import Op
+from tflm_export.memory.storage import Variable
 from tflm_export.ops.check import where
-from tflm_export.storage import Variable
 
 
 def conv(e: Engine, op: Op) -> str:

@@ -1,7 +1,7 @@
 """The gradient functions of every op, integer and float64; `GRADIENTS` is the whole list.
 
-Which op of the training graph computes which gradient is decided in `tflm_export.backward`; what the
-integers mean is docs/arithmetic.md.
+Which op of the training graph computes which gradient: `training_graph.py`; what the integers mean:
+docs/arithmetic.md.
 """
 
 from __future__ import annotations

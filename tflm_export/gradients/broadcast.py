@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from tflm_export.arithmetic import Gradient, fraction_q15, rshift
+from tflm_export.gradients.arithmetic import Gradient, fraction_q15, rshift
 from tflm_export.gradients.call import Call, Sums
 from tflm_export.gradients.elementwise import Mask, gate
 from tflm_export.gradients.ordered import total as total_of

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tflm_export.arithmetic import Gradient, align
+from tflm_export.gradients.arithmetic import Gradient, align
 from tflm_export.gradients.call import Call, Sums
 from tflm_export.ops.lookup import SLOPE_BITS
 from tflm_export.ops.result import output_quant

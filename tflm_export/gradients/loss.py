@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tflm_export.arithmetic import Gradient, bitlen, fraction_q15, rshift, saturate
+from tflm_export.gradients.arithmetic import Gradient, bitlen, fraction_q15, rshift, saturate
 from tflm_export.gradients.ordered import total
 
 TABLE_BITS = 24

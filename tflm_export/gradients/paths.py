@@ -11,9 +11,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tflm_export.arithmetic import BIAS_LIMIT, WEIGHT_LIMIT, Gradient, float_units, narrow, step_units
 from tflm_export.gradients import GRADIENTS, SUMS, Call, Sums
 from tflm_export.gradients import loss as losses
+from tflm_export.gradients.arithmetic import (
+    BIAS_LIMIT,
+    WEIGHT_LIMIT,
+    Gradient,
+    float_units,
+    narrow,
+    step_units,
+)
 from tflm_export.gradients.shifts import initial_shift
 from tflm_export.ir import Graph, Op
 from tflm_export.ops.result import tensor_quant

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tflm_export.arithmetic import Gradient, fraction_q15, rshift
+from tflm_export.gradients.arithmetic import Gradient, fraction_q15, rshift
 from tflm_export.gradients.call import Call, Sums
 from tflm_export.ops.window import taps
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tflm_export.gradients.conv import Geometry
+from tflm_export.geometry import Geometry
 from tflm_export.ir import Graph, Op
 
 LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")

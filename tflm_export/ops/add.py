@@ -8,8 +8,8 @@ import numpy as np
 
 from tflm_export.ir import Graph, Op, QParams
 from tflm_export.ops import check
+from tflm_export.ops.requantize import activation_range, quantize_multiplier, requantize
 from tflm_export.ops.result import Result, Values, centred, clamped, output_quant
-from tflm_export.requantize import activation_range, quantize_multiplier, requantize
 
 LEFT_SHIFT = 20
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tflm_export.errors import ExportError
 from tflm_export.ir import Op, QParams, Tensor
-from tflm_export.requantize import ACTIVATIONS
+from tflm_export.ops.requantize import ACTIVATIONS
 
 Tensors = Mapping[str, Tensor]
 MAX_MACS = 2**33

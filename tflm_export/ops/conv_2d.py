@@ -8,8 +8,8 @@ import numpy as np
 
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import check, window
+from tflm_export.ops.requantize import activation_range, quantize_multipliers, requantize
 from tflm_export.ops.result import Result, Values, centred, clamped, operand, output_quant
-from tflm_export.requantize import activation_range, quantize_multipliers, requantize
 
 
 def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:

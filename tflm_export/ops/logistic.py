@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tflm_export.fixed_point import divide_by_power, logistic
 from tflm_export.ir import Graph, Op, QParams
 from tflm_export.ops import check
+from tflm_export.ops.fixed_point import divide_by_power, logistic
+from tflm_export.ops.requantize import INT8_MAX, INT8_MIN, requantize
 from tflm_export.ops.result import Result, Values, operand
-from tflm_export.requantize import INT8_MAX, INT8_MIN, requantize
 
 INPUT_BITS = 4
 EVERY = np.arange(INT8_MIN, INT8_MAX + 1)

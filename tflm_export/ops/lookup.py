@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tflm_export.fixed_point import divide_by_power, tanh
 from tflm_export.ir import Graph, Op, QParams
 from tflm_export.ops import check
+from tflm_export.ops.fixed_point import divide_by_power, tanh
 from tflm_export.ops.logistic import EVERY, INPUT_BITS, rescaled
+from tflm_export.ops.requantize import INT8_MAX, INT8_MIN, quantize_multiplier, requantize
 from tflm_export.ops.result import Result, Values, operand
-from tflm_export.requantize import INT8_MAX, INT8_MIN, quantize_multiplier, requantize
 
 SLOPE_BITS = 13
 INT16_MAX = 2**15 - 1

@@ -9,8 +9,8 @@ import numpy as np
 
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import check
+from tflm_export.ops.requantize import INT8_MAX, INT8_MIN, quantize_multiplier, requantize
 from tflm_export.ops.result import Result, Values, centred, output_quant
-from tflm_export.requantize import INT8_MAX, INT8_MIN, quantize_multiplier, requantize
 
 
 def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:

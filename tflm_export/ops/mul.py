@@ -7,8 +7,8 @@ from typing import Any
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import check
 from tflm_export.ops.add import broadcast_shape
+from tflm_export.ops.requantize import activation_range, quantize_multiplier, requantize
 from tflm_export.ops.result import Result, Values, centred, clamped, output_quant
-from tflm_export.requantize import activation_range, quantize_multiplier, requantize
 
 
 def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import check, window
+from tflm_export.ops.requantize import INT8_MIN, activation_range
 from tflm_export.ops.result import Result, Values, operand
-from tflm_export.requantize import INT8_MIN, activation_range
 
 
 def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:

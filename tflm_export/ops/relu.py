@@ -6,8 +6,8 @@ from typing import Any
 
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import check
+from tflm_export.ops.requantize import activation_range, quantize_multiplier, requantize
 from tflm_export.ops.result import Result, Values, centred, clamped, output_quant
-from tflm_export.requantize import activation_range, quantize_multiplier, requantize
 
 UNIT = (1 << 30, 1)  # multiplier and shift of 1
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tflm_export.fixed_point import divide_by_power, exp_on_negative_values, multiply_high, reciprocal
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import check
+from tflm_export.ops.fixed_point import divide_by_power, exp_on_negative_values, multiply_high, reciprocal
+from tflm_export.ops.requantize import INT8_MAX, INT8_MIN, quantize_multiplier
 from tflm_export.ops.result import Result, Values, operand
-from tflm_export.requantize import INT8_MAX, INT8_MIN, quantize_multiplier
 
 DIFF_BITS = 5  # integer bits of the exponent's argument
 SUM_BITS = 12  # integer bits of the sum of exponentials

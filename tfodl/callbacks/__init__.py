@@ -3,12 +3,12 @@
 A rule of your own is a `Selection` with a `scores` method: docs/selection.md, examples/own_rule.py.
 """
 
+from tfodl.callbacks.base import Selection
 from tfodl.callbacks.equilibrium import EquilibriumSelection
 from tfodl.callbacks.fisher import Fisher
 from tfodl.callbacks.fixed import FixedSelection
 from tfodl.callbacks.random import RandomSelection
 from tfodl.callbacks.scotti import ScottiSelection
-from tfodl.callbacks.selection import Selection
 from tfodl.callbacks.top_layers import TopLayersRandom
 from tfodl.callbacks.velocity import VelocitySelection
 

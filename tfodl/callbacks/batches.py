@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfodl.errors import TfodlError
-from tfodl.groups import input_spec
+from tflm_export.errors import TfodlError
+from tfodl.neurons.groups import input_spec
 
 
 def batches(data: Any, model: keras.Model, batch_size: int = 32) -> Iterator[tuple[Any, ...]]:

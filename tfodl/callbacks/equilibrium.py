@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from tflm_export.errors import TfodlError
+from tflm_export.plan import LayerUpdate, UpdatePlan
 from tfodl.callbacks.velocity import VelocitySelection
-from tfodl.cost import full_plan
-from tfodl.errors import TfodlError
-from tfodl.groups import NeuronGroup
-from tfodl.plan import LayerUpdate, UpdatePlan
-from tfodl.selection import entries
+from tfodl.neurons.cost import full_plan
+from tfodl.neurons.group import NeuronGroup
+from tfodl.selection.choose import entries
 
 
 class EquilibriumSelection(VelocitySelection):

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from tflm_export.plan import Budget, UpdatePlan
+from tfodl.callbacks.base import Selection
 from tfodl.callbacks.gradients import fisher
-from tfodl.callbacks.selection import Selection
-from tfodl.plan import Budget, UpdatePlan
-from tfodl.selection import neuron_cost
-from tfodl.velocity import Array
+from tfodl.selection.choose import neuron_cost
+from tfodl.selection.velocity import Array
 
 
 class Fisher(Selection):

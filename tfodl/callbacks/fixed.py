@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfodl.callbacks.selection import Selection
-from tfodl.fixed_plan import fixed_plan
-from tfodl.plan import UpdatePlan
+from tflm_export.plan import UpdatePlan
+from tfodl.callbacks.base import Selection
+from tfodl.selection.fixed_plan import fixed_plan
 
 
 class FixedSelection(Selection):

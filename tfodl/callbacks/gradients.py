@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfodl.callbacks.batches import labelled_batches, samples
-from tfodl.groups import NeuronGroup
-from tfodl.selective.sites import Run, Site
-from tfodl.velocity import Array
+from tfodl.neurons.group import NeuronGroup
+from tfodl.neurons.sites import Run, Site
+from tfodl.selection.velocity import Array
 
 
 class Maps(Run):

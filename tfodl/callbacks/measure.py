@@ -12,9 +12,9 @@ import keras
 import tensorflow as tf
 
 from tfodl.callbacks.batches import input_batches, samples
-from tfodl.groups import NeuronGroup
-from tfodl.selective.sites import Run, Site
-from tfodl.velocity import Array, Mode, cosine
+from tfodl.neurons.group import NeuronGroup
+from tfodl.neurons.sites import Run, Site
+from tfodl.selection.velocity import Array, Mode, cosine
 
 
 class Outputs(Run):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfodl.callbacks.selection import Selection
+from tfodl.callbacks.base import Selection
 
 
 class RandomSelection(Selection):

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tflm_export.errors import TfodlError
+from tflm_export.plan import UpdatePlan
 from tfodl.callbacks.equilibrium import EquilibriumSelection
-from tfodl.errors import TfodlError
-from tfodl.hypergrad import HyperSGD
-from tfodl.plan import UpdatePlan
+from tfodl.callbacks.hypergrad import HyperSGD
 
 
 class ScottiSelection(EquilibriumSelection):
@@ -44,7 +44,7 @@ class ScottiSelection(EquilibriumSelection):
         super().on_train_begin(logs)
         if not isinstance(self.model.optimizer, HyperSGD):
             raise TfodlError(
-                "ScottiSelection needs the optimizer tfodl.hypergrad.HyperSGD, got "
+                "ScottiSelection needs the optimizer tfodl.callbacks.hypergrad.HyperSGD, got "
                 f"{type(self.model.optimizer).__name__}; compile the model with it. An Int8Model rounds its "
                 "steps, so that no eps can be learned: use EquilibriumSelection(eps)."
             )

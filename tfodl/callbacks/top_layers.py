@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tflm_export.errors import TfodlError
+from tflm_export.plan import Budget, LayerUpdate
+from tfodl.callbacks.base import Selection
 from tfodl.callbacks.gradients import weight_gradient_norms
-from tfodl.callbacks.selection import Selection
-from tfodl.cost import saved_bytes
-from tfodl.errors import TfodlError
-from tfodl.groups import NeuronGroup
-from tfodl.plan import Budget, LayerUpdate
+from tfodl.neurons.cost import saved_bytes
+from tfodl.neurons.group import NeuronGroup
 
 
 class TopLayersRandom(Selection):

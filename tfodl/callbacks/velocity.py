@@ -8,12 +8,12 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from tflm_export.errors import TfodlError
+from tflm_export.plan import Budget
+from tfodl.callbacks.base import Selection
 from tfodl.callbacks.measure import Similarity
-from tfodl.callbacks.selection import Selection
-from tfodl.errors import TfodlError
-from tfodl.plan import Budget
-from tfodl.selection import neuron_cost
-from tfodl.velocity import Array, Mode, check_mode, velocity_update, velocity_update_authors
+from tfodl.selection.choose import neuron_cost
+from tfodl.selection.velocity import Array, Mode, check_mode, velocity_update, velocity_update_authors
 
 VARIANTS = ("paper", "authors")
 

@@ -11,12 +11,12 @@ import dataclasses
 import os
 from pathlib import Path
 
+from tflm_export.errors import TfodlError
 from tfodl.datasets.catalogue import CATALOGUE, has_person, is_in_tfds, load_tfds
 from tfodl.datasets.dataset import Dataset
 from tfodl.datasets.digits import load_digits, mounted_badly
 from tfodl.datasets.files import data_folder, load_folder, load_npz
 from tfodl.datasets.images import resize
-from tfodl.errors import TfodlError
 
 __all__ = ["Dataset", "available", "data_folder", "has_person", "load", "mounted_badly", "resize"]
 

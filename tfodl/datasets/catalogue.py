@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from tflm_export.errors import TfodlError
 from tfodl.datasets.dataset import Dataset
 from tfodl.datasets.images import stack
-from tfodl.errors import TfodlError
 
 PERSON_BOX_SHARE = 0.005
 REACH_SECONDS = 5.0

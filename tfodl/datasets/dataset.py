@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfodl.errors import TfodlError
+from tflm_export.errors import TfodlError
 
 
 @dataclass(frozen=True, eq=False)

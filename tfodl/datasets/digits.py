@@ -7,8 +7,8 @@ import functools
 import numpy as np
 from PIL import Image
 
+from tflm_export.errors import TfodlError
 from tfodl.datasets.dataset import Dataset
-from tfodl.errors import TfodlError
 
 SPLITS = {"source": (2000, 500), "target": (1500, 1000)}
 

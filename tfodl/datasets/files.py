@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tflm_export.errors import TfodlError
 from tfodl.datasets.dataset import Dataset
 from tfodl.datasets.images import decode, resize, stack
-from tfodl.errors import TfodlError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".webp"}
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")

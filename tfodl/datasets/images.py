@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from tfodl.errors import TfodlError
+from tflm_export.errors import TfodlError
 
 
 def resize(x: np.ndarray, size: int | None) -> np.ndarray:

@@ -8,15 +8,15 @@ from typing import Any
 
 import keras
 
+from tflm_export.plan import Optimizer, UpdatePlan
 from tfodl import models
 from tfodl.callbacks import FixedSelection, RandomSelection, Selection, VelocitySelection
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import Domains
 from tfodl.int8.graph import Int8Model
 from tfodl.int8.qas import QAS
-from tfodl.layer_map import layer_map
-from tfodl.plan import Optimizer, UpdatePlan
-from tfodl.quantize import QATModel
+from tfodl.quantize.layer_map import layer_map
+from tfodl.quantize.model import QATModel
 from tfodl.selective.model import SelectiveModel
 
 HELD_OUT = 50  # target pictures that velocities are measured on, never trained on

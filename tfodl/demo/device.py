@@ -10,17 +10,18 @@ import numpy as np
 from tqdm import tqdm
 
 from tflm_export.compiler import Compiled
-from tflm_export.host import HostEngine
+from tflm_export.errors import TfodlError
+from tflm_export.front.read_tflite import read_tflite
+from tflm_export.machines.host import HostEngine
 from tflm_export.ops.result import tensor_quant
-from tflm_export.read_tflite import read_tflite
-from tflm_export.reference import cosine
-from tflm_export.simulate import Simulator
-from tfodl import convert, quantize
+from tflm_export.simulate.reference import cosine
+from tflm_export.simulate.step import Simulator
+from tfodl import quantize
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import Domains
-from tfodl.errors import TfodlError
 from tfodl.int8.dequantized import gradients
-from tfodl.quantize import QATModel
+from tfodl.quantize import convert
+from tfodl.quantize.model import QATModel
 
 CHECKED_STEPS = 8  # samples whose gradients are compared with TensorFlow's
 POINTS = 5  # times that held-out accuracy is taken in a pass

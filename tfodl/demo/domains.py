@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tflm_export.errors import TfodlError
 from tfodl import datasets, models
-from tfodl.errors import TfodlError
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 

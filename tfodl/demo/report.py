@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tflm_export.files import write_text
 from tfodl.demo.adapt import Outcome
 from tfodl.demo.device import Learning
-from tfodl.figures import accuracy_figure, save_figure, selection_figure
-from tfodl.plan import write_text
+from tfodl.experiments.figures import accuracy_figure, save_figure, selection_figure
 
 
 def table(report: Mapping[str, Any]) -> str:

@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from tflm_export.board.sketch import make_sketch
 from tflm_export.compiler import Compiled, compile_model
-from tflm_export.draw import memory_figure
-from tflm_export.measure import measure
-from tflm_export.report import make_report
-from tflm_export.sketch import make_sketch
-from tflm_export.storage import variables
-from tflm_export.verify import verify
-from tfodl import layer_map
+from tflm_export.machines.measure import measure
+from tflm_export.memory.storage import variables
+from tflm_export.report.draw import memory_figure
+from tflm_export.report.report import make_report
+from tflm_export.report.verify import verify
 from tfodl.demo import adapt, device, report
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import make_domains
 from tfodl.demo.progress import Stages
-from tfodl.finetune import make_folder
-from tfodl.groups import neuron_groups
+from tfodl.jobs import make_folder
+from tfodl.neurons.groups import neuron_groups
+from tfodl.quantize import layer_map
 
 
 def run(config: DemoConfig) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from tflm_export.errors import TfodlError
 from tflm_export.ir import Graph, Op
-from tfodl.errors import TfodlError
 from tfodl.int8 import device_gradients as board
 from tfodl.int8 import elementwise, layers, pooling, views
 from tfodl.int8.linear import Int8Conv2D, Int8Dense, Int8DepthwiseConv2D, Int8Linear

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from tflm_export.evaluate import run
+from tflm_export.errors import TfodlError
 from tflm_export.ir import Graph, Op
-from tfodl.errors import TfodlError
+from tflm_export.simulate.evaluate import run
 
 ROUNDING = 1e-4  # of an int8 step: above the error of a dequantised bias, below any sum's own step
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfodl.errors import TfodlError
+from tflm_export.errors import TfodlError
 from tfodl.int8.pooling import BELOW_INT8
 
 SMALLEST_POWER, LARGEST_POWER = -400, 400

@@ -10,21 +10,20 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from tflm_export.errors import ExportError
+from tflm_export.errors import ExportError, TfodlError
+from tflm_export.front.read_tflite import read_tflite
+from tflm_export.front.write_tflite import patch_constants
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import forward
-from tflm_export.read_tflite import read_tflite
-from tflm_export.write_tflite import patch_constants
-from tfodl.errors import TfodlError
+from tflm_export.plan import UpdatePlan
+from tfodl.datasets.training_data import check_inputs, check_two_classes
 from tfodl.int8.build import build
 from tfodl.int8.device_gradients import BATCH_MESSAGE, DeviceGradients
 from tfodl.int8.guard import Guard, clear_errors, is_sparse
 from tfodl.int8.linear import Int8Linear
 from tfodl.int8.qas import QAS, ROUNDINGS, IntegerUpdate, Rounding
 from tfodl.int8.wiring import layer_of, quant_of
-from tfodl.plan import UpdatePlan
 from tfodl.selective.model import SelectiveModel
-from tfodl.training_data import check_inputs, check_two_classes
 
 
 @keras.saving.register_keras_serializable("tfodl")
@@ -32,7 +31,7 @@ class Int8Model(SelectiveModel):
     """The int8 graph of a `.tflite` as a Keras model whose weights are the integers themselves.
 
     source: a path, or the bytes. plan: what trains (`SelectiveModel`); layers are named `"op_<op index>"`;
-        `tfodl.layer_map.address` turns a plan's names into the compiler's.
+        `tfodl.quantize.layer_map.address` turns a plan's names into the compiler's.
     rounding, seed: of weight updates, as on the board.
 
     Inputs are real values [N, ...], outputs real logits [N, classes] (a closing softmax is left out). The

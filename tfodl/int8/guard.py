@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfodl.errors import TfodlError
-from tfodl.training_data import check_inputs, check_labels
+from tflm_export.errors import TfodlError
+from tfodl.datasets.training_data import check_inputs, check_labels
 
 _OPEN, _CLOSE = "<tfodl ", " tfodl>"  # around our own text in TensorFlow's message
 _SPARSE = ("sparse_categorical_crossentropy", keras.losses.sparse_categorical_crossentropy)

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfodl.selective.sites import Neurons
+from tfodl.neurons.sites import Neurons
 
 LARGEST_PRODUCT = 127 * 255
 EXACT_FLOAT32 = 2**24

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfodl.errors import TfodlError
+from tflm_export.errors import TfodlError
 
 Rounding = Literal["stochastic", "accumulator", "nearest", "truncate"]
 ROUNDINGS = ("stochastic", "accumulator", "nearest", "truncate")

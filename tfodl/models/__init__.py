@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfodl.errors import TfodlError
+from tflm_export.errors import TfodlError
 from tfodl.models import blocks, mlperf, mobilenet, resnet, tiny
 from tfodl.models import mcunet as _mcunet
 
@@ -114,8 +114,8 @@ def folded(model: keras.Model) -> keras.Model:
 
     Raises `TfodlError` naming the layer for what has no such form.
     """
-    from tfodl.folding.fold import fold
-    from tfodl.folding.rebuild import rebuild
+    from tfodl.quantize.folding.fold import fold
+    from tfodl.quantize.folding.rebuild import rebuild
 
     nodes = fold(model)
     if nodes.rescaling != (1.0, 0.0):

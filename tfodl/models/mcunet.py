@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import keras
 
-from tfodl.errors import TfodlError
+from tflm_export.errors import TfodlError
 from tfodl.models import blocks
 from tfodl.models.weights import find_weights, load_folded
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from tflm_export.errors import TfodlError
 from tfodl.datasets.files import data_folder
-from tfodl.errors import TfodlError
 
 
 def find_weights(stem: str, model: str) -> Path:

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfodl.groups import NeuronGroup, whole
-from tfodl.plan import UpdatePlan
-from tfodl.selective.sites import Site
+from tflm_export.plan import UpdatePlan
+from tfodl.neurons.group import NeuronGroup, whole
+from tfodl.neurons.sites import Site
 from tfodl.selective.step import Step
 
 

@@ -11,14 +11,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfodl.cost import PlanCost, full_plan, plan_cost
-from tfodl.errors import TfodlError
-from tfodl.groups import NeuronGroup, check_plan, groups_of, neuron_groups
-from tfodl.plan import UpdatePlan
-from tfodl.selective.intercept import intercept
+from tflm_export.errors import TfodlError
+from tflm_export.plan import UpdatePlan
+from tfodl.neurons.cost import PlanCost, full_plan, plan_cost
+from tfodl.neurons.group import NeuronGroup, check_plan
+from tfodl.neurons.groups import groups_of, neuron_groups
+from tfodl.neurons.intercept import intercept
+from tfodl.neurons.sites import Adapter, Run, Site, adapters, calls
 from tfodl.selective.masks import Masks
 from tfodl.selective.reuse import choose, steps_from_json, steps_to_json
-from tfodl.selective.sites import Adapter, Run, Site, adapters, calls
 from tfodl.selective.step import Step, Train, step_of
 from tfodl.selective.table import plan_table
 

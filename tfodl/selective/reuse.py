@@ -10,7 +10,7 @@ import dataclasses
 import json
 from collections.abc import Collection, Iterable, Mapping
 
-from tfodl.groups import NeuronGroup
+from tfodl.neurons.group import NeuronGroup
 from tfodl.selective.step import Bias, Part, Step, Weight, gather_share
 
 # A step may do this share more work than the plan needs: a tenth for each step traced, at most half.

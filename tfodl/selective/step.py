@@ -14,10 +14,10 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from tfodl.groups import NeuronGroup
-from tfodl.plan import LayerUpdate, UpdatePlan
+from tflm_export.plan import LayerUpdate, UpdatePlan
+from tfodl.neurons.group import NeuronGroup
+from tfodl.neurons.sites import Run, Site
 from tfodl.selective import norms, slices
-from tfodl.selective.sites import Run, Site
 
 Weight = Literal["frozen", "out", "in", "masked_out", "masked_in", "whole"]
 Bias = Literal["frozen", "masked", "whole"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfodl.cost import LayerCost, PlanCost
+from tfodl.neurons.cost import LayerCost, PlanCost
 
 _HEAD = ("layer", "kind", "neurons", "selected", "params", "trained", "RAM, B", "dX, kMAC", "dW, kMAC")
 

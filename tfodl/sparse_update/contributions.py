@@ -15,11 +15,13 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from tfodl import sweep
-from tfodl.errors import TfodlError
-from tfodl.groups import NeuronGroup, neuron_groups
-from tfodl.plan import UpdatePlan, write_bytes, write_text
-from tfodl.schemes import entries
+from tflm_export.errors import TfodlError
+from tflm_export.files import write_bytes, write_text
+from tflm_export.plan import UpdatePlan
+from tfodl.experiments import sweep
+from tfodl.neurons.group import NeuronGroup
+from tfodl.neurons.groups import neuron_groups
+from tfodl.selection.schemes import entries
 from tfodl.selective.model import SelectiveModel
 
 RATIOS = (0.125, 0.25, 0.5, 1.0)

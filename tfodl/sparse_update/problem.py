@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfodl.cost import layer_ram_bytes
-from tfodl.errors import TfodlError
-from tfodl.groups import NeuronGroup
-from tfodl.plan import LayerUpdate
-from tfodl.schemes import entries
+from tflm_export.errors import TfodlError
+from tflm_export.plan import LayerUpdate
+from tfodl.neurons.cost import layer_ram_bytes
+from tfodl.neurons.group import NeuronGroup
+from tfodl.selection.schemes import entries
 from tfodl.sparse_update.contributions import Contributions, convolutions
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from tfodl.groups import NeuronGroup
-from tfodl.plan import Budget, UpdatePlan
-from tfodl.schemes import entries
+from tflm_export.plan import Budget, UpdatePlan
+from tfodl.neurons.group import NeuronGroup
+from tfodl.selection.schemes import entries
 from tfodl.sparse_update.contributions import Contributions, convolutions
 from tfodl.sparse_update.problem import Problem, problem_of
 

@@ -1,6 +1,6 @@
 // Forward kernels, int8, bit for bit TensorFlow Lite Micro's. Contract: kernels.h.
 #pragma once
-#include "tile.h"
+#include "tfodl/detail/tile.h"
 
 namespace tfodl {
 

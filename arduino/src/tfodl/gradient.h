@@ -3,7 +3,7 @@
 // g_y is the gradient of the op's output, e_y its exponent. Kernels that end in the shift rule take
 // `GradScale& s`: s.shift is state kept from step to step, s.exponent is set for g_x. A mask gates g_y.
 #pragma once
-#include "tile.h"
+#include "tfodl/detail/tile.h"
 
 namespace tfodl {
 

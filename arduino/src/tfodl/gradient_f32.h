@@ -4,7 +4,7 @@
 // A gradient is with respect to the real value of its tensor. Clip masks are applied by mask_grad_f32 alone:
 // what the other kernels take as g_y has passed it.
 #pragma once
-#include "types.h"
+#include "tfodl/types.h"
 
 namespace tfodl {
 

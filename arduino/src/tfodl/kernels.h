@@ -12,9 +12,9 @@
 //   - the numbers that come out are those of docs/arithmetic.md, on every machine, floats too;
 //   - arguments are checked when the engine is generated, not here.
 #pragma once
-#include "forward.h"
-#include "gradient.h"
-#include "gradient_f32.h"
-#include "stream.h"
-#include "support.h"
-#include "update.h"
+#include "tfodl/forward.h"
+#include "tfodl/gradient.h"
+#include "tfodl/gradient_f32.h"
+#include "tfodl/stream.h"
+#include "tfodl/support.h"
+#include "tfodl/update.h"

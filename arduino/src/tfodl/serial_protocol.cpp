@@ -1,4 +1,4 @@
-#include "serial_protocol.h"
+#include "tfodl/serial_protocol.h"
 
 #include <string.h>
 

@@ -10,7 +10,7 @@
 // reader looks for the next 0xA5 0x7E. There is no buffer for a picture: it goes straight into the engine's
 // input(). Portable C++14; no allocation.
 #pragma once
-#include "support.h"
+#include "tfodl/support.h"
 
 namespace tfodl {
 

@@ -1,7 +1,7 @@
 // A chain of convolutions run row by row through small ring buffers: bit for bit what running them one
 // after the other gives, but no map between them ever exists whole. Contract: kernels.h.
 #pragma once
-#include "types.h"
+#include "tfodl/types.h"
 
 namespace tfodl {
 

@@ -1,6 +1,6 @@
 // What a generated engine needs around its kernels.
 #pragma once
-#include "types.h"
+#include "tfodl/types.h"
 
 namespace tfodl {
 

@@ -1,6 +1,6 @@
 // Weight and bias gradients, fused with their update: no gradient tensor ever exists. Contract: kernels.h.
 #pragma once
-#include "types.h"
+#include "tfodl/types.h"
 
 namespace tfodl {
 

@@ -1,0 +1,49 @@
+#include "tfodl/support.h"
+
+#include <string.h>
+
+#include "tfodl/detail/fixed_point.h"
+
+namespace tfodl {
+
+int32_t argmax_s8(const int8_t* values, int32_t n) {
+  int32_t best = 0;
+  for (int32_t i = 1; i < n; ++i) best = values[i] > values[best] ? i : best;
+  return best;
+}
+
+float cross_entropy(uint32_t p_q30) {
+  if (p_q30 == 0) p_q30 = 1;
+  int32_t bits = 0;
+  while ((p_q30 >> bits) > 1) ++bits;
+  const float mantissa = static_cast<float>(p_q30) / static_cast<float>(uint32_t{1} << bits);  // [1, 2)
+  const float t = (mantissa - 1.0f) / (mantissa + 1.0f), t2 = t * t;
+  const float log_mantissa = 2.0f * t * (1.0f + t2 * (1.0f / 3.0f + t2 * (0.2f + t2 * (1.0f / 7.0f))));
+  return static_cast<float>(30 - bits) * 0.69314718f - log_mantissa;
+}
+
+void update_rates(const Conv& p, float factor, bool inverse, float* rates) {
+  for (int32_t co = 0; co < p.out_c; ++co) {
+    const uint32_t power_bits = static_cast<uint32_t>(127 + p.shift[co] - 31) << 23;
+    float power;
+    memcpy(&power, &power_bits, sizeof power);
+    const float ratio = static_cast<float>(p.multiplier[co]) * power;
+    rates[co] = p.multiplier[co] == 0 ? 0.0f : inverse ? factor / ratio : factor * ratio;
+  }
+}
+
+void grad_factors(const Conv& p, int32_t multiplier, int32_t shift, int16_t* m) {
+  for (int32_t co = 0; co < p.out_c; ++co) {
+    const int32_t down = 30 - shift - p.shift[co];
+    const int32_t factor = down > 31 ? 0 : rshift(high_multiply(p.multiplier[co], multiplier), down);
+    m[co] = static_cast<int16_t>(factor < 32767 ? factor : 32767);
+  }
+}
+
+void copy_rows_s8(const int8_t* rows, const int16_t* channels, int32_t n, int32_t row_bytes, int8_t* out) {
+  for (int32_t i = 0; i < n; ++i) {
+    memcpy(out + i * row_bytes, rows + channels[i] * row_bytes, static_cast<size_t>(row_bytes));
+  }
+}
+
+}  // namespace tfodl

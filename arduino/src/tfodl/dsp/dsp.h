@@ -1,0 +1,61 @@
+// Fast paths for cores with the DSP extension (Cortex-M4, M7, M33): same arguments and the same bits as the
+// kernels of forward.h, gradient.h and update.h, which call them where TFODL_DSP is 1. Those that return bool return
+// false, having touched nothing, where they do not take the shape; the portable code goes on from there. On other
+// machines, or with TFODL_PORTABLE defined, none is called.
+#pragma once
+#include "tfodl/types.h"
+
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && !defined(TFODL_PORTABLE)
+#define TFODL_DSP 1
+#else
+#define TFODL_DSP 0
+#endif
+
+namespace tfodl {
+namespace dsp {
+
+#if TFODL_DSP
+// CONV_2D; pointwise ones without gathering, dense ones as below. Rows y0 <= y < y1.
+void conv_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask, void* scratch);
+// DEPTHWISE_CONV_2D, kernels 3x3, 5x5, 7x7, strides 1 and 2 across, at least 4 channels.
+bool depthwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask, void* scratch);
+// FULLY_CONNECTED.
+void fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
+
+// One pass of the input gradient with this shift; the OR of all |sums| is returned, or put into *bits.
+uint32_t pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
+                                  int32_t shift, int16_t* g_x, void* scratch);
+bool depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
+                              int32_t shift, int16_t* g_x, void* scratch, uint32_t* bits);
+
+// step_stochastic of update_step.h for the sums g (x[i] - zero) and the numbers from `number` on.
+bool step_outer_s8(int8_t* w, const int8_t* end, const int8_t* x, int32_t g, int32_t zero, uint32_t number,
+                   int32_t high, int32_t down);
+
+// sums[i] = the sum over all positions of channel co + i, i < 8, where the mask passes; co and out_c multiples of 8.
+void sum_eight(const int16_t* g, const uint8_t* mask, int32_t positions, int32_t out_c, int32_t co, int32_t* sums);
+// Channels co and co + 1 of g at n positions from `first` on, as a pair of rows of `groups` groups: inner.h. co even,
+// out_c a multiple of 8.
+void gather_pair(const int16_t* g, const uint8_t* mask, int32_t out_c, int32_t co, int32_t first, int32_t n,
+                 int32_t groups, int16_t* out);
+#else
+inline void conv_rows_s8(const Conv&, ConstRows, Rows, int16_t, int16_t, uint8_t*, void*) {}
+inline bool depthwise_rows_s8(const Conv&, ConstRows, Rows, int16_t, int16_t, uint8_t*, void*) { return false; }
+inline void fully_connected_s8(const Conv&, const int8_t*, int8_t*, uint8_t*, void*) {}
+inline uint32_t pointwise_input_grad_s16(const Conv&, const ConvGrad&, const int16_t*, const uint8_t*, int32_t,
+                                         int16_t*, void*) {
+  return 0;
+}
+inline bool depthwise_input_grad_s16(const Conv&, const ConvGrad&, const int16_t*, const uint8_t*, int32_t, int16_t*,
+                                     void*, uint32_t*) {
+  return false;
+}
+inline void sum_eight(const int16_t*, const uint8_t*, int32_t, int32_t, int32_t, int32_t*) {}
+inline void gather_pair(const int16_t*, const uint8_t*, int32_t, int32_t, int32_t, int32_t, int32_t, int16_t*) {}
+inline bool step_outer_s8(int8_t*, const int8_t*, const int8_t*, int32_t, int32_t, uint32_t, int32_t, int32_t) {
+  return false;
+}
+#endif
+
+}  // namespace dsp
+}  // namespace tfodl

@@ -1,0 +1,50 @@
+// int8 to int16, two at a time. Internal.
+#pragma once
+#include "tfodl/dsp/dsp.h"
+
+#if TFODL_DSP
+#include <string.h>
+
+namespace tfodl {
+namespace dsp {
+
+// {sext(bytes[0]), sext(bytes[2])} + offset; the odd ones for widen_odd. Both halves wrap.
+inline uint32_t widen_even(uint32_t bytes, uint32_t offset) {
+  uint32_t halves;
+  __asm("sxtab16 %0, %1, %2" : "=r"(halves) : "r"(offset), "r"(bytes));
+  return halves;
+}
+inline uint32_t widen_odd(uint32_t bytes, uint32_t offset) {
+  uint32_t halves;
+  __asm("sxtab16 %0, %1, %2, ror #8" : "=r"(halves) : "r"(offset), "r"(bytes));
+  return halves;
+}
+
+// {low half of a, low half of b} and {high half of a, high half of b}.
+inline uint32_t low_halves(uint32_t a, uint32_t b) {
+  uint32_t halves;
+  __asm("pkhbt %0, %1, %2, lsl #16" : "=r"(halves) : "r"(a), "r"(b));
+  return halves;
+}
+inline uint32_t high_halves(uint32_t a, uint32_t b) {
+  uint32_t halves;
+  __asm("pkhtb %0, %1, %2, asr #16" : "=r"(halves) : "r"(b), "r"(a));
+  return halves;
+}
+
+inline uint32_t halves(int32_t low, int32_t high) { return (uint32_t(low) & 0xFFFFu) | (uint32_t(high) << 16); }
+inline uint32_t both_halves(int32_t value) { return (uint32_t(value) & 0xFFFFu) * 0x10001u; }
+
+inline uint32_t load_word(const void* at) {  // need not be aligned
+  uint32_t word;
+  memcpy(&word, at, 4);
+  return word;
+}
+
+inline void fill_words(uint32_t* to, int32_t n, uint32_t value) {  // newlib-nano's memset goes by bytes
+  for (uint32_t* const end = to + n; to < end; ++to) __asm volatile("str %1, %0" : "=m"(*to) : "r"(value));
+}
+
+}  // namespace dsp
+}  // namespace tfodl
+#endif

@@ -1,0 +1,164 @@
+"""The Arduino library: its layout, its metadata, and that it compiles as the Arduino IDE compiles it."""
+
+import json
+import os
+import shutil
+import subprocess
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from nets import residual_net
+
+from tflm_export.board.sketch import EXAMPLE, TOP, make_sketch, sketch_files
+from tflm_export.boards import board
+from tflm_export.compiler import compile_model
+from tflm_export.errors import ExportError
+from tflm_export.machines.m4 import ARDUINO_FLAGS
+from tflm_export.plan import LayerUpdate, UpdatePlan
+
+STUBS = Path(__file__).parents[2] / "cpp" / "arduino"
+CPU = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-ffunction-sections", "-fdata-sections")
+PLAN = UpdatePlan(layers=(LayerUpdate("#3", "out", (0, 2), "all"),), head=True)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    """A compiled engine's folder."""
+    return compile_model(residual_net(), PLAN).save(tmp_path_factory.mktemp("sketch") / "engine")
+
+
+@pytest.fixture(scope="module")
+def unpacked(engine, tmp_path_factory):
+    """The sketch's .zip, unpacked."""
+    folder = tmp_path_factory.mktemp("zip")
+    with zipfile.ZipFile(make_sketch(engine, "nano33ble", folder / "x.zip")) as packed:
+        assert packed.testzip() is None
+        packed.extractall(folder)
+    (folder / "x.zip").unlink()
+    assert [p.name for p in folder.iterdir()] == [TOP]
+    return folder / TOP
+
+
+def test_library_properties(unpacked):
+    lines = (unpacked / "library.properties").read_text().splitlines()
+    fields = dict(line.split("=", 1) for line in lines)
+    needed = {
+        "name",
+        "version",
+        "author",
+        "maintainer",
+        "sentence",
+        "paragraph",
+        "category",
+        "url",
+        "architectures",
+    }
+    assert needed <= set(fields)
+    assert fields["name"] == TOP and not {"arduino", "library"} & set(fields["name"].lower().split())
+    assert fields["category"] == "Data Processing"
+    assert fields["architectures"] == "mbed_nano,mbed"
+    assert (unpacked / "src" / fields["includes"]).is_file()
+
+
+def test_keywords_are_separated_by_tabs(unpacked):
+    lines = (unpacked / "keywords.txt").read_text().splitlines()
+    rows = [line for line in lines if line and not line.startswith("#")]
+    assert rows and all(len(row.split("\t")) == 2 and " " not in row for row in rows)
+
+
+def test_metadata(unpacked):
+    facts = json.loads((unpacked / "extras" / "metadata.json").read_text())
+    assert facts["arena_bytes"] > 0 and facts["planned_static_ram_bytes"] > facts["arena_bytes"]
+    assert facts["board_allows"]["ram_bytes"] == board("nano33ble").ram_bytes
+    assert (unpacked / "extras" / "model.tflite").read_bytes() == residual_net()
+
+
+def test_the_same_engine_gives_the_same_bytes(engine, tmp_path):
+    a, b = (make_sketch(engine, "nano33ble", tmp_path / name).read_bytes() for name in ("a.zip", "b.zip"))
+    assert a == b
+
+
+def test_measured_costs_are_kept(engine, tmp_path):
+    costs = {"static_ram_bytes": 5000, "stack_bytes": 900, "flash_bytes": 30000}
+    with zipfile.ZipFile(make_sketch(engine, "nano33ble", tmp_path / "x.zip", costs)) as packed:
+        facts = json.loads(packed.read(f"{TOP}/extras/metadata.json"))
+    assert {name: facts[name] for name in costs} == costs
+
+
+@pytest.mark.parametrize("name, bytes_over", [("static_ram_bytes", 300_000), ("flash_bytes", 1_000_000)])
+def test_too_large_for_the_board(engine, tmp_path, name, bytes_over):
+    out = tmp_path / "x.zip"
+    with pytest.raises(ExportError, match=r"does not fit Arduino Nano 33 BLE: .* B too much"):
+        make_sketch(engine, "nano33ble", out, {name: bytes_over})
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_board(engine, tmp_path):
+    with pytest.raises(ExportError, match="board 'uno' is not known; allowed: nano33ble"):
+        make_sketch(engine, "uno", tmp_path / "x.zip")
+
+
+def compile_for_arm(source, include, out):
+    """As the Arduino IDE would, with warnings as errors."""
+    warnings = ("-Wall", "-Wextra", "-Werror")
+    command = ["arm-none-eabi-g++", *CPU, *ARDUINO_FLAGS, *warnings, *(f"-I{i}" for i in include)]
+    done = subprocess.run([*command, "-c", str(source), "-o", str(out)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[:3000]
+    return str(out)
+
+
+@pytest.fixture(scope="module")
+def needed_symbols(unpacked, tmp_path_factory):
+    """What the sketch, linked with its library, needs from the core and the C library."""
+    folder = tmp_path_factory.mktemp("arm")
+    sketch = folder / "sketch.cpp"
+    sketch.write_text("#include <Arduino.h>\n" + (unpacked / EXAMPLE).read_text())
+    sources = [sketch, *sorted((unpacked / "src").rglob("*.cpp"))]
+    include = (unpacked / "src", STUBS)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [pool.submit(compile_for_arm, s, include, folder / f"{i}.o") for i, s in enumerate(sources)]
+        objects = [job.result() for job in jobs]
+    linked = folder / "sketch.o"
+    link = ["arm-none-eabi-g++", *CPU, "-mfloat-abi=softfp", "-nostdlib", "-r", "-Wl,--gc-sections"]
+    subprocess.run([*link, "-Wl,-e,_Z4loopv", "-Wl,-u,_Z5setupv", *objects, "-o", str(linked)], check=True)
+    listing = subprocess.run(
+        ["arm-none-eabi-nm", "-u", str(linked)], check=True, capture_output=True, text=True
+    )
+    return {line.split()[-1] for line in listing.stdout.splitlines()}
+
+
+def test_the_sketch_needs_no_heap_no_printf_no_double(needed_symbols):
+    assert "nvmc_stub" in needed_symbols  # it switches the instruction cache on
+    core = {s for s in needed_symbols if "SerialStub" in s or s in ("Serial", "nvmc_stub")}
+    core |= {"_Z6millisv", "_Z7pinModehh", "_Z12digitalWritehh"}
+    c_library = {"memcpy", "memmove", "memset", "strlen", "__aeabi_atexit", "__dso_handle"}
+    integers = {
+        "__aeabi_uldivmod",
+        "__aeabi_ldivmod",
+        "__aeabi_lmul",
+        "__aeabi_llsl",
+        "__aeabi_llsr",
+        "__aeabi_lasr",
+    }
+    integers |= {"__aeabi_l2f", "__aeabi_ul2f", "__aeabi_f2lz"}
+    assert needed_symbols - core - c_library - integers == set()
+
+
+def test_the_header_of_a_regression_compiles(tmp_path):
+    plan = UpdatePlan(layers=(), head=True, loss="mse")
+    compiled = compile_model(residual_net(softmax=False), plan)
+    for path, data in sketch_files(compiled, board("nano33ble"), compiled.facts).items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(data)
+    main = tmp_path / "main.cpp"
+    main.write_text(
+        "#include <TFODL.h>\nbool f(uint8_t* t, float* l) { return tfodl::learner().train(t, l); }\n"
+    )
+    compile_for_arm(main, (tmp_path / "src",), tmp_path / "main.o")
+
+
+def test_tools_are_there():
+    """The tests above need Debian's gcc-arm-none-eabi."""
+    assert shutil.which("arm-none-eabi-g++")

@@ -1,0 +1,137 @@
+"""The emitted text: a golden engine of a small net, names, and refusals.
+
+After a wanted change: `UPDATE_GOLDEN=1 pytest tests/tflm_export/test_emit.py`, then read the difference.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import keras_nets as models
+import nets
+import numpy as np
+import pytest
+
+from tflm_export.compiler import compile_model, load
+from tflm_export.emit.names import display, identifier
+from tflm_export.emit.tables import definition, literal
+from tflm_export.errors import ExportError
+from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+PLAN = UpdatePlan(
+    (LayerUpdate("#3", "in", (0, 2), "all"), LayerUpdate("#2", "out", (1,), "selected")),
+    optimizer=Optimizer(0.01, momentum=0.5, rounding="accumulator"),
+    seed=7,
+)
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    return compile_model(nets.residual_net(), PLAN, name="small")
+
+
+@pytest.mark.parametrize("name", ["small.h", "small.cpp", "small_constants.h", "small_constants.cpp"])
+def test_golden(compiled, name):
+    text, path = compiled.sources[f"src/{name}"], GOLDEN / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+def test_generated_code_has_no_arithmetic_and_no_conditional_compilation(compiled):
+    text = compiled.sources["src/small.cpp"]
+    assert not re.search(r"#\s*(if|ifdef|define)", text)
+    assert "malloc" not in text and "new " not in text
+    body = text[text.index("void infer()") : text.index("int32_t predict()")]
+    code = re.sub(r"//.*", "", body)
+    assert not re.search(r"[-+*/%] ", code.replace("*>", ""))
+
+
+def test_lines_can_be_read(compiled):
+    for path, text in compiled.sources.items():
+        if path.startswith("src/small"):
+            assert max(map(len, text.splitlines())) <= 120, path
+
+
+def test_deterministic(compiled):
+    again = compile_model(nets.residual_net(), PLAN, name="small")
+    assert dict(again.sources) == dict(compiled.sources) and again.facts == compiled.facts
+
+
+def test_self_contained(compiled, tmp_path):
+    folder = compiled.save(tmp_path / "engine")
+    assert (folder / "src" / "tfodl" / "kernels.h").is_file()
+    assert (folder / "model.tflite").read_bytes() == nets.residual_net()
+    assert load(folder).sources == compiled.sources
+    compiled.save(folder)  # over itself
+
+
+def test_save_replaces_nothing_of_others(compiled, tmp_path):
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(ExportError, match="is not a compiled engine"):
+        compiled.save(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_save_leaves_nothing_half_written(compiled, tmp_path, monkeypatch):
+    def full(self, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ExportError, match="cannot write .*No space left on device"):
+        compiled.save(tmp_path / "engine")
+    assert not any(tmp_path.iterdir())
+
+
+def test_load_of_something_else(tmp_path):
+    with pytest.raises(ExportError, match="does not hold a compiled engine"):
+        load(tmp_path)
+
+
+def test_the_model_as_a_c_array(compiled):
+    text = compiled.sources["src/model_tflm.cpp"]
+    data = bytes(int(word, 16) for word in re.findall(r"0x([0-9a-f]{2})", text))
+    assert data == nets.residual_net()
+
+
+@pytest.mark.parametrize("name", ["Engine", "2d", "a-b", "tfodl", ""])
+def test_names_that_cpp_would_not_take(name):
+    with pytest.raises(ExportError, match="engine name"):
+        identifier(name)
+
+
+def test_text_of_numbers_and_names():
+    assert literal("float", 1.0) == "1.0f" and literal("float", 1e-7) == "1.00000001e-07f"
+    assert float(np.float32(literal("float", 0.1)[:-1])) == float(np.float32(0.1))
+    assert literal("int32_t", -(2**31)) == "INT32_MIN" and literal("uint32_t", 5) == "5u"
+    assert definition("int8_t", "t", np.array([1, -2])) == "const int8_t t[2] = {\n    1, -2,\n};"
+    assert display("a/b;c") == "a/b" and display("x\n\\") == "x__" and len(display("y" * 99)) == 60
+
+
+def test_an_op_without_a_kernel():
+    """Two computed tensors, one broadcast along an axis between others: the reader takes it, no kernel."""
+    from tflite_file import O, T, build, fused
+
+    tensors = [
+        T("x", (1, 3, 4, 2)),
+        T("axes", (1,), "int32", None, data=np.array([2], np.int32)),
+        T("m", (1, 3, 1, 2)),
+        T("y", (1, 3, 4, 2)),
+        T("w", (3, 24), scale=0.1, data=np.ones((3, 24), np.int8)),
+        T("z", (1, 3)),
+    ]
+    ops = [
+        O("MEAN", ["x", "axes"], ["m"], {"KeepDims": True}),
+        O("MUL", ["x", "m"], ["y"], fused("NONE")),
+        O("FULLY_CONNECTED", ["y", "w", ""], ["z"], fused("NONE")),
+    ]
+    with pytest.raises(ExportError, match="MUL '#1'.*broadcasting .* is not supported; allowed"):
+        compile_model(build(tensors, ops, ["x"], ["z"]), UpdatePlan())
+
+
+def test_mse_and_batch_compile_in_text():
+    plan = UpdatePlan((LayerUpdate("#2", "out", (0,)),), head=False, loss="mse", optimizer=Optimizer(batch=4))
+    text = compile_model(models.autoencoder(), plan).sources["src/engine.cpp"]
+    assert "sgd.apply = (sgd.step + 1) % 4 == 0;" in text and "float train_step(const int8_t* target)" in text

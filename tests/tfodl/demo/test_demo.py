@@ -1,0 +1,63 @@
+"""The demo from end to end, at a scale that shows every stage works and nothing more."""
+
+import json
+import zipfile
+
+import pytest
+
+from tflm_export.errors import TfodlError
+from tfodl.demo import DemoConfig, run
+from tfodl.demo.report import table
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    out = tmp_path_factory.mktemp("demo")
+    config = DemoConfig(
+        out=str(out), source_epochs=3, device_samples=100, device_epochs=1, qat_epochs=1,
+        m4_steps=2, verify_inputs=8,
+    )  # fmt: skip
+    return out, run(config)
+
+
+def test_report_holds_what_others_build_on(demo):
+    out, facts = demo
+    assert json.loads((out / "report.json").read_text()) == json.loads(json.dumps(facts))
+    assert set(facts["accuracy"]) == {
+        "source", "target_before", "float_after", "device_before", "device_after"
+    }  # fmt: skip
+    assert all(0 <= value <= 1 for value in facts["accuracy"].values())
+    assert facts["total_ram_bytes"] == facts["static_ram_bytes"] + facts["stack_bytes"]
+    assert facts["arena_bytes"] < facts["static_ram_bytes"] and facts["fits"]["nano33ble"] is True
+    assert set(facts["float_methods"]) == {"head only", "random", "velocity", "full update"}
+
+
+def test_pictures_and_text(demo):
+    out, facts = demo
+    for picture in ("accuracy.png", "memory.png", "selection.png"):
+        assert (out / picture).read_bytes().startswith(b"\x89PNG")
+        assert picture in (out / "report.md").read_text()
+    assert f"{facts['total_ram_bytes']:,}" in (out / "report.md").read_text()
+
+
+def test_every_method_is_in_the_tables(demo):
+    out, facts = demo
+    text = (out / "report.md").read_text()
+    found = {**facts["float_methods"], "velocity, int8 in Keras": facts["int8_accuracy"][-1]}
+    found["device's plan, device"] = facts["accuracy"]["device_after"]
+    for name, value in found.items():
+        assert f"{value:.1%}" in next(row for row in table(facts).splitlines() if name in row)
+        assert f"{value:.1%}" in next(row for row in text.splitlines() if row.startswith(f"| {name}"))
+
+
+def test_sketch_is_an_arduino_library(demo):
+    out, _ = demo
+    names = zipfile.ZipFile(out / "sketch.zip").namelist()
+    assert any(name.endswith("library.properties") for name in names)
+    assert any(name.endswith(".ino") for name in names)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TfodlError, match="cannot write"):
+        run(DemoConfig(out=str(tmp_path / "file" / "out")))

@@ -1,0 +1,87 @@
+"""Two devices give one device's plans, and its weights within float tolerance."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import json, sys
+import keras, numpy as np, tensorflow as tf
+sys.path.insert(0, {folder!r})
+devices = int(sys.argv[1])
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+import tfodl
+from tfodl.callbacks.hypergrad import HyperSGD
+from selective_nets import compiled, data, small_net
+strategy = tf.distribute.MirroredStrategy([f"CPU:{{i}}" for i in range(devices)])
+assert strategy.num_replicas_in_sync == devices
+x, y = data(32)
+out = {{}}
+for name, callback in {{
+    "velocity": tfodl.VelocitySelection(150, x=x[:10], batchnorm=False, seed=1),
+    "random_in": tfodl.RandomSelection(150, axis="in", batchnorm="selected", seed=1),
+    "random_norm": tfodl.RandomSelection(150, seed=2),
+    "scotti": tfodl.ScottiSelection(x=x[:10], batchnorm=False),
+}}.items():
+    with strategy.scope():
+        optimizer = keras.optimizers.SGD(0.05, momentum=0.9, weight_decay=1e-3)
+        if name == "scotti":
+            optimizer = HyperSGD(0.05, 0.9, 1e-3, ("eps", "learning_rate", "momentum"), 1e-3)
+        model = compiled(tfodl.SelectiveModel(small_net()), optimizer)
+    start = [v.numpy() for v in model.base.trainable_variables]
+    history = model.fit(x, y, batch_size=16, epochs=3, shuffle=False, verbose=0, callbacks=[callback]).history
+    end = [v.numpy() for v in model.base.trainable_variables]
+    never = [bool((a == b).all()) for a, b in zip(start, end)]
+    out[name] = dict(plans=[p.to_json() for p in callback.plans], weights=[w.tolist() for w in end],
+                     loss=history["loss"], untouched=never,
+                     hyper=[history.get(key) for key in ("eps", "hyper_learning_rate", "hyper_momentum")])
+json.dump(out, open(sys.argv[2], "w"))
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("distribute")
+    script = folder / "run.py"
+    script.write_text(SCRIPT.format(folder=str(Path(__file__).parents[2] / "helpers")))
+    outs = [folder / f"{devices}.json" for devices in (1, 2)]
+    commands = [[sys.executable, str(script), str(i + 1), str(out)] for i, out in enumerate(outs)]
+    children = [subprocess.Popen(command) for command in commands]
+    assert [child.wait(timeout=300) for child in children] == [0, 0]
+    return [json.loads(out.read_text()) for out in outs]
+
+
+@pytest.mark.parametrize("name", ["velocity", "random_in"])
+def test_same_plans_and_weights(runs, name):
+    one, two = (run[name] for run in runs)
+    assert one["plans"] == two["plans"]
+    assert one["untouched"] == two["untouched"] and any(one["untouched"])
+    assert one["loss"] == pytest.approx(two["loss"], rel=1e-4)
+    for a, b in zip(flat(one["weights"]), flat(two["weights"]), strict=True):
+        assert a == pytest.approx(b, abs=2e-5)
+
+
+def test_learned_eps_rate_and_momentum_are_one_device_s(runs):
+    one, two = (run["scotti"] for run in runs)
+    assert (
+        one["plans"] == two["plans"] or one["hyper"] != two["hyper"]
+    )  # eps stands in the plans to the last bit
+    for a, b, start in zip(one["hyper"], two["hyper"], (1e-3, 0.05, 0.9), strict=True):
+        assert a == pytest.approx(b, rel=1e-4) and abs(a[-1] - start) > 1e-6
+    for a, b in zip(flat(one["weights"]), flat(two["weights"]), strict=True):
+        assert a == pytest.approx(b, abs=2e-5)
+
+
+def test_batch_statistics_are_a_replica_s_own_as_in_keras(runs):
+    one, two = (run["random_norm"] for run in runs)
+    assert one["plans"] == two["plans"] and one["untouched"] == two["untouched"]
+
+
+def flat(value):
+    return [leaf for item in value for leaf in flat(item)] if isinstance(value, list) else [value]

@@ -1,0 +1,1 @@
+"""What a board gets, and how a host talks to it."""

@@ -1,0 +1,297 @@
+"""Talk to a board that runs the TrainOverSerial sketch: predict, train, read and write weights.
+
+The protocol is arduino/src/tfodl/serial_protocol.h. The stream is anything with `read(n) -> bytes` (fewer, or
+none, after its own timeout) and `write(bytes)`: a `serial.Serial`, a socket file, a pipe.
+
+>>> with BoardClient.open("/dev/ttyACM0") as board:                              # doctest: +SKIP
+...     board.train(picture, label)
+TrainResult(loss=0.41, steps=1)
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Protocol
+
+import numpy as np
+
+from tflm_export.compiler import Compiled
+from tflm_export.errors import ExportError
+from tflm_export.machines.host import resident, whole
+from tflm_export.memory.storage import Variable, variables
+
+MAGIC = b"\xa5\x7e"
+VERSION = 1
+ANSWER = 0x80
+HEADER = struct.Struct("<2sBBIH")
+SIGNED = 8  # header bytes under a checksum
+CHUNK = 256  # bytes of weights a frame
+MAX_ANSWER = 2**20
+
+
+class Command(IntEnum):
+    """What a board can be asked."""
+
+    INFO = 1
+    PREDICT = 2
+    TRAIN = 3
+    READ_WEIGHTS = 4
+    WRITE_WEIGHTS = 5
+    RESET = 6
+    LEARNING_RATE = 7
+    PARAMETER = 8
+
+
+STATUS = {
+    1: "it does not know this command; is the sketch of this version?",
+    2: "the payload has a wrong length; was the sketch made for this model?",
+    3: "the frame arrived damaged; try again, or slow the line down.",
+    4: "the frame stopped half way; try again.",
+    5: "a value or index is out of range.",
+}
+
+
+TRANSIENT = (3, 4)
+
+
+class Stream(Protocol):
+    """Bytes to and from a board."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes; fewer when they do not come in time."""
+
+    def write(self, data: bytes, /) -> Any:
+        """Send all of `data`."""
+
+
+@dataclass(frozen=True)
+class Info:
+    """What the board runs. `model_id`: the first 8 bytes of the model's SHA-256."""
+
+    model_id: bytes
+    input_bytes: int
+    input_scale: float
+    input_zero: int
+    outputs: int
+    output_scale: float
+    output_zero: int
+    target_bytes: int
+    parameters: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """`loss` before the step; `steps` since the start or a reset."""
+
+    loss: float
+    steps: int
+
+
+class BoardClient:
+    """A board on `stream`.
+
+    timeout: seconds to wait for an answer. on_text: gets the text lines between answers. pause: seconds
+    after every 64 bytes sent, for boards that lose bytes otherwise. retries: how often a frame is sent again
+    that the board calls damaged or cut (such a frame has changed nothing).
+
+    Every method raises `ExportError` when no answer comes, or the board refuses.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        timeout: float = 30.0,
+        on_text: Callable[[str], None] | None = None,
+        pause: float = 0.0,
+        retries: int = 3,
+    ):
+        self._stream, self._timeout, self._on_text = stream, timeout, on_text
+        self._pause, self._retries = pause, retries
+        self._sequence = 0
+        self._pending = b""
+
+    @classmethod
+    def open(cls, port: str, **options: Any) -> BoardClient:
+        """A board on a serial port (needs pyserial)."""
+        try:
+            import serial
+        except ImportError as error:
+            raise ExportError("a serial port needs pyserial: pip install pyserial") from error
+        try:
+            return cls(serial.Serial(port, 115200, timeout=0.1), **({"pause": 0.001} | options))
+        except serial.SerialException as error:
+            raise ExportError(f"cannot open serial port {port!r}: {error}.") from error
+
+    def __enter__(self) -> BoardClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        close = getattr(self._stream, "close", None)
+        if close is not None:
+            close()
+
+    def info(self) -> Info:
+        """What the board runs."""
+        answer = self._exact(self._ask(Command.INFO), 45)
+        if answer[0] != VERSION:
+            raise ExportError(
+                f"the board speaks protocol version {answer[0]}; this program speaks {VERSION}."
+            )
+        return Info(answer[1:9], *struct.unpack("<IfiIfiIII", answer[9:]))
+
+    def predict(self, x: np.ndarray) -> tuple[int, np.ndarray]:
+        """Class and int8 outputs for int8 `x`."""
+        answer = self._ask(Command.PREDICT, _int8(x))
+        if len(answer) < 5:
+            raise ExportError(f"the board answered {len(answer)} bytes to PREDICT.")
+        return struct.unpack_from("<i", answer)[0], np.frombuffer(answer, np.int8, offset=4)
+
+    def train(self, x: np.ndarray, target: int | np.ndarray) -> TrainResult:
+        """One step on int8 `x` with a class, or int8 values for mean squared error."""
+        scalar = isinstance(target, (int, np.integer))
+        wanted = struct.pack("<i", target) if scalar else _int8(np.asarray(target))
+        return TrainResult(*struct.unpack("<fI", self._exact(self._ask(Command.TRAIN, wanted + _int8(x)), 8)))
+
+    def reset(self) -> None:
+        """Weights and optimizer as they were flashed."""
+        self._ask(Command.RESET)
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Takes effect in the next step."""
+        self._ask(Command.LEARNING_RATE, struct.pack("<f", rate))
+
+    def parameter(self, index: int) -> tuple[str, int]:
+        """Name and bytes of a trained tensor."""
+        answer = self._ask(Command.PARAMETER, struct.pack("<H", index))
+        if len(answer) < 4:
+            raise ExportError(f"the board answered {len(answer)} bytes to PARAMETER.")
+        return answer[4:].decode("utf-8", "replace"), struct.unpack_from("<I", answer)[0]
+
+    def read_weights(self, compiled: Compiled) -> dict[str, np.ndarray]:
+        """The trained tensors, whole, by name: for `patch_constants`. `compiled`: what the board runs."""
+        found = {}
+        for i, variable in self._variables(compiled):
+            raw = b"".join(
+                self._exact(self._ask(Command.READ_WEIGHTS, struct.pack("<HIH", i, at, n)), n)
+                for at, n in _chunks(variable.nbytes)
+            )
+            stored = np.frombuffer(raw, "<i4" if variable.bias else np.int8)
+            found[variable.tensor] = whole(compiled, variable, stored)
+        return found
+
+    def write_weights(self, compiled: Compiled, weights: Mapping[str, np.ndarray]) -> None:
+        """Set trained tensors from whole arrays by name, as `read_weights` gives them."""
+        for i, variable in self._variables(compiled):
+            if variable.tensor in weights:
+                array = np.asarray(weights[variable.tensor], "<i4" if variable.bias else np.int8)
+                raw = np.ascontiguousarray(resident(variable, array)).tobytes()
+                for at, n in _chunks(variable.nbytes):
+                    self._ask(Command.WRITE_WEIGHTS, struct.pack("<HI", i, at) + raw[at : at + n])
+
+    def _variables(self, compiled: Compiled) -> list[tuple[int, Variable]]:
+        """The engine's trained tensors, when the board runs this engine."""
+        expected, actual = compiled.facts["model_sha256"][:16], self.info().model_id.hex()
+        known = list(enumerate(variables(compiled.graph)))
+        if expected != actual:
+            raise ExportError(f"the board runs model {actual}, not {expected}; flash this engine's sketch.")
+        for i, variable in known:
+            name, nbytes = self.parameter(i)
+            if (name, nbytes) != (variable.tensor, variable.nbytes):
+                raise ExportError(
+                    f"the board's tensor {i} is {name!r} of {nbytes} bytes; expected {variable.tensor!r} of "
+                    f"{variable.nbytes}. It was made with another plan."
+                )
+        return known
+
+    def _ask(self, command: Command, payload: bytes = b"") -> bytes:
+        """Send a frame, wait for its answer; the answer's payload behind its status."""
+        for _ in range(self._retries + 1):
+            answer = self._attempt(command, payload)
+            if answer[0] not in TRANSIENT:
+                break
+        if answer[0] != 0:
+            reason = STATUS.get(answer[0], f"status {answer[0]}.")
+            raise ExportError(f"the board refuses {command.name}: {reason}")
+        return answer[1:]
+
+    def _attempt(self, command: Command, payload: bytes) -> bytes:
+        self._sequence = (self._sequence + 1) % 256
+        self._send(frame(command, self._sequence, payload))
+        deadline = time.monotonic() + self._timeout
+        while True:
+            kind, sequence, answer = self._receive(command, deadline)
+            if (kind, sequence) == (command | ANSWER, self._sequence) and answer:
+                return answer
+
+    def _send(self, data: bytes) -> None:
+        size = 64 if self._pause else len(data)
+        for at in range(0, len(data), size):
+            self._stream.write(data[at : at + size])
+            getattr(self._stream, "flush", lambda: None)()
+            if self._pause:
+                time.sleep(self._pause)
+
+    def _receive(self, command: Command, deadline: float) -> tuple[int, int, bytes]:
+        """The next whole and undamaged frame; text before it goes to `on_text`."""
+        while True:
+            at = self._pending.find(MAGIC)
+            if at >= 0 and len(self._pending) - at >= HEADER.size:
+                self._text(self._pending[:at])
+                self._pending = self._pending[at:]
+                _, kind, sequence, length, check = HEADER.unpack_from(self._pending)
+                crc = zlib.crc32(self._pending[:SIGNED])
+                if crc & 0xFFFF != check or length > MAX_ANSWER:
+                    self._pending = self._pending[1:]
+                    continue
+                end = HEADER.size + length
+                while len(self._pending) < end + 4:
+                    self._more(command, deadline)
+                payload = self._pending[HEADER.size : end]
+                (final,) = struct.unpack_from("<I", self._pending, end)
+                if zlib.crc32(payload, crc) == final:
+                    self._pending = self._pending[end + 4 :]
+                    return kind, sequence, payload
+                self._pending = self._pending[1:]
+            else:
+                self._more(command, deadline)
+
+    def _more(self, command: Command, deadline: float) -> None:
+        self._pending += self._stream.read(max(1, getattr(self._stream, "in_waiting", 0)))
+        if time.monotonic() > deadline:
+            raise ExportError(f"the board does not answer {command.name} within {self._timeout:g} s.")
+
+    def _text(self, raw: bytes) -> None:
+        for line in raw.decode("ascii", "replace").splitlines():
+            if line and self._on_text is not None:
+                self._on_text(line)
+
+    @staticmethod
+    def _exact(answer: bytes, size: int) -> bytes:
+        if len(answer) != size:
+            raise ExportError(f"the board answered {len(answer)} bytes; expected {size}.")
+        return answer
+
+
+def frame(command: int, sequence: int, payload: bytes = b"") -> bytes:
+    """A whole frame."""
+    head = struct.pack("<2sBBI", MAGIC, command, sequence, len(payload))
+    crc = zlib.crc32(head)
+    return head + struct.pack("<H", crc & 0xFFFF) + payload + struct.pack("<I", zlib.crc32(payload, crc))
+
+
+def _int8(x: np.ndarray) -> bytes:
+    x = np.asarray(x)
+    if x.dtype != np.int8:
+        raise ExportError(f"a board takes int8 values, got {x.dtype}; quantise with the model's scale first.")
+    return np.ascontiguousarray(x).tobytes()
+
+
+def _chunks(nbytes: int) -> list[tuple[int, int]]:
+    return [(at, min(CHUNK, nbytes - at)) for at in range(0, nbytes, CHUNK)]

@@ -1,0 +1,146 @@
+"""`make_sketch`: a compiled engine as the .zip that the Arduino IDE's "Add .ZIP Library" takes.
+
+One top folder `TFODL` with library.properties, keywords.txt, src (kernels, engine, TFODL.h), an example that
+trains over Serial, and extras (model, plan, metadata.json with the costs).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from tflm_export import __version__
+from tflm_export.boards import Board, board
+from tflm_export.compiler import Compiled, load
+from tflm_export.errors import ExportError
+from tflm_export.files import write_bytes
+from tflm_export.ir import Graph
+from tflm_export.library import library_root
+
+TOP = "TFODL"
+EXAMPLE = "examples/TrainOverSerial/TrainOverSerial.ino"
+COPIED = ("library.properties", "keywords.txt", EXAMPLE)
+COSTS = ("arena_bytes", "planned_static_ram_bytes", "static_ram_bytes", "stack_bytes", "flash_bytes", "macs")
+EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file, so that the same engine gives the same bytes
+
+
+def make_sketch(
+    folder: str | os.PathLike[str],
+    board_name: str,
+    out: str | os.PathLike[str],
+    costs: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the library of the engine in `folder` to the .zip `out`, whole or not at all.
+
+    costs: facts of `report`, measured; the plan's own figures are used without them. Raises `ExportError` for
+    an unknown board, a folder without an engine, an engine that only infers, or one whose static memory
+    exceeds the board's.
+    """
+    target, compiled = board(board_name), load(folder)
+    if compiled.graph.loss is None:
+        raise ExportError(
+            f"engine {compiled.name!r} only infers, the sketch is for one that learns; put the engine's src "
+            "folder into your own sketch, or compile it with a plan that trains something."
+        )
+    facts = dict(compiled.facts) | dict(costs or {})
+    _check_fits(facts, target)
+    write_bytes(out, archive(sketch_files(compiled, target, facts)))
+    return Path(out)
+
+
+def sketch_files(compiled: Compiled, target: Board, facts: Mapping[str, Any]) -> dict[str, bytes]:
+    """Every file of the library by its path below the top folder."""
+    root = library_root()
+    files = {path: (root / path).read_bytes() for path in COPIED}
+    files |= {path: text.encode() for path, text in compiled.sources.items()}
+    files["src/TFODL.h"] = library_header(compiled).encode()
+    files["extras/model.tflite"] = compiled.tflite
+    files["extras/plan.json"] = (compiled.plan.to_json() + "\n").encode()
+    files["extras/metadata.json"] = (json.dumps(metadata(facts, target), indent=2) + "\n").encode()
+    return files
+
+
+def metadata(facts: Mapping[str, Any], target: Board) -> dict[str, Any]:
+    """What the engine costs and what the board leaves to a sketch, bytes."""
+    allowed = {
+        "ram_bytes": target.ram_bytes,
+        "stack_bytes": target.stack_bytes,
+        "flash_bytes": target.flash_bytes,
+    }
+    used = {name: facts[name] for name in COSTS if name in facts}
+    kept = ("name", "version", "model_sha256", "trained_parameters", "gradients")
+    about = {name: facts[name] for name in kept}
+    return about | {"fqbn": target.fqbn, "board_allows": allowed} | used
+
+
+def library_header(compiled: Compiled) -> str:
+    """TFODL.h: the engine behind the serial protocol."""
+    graph = compiled.graph
+    loss = graph.loss
+    assert loss is not None
+    by_label = loss.kind == "SOFTMAX_CROSSENTROPY"
+    template = (
+        resources.files("tflm_export").joinpath("templates", "sketch_library.h").read_text(encoding="utf-8")
+    )
+    digest = bytes.fromhex(compiled.facts["model_sha256"])[:8]
+    return Template(template).substitute(
+        name=compiled.name,
+        version=__version__,
+        summary=_summary(compiled.facts, graph),
+        target_bytes=4 if by_label else graph.tensors[loss.inputs[0]].size,
+        target_text="a label, int32" if by_label else "the wanted output, int8 in its own quantisation",
+        train=_TRAIN_LABEL if by_label else _TRAIN_TARGET,
+        model_id=", ".join(f"0x{byte:02x}" for byte in digest),
+    )
+
+
+_TRAIN_LABEL = """\
+  int32_t label;
+  memcpy(&label, target, sizeof label);
+  *loss = net::train_step(label);
+  last_guess_was_right() = net::guess() == label;
+  return *loss >= 0.0f;"""
+_TRAIN_TARGET = """\
+  *loss = net::train_step(reinterpret_cast<const int8_t*>(target));
+  return true;"""
+
+
+def _summary(facts: Mapping[str, Any], graph: Graph) -> str:
+    x = graph.tensors[graph.inputs[0]]
+    shape = "x".join(str(d) for d in x.shape[1:])
+    return f"{shape} in, {facts['trained_parameters']} parameters learn, arena {facts['arena_bytes']} B."
+
+
+def archive(files: Mapping[str, bytes]) -> bytes:
+    """A .zip of `files` below the top folder; the same files give the same bytes."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in sorted(files):
+            info = zipfile.ZipInfo(f"{TOP}/{path}", EPOCH)
+            info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            packed.writestr(info, files[path])
+    return stream.getvalue()
+
+
+def _check_fits(facts: Mapping[str, Any], target: Board) -> None:
+    """Refuse an engine that is larger than the board."""
+    used = {
+        "static RAM": (facts.get("static_ram_bytes", facts["planned_static_ram_bytes"]), target.ram_bytes),
+        "stack": (facts.get("stack_bytes", 0), target.stack_bytes),
+        "flash": (facts.get("flash_bytes", facts["model_bytes"]), target.flash_bytes),
+    }
+    over = [
+        f"{what} {have:,} B, {have - most:,} B too much" for what, (have, most) in used.items() if have > most
+    ]
+    if over:
+        raise ExportError(
+            f"engine {facts['name']!r} does not fit {target.title}: {'; '.join(over)}. "
+            "tflm-export report shows which tensors take it and which smaller plan fits."
+        )

@@ -1,0 +1,1 @@
+"""Where an engine runs: the host, sanitizers, the emulated Cortex-M4F."""

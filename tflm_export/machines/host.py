@@ -1,0 +1,232 @@
+"""Build an emitted engine with the host's g++ and drive it from Python: the device, simulated exactly.
+
+>>> engine = HostEngine("build/engine")                                           # doctest: +SKIP
+>>> engine.train_step(x, 3)                                                       # doctest: +SKIP
+2.31
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from tflm_export.compiler import Compiled, load
+from tflm_export.errors import ExportError
+from tflm_export.ir import Op
+from tflm_export.memory.storage import Variable, variables
+
+FLAGS = ("-O2", "-ffp-contract=off", "-std=c++14", "-fPIC", "-Wall", "-Wextra")
+
+
+class HostEngine:
+    """One engine in a shared library of its own: its weights are its own too.
+
+    folder: what `tflm-export compile` wrote. Raises `ExportError` when it does not build, and when an engine
+    that only infers is asked to learn.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], flags: Sequence[str] = FLAGS):
+        self.compiled = load(folder)
+        self._temporary = tempfile.TemporaryDirectory(prefix="tfodl-host-")
+        library = Path(self._temporary.name) / "engine.so"
+        build_library(Path(folder) / "src", self.compiled, library, flags)
+        self._library = _bind(ctypes.CDLL(str(library)))
+        if self.compiled.graph.loss is not None:
+            _bind_training(self._library)
+        graph = self.compiled.graph
+        self._input = graph.tensors[graph.inputs[0]]
+        self._output = graph.tensors[graph.outputs[0]]
+        self._loss = graph.loss
+        self._variables = variables(graph)
+        self.reset()
+
+    @classmethod
+    def of(cls, compiled: Compiled, flags: Sequence[str] = FLAGS) -> HostEngine:
+        """An engine that was never saved."""
+        with tempfile.TemporaryDirectory(prefix="tfodl-engine-") as folder:
+            return cls(compiled.save(Path(folder) / "engine"), flags)
+
+    def infer(self, x: np.ndarray) -> np.ndarray:
+        """The output int8 for one input int8 (the input tensor's shape)."""
+        self._fill(x)
+        self._library.shim_infer()
+        return self._read(self._library.shim_output(), self._output.shape)
+
+    def logits(self, x: np.ndarray) -> np.ndarray:
+        """What the loss reads, int8."""
+        logits = self.compiled.graph.tensors[self._learning().inputs[0]]
+        self._fill(x)
+        self._library.shim_infer()
+        return self._read(self._library.shim_logits(), logits.shape)
+
+    def predict(self, x: np.ndarray) -> int:
+        """The class with the largest output."""
+        self._fill(x)
+        return int(self._library.shim_predict())
+
+    def train_step(self, x: np.ndarray, label: int | np.ndarray) -> float:
+        """One step on input `x` int8 with a class index, or an int8 target for MSE; the loss before it."""
+        loss = self._learning()
+        self._fill(x)
+        if loss.kind == "SOFTMAX_CROSSENTROPY":
+            return float(self._library.shim_train_label(int(label)))
+        logits = self.compiled.graph.tensors[loss.inputs[0]]
+        target = np.ascontiguousarray(label, np.int8).reshape(logits.shape)
+        return float(self._library.shim_train_target(target.ctypes.data))
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Takes effect in the next step."""
+        self._learning()
+        self._library.shim_set_learning_rate(rate)
+
+    def reset(self) -> None:
+        """Weights, optimizer state and step count as they were flashed."""
+        if self._loss is not None:
+            self._library.shim_reset()
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Every trained tensor whole (frozen rows as in the model), by its name in the model."""
+        found: dict[str, np.ndarray] = {}
+        for i, variable in enumerate(self._variables):
+            found[variable.tensor] = whole(self.compiled, variable, self._parameter(i, variable))
+        return found
+
+    def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Set trained tensors from arrays like those of `weights()`."""
+        for i, variable in enumerate(self._variables):
+            if variable.tensor in weights:
+                self._parameter(i, variable)[...] = resident(variable, weights[variable.tensor]).reshape(-1)
+
+    def _learning(self) -> Op:
+        """The loss of an engine that learns."""
+        if self._loss is None:
+            raise ExportError("this engine only infers; compile it with a plan that trains something.")
+        return self._loss
+
+    def _parameter(self, i: int, variable: Variable) -> np.ndarray:
+        """The engine's own memory of a trained tensor, as a flat array."""
+        nbytes = self._library.shim_parameter_bytes(i)
+        data = (ctypes.c_char * nbytes).from_address(self._library.shim_parameter(i))
+        return np.frombuffer(data, np.int32 if variable.bias else np.int8)
+
+    def _fill(self, x: np.ndarray) -> None:
+        x = np.asarray(x)
+        if x.shape != self._input.shape or x.dtype != np.int8:
+            raise ExportError(
+                f"input {self._input.name!r}: got {x.dtype} {list(x.shape)}; "
+                f"expected int8 {list(self._input.shape)}."
+            )
+        ctypes.memmove(self._library.shim_input(), np.ascontiguousarray(x).ctypes.data, x.size)
+
+    @staticmethod
+    def _read(address: int, shape: tuple[int, ...]) -> np.ndarray:
+        size = int(np.prod(shape))
+        return np.frombuffer(ctypes.string_at(address, size), np.int8).reshape(shape).copy()
+
+
+def resident(variable: Variable, array: np.ndarray) -> np.ndarray:
+    """The part of a whole tensor that lives in RAM."""
+    if variable.bias or variable.whole or variable.op.kind.startswith("DEPTHWISE"):
+        return array
+    axis = -1 if variable.op.attrs["axis"] == "in" else 0
+    return np.take(array, variable.op.attrs["channels"], axis=axis)
+
+
+def whole(compiled: Compiled, variable: Variable, stored: np.ndarray) -> np.ndarray:
+    """The whole tensor from the part in RAM."""
+    data = compiled.graph.tensors[variable.tensor].data
+    assert data is not None
+    array = data.copy()
+    channels = list(variable.op.attrs["channels"])
+    if variable.bias or variable.whole or variable.op.kind.startswith("DEPTHWISE"):
+        array[...] = stored.reshape(array.shape)
+    elif variable.op.attrs["axis"] == "in":
+        array[..., channels] = stored.reshape(*array.shape[:-1], len(channels))
+    else:
+        array[channels] = stored.reshape(len(channels), *array.shape[1:])
+    return array
+
+
+def _bind(library: ctypes.CDLL) -> ctypes.CDLL:
+    for name in ("input", "output"):
+        getattr(library, f"shim_{name}").restype = ctypes.c_void_p
+    return library
+
+
+def _bind_training(library: ctypes.CDLL) -> ctypes.CDLL:
+    for name in ("logits", "parameter"):
+        getattr(library, f"shim_{name}").restype = ctypes.c_void_p
+    for name in ("train_label", "train_target"):
+        getattr(library, f"shim_{name}").restype = ctypes.c_float
+    library.shim_train_target.argtypes = [ctypes.c_void_p]
+    library.shim_set_learning_rate.argtypes = [ctypes.c_float]
+    library.shim_parameter_bytes.restype = ctypes.c_uint32
+    return library
+
+
+def build_library(source: Path, compiled: Compiled, out: Path, flags: Sequence[str] = FLAGS) -> None:
+    """Link the engine in `source` and its kernels to the shared library `out`."""
+    name = compiled.name
+    shim = out.with_suffix(".shim.cpp")
+    shim.write_text(_shim(compiled))
+    objects = kernel_objects(source, flags)
+    sources = [source / f"{name}.cpp", source / f"{name}_constants.cpp", shim]
+    compile_cpp([*map(str, sources), *map(str, objects), f"-I{source}", "-shared", "-o", str(out)], flags)
+
+
+def _shim(compiled: Compiled) -> str:
+    """The engine's functions with C names."""
+    name, loss = compiled.name, compiled.graph.loss
+    calls = {"train_label": f"{name}::train_step(label)", "train_target": f"{name}::train_step(target)"}
+    if loss is not None:
+        calls["train_label" if loss.kind == "MEAN_SQUARED_ERROR" else "train_target"] = "-1.0f"
+    templates = resources.files("tflm_export").joinpath("templates")
+    files = ("shim.cpp", "shim_training.cpp") if loss is not None else ("shim.cpp",)
+    text = "".join(templates.joinpath(file).read_text(encoding="utf-8") for file in files)
+    return Template(text).substitute(name=name, **calls)
+
+
+def kernel_objects(source: Path, flags: Sequence[str]) -> list[Path]:
+    """The library's object files, compiled once for every content and kept in the temporary folder."""
+    files = sorted((source / "tfodl").rglob("*.[ch]*"))
+    digest = hashlib.sha256(repr(tuple(flags)).encode())
+    for file in files:
+        digest.update(file.relative_to(source).as_posix().encode() + file.read_bytes())
+    cache = Path(tempfile.gettempdir()) / f"tfodl-kernels-{os.getuid()}" / digest.hexdigest()[:24]
+    if not cache.is_dir():
+        _compile_kernels([f for f in files if f.suffix == ".cpp"], source, cache, flags)
+    return sorted(cache.glob("*.o"))
+
+
+def _compile_kernels(files: Sequence[Path], source: Path, cache: Path, flags: Sequence[str]) -> None:
+    cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(dir=cache.parent))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [[str(f), "-c", f"-I{source}", "-o", str(fresh / f"{f.stem}.o")] for f in files]
+        list(pool.map(lambda job: compile_cpp(job, flags), jobs))
+    try:
+        fresh.rename(cache)
+    except OSError:  # another process was faster
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def compile_cpp(arguments: Sequence[str], flags: Sequence[str]) -> None:
+    """Run g++. Raises `ExportError` with its first complaint, or when there is none."""
+    compiler = shutil.which(os.environ.get("CXX", "g++"))
+    if compiler is None:
+        raise ExportError("g++ is not installed; on Debian or Ubuntu: apt-get install g++")
+    done = subprocess.run([compiler, *flags, *arguments], capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if "error" in line or "undefined" in line]
+        raise ExportError(f"host build failed: {(lines or done.stderr.splitlines() or ['no message'])[0]}")

@@ -1,0 +1,137 @@
+"""Cross-compile a program for the emulated board with Debian's arm-none-eabi-gcc."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tflm_export.errors import ExportError
+from tflm_export.machines.m4.elf import Elf, read_elf
+
+CPU = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16")
+O2_FLAGS = ("-O2", "-std=c++14", "-mfloat-abi=hard", "-fno-rtti", "-fno-exceptions")
+ARDUINO_FLAGS = (
+    *("-Os", "-std=gnu++14", "-funsigned-char", "-mfloat-abi=softfp"),
+    *("-fno-rtti", "-fno-exceptions", "-fno-threadsafe-statics"),
+)
+_SECTIONS = ("-ffunction-sections", "-fdata-sections")
+_FREESTANDING = ("-O2", "-ffreestanding", "-fno-builtin", "-fno-tree-loop-distribute-patterns")
+_C_FLAGS = ("-std=gnu11", *_FREESTANDING)
+
+
+@dataclass(frozen=True)
+class Memories:
+    """Flash and RAM that a program may use, KiB; the harness's own 1 MB of each stands behind them."""
+
+    flash_kib: int
+    ram_kib: int
+    harness_flash: int
+    harness_ram: int
+
+    def defines(self) -> list[str]:
+        """Compiler flags for board_start.c."""
+        bits = {"FLASH_BITS": self.flash_kib, "RAM_BITS": self.ram_kib}
+        values = {name: (kib * 1024 - 1).bit_length() for name, kib in bits.items()}
+        values |= {"HARNESS_FLASH": self.harness_flash, "HARNESS_RAM": self.harness_ram}
+        return [f"-D{name}={value}u" for name, value in values.items()]
+
+    def script(self) -> str:
+        """memory.ld of the linker."""
+        rows = [
+            f"FLASH (rx) : ORIGIN = 0x00000000, LENGTH = {self.flash_kib}K",
+            f"BOARD_FLASH (rx) : ORIGIN = {self.harness_flash:#x}, LENGTH = 1024K",
+            f"RAM (rwx) : ORIGIN = 0x20000000, LENGTH = {self.ram_kib}K",
+            f"BOARD_RAM (rwx) : ORIGIN = {self.harness_ram:#x}, LENGTH = 1024K",
+        ]
+        return "\n".join(["MEMORY {", *rows, "}", ""])
+
+
+NRF52840 = Memories(1024, 256, 0x0010_0000, 0x2010_0000)
+ROOMY = Memories(
+    3072, 3072, 0x0030_0000, 0x2030_0000
+)  # what the emulator has, for programs that fit no board
+SUPPORT = Path(__file__).parent / "support"
+PACKAGES = "gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib"
+
+
+def find_tool(name: str, packages: str) -> str:
+    """The path of program `name`. Raises `ExportError` naming the Debian packages that bring it."""
+    path = shutil.which(name)
+    if path is None:
+        raise ExportError(f"{name} is not installed; on Debian or Ubuntu: apt-get install {packages}")
+    return path
+
+
+def build(
+    sources: Iterable[Path],
+    include: Sequence[Path],
+    main: str,
+    out: Path,
+    flags: Sequence[str] = O2_FLAGS,
+    memories: Memories = NRF52840,
+) -> Elf:
+    """Compile and link `sources` and the C++ text `main` into the program `out`.
+
+    sources: the engine: C++ files; what they hold counts in the sizes of the result.
+    include: header folders.
+    main: C++ with `int main()`; part of the harness, as is everything of `board.h`. It is linked into
+        memory of its own and counts nowhere. `-D`s for it belong into its text.
+    flags: optimisation, standard and float ABI of the engine, `O2_FLAGS` or `ARDUINO_FLAGS`.
+    memories: how much flash and RAM there is.
+
+    Raises `ExportError` with the compiler's first complaint, or when there is no compiler.
+    """
+    find_tool("arm-none-eabi-g++", PACKAGES)
+    with tempfile.TemporaryDirectory(prefix="m4-build-") as name:
+        folder = Path(name)
+        (folder / "board_main.cpp").write_text(main)
+        float_abi = next(flag for flag in flags if flag.startswith("-mfloat-abi="))
+        headers = [f"-I{path}" for path in (*include, SUPPORT)]
+        jobs: list[tuple[Path, tuple[str, ...]]]
+        harness = ("arm-none-eabi-gcc", *_C_FLAGS, float_abi, *memories.defines())
+        jobs = [(path, harness) for path in sorted(SUPPORT.glob("*.c"))]
+        jobs += [(folder / "board_main.cpp", ("arm-none-eabi-g++", *flags, *_FREESTANDING, *headers))]
+        jobs += [(Path(path), ("arm-none-eabi-g++", *flags, *headers)) for path in sources]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            numbered = [(i, source, command) for i, (source, command) in enumerate(jobs)]
+            objects = list(pool.map(lambda job: _compile(folder, *job), numbered))
+        (folder / "memory.ld").write_text(memories.script())
+        _link(objects, out, float_abi, folder)
+    return read_elf(out)
+
+
+def _compile(folder: Path, index: int, source: Path, command: Sequence[str]) -> Path:
+    target = folder / f"{index}" / f"{source.stem}.o"
+    target.parent.mkdir()
+    _call([*command, *CPU, *_SECTIONS, "-c", str(source), "-o", str(target)], f"compiling {source.name}")
+    return target
+
+
+def _link(objects: Sequence[Path], out: Path, float_abi: str, scripts: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    options = ["-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", f"-L{scripts}"]
+    options.append(f"-T{SUPPORT / 'board.ld'}")
+    command = ["arm-none-eabi-g++", *CPU, float_abi, *options, *map(str, objects), "-lm", "-o", str(out)]
+    _call(command, f"linking {out.name}")
+
+
+def _call(command: Sequence[str], doing: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        raise ExportError(f"Cortex-M4 build: {doing} failed: {_complaint(done.stderr)}")
+
+
+def _complaint(stderr: str) -> str:
+    """The line that says most: by how much a memory overflowed, else the first error."""
+    lines = stderr.splitlines() or ["no message"]
+    for sign in ("overflowed by", "error:", "undefined reference", "error"):
+        found = [line for line in lines if sign in line]
+        if found:
+            return found[0].rsplit("bin/ld: ", 1)[-1].strip()
+    return lines[0]

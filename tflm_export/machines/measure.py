@@ -1,0 +1,118 @@
+"""Run an emitted engine on an emulated Cortex-M4F: instructions, stack, RAM, flash, and its very weights.
+
+>>> measure(compiled, pictures, labels).instructions_train_step                  # doctest: +SKIP
+1234567
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from tflm_export.compiler import Compiled
+from tflm_export.ir import Graph
+from tflm_export.machines.m4 import NRF52840, O2_FLAGS, M4Result, Memories, build, run
+from tflm_export.memory.storage import variables
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the board did. Instructions are of the last call of each kind; stack is the deepest of all.
+
+    instructions_train_step: 0 where nothing learns. outputs: int8 [inferences, ...]. weights: the trained
+    part in RAM by tensor name, flat.
+    """
+
+    instructions_inference: int
+    instructions_train_step: int
+    stack_bytes: int
+    static_ram_bytes: int
+    flash_bytes: int
+    outputs: np.ndarray
+    weights: dict[str, np.ndarray]
+
+
+def measure(
+    compiled: Compiled,
+    pictures: np.ndarray,
+    targets: Sequence[int | None] | np.ndarray,
+    *,
+    inferences: int = 1,
+    flags: Sequence[str] = O2_FLAGS,
+    timeout: float = 300.0,
+    memories: Memories = NRF52840,
+) -> Measured:
+    """Run `inferences` of the first pictures, then (an engine that learns) a training step on every picture.
+
+    pictures: int8 [n, ...input shape]. targets: n class indices, or int8 [n, ...] for MSE; an engine that
+    only infers ignores them. memories: `ROOMY` measures what is too large for the board, too.
+    Raises `ExportError` when the tools are missing, the program does not fit or faults.
+    """
+    main, samples = board_program(compiled, pictures, targets, inferences)
+    with tempfile.TemporaryDirectory(prefix="tfodl-measure-") as name:
+        folder = compiled.save(Path(name) / "engine")
+        sources = sorted((folder / "src").rglob("*.cpp"))
+        elf = build(sources, [folder / "src"], main, Path(name) / "engine.elf", flags, memories)
+        result = run(elf, {"samples.bin": samples}, timeout)
+    learns = compiled.graph.loss is not None
+    return Measured(
+        result.number("inference instructions"),
+        result.number("train_step instructions") if learns else 0,
+        _deepest(result),
+        elf.static_ram_bytes,
+        elf.flash_bytes,
+        np.frombuffer(result.files["outputs.bin"], np.int8).reshape(inferences, -1),
+        stored_weights(compiled.graph, result.files["weights.bin"]) if learns else {},
+    )
+
+
+def board_program(
+    compiled: Compiled, pictures: np.ndarray, targets: Sequence[int | None] | np.ndarray, inferences: int
+) -> tuple[str, bytes]:
+    """A `main` for the engine and its `samples.bin`: inferences of the first pictures, a step on each."""
+    loss = compiled.graph.loss
+    by_label = loss is not None and loss.kind == "SOFTMAX_CROSSENTROPY"
+    if loss is None:
+        targets = [None] * len(pictures)
+    rows = [_sample(x, t, by_label) for x, t in zip(pictures, targets, strict=True)]
+    first = [rows[i % len(rows)] for i in range(inferences)]
+    if loss is None:
+        return _main("board_inference.cpp", name=compiled.name, inferences=inferences), b"".join(first)
+    fields: dict[str, str | int]
+    fields = {"name": compiled.name, "inferences": inferences, "steps": len(rows)}
+    fields["target_bytes"] = len(rows[0]) - pictures[0].size
+    fields["target"] = "label_of(target)" if by_label else "static_cast<const int8_t*>(target)"
+    return _main("board_main.cpp", **fields), b"".join(first + rows)
+
+
+def _sample(x: np.ndarray, target: int | np.ndarray | None, by_label: bool) -> bytes:
+    """A picture and its target (a label as int32) in bytes."""
+    if target is None:
+        return x.astype(np.int8).tobytes()
+    data = np.int32(target).tobytes() if by_label else np.asarray(target, np.int8).tobytes()
+    return x.astype(np.int8).tobytes() + data
+
+
+def _main(template: str, **fields: str | int) -> str:
+    text = resources.files("tflm_export").joinpath("templates", template).read_text(encoding="utf-8")
+    return Template(text).substitute(fields)
+
+
+def _deepest(result: M4Result) -> int:
+    return max(int(line.split()[-1]) for line in result.stdout.splitlines() if " stack " in line)
+
+
+def stored_weights(graph: Graph, data: bytes) -> dict[str, np.ndarray]:
+    """Trained parameters as they lie in RAM, by tensor name, from the program's `weights.bin`."""
+    found, at = {}, 0
+    for variable in variables(graph):
+        dtype = np.int32 if variable.bias else np.int8
+        found[variable.tensor] = np.frombuffer(data[at : at + variable.nbytes], dtype)
+        at += variable.nbytes
+    return found

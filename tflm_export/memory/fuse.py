@@ -1,0 +1,116 @@
+"""The pass that makes streams: where a step needs most memory, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tflm_export.geometry import Geometry
+from tflm_export.ir import Graph, Op
+from tflm_export.memory.lifetimes import peak
+from tflm_export.memory.stream import CONVOLUTIONS, MAX_STAGES, layer_ops, members
+
+STEPS = (8, 4, 2)
+
+
+def fuse(graph: Graph, enough: int = 0) -> Graph:
+    """Stream the chains that lower the memory peak, as long as any does; then widen their steps for free.
+
+    enough: a peak in bytes that need not be lowered. A stream takes up to twice the instructions of its
+        layers where maps are small, so that a net that fits anyway is better left alone.
+    """
+    bound, step = peak(graph)
+    while bound > enough and graph.ops[step].role == "forward":
+        candidates = [(peak(g)[0], len(g.ops), g) for g in _candidates(graph, step)]
+        best = min(candidates, key=lambda c: (c[0], -c[1]), default=None)
+        if best is None or best[0] >= bound:
+            break
+        graph = best[2]
+        bound, step = peak(graph)
+    for name in [op.name for op in graph.ops if op.kind == "STREAM"]:
+        graph = _widened(graph, name, bound)
+    return graph
+
+
+def _widened(graph: Graph, name: str, bound: int) -> Graph:
+    """The widest steps of one stream that keep the peak."""
+    for rows in STEPS:
+        wider = _with_steps(graph, name, rows)
+        if peak(wider)[0] <= bound:
+            return wider
+    return graph
+
+
+def _with_steps(graph: Graph, name: str, rows: int) -> Graph:
+    def widen(op: Op) -> Op:
+        if op.kind != "STREAM" or op.name != name:
+            return op
+        heights = [Geometry.of(stage, graph).out_shape[0] for stage in op.attrs["stages"]]
+        return replace(op, attrs={**op.attrs, "steps": tuple(min(rows, h) for h in heights)})
+
+    return graph.replace(ops=tuple(map(widen, graph.ops)))
+
+
+def _candidates(graph: Graph, step: int) -> Iterator[Graph]:
+    """The graph with each chain fused that holds the op at `step`."""
+    first, last = _run(graph.ops, step)
+    for start in range(first, step + 1):
+        for stop in range(step + 1, last + 1):
+            fused = _fused(graph, start, stop)
+            if fused is not None:
+                yield fused
+
+
+def _run(ops: tuple[Op, ...], step: int) -> tuple[int, int]:
+    """The largest stretch start..stop of ops around `step` that could be part of one chain."""
+    chainable = (*CONVOLUTIONS, "GATHER_CHANNELS", "ADD", "STREAM")
+    start, stop = step, step
+    while start > 0 and ops[start - 1].kind in chainable:
+        start -= 1
+    while stop < len(ops) and ops[stop].kind in chainable:
+        stop += 1
+    return start, stop
+
+
+def _fused(graph: Graph, start: int, stop: int) -> Graph | None:
+    """The graph with ops start..stop as one stream; None when they are no chain."""
+    parts = [member for op in graph.ops[start:stop] for member in members(op)]
+    residual = parts.pop() if parts and parts[-1].kind == "ADD" else None
+    stages = [op for op in parts if op.kind in CONVOLUTIONS]
+    kept = [op for op in parts if op.kind == "GATHER_CHANNELS"]
+    if len(stages) + len(kept) != len(parts) or not 2 <= len(stages) <= MAX_STAGES:
+        return None
+    if not _is_chain(graph, stages, kept, residual):
+        return None
+    return graph.replace(ops=(*graph.ops[:start], _stream(stages, kept, residual), *graph.ops[stop:]))
+
+
+def _is_chain(graph: Graph, stages: list[Op], kept: list[Op], residual: Op | None) -> bool:
+    """Whether every map between is read by the next stage and its gather alone."""
+    inside = {op.name for op in (*stages, *kept)} | ({residual.name} if residual is not None else set())
+    outside = [op for op in layer_ops(graph).values() if op.name not in inside]
+    hidden = [stage.outputs[0] for stage in (stages if residual is not None else stages[:-1])]
+    if any(name in graph.outputs for name in hidden):
+        return False
+    for name, following in zip(hidden, [*stages[1:], residual], strict=False):
+        if following is None or name not in following.inputs:
+            return False
+        if any(name in op.inputs for op in outside):
+            return False
+    if kept and kept[0].attrs["op"] == stages[0].name:
+        return False  # the first stage's input is no stage's output
+    if residual is None:
+        return True
+    shapes = {graph.tensors[n].shape for n in (*residual.inputs, residual.outputs[0])}
+    return len(shapes) == 1 and len(set(residual.inputs) - set(hidden)) == 1
+
+
+def _stream(stages: list[Op], kept: list[Op], residual: Op | None) -> Op:
+    last = stages[-1] if residual is None else residual
+    between = {stage.outputs[0] for stage in stages}
+    skip = () if residual is None else tuple(n for n in residual.inputs if n not in between)
+    inputs = (stages[0].inputs[0], *(n for n in skip if n != stages[0].inputs[0]))
+    masks = tuple(n for op in (*stages, *((residual,) if residual else ())) for n in op.outputs[1:])
+    outputs = (last.outputs[0], *masks, *(op.outputs[0] for op in kept))
+    attrs = {"stages": tuple(stages), "kept": tuple(kept), "residual": residual, "steps": (1,) * len(stages)}
+    return Op("STREAM", last.name, inputs, outputs, attrs)

@@ -1,0 +1,120 @@
+"""Scratch bytes of every kernel: the `..._scratch_bytes` functions of arduino/src/tfodl, in Python.
+
+The emitted engine holds both to each other with static_asserts, so a difference does not compile.
+"""
+
+from __future__ import annotations
+
+import math
+
+from tflm_export.geometry import Geometry
+from tflm_export.ir import Graph, Op
+
+LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
+def scratch_bytes(op: Op, layer: Op, graph: Graph) -> int:
+    """Scratch of `op`; `layer` is the forward op that it belongs to (itself for a forward op)."""
+    if layer.kind not in LAYERS or not op.kind.startswith(layer.kind):
+        return 0
+    geometry = Geometry.of(layer, graph)
+    if op.role == "forward":
+        return _forward(geometry, _columns(op, graph))
+    if graph.tensors[op.inputs[0]].dtype == "float32":
+        return _float32(op, geometry)
+    if op.role == "update":
+        return _update(op, geometry)
+    return _input_gradient(geometry)
+
+
+def is_prepared(op: Op, graph: Graph) -> bool:
+    """The int16 input gradient of a layer: it reads Q15 factors that the device computes before it."""
+    layer = op.kind.removesuffix("_INPUT_GRADIENT")
+    return op.kind != layer and layer in LAYERS and graph.tensors[op.inputs[0]].dtype != "float32"
+
+
+def is_pointwise(geometry: Geometry) -> bool:
+    """A 1x1 convolution with stride 1: it has kernels of its own."""
+    return geometry.kernel == (1, 1) and geometry.stride == (1, 1) and not geometry.depthwise
+
+
+def _column(geometry: Geometry) -> int:
+    """Products in one output value."""
+    return geometry.kernel[0] * geometry.kernel[1] * geometry.in_shape[2]
+
+
+def _align4(nbytes: int) -> int:
+    return (nbytes + 3) & ~3
+
+
+def _tile(depth: int, geometry: Geometry) -> int:
+    """Pixels that the DSP path widens at once, each `depth` products deep."""
+    p, q, _ = geometry.out_shape
+    fitting = min(64, max(16, (512 // ((depth + 3) // 4)) & ~1))
+    return min(fitting, (p * q + 1) & ~1)
+
+
+def _columns(layer: Op, graph: Graph) -> int:
+    """Input channels of a layer that train apart from the others."""
+    for op in graph.ops:
+        if op.role == "update" and op.attrs.get("axis") == "in" and op.attrs["op"] == layer.name:
+            return len(op.attrs["channels"]) % graph.tensors[op.inputs[-1]].shape[-1]
+    return 0
+
+
+def _forward(geometry: Geometry, columns: int) -> int:
+    if geometry.depthwise:
+        return max(4 * geometry.in_shape[2], _depthwise_band(geometry))
+    depth = _column(geometry)
+    if geometry.in_shape[:2] == geometry.out_shape[:2] == geometry.kernel == (1, 1) and not any(geometry.pad):
+        return 2 * _align4(depth + math.prod(geometry.kernel) * columns)
+    return (depth + 3) // 4 * (8 * _tile(depth, geometry) + 24)
+
+
+def _band(outputs: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int]) -> tuple[int, ...]:
+    """Quads of outputs in a row, words of a plane row, input and output rows of a band: 4 planes in 4 KB."""
+    quads = (outputs[1] + 3) // 4
+    words = ((4 * quads - 1) * stride[1] + kernel[1] + 1) // 2
+    fitting = max(1, (256 // words - kernel[0]) // stride[0] + 1)
+    rows = min(fitting, outputs[0])
+    return quads, words, (rows - 1) * stride[0] + kernel[0], rows
+
+
+def _depthwise_band(geometry: Geometry) -> int:
+    """Four channels of a band of rows as padded planes of int16, and the sums of some rows."""
+    quads, words, rows, out_rows = _band(geometry.out_shape[:2], geometry.kernel, geometry.stride)
+    return 16 * (rows * words + quads * min(max(1, 16 // quads), out_rows))
+
+
+def _depthwise_plane(geometry: Geometry) -> int:
+    """Four channels' gradients of a band, spread by the stride, and the sums of one row."""
+    quads, words, rows, _ = _band(geometry.in_shape[:2], geometry.kernel, (1, 1))
+    return 16 * (rows * words + quads)
+
+
+def _input_gradient(geometry: Geometry) -> int:
+    (_, q, o), c = geometry.out_shape, geometry.in_shape[2]
+    if is_pointwise(geometry):
+        return max(4 * o + 8 * c, (o + 3) // 4 * (8 * _tile(o, geometry) + 16))
+    rows = _align4(2 * geometry.kernel[0] * q * o) + 4 * c
+    return max(rows, _depthwise_plane(geometry)) if geometry.depthwise else rows
+
+
+def _float32(op: Op, geometry: Geometry) -> int:
+    """The taps over a pixel (depthwise), the gradients over 4 pixels (others); none for an update."""
+    if op.role == "update":
+        return 0
+    together = 1 if math.prod(geometry.in_shape[:2]) < 4 else 4
+    return 8 * geometry.products if geometry.depthwise else 4 * together * geometry.products
+
+
+def _update(op: Op, geometry: Geometry) -> int:
+    positions = geometry.out_shape[0] * geometry.out_shape[1]
+    if op.kind.startswith("FULLY_CONNECTED_WEIGHTS") and positions == 1:
+        return 0
+    if geometry.depthwise:
+        return 32 * geometry.kernel[0] * geometry.kernel[1] + 8 * min(positions, 256)
+    channels = len(op.attrs["channels"]) if op.attrs["axis"] == "in" else geometry.in_shape[2]
+    groups = (min(positions, 256) + 3) // 4
+    quads = min(geometry.kernel[0] * geometry.kernel[1] * ((channels + 3) // 4), 128 // groups, 32)
+    return quads * (32 * groups + (96 if positions > 256 else 32)) + 16 * groups

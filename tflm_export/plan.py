@@ -1,0 +1,240 @@
+"""`Budget` and `UpdatePlan`: what may change on the device. Standard library only; the contract
+between `tfodl` (which makes plans) and `tflm_export` (which compiles them).
+
+>>> plan = UpdatePlan(layers=(LayerUpdate("conv_1", "out", (0, 3), bias="selected"),), head=True)
+>>> UpdatePlan.from_json(plan.to_json()) == plan
+True
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tflm_export.errors import TfodlError
+from tflm_export.files import write_text
+
+VERSION = 1
+AXES = ("out", "in")
+BIASES = ("none", "selected", "all")
+ROUNDINGS = ("stochastic", "accumulator")
+
+
+def _require(ok: bool, message: str) -> None:
+    if not ok:
+        raise TfodlError(message)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Upper limits on what an update may cost; `None` leaves a quantity free.
+
+    params: trained parameters, classifier head apart.
+    ram_bytes: training memory at batch 1 (saved activations, clip masks, trained weights), bytes.
+    flash_bytes: program and constants, bytes.
+    macs: multiply-accumulates of one backward pass at batch 1.
+
+    Raises `TfodlError` on a negative or non-integer limit.
+    """
+
+    params: int | None = None
+    ram_bytes: int | None = None
+    flash_bytes: int | None = None
+    macs: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            _require(
+                value is None or _is_count(value),
+                f"Budget: {name} must be a whole number >= 0 or None, got {value!r}.",
+            )
+
+
+@dataclass(frozen=True)
+class LayerUpdate:
+    """What trains in one layer.
+
+    name: the Keras layer's name; for a compiled model the `.tflite` op: its output tensor's name,
+        its weight tensor's name, or `#<op index>`.
+    axis: `"out"` trains output channels (rows of the weight), `"in"` input channels (columns).
+    channels: sorted indices along `axis` whose weights train; `()` trains no weight.
+    bias: `"none"`, `"selected"` (the biases of `channels`, axis `"out"` only) or `"all"`.
+    """
+
+    name: str
+    axis: Literal["out", "in"] = "out"
+    channels: tuple[int, ...] = ()
+    bias: Literal["none", "selected", "all"] = "none"
+
+    def __post_init__(self) -> None:
+        where = f"LayerUpdate {self.name!r}"
+        named = isinstance(self.name, str) and bool(self.name)
+        _require(named, f"LayerUpdate: name must be a non-empty string, got {self.name!r}.")
+        _require(self.axis in AXES, f"{where}: axis must be one of {AXES}, got {self.axis!r}.")
+        _require(self.bias in BIASES, f"{where}: bias must be one of {BIASES}, got {self.bias!r}.")
+        channels = tuple(self.channels)
+        _require(
+            all(map(_is_count, channels)),
+            f"{where}: channels must be whole numbers >= 0, got {channels[:8]!r}.",
+        )
+        _require(
+            all(a < b for a, b in zip(channels, channels[1:], strict=False)),
+            f"{where}: channels must be sorted and distinct; sort them and drop repeats.",
+        )
+        _require(
+            not (self.axis == "in" and self.bias == "selected"),
+            f"{where}: bias 'selected' needs axis 'out'; use 'all' or 'none' with axis 'in'.",
+        )
+        object.__setattr__(self, "channels", channels)
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """The device's update rule: SGD on integer weights (docs/arithmetic.md, "Update").
+
+    learning_rate: step size in the float model's terms; may be changed at run time.
+    momentum: 0 keeps no velocity; otherwise 4 bytes a trained weight.
+    batch: samples accumulated before a step; more than 1 costs 4 bytes a trained weight.
+    rounding: `"stochastic"` (no memory) or `"accumulator"` (2 bytes a trained weight).
+    qas: quantization-aware scaling (Lin et al. 2022, section 3.1).
+    """
+
+    learning_rate: float = 0.01
+    momentum: float = 0.0
+    batch: int = 1
+    rounding: Literal["stochastic", "accumulator"] = "stochastic"
+    qas: bool = True
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.learning_rate, (int, float)) and 1e-30 <= self.learning_rate <= 1e30
+        allowed = "must be a number > 0 (1e-30 to 1e30, the device has float32)"
+        _require(number, f"Optimizer: learning_rate {allowed}, got {self.learning_rate!r}.")
+        number = isinstance(self.momentum, (int, float)) and 0 <= self.momentum < 1
+        _require(number, f"Optimizer: momentum must be in [0, 1), got {self.momentum!r}.")
+        whole = _is_count(self.batch) and self.batch >= 1
+        _require(whole, f"Optimizer: batch must be a whole number >= 1, got {self.batch!r}.")
+        _require(
+            self.rounding in ROUNDINGS,
+            f"Optimizer: rounding must be one of {ROUNDINGS}, got {self.rounding!r}.",
+        )
+        _require(isinstance(self.qas, bool), f"Optimizer: qas must be true or false, got {self.qas!r}.")
+
+
+@dataclass(frozen=True)
+class UpdatePlan:
+    """Which channels of which layers learn, and how. Frozen, validated, JSON both ways.
+
+    layers: one `LayerUpdate` a layer; a layer that is not named is frozen.
+    head: the classifier (last dense layer) trains whole, outside the budget.
+    loss: `"crossentropy"` (softmax cross-entropy on real logits) or `"mse"`.
+    provenance: free facts (method, epoch, data set); `model_sha256` binds the plan to one `.tflite`.
+
+    Raises `TfodlError` on anything that is not a plan.
+    """
+
+    layers: tuple[LayerUpdate, ...] = ()
+    head: bool = True
+    budget: Budget = field(default_factory=Budget)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    loss: Literal["crossentropy", "mse"] = "crossentropy"
+    seed: int = 0
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        _require(
+            self.version == VERSION,
+            f"UpdatePlan: version {self.version!r} is not supported; allowed: {VERSION}.",
+        )
+        names = [layer.name for layer in self.layers]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        _require(not repeated, f"UpdatePlan: layers named more than once: {repeated}; merge their entries.")
+        _require(isinstance(self.head, bool), f"UpdatePlan: head must be true or false, got {self.head!r}.")
+        _require(
+            self.loss in ("crossentropy", "mse"),
+            f"UpdatePlan: loss must be 'crossentropy' or 'mse', got {self.loss!r}.",
+        )
+        _require(
+            _is_count(self.seed) and self.seed < 2**32,
+            f"UpdatePlan: seed must be in [0, 2**32), got {self.seed!r}.",
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.layers, self.head, self.budget, self.optimizer, self.loss, self.seed))
+
+    def layer(self, name: str) -> LayerUpdate | None:
+        """The entry of layer `name`, or None when that layer is frozen."""
+        return next((layer for layer in self.layers if layer.name == name), None)
+
+    def to_json(self) -> str:
+        """The plan as indented JSON; channel lists stay on one line."""
+        head = dataclasses.asdict(self)
+        layers = head.pop("layers")
+        head["provenance"] = dict(self.provenance)
+        head["layers"] = "@layers@"
+        rows = ",\n".join("    " + json.dumps(layer) for layer in layers)
+        rows = f"[\n{rows}\n  ]" if layers else "[]"
+        return json.dumps(head, indent=2).replace('"@layers@"', rows)
+
+    @classmethod
+    def from_json(cls, text: str) -> UpdatePlan:
+        """Parse and validate. Raises `TfodlError` for bad JSON, unknown or missing fields, bad values."""
+        try:
+            raw = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise TfodlError(f"UpdatePlan: not JSON ({error}).") from error
+        return _plan_from_dict(raw)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the plan to `path`, whole or not at all."""
+        write_text(path, self.to_json() + "\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> UpdatePlan:
+        """Read a plan. Raises `TfodlError` when the file cannot be read or is not a plan."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise TfodlError(f"UpdatePlan: cannot read {str(path)!r}: {error}.") from error
+        return cls.from_json(text)
+
+
+def _fields(raw: object, kind: type, where: str) -> dict[str, Any]:
+    _require(isinstance(raw, dict), f"{where}: expected an object, got {type(raw).__name__}.")
+    assert isinstance(raw, dict)
+    allowed = {f.name for f in dataclasses.fields(kind)}
+    unknown = sorted(set(raw) - allowed)
+    _require(not unknown, f"{where}: unknown field(s) {unknown}; allowed: {sorted(allowed)}.")
+    return raw
+
+
+def _plan_from_dict(raw: object) -> UpdatePlan:
+    fields = dict(_fields(raw, UpdatePlan, "UpdatePlan"))
+    _require("layers" in fields, "UpdatePlan: field 'layers' is missing.")
+    _require(isinstance(fields["layers"], list), "UpdatePlan: 'layers' must be a list.")
+    _require(isinstance(fields.get("provenance", {}), dict), "UpdatePlan: 'provenance' must be an object.")
+    layers = []
+    for index, entry in enumerate(fields["layers"]):
+        row = _fields(entry, LayerUpdate, f"UpdatePlan: layers[{index}]")
+        _require("name" in row, f"UpdatePlan: layers[{index}]: field 'name' is missing.")
+        _require(
+            isinstance(row.get("channels", []), list),
+            f"UpdatePlan: layers[{index}]: 'channels' must be a list.",
+        )
+        layers.append(LayerUpdate(**row))
+    fields["layers"] = tuple(layers)
+    if "budget" in fields:
+        fields["budget"] = Budget(**_fields(fields["budget"], Budget, "UpdatePlan: budget"))
+    if "optimizer" in fields:
+        fields["optimizer"] = Optimizer(**_fields(fields["optimizer"], Optimizer, "UpdatePlan: optimizer"))
+    return UpdatePlan(**fields)

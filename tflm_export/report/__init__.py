@@ -1,0 +1,1 @@
+"""What an engine costs, and whether it is right."""

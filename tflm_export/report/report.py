@@ -1,0 +1,182 @@
+"""What an engine costs: RAM, flash, work, by layer and by step, and whether it fits a board.
+
+Sizes are those of the linked Cortex-M4 program, the stack is painted and read back, instructions are counted
+by the emulator; the memory plan's own figures stand beside them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tflm_export.boards import BOARDS
+from tflm_export.compiler import Compiled, load
+from tflm_export.emit.names import display, shape_text
+from tflm_export.ir import Graph, Op
+from tflm_export.machines.m4 import ROOMY
+from tflm_export.machines.measure import Measured, measure
+from tflm_export.machines.profile import CallCost, profile, table
+from tflm_export.macs import op_macs
+from tflm_export.memory.storage import Variable, variables
+from tflm_export.memory.stream import layer_ops
+from tflm_export.report.advice import advise, over_board, peak_tensors
+from tflm_export.report.draw import draw_memory, picture_format
+from tflm_export.report.verify import samples
+
+
+@dataclass(frozen=True)
+class Report:
+    """`facts` are plain values for JSON; `text` is the same for people, as Markdown."""
+
+    facts: Mapping[str, Any]
+
+    def to_json(self) -> str:
+        """Indented JSON."""
+        return json.dumps(dict(self.facts), indent=2)
+
+    def to_text(self) -> str:
+        """Totals, boards, advice and a table by layer."""
+        return _text(self.facts)
+
+
+def report(
+    folder: str | os.PathLike[str],
+    *,
+    steps: int = 2,
+    per_op: bool = False,
+    picture: str | os.PathLike[str] | None = None,
+) -> Report:
+    """Measure the engine in `folder` on the emulated board and report.
+
+    steps: training steps that run; the last one's instructions count. per_op: with every kernel call's.
+    picture: a file for the memory plan's picture (.png, .svg, .pdf).
+    Raises `ExportError` when the folder holds no engine or the Cortex-M4 tools are missing.
+    """
+    if picture is not None:
+        picture_format(Path(picture))
+    compiled = load(folder)
+    xs, ts = samples(compiled, None, None, 0)
+    calls = profile(compiled, xs[:steps], ts[:steps], memories=ROOMY) if per_op else {}
+    measured = measure(compiled, xs[:steps], ts[:steps], memories=ROOMY)
+    if picture is not None:
+        draw_memory(compiled, picture, measured.stack_bytes)
+    return make_report(compiled, measured, calls)
+
+
+def make_report(
+    compiled: Compiled, measured: Measured, calls: Mapping[str, list[CallCost]] | None = None
+) -> Report:
+    """The report of an engine that was measured; `calls` of `profile`."""
+    memory = compiled.memory
+    ram = measured.static_ram_bytes + measured.stack_bytes
+    facts: dict[str, Any] = dict(compiled.facts) | {
+        "arena_bytes": memory.arena,
+        "memory_lower_bound_bytes": memory.lower_bound,
+        "static_ram_bytes": measured.static_ram_bytes,
+        "stack_bytes": measured.stack_bytes,
+        "total_ram_bytes": ram,
+        "flash_bytes": measured.flash_bytes,
+        "instructions": {
+            "inference": measured.instructions_inference,
+            "train_step": measured.instructions_train_step,
+        },
+    }
+    over = {name: over_board(board, measured) for name, board in BOARDS.items()}
+    facts["fits"] = {name: not sizes for name, sizes in over.items()}
+    facts["over"] = {name: sizes for name, sizes in over.items() if sizes}
+    found = {name: advise(compiled, BOARDS[name], measured) for name in facts["over"]}
+    facts["advice"] = [advice.text for advice in found.values()]
+    facts["smaller_plans"] = {
+        name: json.loads(advice.plan.to_json()) for name, advice in found.items() if advice.plan is not None
+    }
+    facts["peak"] = peak_tensors(compiled)
+    facts["layers"] = layer_table(compiled.graph)
+    facts["live_bytes"] = memory.live_bytes()
+    facts["calls"] = {kind: [dataclasses.asdict(c) for c in costs] for kind, costs in (calls or {}).items()}
+    return Report(facts)
+
+
+def layer_table(graph: Graph) -> list[dict[str, Any]]:
+    """One row a forward op: shapes, work, weights, what trains, bytes kept for the backward pass."""
+    trained = variables(graph)
+    return [_row(op, graph, trained) for op in layer_ops(graph).values() if op.role == "forward"]
+
+
+def _row(op: Op, graph: Graph, trained: tuple[Variable, ...]) -> dict[str, Any]:
+    layers = layer_ops(graph)
+    own = [o for o in layers.values() if o.attrs.get("op") == op.name]
+    y = graph.tensors[op.outputs[0]]
+    weights = graph.tensors[op.inputs[1]].nbytes if op_macs(op, layers, graph) else 0
+    kept = _kept(op, own, graph)
+    return {
+        "op": op.name,
+        "kind": op.kind,
+        "name": display(op.outputs[0]),
+        "output": shape_text(y.shape),
+        "output_bytes": y.nbytes,
+        "weight_bytes": weights,
+        "macs_forward": op_macs(op, layers, graph),
+        "macs_dx": sum(op_macs(o, layers, graph) for o in own if o.role == "gradient"),
+        "macs_dw": sum(op_macs(o, layers, graph) for o in own if o.role == "update"),
+        "trained_weights": sum(v.count for v in trained if v.layer is op and not v.bias),
+        "trained_biases": sum(v.count for v in trained if v.layer is op and v.bias),
+        "kept_bytes": kept,
+    }
+
+
+def _kept(op: Op, own: list[Op], graph: Graph) -> int:
+    """Activations and masks that wait for this op's gradient: int8 inputs of its gradient ops, its mask."""
+    readers = [o for o in own if o.kind != "GATHER_CHANNELS"]
+    read = {name for o in readers for name in o.inputs if name and graph.tensors[name].data is None}
+    kinds = {name: graph.tensors[name].dtype for name in read}
+    return sum(graph.tensors[name].nbytes for name, dtype in kinds.items() if dtype in ("int8", "bit"))
+
+
+def _training_rows(facts: Mapping[str, Any]) -> list[str]:
+    """Rows of the table of totals about training."""
+    macs, step = facts["macs"], facts["instructions"]["train_step"]
+    if not facts["trained_parameters"]:
+        return ["| learns | nothing: this engine only infers |"]
+    return [
+        f"| training step | {step:,} instructions, forward {macs['forward']:,} + "
+        f"input gradients {macs['dx']:,} + weight gradients {macs['dw']:,} MAC |",
+        f"| learns | {facts['trained_parameters']:,} parameters by {facts['gradients']} gradients |",
+    ]
+
+
+def _text(facts: Mapping[str, Any]) -> str:
+    macs, instructions = facts["macs"], facts["instructions"]
+    over_bound = facts["arena_bytes"] / max(1, facts["memory_lower_bound_bytes"]) - 1
+    lines = [
+        f"# Engine `{facts['name']}`",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| RAM, static + stack | {facts['static_ram_bytes']:,} + {facts['stack_bytes']:,} "
+        f"= {facts['total_ram_bytes']:,} B |",
+        f"| of which arena | {facts['arena_bytes']:,} B ({over_bound:.1%} over the lower bound) |",
+        f"| flash | {facts['flash_bytes']:,} B |",
+        f"| inference | {instructions['inference']:,} instructions, {macs['forward']:,} MAC |",
+        *_training_rows(facts),
+        *(f"| fits {name} | {'yes' if fits else 'no'} |" for name, fits in facts["fits"].items()),
+        "",
+        *(line for text in facts["advice"] for line in (text, "")),
+        "| op | kind | output | weights, B | forward | dX | dW | trained | kept, B |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in facts["layers"]:
+        trained = row["trained_weights"] + row["trained_biases"]
+        lines.append(
+            f"| {row['op']} | {row['kind']} | {row['output']} | {row['weight_bytes']:,} | "
+            f"{row['macs_forward']:,} | {row['macs_dx']:,} | {row['macs_dw']:,} | {trained:,} | "
+            f"{row['kept_bytes']:,} |"
+        )
+    for kind, calls in facts["calls"].items():
+        title = kind.replace("_", " ")
+        lines += ["", f"## Kernel calls: {title}", "", table([CallCost(**call) for call in calls])]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,237 @@
+"""Is the engine right? Bit for bit: host C++ = numpy = TFLite Micro (inference), host C++ = numpy (training).
+
+Integer gradients are held to a float64 reference; optionally the emulated Cortex-M4F is held to the host.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tflm_export.compiler import Compiled, load
+from tflm_export.errors import ExportError
+from tflm_export.front.schema import parse
+from tflm_export.ir import Graph
+from tflm_export.machines.host import HostEngine, resident
+from tflm_export.machines.measure import Measured, measure
+from tflm_export.memory.storage import variables
+from tflm_export.ops.result import tensor_quant
+from tflm_export.simulate.reference import cosine, loss_gradient, reference_gradients
+from tflm_export.simulate.step import Simulator
+
+COSINE = 0.999
+LEAST_LOSS_GRADIENT = 2.0**-26  # the device's softmax ends at 2^-30
+BOARD_INFERENCES = 4
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was compared and what differed; `ok` when nothing did.
+
+    inputs: inferences compared. simulator_mismatches, tflm_mismatches: inferences with a differing output of
+    the host engine; the latter is None where TFLite Micro itself cannot run the model. steps: training steps.
+    weight_mismatches: parameters that differ after them, host against numpy. gradient_cosines: the lowest of
+    each tensor over the samples. board_inferences, board_steps, board_mismatches: on the emulated Cortex-M4F,
+    inferences and parameters that differ from the host's. An engine that only infers takes no steps.
+    """
+
+    inputs: int
+    simulator_mismatches: int
+    tflm_mismatches: int | None
+    steps: int
+    weight_mismatches: int
+    gradient_cosines: dict[str, float] = field(default_factory=dict)
+    board_inferences: int = 0
+    board_steps: int = 0
+    board_mismatches: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything agrees."""
+        mismatches = self.simulator_mismatches + (self.tflm_mismatches or 0) + self.weight_mismatches
+        return not mismatches and not self.board_mismatches and self.lowest_cosine >= COSINE
+
+    @property
+    def lowest_cosine(self) -> float:
+        """The lowest gradient cosine of all tensors."""
+        return min(self.gradient_cosines.values(), default=1.0)
+
+    def summary(self) -> str:
+        """A few lines for people."""
+        lines = [
+            f"inference   {self.inputs} inputs: {self._by_tflm()}, {self.simulator_mismatches} from numpy",
+            f"training    {self.steps} steps: {self.weight_mismatches} weights differ from numpy",
+            f"gradients   {len(self.gradient_cosines)} tensors: lowest cosine {self.lowest_cosine:.5f} "
+            f"(needed {COSINE})",
+        ]
+        if not self.steps:
+            lines[1:] = ["training    none: this engine only infers"]
+        if self.board_inferences:
+            ran = f"{self.board_inferences} inferences, {self.board_steps} steps"
+            lines.append(f"Cortex-M4F  {ran}: {self.board_mismatches} outputs and weights differ")
+        return "\n".join([*lines, "all right" if self.ok else "NOT right"])
+
+    def _by_tflm(self) -> str:
+        if self.tflm_mismatches is None:
+            return "TFLite Micro cannot run this model rightly"
+        return f"{self.tflm_mismatches} differ from TFLite Micro"
+
+
+def verify(
+    folder: str | os.PathLike[str],
+    inputs: np.ndarray | None = None,
+    targets: Sequence[int] | np.ndarray | None = None,
+    *,
+    count: int = 256,
+    steps: int = 32,
+    board: bool = False,
+    seed: int = 0,
+) -> Verification:
+    """Verify what `tflm-export compile` wrote to `folder`.
+
+    inputs: int8 [n, ...input shape without batch], random by default. targets: n class indices (or int8
+    [n, ...] for MSE). count: inferences; steps: training steps; both on the inputs in turn.
+    Raises `ExportError` when something needed is missing or does not build.
+    """
+    compiled = load(folder)
+    xs, ts = samples(compiled, inputs, targets, seed)
+    engine, simulator = HostEngine(folder), Simulator(compiled.graph, compiled.plan)
+    by_simulator, by_tflm = _compare_inference(compiled, engine, simulator, _take(xs, count))
+    steps = steps if compiled.graph.loss is not None else 0
+    cosines = gradient_cosines(compiled, _take(xs, min(steps, 8)), _take(ts, min(steps, 8)))
+    outputs = [engine.infer(x) for x in _take(xs, BOARD_INFERENCES)] if board else []
+    for x, t in zip(_take(xs, steps), _take(ts, steps), strict=True):
+        engine.train_step(x, t)
+        simulator.train_step(x, t)
+    weights = engine.weights()
+    differing = sum(int((weights[name] != simulator.weights[name]).sum()) for name in weights)
+    result = Verification(count, by_simulator, by_tflm, steps, differing, cosines)
+    if not board:
+        return result
+    rows = steps or BOARD_INFERENCES
+    pictures = np.stack(_take(xs, rows))
+    measured = measure(compiled, pictures, _take(ts, rows), inferences=BOARD_INFERENCES)
+    wrong = _differing_outputs(measured, outputs, rows) + _differing_weights(compiled, measured, weights)
+    return replace(result, board_inferences=BOARD_INFERENCES, board_steps=steps, board_mismatches=wrong)
+
+
+def samples(
+    compiled: Compiled,
+    inputs: np.ndarray | None,
+    targets: Sequence[int] | np.ndarray | None,
+    seed: int,
+) -> tuple[np.ndarray, list]:
+    """Inputs [n, 1, ...] int8 and n targets; random where not given."""
+    graph, rng = compiled.graph, np.random.default_rng(seed)
+    shape = graph.tensors[graph.inputs[0]].shape
+    xs = rng.integers(-128, 128, (64, *shape), np.int8) if inputs is None else np.asarray(inputs)
+    if xs.dtype != np.int8 or xs.ndim == 0 or len(xs) == 0 or xs[0].size != int(np.prod(shape)):
+        raise ExportError(
+            f"verify: inputs are {xs.dtype} {list(xs.shape)}; expected int8 [n, ...{shape[1:]}]."
+        )
+    xs = xs.reshape(-1, *shape)
+    ts = list(targets) if targets is not None else _targets(graph, len(xs), rng)
+    if len(ts) != len(xs):
+        raise ExportError(f"verify: {len(xs)} inputs but {len(ts)} targets.")
+    return xs, ts
+
+
+def _targets(graph: Graph, count: int, rng: np.random.Generator) -> list:
+    """Random class indices, or int8 targets; None each for a graph without a loss."""
+    if graph.loss is None:
+        return [None] * count
+    logits = graph.tensors[graph.loss.inputs[0]]
+    if graph.loss.kind == "SOFTMAX_CROSSENTROPY":
+        return rng.integers(0, logits.size, count).tolist()
+    return list(rng.integers(-128, 128, (count, *logits.shape), np.int8))
+
+
+def _take(items: Sequence | np.ndarray, count: int) -> list:
+    return [items[i % len(items)] for i in range(count)]
+
+
+def _compare_inference(
+    compiled: Compiled, engine: HostEngine, simulator: Simulator, xs: Sequence[np.ndarray]
+) -> tuple[int, int | None]:
+    """Inferences where the host engine differs from numpy, and from TFLite Micro."""
+    outputs = [engine.infer(x) for x in xs]
+    by_simulator = sum(not np.array_equal(y, simulator.infer(x)) for x, y in zip(xs, outputs, strict=True))
+    try:
+        oracle = TflmOracle(compiled)
+    except ExportError:
+        return by_simulator, None
+    return by_simulator, sum(not np.array_equal(y, oracle.infer(x)) for x, y in zip(xs, outputs, strict=True))
+
+
+class TflmOracle:
+    """TFLite Micro's own interpreter on the same model; float and uint8 edges are crossed exactly.
+
+    Raises `ExportError` for a model that it cannot run.
+    """
+
+    def __init__(self, compiled: Compiled):
+        from tflite_micro.python.tflite_micro import runtime
+
+        graph = compiled.graph
+        _check_blocks(compiled.tflite)
+        try:
+            self._interpreter = runtime.Interpreter.from_bytes(compiled.tflite)
+        except RuntimeError as error:
+            raise ExportError(f"TFLite Micro cannot run this model ({error}).") from error
+        self._input = tensor_quant(graph, graph.inputs[0])
+        self._output = tensor_quant(graph, graph.outputs[0])
+
+    def infer(self, x: np.ndarray) -> np.ndarray:
+        """The output int8 for one input int8."""
+        dtype = self._interpreter.get_input_details(0)["dtype"]
+        if dtype == np.uint8:
+            x = (x.astype(np.int16) + 128).astype(np.uint8)
+        elif dtype == np.float32:
+            x = ((x.astype(np.float32) - self._input.zero_point[0]) * self._input.scale[0]).astype(np.float32)
+        self._interpreter.set_input(x, 0)
+        self._interpreter.invoke()
+        y = self._interpreter.get_output(0)
+        if y.dtype == np.uint8:
+            return (y.astype(np.int16) - 128).astype(np.int8)
+        if y.dtype == np.float32:
+            y = np.round(y / self._output.scale[0] + self._output.zero_point[0]).astype(np.int8)
+        return y
+
+
+def _check_blocks(tflite: bytes) -> None:
+    """Refuse SPACE_TO_BATCH_ND: TFLM pads with 0, not the zero point, and takes a batch of 1 literally."""
+    if any(op.kind == "SPACE_TO_BATCH_ND" for op in parse(tflite).ops):
+        raise ExportError("TFLite Micro computes SPACE_TO_BATCH_ND otherwise than TensorFlow Lite.")
+
+
+def gradient_cosines(compiled: Compiled, xs: Sequence[np.ndarray], ts: Sequence) -> dict[str, float]:
+    """Lowest cosine of each trained tensor's integer gradient with the float64 reference.
+
+    Samples that the net knows so well that the device sees no loss are left out.
+    """
+    lowest: dict[str, float] = {}
+    simulator = Simulator(compiled.graph, compiled.plan)
+    for x, t in zip(xs, ts, strict=True):
+        if np.abs(loss_gradient(compiled.graph, simulator.logits(x), t)).max() < LEAST_LOSS_GRADIENT:
+            continue
+        device, reference = simulator.gradients(x, t), reference_gradients(compiled.graph, x, t)
+        for name, gradient in device.items():
+            lowest[name] = min(lowest.get(name, 1.0), cosine(gradient, reference[name]))
+    return lowest
+
+
+def _differing_outputs(measured: Measured, outputs: Sequence[np.ndarray], pictures: int) -> int:
+    """Inferences that differ between the emulated board, which had this many pictures, and the host."""
+    expected = [outputs[i % pictures].reshape(-1) for i in range(len(outputs))]
+    return sum(not np.array_equal(a, b) for a, b in zip(measured.outputs, expected, strict=True))
+
+
+def _differing_weights(compiled: Compiled, measured: Measured, weights: dict[str, np.ndarray]) -> int:
+    """Parameters that differ between the emulated board and the host after the same steps."""
+    return sum(
+        int((measured.weights[v.tensor] != resident(v, weights[v.tensor]).reshape(-1)).sum())
+        for v in variables(compiled.graph)
+    )

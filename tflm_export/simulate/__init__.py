@@ -1,0 +1,1 @@
+"""The engine in numpy: the specification of what the device computes."""

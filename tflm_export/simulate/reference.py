@@ -1,0 +1,73 @@
+"""The float64 reference of the backward pass: same training graph, same forward values, real gradients.
+
+Where the engine rounds gradients to int16, this keeps them in float64; the two are compared tensor by tensor.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tflm_export.gradients import GRADIENTS, SUMS, Call
+from tflm_export.ir import Graph, Op
+from tflm_export.memory.stream import layer_ops
+from tflm_export.ops.result import tensor_quant
+from tflm_export.simulate.forward import run_forward
+
+
+def reference_gradients(graph: Graph, x: np.ndarray, target: int | np.ndarray) -> dict[str, np.ndarray]:
+    """Real gradients of every trained tensor (its trained part) for one sample, w.r.t. real parameters.
+
+    graph: from `backward.training_graph`. x: int8 input. target: a class index, or int8 logits for MSE.
+    """
+    layers = layer_ops(graph)
+    values: dict[str, Any] = {graph.inputs[0]: x}
+    found: dict[str, np.ndarray] = {}
+    for op in graph.ops:
+        inputs = [values.get(name, graph.tensors[name].data) if name else None for name in op.inputs]
+        call = Call(op, layers.get(op.attrs.get("op", ""), op), graph)
+        if op.role == "forward" or op.kind == "GATHER_CHANNELS":
+            run_forward(op, graph, values)
+        elif op.name == "loss":
+            values[op.outputs[0]] = loss_gradient(graph, values[op.inputs[0]], target)
+        elif op.role == "update":
+            found[op.inputs[-1]] = SUMS[op.kind](call, *inputs[:-1]) * _input_scale(op, call, graph)
+        else:
+            values[op.outputs[0]] = GRADIENTS[op.kind].reference(call, *inputs)
+    return found
+
+
+def loss_gradient(graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> np.ndarray:
+    """Gradient of the loss of a training graph w.r.t. the real logits, float64; `logits` int8 as computed."""
+    op = graph.loss
+    assert op is not None
+    quant = tensor_quant(graph, op.inputs[0])
+    real = quant.scale[0] * (logits.astype(np.float64) - quant.zero_point[0])
+    if op.kind == "MEAN_SQUARED_ERROR":
+        goal = quant.scale[0] * (np.asarray(target, np.float64).reshape(real.shape) - quant.zero_point[0])
+        return 2 * (real - goal) / real.size
+    powers = np.exp(real - real.max())
+    gradient = powers / powers.sum()
+    gradient.reshape(-1)[target] -= 1
+    return gradient
+
+
+def _input_scale(op: Op, call: Call, graph: Graph) -> float:
+    if op.kind == "BIAS_UPDATE":
+        return 1.0
+    return tensor_quant(graph, call.forward.inputs[0]).scale[0]
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """Cosine of two arrays as vectors; 1 when both are zero, 0 when one is.
+
+    >>> cosine(np.array([1.0, 0.0]), np.array([1.0, 1.0])) ** 2
+    0.5000000000000001
+    """
+    a, b = a.astype(np.float64).reshape(-1), b.astype(np.float64).reshape(-1)
+    lengths = math.sqrt(float(a @ a) * float(b @ b))
+    if lengths == 0:
+        return float(not a.any() and not b.any())
+    return float(a @ b) / lengths

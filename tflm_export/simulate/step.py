@@ -1,0 +1,193 @@
+"""Run a training graph in numpy, op by op: what the emitted engine must do, bit for bit.
+
+>>> Simulator(graph, plan).train_step(x, label)                              # doctest: +SKIP
+2.302
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import numpy as np
+
+from tflm_export.errors import ExportError
+from tflm_export.gradients import Call
+from tflm_export.gradients import loss as losses
+from tflm_export.gradients.paths import path_of
+from tflm_export.gradients.rates import rate_constants
+from tflm_export.gradients.update import Rule, Settings, Step, UpdateState, update
+from tflm_export.ir import Graph, Op
+from tflm_export.memory.stream import layer_ops
+from tflm_export.ops.result import tensor_quant
+from tflm_export.plan import UpdatePlan
+from tflm_export.simulate.forward import run_forward
+
+
+class Simulator:
+    """An engine in numpy: weights, optimizer state and shifts live here; the graph stays as it is.
+
+    graph: from `backward.training_graph`; its gradients' dtype decides the arithmetic.
+    `learning_rate` may be changed between steps. Raises `ExportError` for a wrong input or label, and when a
+    graph without training is asked to learn.
+    """
+
+    def __init__(self, graph: Graph, plan: UpdatePlan):
+        optimizer = plan.optimizer
+        self.graph = graph
+        self.learning_rate = float(np.float32(optimizer.learning_rate))
+        self.settings = Settings(optimizer.momentum, optimizer.batch, optimizer.rounding, plan.seed)
+        self.qas = optimizer.qas
+        self._layers = layer_ops(graph)
+        self._updates = [op for op in graph.ops if op.role == "update"]
+        self.reset()
+
+    def reset(self) -> None:
+        """Weights, optimizer state and step counter as they were at the start."""
+        names = [op.inputs[-1] for op in self._updates]
+        self.weights = {name: self._initial(name) for name in names}
+        self._states = {op.name: self._state(op) for op in self._updates}
+        self._path = path_of(self.graph, self._layers)
+        self.step = 0
+
+    def infer(self, x: np.ndarray) -> np.ndarray:
+        """The output int8 for one input int8 (the input tensor's shape)."""
+        return self._infer(x)[self.graph.outputs[0]].copy()
+
+    def logits(self, x: np.ndarray) -> np.ndarray:
+        """What the loss reads: int8, before a softmax."""
+        return self._infer(x)[self._loss.inputs[0]].copy()
+
+    def train_step(self, x: np.ndarray, label: int | np.ndarray) -> float:
+        """One step on input `x` int8 with a class index (cross-entropy) or an int8 target (MSE).
+
+        Returns the loss before the step.
+        """
+        loss, values = self._loss, self._run(x, label)
+        logits = values[loss.inputs[0]]
+        self.step += 1
+        return self._loss_value(logits, label)
+
+    def gradients(self, x: np.ndarray, label: int | np.ndarray) -> dict[str, np.ndarray]:
+        """Real gradients (float64, w.r.t. real parameters) of one sample for every trained tensor, by the
+        device's arithmetic; nothing changes. Shapes as the trained part."""
+        found: dict[str, np.ndarray] = {}
+        path = copy.deepcopy(self._path)
+        self._run(x, label, found)
+        self._path = path
+        return found
+
+    def _initial(self, name: str) -> np.ndarray:
+        data = self.graph.tensors[name].data
+        assert data is not None, name
+        return data.copy()
+
+    def _state(self, op: Op) -> UpdateState:
+        shape = self._trained_part(op).shape
+        return UpdateState.zeros(shape, self.settings, weights=op.kind != "BIAS_UPDATE")
+
+    def _trained_index(self, op: Op) -> np.ndarray:
+        """Flat positions of the trained elements in their tensor, in the shape of the trained part."""
+        shape = self.graph.tensors[op.inputs[-1]].shape
+        index = np.arange(math.prod(shape)).reshape(shape)
+        by_input = op.kind.startswith("DEPTHWISE") or op.attrs.get("axis") == "in"
+        return np.take(index, op.attrs["channels"], axis=-1 if by_input else 0)
+
+    def _trained_part(self, op: Op) -> np.ndarray:
+        return self.weights[op.inputs[-1]].reshape(-1)[self._trained_index(op)]
+
+    def _infer(self, x: np.ndarray) -> dict[str, Any]:
+        values: dict[str, Any] = {**self.weights, self.graph.inputs[0]: self._checked(x)}
+        for op in self.graph.ops:
+            if op.role == "forward":
+                run_forward(op, self.graph, values)
+        return values
+
+    def _checked(self, x: np.ndarray) -> np.ndarray:
+        tensor = self.graph.tensors[self.graph.inputs[0]]
+        x = np.asarray(x)
+        if x.shape != tensor.shape or x.dtype != np.int8:
+            raise ExportError(
+                f"input {tensor.name!r}: got {x.dtype} {list(x.shape)}; expected int8 {list(tensor.shape)}."
+            )
+        return x
+
+    def _run(
+        self, x: np.ndarray, label: int | np.ndarray, collect: dict[str, np.ndarray] | None = None
+    ) -> dict[str, Any]:
+        values: dict[str, Any] = {**self.weights, self.graph.inputs[0]: self._checked(x)}
+        for op in self.graph.ops:
+            if op.role == "forward" or op.kind == "GATHER_CHANNELS":
+                run_forward(op, self.graph, values)
+            elif op.name == "loss":
+                target = self._target(values[op.inputs[0]], label)
+                values[op.outputs[0]] = self._path.loss(op, self.graph, values[op.inputs[0]], target)
+            elif op.role == "update":
+                self._update(op, values, collect)
+            else:
+                values[op.outputs[0]] = self._path.gradient(self._call(op), self._inputs(op, values))
+        return values
+
+    def _target(self, logits: np.ndarray, label: int | np.ndarray) -> int | np.ndarray:
+        """A class index in range, or an int8 array of the logits' shape."""
+        if self._loss.kind == "MEAN_SQUARED_ERROR":
+            return np.asarray(label, np.int8).reshape(logits.shape)
+        assert not isinstance(label, np.ndarray)
+        if not 0 <= label < logits.size:
+            raise ExportError(f"label {label}: allowed 0..{logits.size - 1}.")
+        return label
+
+    def _loss_value(self, logits: np.ndarray, label: int | np.ndarray) -> float:
+        scale, target = tensor_quant(self.graph, self._loss.inputs[0]).scale[0], self._target(logits, label)
+        if isinstance(target, np.ndarray):
+            return losses.mse(logits, target, scale)
+        return self._path.crossentropy(logits, target, scale)
+
+    def _call(self, op: Op) -> Call:
+        return Call(op, self._layers[op.attrs["op"]] if "op" in op.attrs else op, self.graph)
+
+    @property
+    def _loss(self) -> Op:
+        if self.graph.loss is None:
+            raise ExportError("this engine only infers; compile it with a plan that trains something.")
+        return self.graph.loss
+
+    def _inputs(self, op: Op, values: dict[str, Any]) -> list[Any]:
+        """Values of the op's inputs; None for an absent mask, the constant where nothing was computed."""
+        return [values.get(name, self.graph.tensors[name].data) if name else None for name in op.inputs]
+
+    def _update(self, op: Op, values: dict[str, Any], collect: dict[str, np.ndarray] | None) -> None:
+        g, *others = self._inputs(op, values)[:-1]
+        sums = self._path.sums(self._call(op), g, *others).reshape(self._trained_index(op).shape)
+        if collect is not None:
+            collect[op.inputs[-1]] = self._path.real(sums, g) * self._input_scale(op)
+            return
+        bias = op.kind == "BIAS_UPDATE"
+        rate = (np.float32(self._rate()) * self._constants(op)).astype(np.float32)
+        units = self._path.units(sums, self._per_channel(op, rate), g, bias)
+        step = Step(units, self.step, (self.step + 1) % self.settings.batch == 0)
+        index = self._trained_index(op)
+        flat = self.weights[op.inputs[-1]].reshape(-1)
+        rule = Rule(op.attrs["tensor"], bias)
+        flat[index] = update(flat[index], step, index, rule, self.settings, self._states[op.name])
+
+    def _rate(self) -> np.float32:
+        return np.float32(self.learning_rate) / np.float32(self.settings.batch)
+
+    def _input_scale(self, op: Op) -> float:
+        """s_x for a weight, 1 for a bias: turns exact sums into real gradients."""
+        if op.kind == "BIAS_UPDATE":
+            return 1.0
+        return tensor_quant(self.graph, self._layers[op.attrs["op"]].inputs[0]).scale[0]
+
+    def _constants(self, op: Op) -> np.ndarray:
+        return rate_constants(op, self._layers[op.attrs["op"]], self.graph, self.qas)
+
+    def _per_channel(self, op: Op, rate: np.ndarray) -> np.ndarray:
+        """Rates [O] in the shape that broadcasts with the trained part."""
+        if op.kind == "BIAS_UPDATE" or op.kind.startswith("DEPTHWISE"):
+            return rate[list(op.attrs["channels"])]
+        rows = rate if op.attrs["axis"] == "in" else rate[list(op.attrs["channels"])]
+        rank = len(self.graph.tensors[op.inputs[-1]].shape)
+        return rows.reshape(-1, *(1,) * (rank - 1))

@@ -1,0 +1,211 @@
+"""`Selection`: the one protocol behind all selection callbacks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tflm_export.errors import TfodlError
+from tflm_export.plan import Budget, LayerUpdate, UpdatePlan
+from tfodl.neurons.cost import PlanCost, plan_cost
+from tfodl.neurons.group import NeuronGroup, whole
+from tfodl.neurons.groups import neuron_groups
+from tfodl.selection.choose import Options, Rule, as_budget, choose, require_affordable
+from tfodl.selection.fixed_plan import fixed_plan
+
+BATCHNORM: dict[bool | str, Literal["all", "selected", "none"]] = {
+    True: "all",
+    False: "none",
+    "selected": "selected",
+}
+
+
+class Selection(keras.callbacks.Callback):
+    """Before every epoch, `scores` ranks the neurons and the budget buys the best.
+
+    budget: `Budget`, a whole number of parameters, or a share in (0, 1] of the selectable ones; None is no
+    limit. rule: `"prefix"` or `"fill"` (`tfodl.selection.select`). axis: choose `"out"` channels or `"in"`.
+    head: the classifier trains whole, outside the budget.
+    batchnorm: True trains every gamma and beta outside the budget, with batch statistics (the papers); False
+        freezes batch norm, as on the device; `"selected"` trains gamma and beta with their channel, within
+        the budget.
+    bias: biases train with their channels.
+    initial: plan of the first epoch where there are no scores yet (anything `FixedSelection` takes); None:
+    random. seed: of all random choices. verbose: 1 prints a line an epoch.
+
+    A rule of your own overrides `scores`, or `plan` for full control; `save_state` and `load_state` if it
+    keeps arrays from epoch to epoch. Adds to `logs`: updated_share, selected_neurons, flops_saved,
+    flops_saved_paper. `plans` holds every epoch's plan. State is saved with the model's weights and taken up
+    again when `fit` goes on where it was interrupted (`BackupAndRestore`, or `load_weights` and
+    `initial_epoch`).
+    """
+
+    method = "selection"
+
+    def __init__(
+        self,
+        budget: Budget | int | float | None = None,
+        *,
+        rule: Rule = "prefix",
+        axis: Literal["out", "in"] = "out",
+        head: bool = True,
+        batchnorm: bool | Literal["selected"] = True,
+        bias: bool = True,
+        initial: Any = None,
+        seed: int = 0,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__()
+        if batchnorm not in BATCHNORM:
+            raise TfodlError(
+                f"{type(self).__name__}: batchnorm must be True, False or 'selected', got {batchnorm!r}."
+            )
+        if axis not in ("out", "in"):
+            raise TfodlError(f"{type(self).__name__}: axis must be 'out' or 'in', got {axis!r}.")
+        self.options = Options(rule, bias, BATCHNORM[batchnorm], head)
+        UpdatePlan(seed=seed)  # refuses what is no seed
+        self.requested, self.axis, self.initial = budget, axis, initial
+        self.seed, self.verbose = seed, verbose
+        self.budget = Budget()
+        self.groups: tuple[NeuronGroup, ...] = ()
+        self.plans: list[UpdatePlan] = []
+        self.extra_logs: dict[str, float] = {}
+        self._started = False
+        self._interrupted: UpdatePlan | None = None
+
+    # What a rule decides.
+
+    def scores(self, epoch: int) -> Mapping[str, ArrayLike] | None:
+        """For each layer to choose from, scores `[channels]`, higher is better; None while there are none."""
+        return None
+
+    def plan(self, epoch: int) -> UpdatePlan:
+        """The plan of `epoch`."""
+        scores = self.scores(epoch)
+        if scores is not None:
+            return self.make_plan(choose(self.groups, scores, self.budget, self.options), epoch)
+        return self.first_plan(epoch)
+
+    def applied(self, plan: UpdatePlan) -> UpdatePlan:
+        """What the model is given in place of `plan`, for rules that freeze by other means."""
+        return plan
+
+    def begin(self) -> None:
+        """Called once before the first epoch, with `model` and `groups` set."""
+
+    def save_state(self) -> dict[str, np.ndarray]:
+        """Arrays to keep over an interruption."""
+        return {}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take up what `save_state` gave."""
+
+    # What rules share.
+
+    @property
+    def pool(self) -> tuple[NeuronGroup, ...]:
+        """The groups that the budget is spent on."""
+        return tuple(group for group in self.groups if group.selectable)
+
+    def rng(self, epoch: int) -> np.random.Generator:
+        """Random numbers of an epoch: the same after an interruption."""
+        return np.random.default_rng((self.seed, epoch))
+
+    def random_scores(self, epoch: int) -> dict[str, np.ndarray]:
+        """One random permutation of all neurons of the pool, as scores."""
+        ranks = self.rng(epoch).permutation(sum(group.channels for group in self.pool)).astype(np.float64)
+        parts = np.split(ranks, np.cumsum([group.channels for group in self.pool])[:-1])
+        return {group.layer: part for group, part in zip(self.pool, parts, strict=True)}
+
+    def first_plan(self, epoch: int) -> UpdatePlan:
+        """The plan without scores: `initial`, or random neurons under the budget."""
+        if self.initial is not None:
+            return fixed_plan(self.initial, self.model.groups, self.options)
+        return self.make_plan(
+            choose(self.groups, self.random_scores(epoch), self.budget, self.options), epoch
+        )
+
+    def make_plan(self, layers: tuple[LayerUpdate, ...], epoch: int) -> UpdatePlan:
+        """A plan of `layers`, with batch norm and head by the callback's switches."""
+        norms = [whole(group) for group in self.groups if group.kind == "batchnorm"]
+        return UpdatePlan(
+            layers=(*layers, *(norms if self.options.batchnorm == "all" else ())),
+            head=self.options.head,
+            budget=self.budget,
+            seed=self.seed,
+            provenance={"method": self.method, "epoch": epoch},
+        )
+
+    # Keras's side.
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if not hasattr(self.model, "set_plan"):
+            raise TfodlError(
+                f"{type(self).__name__} needs a SelectiveModel: fit tfodl.SelectiveModel(model)."
+            )
+        self.groups = neuron_groups(self.model, self.axis)
+        self.budget = as_budget(self.requested, self.groups, self.options.bias)
+        require_affordable(self.budget, self.groups, self.options)
+        self.plans, self.extra_logs, self._started, self._interrupted = [], {}, False, None
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if not self._started:
+            self._started = True
+            self.begin()
+            self._resume(epoch)
+        plan, self._interrupted = self._interrupted or self.plan(epoch), None
+        self.model.set_plan(self.applied(plan))
+        self.plans.append(plan)
+        self.model.selection_state = self._state(epoch)
+        if self.verbose:
+            print(f"Epoch {epoch + 1}: {type(self).__name__} {self._line(self._cost())}")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.model.selection_state["whole"] = np.asarray(True)
+        if logs is not None:
+            logs.update(self._logs(self._cost()))
+
+    def _cost(self) -> PlanCost:
+        return plan_cost(self.plans[-1], self.model.groups)
+
+    def _logs(self, cost: PlanCost) -> dict[str, float]:
+        return {
+            "updated_share": float(cost.share),
+            "selected_neurons": float(cost.neurons),
+            "flops_saved": float(cost.flops_saved),
+            "flops_saved_paper": float(cost.flops_saved_paper),
+            **self.extra_logs,
+        }
+
+    def _line(self, cost: PlanCost) -> str:
+        return (
+            f"trains {cost.neurons:,} neurons, {cost.params:,} parameters ({cost.share:.1%}), "
+            f"backward work saved {cost.flops_saved:.0%}"
+        )
+
+    def _state(self, epoch: int) -> dict[str, np.ndarray]:
+        plans = json.dumps([plan.to_json() for plan in self.plans])
+        facts = {
+            "method": np.frombuffer(self.method.encode(), np.uint8),
+            "epoch": np.asarray(epoch),
+            "whole": np.asarray(False),
+            "plans": np.frombuffer(plans.encode(), np.uint8),
+        }
+        return {**facts, **{f"rule.{key}": np.asarray(value) for key, value in self.save_state().items()}}
+
+    def _resume(self, epoch: int) -> None:
+        state = self.model.take_restored_state()
+        if not state or "method" not in state or bytes(state["method"]).decode() != self.method:
+            return
+        in_this_epoch = int(state["epoch"]) == epoch and not state["whole"]
+        if int(state["epoch"]) + 1 != epoch and not in_this_epoch:
+            return
+        self.plans = [UpdatePlan.from_json(text) for text in json.loads(bytes(state["plans"]).decode())]
+        self.load_state({key[5:]: value for key, value in state.items() if key.startswith("rule.")})
+        if in_this_epoch:  # interrupted in mid-epoch: it is begun again, with the plan that it had
+            self._interrupted = self.plans.pop()

@@ -1,0 +1,67 @@
+"""Pictures drawn from results only: accuracy while learning, selection per layer and epoch."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from tflm_export.files import write_bytes
+from tflm_export.plan import UpdatePlan
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write `figure` as PNG, whole or not at all, and close it. Raises `TfodlError` when it cannot."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    plt.close(figure)
+    write_bytes(path, buffer.getvalue())
+
+
+def accuracy_figure(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], levels: Mapping[str, float], x_label: str
+) -> Figure:
+    """Accuracy curves `{name: (x, fraction)}` with horizontal reference `levels {name: fraction}`."""
+    figure, axes = plt.subplots(figsize=(7.5, 4.2))
+    for name, (x, y) in curves.items():
+        axes.plot(x, 100 * np.asarray(y), marker="o", markersize=3, label=name)
+    for index, (name, level) in enumerate(levels.items()):
+        axes.axhline(100 * level, color=f"C{index + len(curves)}", linestyle="--", linewidth=1)
+        axes.text(
+            1.01, 100 * level, f"{name} {100 * level:.1f}", transform=axes.get_yaxis_transform(), va="center"
+        )
+    axes.set(xlabel=x_label, ylabel="accuracy, %", ylim=(0, 102))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    return figure
+
+
+def selection_shares(plans: Sequence[UpdatePlan], channels: Mapping[str, int]) -> np.ndarray:
+    """Share of each layer's channels that every epoch's plan trains: float [layers, epochs].
+
+    channels: `{layer name: number of channels}`, in the model's order.
+    """
+    shares = np.zeros((len(channels), len(plans)))
+    for column, plan in enumerate(plans):
+        for row, (name, count) in enumerate(channels.items()):
+            layer = plan.layer(name)
+            shares[row, column] = len(layer.channels) / count if layer else 0.0
+    return shares
+
+
+def selection_figure(plans: Sequence[UpdatePlan], channels: Mapping[str, int]) -> Figure:
+    """Heat map of `selection_shares`: which layers learn in which epoch."""
+    shares = selection_shares(plans, channels)
+    figure, axes = plt.subplots(figsize=(1.5 + 0.45 * max(8, len(plans)), 1 + 0.28 * max(4, len(channels))))
+    image = axes.imshow(100 * shares, aspect="auto", vmin=0, vmax=100, cmap="viridis")
+    axes.set(xlabel="epoch", yticks=range(len(channels)), yticklabels=list(channels))
+    axes.set_xticks(range(len(plans)), [str(epoch + 1) for epoch in range(len(plans))])
+    figure.colorbar(image, label="channels that learn, %")
+    return figure

@@ -1,0 +1,285 @@
+"""Which channels a budget buys: pure functions of scores and costs.
+
+`select` spends one quantity (parameters). `choose` spends a whole `Budget` over a model's groups, where
+memory and work are shared: the first channel of a layer pays for its saved activation, the lowest trained
+layer for all dX above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tflm_export.errors import TfodlError
+from tflm_export.plan import Budget, LayerUpdate, UpdatePlan
+from tfodl.neurons.cost import layer_ram_bytes, plan_cost, trained_params
+from tfodl.neurons.group import NeuronGroup
+
+Rule = Literal["prefix", "fill"]
+RULES = ("prefix", "fill")
+
+
+def _check_rule(rule: str) -> None:
+    if rule not in RULES:
+        raise TfodlError(f"select: rule must be one of {RULES}, got {rule!r}.")
+
+
+def select(
+    scores: ArrayLike, costs: ArrayLike, budget: int | float | None, rule: Rule = "prefix"
+) -> NDArray[np.bool_]:
+    """The neurons to train: highest scores first, until `budget` is spent.
+
+    scores: `[n]`, any real numbers; costs: `[n]`, each >= 0, in the budget's unit; budget: None is no limit.
+    rule: `"prefix"` stops at the first neuron that does not fit (eq. 6), `"fill"` skips it and goes on.
+    Ties go to the lower index. Returns a mask `[n] bool`.
+
+    Raises `TfodlError` on shapes that differ, NaN scores, negative costs or budget, or an unknown rule.
+
+    >>> select([3, 9, 5], [2, 2, 2], 5).tolist()
+    [False, True, True]
+    """
+    scores, costs = np.asarray(scores, np.float64), np.asarray(costs, np.float64)
+    _check(scores, costs, budget, rule)
+    chosen = np.zeros(scores.shape, bool)
+    limit = np.inf if budget is None else budget
+    order = ranking(scores)
+    if rule == "prefix":
+        chosen[order[np.cumsum(costs[order]) <= limit]] = True
+        return chosen
+    left = limit
+    for index in order:
+        if costs[index] <= left:
+            chosen[index] = True
+            left -= costs[index]
+    return chosen
+
+
+def ranking(scores: ArrayLike) -> NDArray[np.intp]:
+    """Indices by falling score; ties by index."""
+    return np.argsort(-np.asarray(scores, np.float64), kind="stable")
+
+
+def as_budget(
+    budget: Budget | int | float | None, groups: Sequence[NeuronGroup], bias: bool = True
+) -> Budget:
+    """A `Budget` from a number: a whole number is parameters, a fraction in (0, 1] a share of the selectable
+    ones.
+
+    Raises `TfodlError` on anything else, and on flash alone, which no choice of channels spends.
+    """
+    if isinstance(budget, Budget):
+        if budget.flash_bytes is not None and budget == Budget(flash_bytes=budget.flash_bytes):
+            raise TfodlError(
+                "budget: flash_bytes alone limits no selection (channels are chosen among weights that are "
+                "in flash anyway); add params, ram_bytes or macs. The compiler reports the flash needed."
+            )
+        return budget
+    if budget is None:
+        return Budget()
+    if isinstance(budget, bool) or not isinstance(budget, (int, float, np.integer, np.floating)):
+        raise TfodlError(
+            f"budget must be a Budget, a number of parameters or a share in (0, 1], got {budget!r}."
+        )
+    if isinstance(budget, (int, np.integer)):
+        return Budget(params=int(budget))
+    if not 0 < budget <= 1:
+        raise TfodlError(
+            f"budget as a share must be in (0, 1], got {budget!r}; parameters are a whole number."
+        )
+    total = sum(group.weights + (group.channels_out if bias and group.bias else 0) for group in _pool(groups))
+    return Budget(params=int(budget * total))
+
+
+@dataclass(frozen=True)
+class Options:
+    """How chosen channels become a plan.
+
+    bias: biases of chosen output channels train with them. batchnorm: `"all"` trains every gamma and beta
+    outside the budget with batch statistics, `"selected"` those of chosen channels within it, `"none"`
+    freezes batch norm.
+    """
+
+    rule: Rule = "prefix"
+    bias: bool = True
+    batchnorm: Literal["all", "selected", "none"] = "all"
+    head: bool = True
+
+    def __post_init__(self) -> None:
+        _check_rule(self.rule)
+
+
+def choose(
+    groups: Sequence[NeuronGroup],
+    scores: Mapping[str, ArrayLike],
+    budget: Budget,
+    options: Options = Options(),
+) -> tuple[LayerUpdate, ...]:
+    """The entries that `budget` buys by `scores`: for each selectable group `[channels]`, higher is better.
+
+    Groups without scores stay frozen. Raises `TfodlError` when scores do not fit the groups.
+    """
+    pool = [group for group in _pool(groups) if group.layer in scores]
+    _check_scores(pool, scores)
+    if not pool:
+        return ()
+    flat = np.concatenate([np.asarray(scores[group.layer], np.float64) for group in pool])
+    if budget == Budget(params=budget.params):
+        costs = np.concatenate([np.full(g.channels, neuron_cost(g, options)) for g in pool])
+        mask = select(flat, costs, budget.params, options.rule)
+    else:
+        mask = _spend(pool, flat, budget, options, groups)
+    parts = np.split(mask, np.cumsum([group.channels for group in pool])[:-1])
+    return entries(pool, parts, options)
+
+
+def neuron_cost(group: NeuronGroup, options: Options = Options()) -> int:
+    """Parameters of one neuron: its weights, its bias if that trains, gamma and beta if they go with it."""
+    own_bias = options.bias and group.bias and group.axis == "out"
+    with_norm = options.batchnorm == "selected" and group.batchnorm is not None and group.axis == "out"
+    return group.weights_per_channel + int(own_bias) + 2 * int(with_norm)
+
+
+def entries(
+    groups: Sequence[NeuronGroup],
+    masks: Sequence[Any],
+    options: Options = Options(),
+) -> tuple[LayerUpdate, ...]:
+    """Plan entries of the channels in `masks`, one `[channels] bool` a group; frozen groups have none."""
+    rows = []
+    for group, mask in zip(groups, masks, strict=True):
+        channels = tuple(int(i) for i in np.flatnonzero(mask))
+        if channels:
+            rows += _entries_of(group, channels, options)
+    return tuple(rows)
+
+
+def _entries_of(group: NeuronGroup, channels: tuple[int, ...], options: Options) -> list[LayerUpdate]:
+    out = group.axis == "out"
+    bias: Literal["none", "selected"] = "selected" if options.bias and group.bias and out else "none"
+    rows = [LayerUpdate(group.layer, group.axis, channels, bias)]
+    if options.batchnorm == "selected" and group.batchnorm and out:
+        rows.append(LayerUpdate(group.batchnorm, "out", channels, "selected"))
+    return rows
+
+
+def _spend(
+    pool: Sequence[NeuronGroup],
+    scores: NDArray[np.float64],
+    budget: Budget,
+    options: Options,
+    groups: Sequence[NeuronGroup],
+) -> NDArray[np.bool_]:
+    """Greedy by score under all limits of `budget`: not optimal, each neuron paid at its marginal cost."""
+    meter = _Meter(groups, budget, options)
+    layer_of = np.repeat(np.arange(len(pool)), [group.channels for group in pool])
+    first = np.cumsum([0, *(group.channels for group in pool)])
+    chosen = np.zeros(len(scores), bool)
+    for index in ranking(scores):
+        layer = int(layer_of[index])
+        if meter.add(pool[layer], int(index - first[layer])):
+            chosen[index] = True
+        elif options.rule == "prefix":
+            break
+    return chosen
+
+
+class _Meter:
+    """Running cost of a plan that grows channel by channel."""
+
+    def __init__(self, groups: Sequence[NeuronGroup], budget: Budget, options: Options) -> None:
+        self._groups, self._budget, self._options = groups, budget, options
+        self._channels: dict[str, tuple[int, ...]] = {}
+        self._known: dict[str, NeuronGroup] = {group.layer: group for group in groups}
+        self._backward = self._plan_macs({})
+        self._spent = {"params": 0, "ram_bytes": 0}
+
+    def add(self, group: NeuronGroup, channel: int) -> bool:
+        """Take `channel` if all limits still hold."""
+        before = self._channels.get(group.layer, ())
+        after = tuple(sorted((*before, channel)))
+        spent = {k: self._spent[k] + n for k, n in self._extra(group, before, after).items()}
+        backward = self._backward
+        if self._budget.macs is not None:
+            backward = self._plan_macs({**self._channels, group.layer: after})
+        if self._over(spent, backward):
+            return False
+        self._channels[group.layer], self._spent, self._backward = after, spent, backward
+        return True
+
+    def _over(self, spent: Mapping[str, int], backward: int) -> bool:
+        limits = ((self._budget.params, spent["params"]), (self._budget.ram_bytes, spent["ram_bytes"]))
+        return any(
+            limit is not None and value > limit for limit, value in (*limits, (self._budget.macs, backward))
+        )
+
+    def _extra(self, group: NeuronGroup, before: tuple[int, ...], after: tuple[int, ...]) -> dict[str, int]:
+        old, new = self._cost(group, before), self._cost(group, after)
+        return {key: new[key] - old[key] for key in new}
+
+    def _cost(self, group: NeuronGroup, channels: tuple[int, ...]) -> dict[str, int]:
+        rows = _entries_of(group, channels, self._options) if channels else []
+        at = [(row, self._known[row.name]) for row in rows]
+        return {
+            "params": sum(trained_params(row, group) for row, group in at),
+            "ram_bytes": sum(layer_ram_bytes(row, group) for row, group in at),
+        }
+
+    def _plan_macs(self, channels: Mapping[str, tuple[int, ...]]) -> int:
+        rows = [row for name, c in channels.items() for row in _entries_of(self._at(name), c, self._options)]
+        plan = UpdatePlan(tuple(rows), head=self._options.head)
+        return plan_cost(plan, self._groups).macs.backward
+
+    def _at(self, name: str) -> NeuronGroup:
+        return self._known[name]
+
+
+def cheapest(groups: Sequence[NeuronGroup], options: Options = Options()) -> int:
+    """Parameters of the cheapest selectable neuron."""
+    return min((neuron_cost(group, options) for group in _pool(groups)), default=0)
+
+
+def require_affordable(budget: Budget, groups: Sequence[NeuronGroup], options: Options) -> None:
+    """Raises `TfodlError` when `budget` buys no single neuron."""
+    free = {group.layer: np.zeros(group.channels) for group in _pool(groups)}
+    if not free or choose(groups, free, budget, replace(options, rule="fill")):
+        return
+    raise TfodlError(
+        f"budget {_shown(budget)} is too small for one neuron; "
+        f"the cheapest has {cheapest(groups, options)} parameters. "
+        'Raise it, or train the classifier alone: FixedSelection("head").'
+    )
+
+
+def _shown(budget: Budget) -> str:
+    limits = {k: v for k, v in vars(budget).items() if v is not None}
+    return ", ".join(f"{key}={value}" for key, value in limits.items())
+
+
+def _pool(groups: Sequence[NeuronGroup]) -> list[NeuronGroup]:
+    return [group for group in groups if group.selectable]
+
+
+def _check(scores: NDArray[Any], costs: NDArray[Any], budget: int | float | None, rule: str) -> None:
+    _check_rule(rule)
+    if scores.ndim != 1 or scores.shape != costs.shape:
+        raise TfodlError(f"select: scores and costs must be [n] both, got {scores.shape} and {costs.shape}.")
+    if np.isnan(scores).any() or (costs < 0).any():
+        raise TfodlError("select: scores must not be NaN and costs must be >= 0.")
+    if budget is not None and not budget >= 0:
+        raise TfodlError(f"select: budget must be >= 0 or None, got {budget!r}.")
+
+
+def _check_scores(pool: Sequence[NeuronGroup], scores: Mapping[str, ArrayLike]) -> None:
+    unknown = sorted(set(scores) - {group.layer for group in pool})
+    if unknown:
+        raise TfodlError(f"scores name layers that cannot be selected: {unknown[:8]}.")
+    for group in pool:
+        shape = np.shape(scores[group.layer])
+        if shape != (group.channels,):
+            raise TfodlError(
+                f"scores of layer {group.layer!r} must have shape ({group.channels},), got {shape}."
+            )
