@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+from tflm_export.cli import Parser
 from tflm_export.errors import TfodlError
-from tflm_export.plan import UpdatePlan
+from tflm_export.plan import Budget, UpdatePlan
+from tfodl.jobs.settings import FinetuneJob, QuantizeJob
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,21 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, got {text}")
-    return value
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tfodl", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    parser = Parser(prog="tfodl", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     _add_demo(commands)
     _add_finetune(commands)
     _add_quantize(commands)
     plan = commands.add_parser("plan", help="look at update plans").add_subparsers(
-        dest="action", required=True
+        dest="action", required=True, parser_class=Parser
     )
     show = plan.add_parser("show", help="print a plan as a table")
     show.add_argument("plan", help="plan JSON")
@@ -69,37 +66,39 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
 
 def _add_finetune(commands: argparse._SubParsersAction) -> None:
     tune = commands.add_parser(
-        "finetune", help="fine-tune a Keras model under a budget; writes model and plan"
+        "finetune",
+        help="fine-tune a Keras model under a budget; writes model and plan",
+        argument_default=argparse.SUPPRESS,
     )
-    tune.add_argument("--model", required=True, help="model name, .keras file or keras.applications name")
-    tune.add_argument("--data", required=True, help="data set name, .npz file or folder of pictures")
+    _add_job_flags(tune, "model name, .keras file or keras.applications name")
     budget = tune.add_mutually_exclusive_group()
-    budget.add_argument("--budget-params", type=_positive, help="trained parameters an epoch, head apart")
-    budget.add_argument("--budget-ram", type=_positive, help="training memory at batch 1, bytes")
-    tune.add_argument("--method", default="velocity", help="velocity, random, head, full, ...")
-    tune.add_argument("--epochs", type=_positive, default=10)
-    tune.add_argument("--batch-size", type=_positive, default=32)
-    tune.add_argument("--learning-rate", type=float, default=0.01)
-    tune.add_argument("--size", type=_positive, default=None, help="resize pictures to SIZE x SIZE")
-    tune.add_argument("--seed", type=int, default=0)
-    tune.add_argument("--out", required=True, help="output folder")
+    budget.add_argument("--budget-params", type=int, help="trained parameters an epoch, head apart")
+    budget.add_argument("--budget-ram", type=int, help="training memory at batch 1, bytes")
+    tune.add_argument("--method", help="velocity, random, head, full, ...")
     tune.set_defaults(run=_run_finetune)
 
 
 def _add_quantize(commands: argparse._SubParsersAction) -> None:
-    quantize = commands.add_parser("quantize", help="QAT and conversion to an int8 .tflite")
-    quantize.add_argument("--model", required=True, help="a .keras file")
-    quantize.add_argument("--data", required=True, help="data set name, .npz file or folder of pictures")
+    quantize = commands.add_parser(
+        "quantize", help="QAT and conversion to an int8 .tflite", argument_default=argparse.SUPPRESS
+    )
+    _add_job_flags(quantize, "a .keras file")
     quantize.add_argument(
         "--plan", help="an update plan of this model; written out addressed to the .tflite's ops"
     )
-    quantize.add_argument("--epochs", type=_positive, default=2)
-    quantize.add_argument("--batch-size", type=_positive, default=32)
-    quantize.add_argument("--learning-rate", type=float, default=1e-4)
-    quantize.add_argument("--size", type=_positive, default=None, help="resize pictures to SIZE x SIZE")
-    quantize.add_argument("--seed", type=int, default=0)
-    quantize.add_argument("--out", required=True, help="output folder")
     quantize.set_defaults(run=_run_quantize)
+
+
+def _add_job_flags(command: argparse.ArgumentParser, model: str) -> None:
+    """The flags of every job; what is not given is left to the job's own defaults."""
+    command.add_argument("--model", required=True, help=model)
+    command.add_argument("--data", required=True, help="data set name, .npz file or folder of pictures")
+    command.add_argument("--epochs", type=int)
+    command.add_argument("--batch-size", type=int)
+    command.add_argument("--learning-rate", type=float)
+    command.add_argument("--size", type=int, help="resize pictures to SIZE x SIZE")
+    command.add_argument("--seed", type=int)
+    command.add_argument("--out", required=True, help="output folder")
 
 
 @contextmanager
@@ -124,15 +123,24 @@ def _run_demo(args: argparse.Namespace) -> None:
 
 
 def _run_finetune(args: argparse.Namespace) -> None:
-    from tfodl.jobs import finetune
+    given = vars(args)
+    budget = Budget(params=given.get("budget_params"), ram_bytes=given.get("budget_ram"))
+    job = FinetuneJob(budget=budget, **_settings(FinetuneJob, given))
+    from tfodl.jobs.finetune import finetune
 
-    finetune(args)
+    finetune(job)
 
 
 def _run_quantize(args: argparse.Namespace) -> None:
-    from tfodl.jobs import quantize
+    job = QuantizeJob(**_settings(QuantizeJob, vars(args)))
+    from tfodl.jobs.quantize import quantize
 
-    quantize(args)
+    quantize(job)
+
+
+def _settings(job: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given flags that are settings of `job`."""
+    return {field.name: given[field.name] for field in dataclasses.fields(job) if field.name in given}
 
 
 def plan_table(plan: UpdatePlan) -> str:

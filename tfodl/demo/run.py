@@ -19,7 +19,7 @@ from tfodl.demo import adapt, device, report
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import make_domains
 from tfodl.demo.progress import Stages
-from tfodl.jobs import make_folder
+from tfodl.jobs.files import make_folder
 from tfodl.neurons.groups import neuron_groups
 from tfodl.quantize import layer_map
 

@@ -1,0 +1,49 @@
+"""A job's settings: validated when made, before anything heavy starts."""
+
+import dataclasses
+import math
+
+import pytest
+
+from tflm_export.errors import TfodlError
+from tfodl.cli import main
+from tfodl.jobs.settings import FinetuneJob, QuantizeJob
+
+FILES = {"model": "m.keras", "data": "pictures", "out": "out"}
+
+
+@pytest.mark.parametrize("kind", [FinetuneJob, QuantizeJob])
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("epochs", 0),
+        ("epochs", 1.5),
+        ("batch_size", -1),
+        ("batch_size", True),
+        ("size", 0),
+        ("learning_rate", math.nan),
+        ("learning_rate", math.inf),
+        ("learning_rate", 0.0),
+        ("seed", -1),
+        ("seed", 2**32),
+    ],
+)
+def test_a_bad_value_is_named_by_its_flag(kind, name, value):
+    with pytest.raises(TfodlError, match=f"--{name.replace('_', '-')} must"):
+        kind(**FILES, **{name: value})
+
+
+def test_settings_are_frozen_and_have_their_command_s_defaults():
+    job = FinetuneJob(**FILES)
+    assert (job.epochs, job.learning_rate, job.method) == (10, 0.01, "velocity")
+    assert (QuantizeJob(**FILES).epochs, QuantizeJob(**FILES).learning_rate) == (2, 1e-4)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        job.epochs = 1
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "0", "-1"])
+def test_a_rate_that_is_none_is_one_line(value, capsys):
+    arguments = ["--model", "m.keras", "--data", "d", "--out", "o", f"--learning-rate={value}"]
+    assert main(["finetune", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "--learning-rate must be a finite number > 0" in error

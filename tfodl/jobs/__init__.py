@@ -1,0 +1,1 @@
+"""The jobs behind `tfodl finetune` and `tfodl quantize`: files in, files out."""

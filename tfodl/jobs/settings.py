@@ -1,0 +1,78 @@
+"""What a job is asked to do: frozen, validated before TensorFlow starts.
+
+>>> FinetuneJob(model="tiny_mobilenet", data="digits", out="build/tuned").epochs
+10
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from tflm_export.errors import TfodlError
+from tflm_export.plan import Budget
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every job needs.
+
+    model: model name, `.keras` file or class name of keras.applications.
+    data: data set name, `.npz` file or folder of pictures.
+    out: output folder.
+    epochs, batch_size: passes over the train pictures and pictures a step, whole numbers >= 1.
+    learning_rate: step size, finite and > 0.
+    size: side in pixels that pictures are resized to; None keeps theirs.
+    seed: of every draw, in [0, 2**32).
+
+    Raises `TfodlError` for a value outside these.
+    """
+
+    model: str
+    data: str
+    out: str
+    epochs: int = 1
+    batch_size: int = 32
+    learning_rate: float = 0.01
+    size: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "size"):
+            value = getattr(self, name)
+            if not (value is None and name == "size") and not (_is_whole(value) and value >= 1):
+                raise TfodlError(f"{_flag(name)} must be a whole number >= 1, got {value!r}.")
+        if not (_is_number(self.learning_rate) and 0 < self.learning_rate < math.inf):
+            raise TfodlError(f"--learning-rate must be a finite number > 0, got {self.learning_rate!r}.")
+        if not (_is_whole(self.seed) and 0 <= self.seed < 2**32):
+            raise TfodlError(f"--seed must be a whole number in [0, 2**32), got {self.seed!r}.")
+
+
+@dataclass(frozen=True)
+class FinetuneJob(_Job):
+    """Fine-tune a Keras model under a budget. `method`: a key of `finetune.METHODS`."""
+
+    epochs: int = 10
+    method: str = "velocity"
+    budget: Budget = field(default_factory=Budget)
+
+
+@dataclass(frozen=True)
+class QuantizeJob(_Job):
+    """QAT and conversion. `plan`: file of an update plan that shall be addressed to the `.tflite`'s ops."""
+
+    epochs: int = 2
+    learning_rate: float = 1e-4
+    plan: str | None = None
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
