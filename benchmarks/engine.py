@@ -1,9 +1,10 @@
-"""Instructions, RAM and flash of emitted engines on an emulated Cortex-M4F, beside what others need.
+"""Cycles, RAM and flash of emitted engines on an emulated Cortex-M4F, beside what others need.
 
-Prints a table and writes `build/bench/engine.json`: a list of rows `{net, plan, weights,
-instructions_inference, instructions_train_step, static_ram_bytes, stack_bytes, total_ram_bytes, flash_bytes,
-macs, yardstick, ...}`; names that end in `_arduino` are with the flags that Arduino compiles with. How it is
-measured: docs/measuring.md.
+Prints a table and writes `build/bench/engine.json`: a list of rows `{net, plan, weights, cycles_inference,
+cycles_train_step, milliseconds_inference, milliseconds_train_step, instructions_inference,
+instructions_train_step, flash_reads_inference, flash_reads_train_step, static_ram_bytes, stack_bytes,
+total_ram_bytes, flash_bytes, macs, cycles_a_mac_inference, yardstick, ...}`; names that end in `_arduino` are
+with the flags that Arduino compiles with. How it is measured: docs/measuring.md.
 
     python benchmarks/engine.py [--only WORD] [--weights imagenet] [--out build/bench/engine.json] [--per-op]
 """
@@ -22,16 +23,18 @@ import numpy as np
 from engine_nets import CASES, Case
 from tqdm import tqdm
 
+from tflm_export.boards import BOARDS
 from tflm_export.compiler import Compiled, compile_model
 from tflm_export.errors import ExportError, TfodlError
 from tflm_export.files import write_text
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.m4 import ARDUINO_FLAGS, O2_FLAGS
-from tflm_export.machines.measure import measure
+from tflm_export.machines.measure import Measured, measure
 from tflm_export.machines.profile import profile, table
 
 STEPS = 2  # the second is the one that counts: its gradient shifts have settled
 DRIFT_STEPS = 90
+KINDS = ("inference", "train_step")
 
 
 def main() -> int:
@@ -80,10 +83,8 @@ def measure_case(case: Case, weights: str) -> dict[str, object]:
         "net": case.net,
         "plan": case.plan_name,
         "weights": weights,
-        "instructions_inference": plain.instructions_inference,
-        "instructions_train_step": plain.instructions_train_step,
-        "instructions_inference_arduino": arduino.instructions_inference,
-        "instructions_train_step_arduino": arduino.instructions_train_step,
+        **_work(plain, compiled.facts["macs"]),
+        **{f"{name}_arduino": value for name, value in _work(arduino, compiled.facts["macs"]).items()},
         "static_ram_bytes": plain.static_ram_bytes,
         "stack_bytes": plain.stack_bytes,
         "total_ram_bytes": plain.static_ram_bytes + plain.stack_bytes,
@@ -92,6 +93,19 @@ def measure_case(case: Case, weights: str) -> dict[str, object]:
         "mean_weight_ratio_90_steps": weight_ratio(compiled) if compiled.graph.loss is not None else None,
         "yardstick": case.yardstick,
     }
+
+
+def _work(measured: Measured, macs: dict[str, int]) -> dict[str, int | float]:
+    """What both kinds of call take; 0 for a training step of an engine that only infers."""
+    work: dict[str, int | float] = {}
+    for kind, count in zip(KINDS, (measured.inference, measured.train_step), strict=True):
+        work[f"cycles_{kind}"] = count.cycles
+        work[f"milliseconds_{kind}"] = round(BOARDS["nano33ble"].milliseconds(count.cycles), 3)
+        work[f"instructions_{kind}"] = count.instructions
+        work[f"flash_reads_{kind}"] = count.flash_reads
+    work["cycles_a_mac_inference"] = round(measured.inference.cycles / macs["forward"], 3)
+    work["cycles_a_mac_train_step"] = round(measured.train_step.cycles / sum(macs.values()), 3)
+    return work
 
 
 def _samples(compiled: Compiled, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -120,20 +134,32 @@ def _mean_magnitude(engine: HostEngine) -> float:
 
 
 def print_table(rows: list[dict]) -> None:
-    """Millions of instructions, bytes, and shares of the yardstick's."""
-    head = f"{'net':40} {'plan':13} {'infer M':>9} {'step M':>9} {'infer -Os':>9} {'step -Os':>9}"
-    print(f"{head} {'RAM':>8} {'flash':>8}  of the yardstick")
+    """A line for an inference and one for a training step of each net, with shares of the yardstick's."""
+    titles = ("M cycles", "ms", "cycles/MAC", "M instr.", "-Os M cyc.", "RAM", "flash")
+    print(f"{'net':40} {'plan':13} {'':10} {' '.join(f'{title:>10}' for title in titles)}  of the yardstick")
     for row in rows:
-        keys = ("instructions_inference", "instructions_train_step")
-        cells = [f"{row[key + flags] / 1e6:9.3f}" for flags in ("", "_arduino") for key in keys]
-        sizes = f"{row['total_ram_bytes']:8} {row['flash_bytes']:8}"
-        print(f"{row['net']:40} {row['plan']:13} {' '.join(cells)} {sizes}  {_shares(row)}")
+        kinds = [kind for kind in KINDS if row[f"cycles_{kind}"]]
+        for kind in kinds:
+            cells = " ".join(f"{cell:>10}" for cell in _cells(row, kind))
+            print(f"{row['net']:40} {row['plan']:13} {kind:10} {cells}  {_shares(row, kind)}")
 
 
-def _shares(row: dict) -> str:
+def _cells(row: dict, kind: str) -> list[str]:
+    return [
+        f"{row[f'cycles_{kind}'] / 1e6:.3f}",
+        f"{row[f'milliseconds_{kind}']:.1f}",
+        f"{row[f'cycles_a_mac_{kind}']:.2f}",
+        f"{row[f'instructions_{kind}'] / 1e6:.3f}",
+        f"{row[f'cycles_{kind}_arduino'] / 1e6:.3f}",
+        f"{row['total_ram_bytes']}",
+        f"{row['flash_bytes']}",
+    ]
+
+
+def _shares(row: dict, kind: str) -> str:
     yardstick = row["yardstick"]
-    shared = [key for key in row if key in yardstick and isinstance(row[key], int)]
-    shares = [f"{key.removeprefix('instructions_')} {row[key] / yardstick[key]:.2f}" for key in shared]
+    keys = (f"cycles_{kind}", f"instructions_{kind}", "total_ram_bytes", "flash_bytes")
+    shares = [f"{key} {row[key] / yardstick[key]:.2f}" for key in keys if key in yardstick]
     return f"{yardstick['by']}: {', '.join(shares)}" if shares else ""
 
 

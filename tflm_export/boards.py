@@ -13,11 +13,11 @@ from tflm_export.errors import ExportError
 
 @dataclass(frozen=True)
 class Board:
-    """What a sketch may use, bytes.
+    """What a sketch may use, bytes, and how fast it runs.
 
     ram_bytes: static data of the engine, after the core's own and what USB and Serial take.
     stack_bytes: the main thread's stack, on which the engine runs. flash_bytes: program and constants.
-    fqbn: the name for arduino-cli.
+    fqbn: the name for arduino-cli. clock_hz: of the core.
     """
 
     title: str
@@ -25,6 +25,15 @@ class Board:
     ram_bytes: int
     stack_bytes: int
     flash_bytes: int
+    clock_hz: int = 64_000_000
+
+    def milliseconds(self, cycles: int) -> float:
+        """How long the core takes for `cycles`.
+
+        >>> BOARDS["nano33ble"].milliseconds(6_400_000)
+        100.0
+        """
+        return cycles * 1000 / self.clock_hz
 
 
 BOARDS: dict[str, Board] = {

@@ -77,7 +77,7 @@ def parser() -> Parser:
     one.add_argument("folder", metavar="DIR")
     one.add_argument("--json", action="store_true", help="as JSON")
     one.add_argument("--steps", type=_positive, default=2, help="training steps to run (default: 2)")
-    one.add_argument("--per-op", action="store_true", help="the instructions of every kernel call, too")
+    one.add_argument("--per-op", action="store_true", help="the cycles of every kernel call, too")
     one.add_argument("--picture", metavar="FILE", help="draw the memory plan, too (.png, .svg or .pdf)")
 
     one = _command(commands, "sketch", sketch_command, "an Arduino library with a sketch, as a .zip")

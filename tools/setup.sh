@@ -16,6 +16,7 @@ done
 
 packages=()
 need() { command -v "$1" >/dev/null || packages+=("${@:2}"); }
+need gcc gcc
 need g++ g++
 need arm-none-eabi-g++ gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib
 need qemu-system-arm qemu-system-arm

@@ -1,6 +1,6 @@
-"""Run an emitted engine on an emulated Cortex-M4F: instructions, stack, RAM, flash, and its very weights.
+"""Run an emitted engine on an emulated Cortex-M4F: cycles, stack, RAM, flash, and its very weights.
 
->>> measure(compiled, pictures, labels).instructions_train_step                  # doctest: +SKIP
+>>> measure(compiled, pictures, labels).train_step.cycles                        # doctest: +SKIP
 1234567
 """
 
@@ -17,20 +17,20 @@ import numpy as np
 
 from tflm_export.compiler import Compiled
 from tflm_export.ir import Graph
-from tflm_export.machines.m4 import NRF52840, O2_FLAGS, M4Result, Memories, build, run
+from tflm_export.machines.m4 import NRF52840, O2_FLAGS, Count, Memories, build, run
 from tflm_export.memory.storage import variables
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What the board did. Instructions are of the last call of each kind; stack is the deepest of all.
+    """What the board did. Counts are of the last call of each kind; stack is the deepest of all.
 
-    instructions_train_step: 0 where nothing learns. outputs: int8 [inferences, ...]. weights: the trained
+    train_step: all 0 where nothing learns. outputs: int8 [inferences, ...]. weights: the trained
     part in RAM by tensor name, flat.
     """
 
-    instructions_inference: int
-    instructions_train_step: int
+    inference: Count
+    train_step: Count
     stack_bytes: int
     static_ram_bytes: int
     flash_bytes: int
@@ -62,9 +62,9 @@ def measure(
         result = run(elf, {"samples.bin": samples}, timeout)
     learns = compiled.graph.loss is not None
     return Measured(
-        result.number("inference instructions"),
-        result.number("train_step instructions") if learns else 0,
-        _deepest(result),
+        result.cost("inference").count,
+        result.cost("train_step").count if learns else Count(0, 0, 0),
+        max(cost.stack_bytes for cost in result.costs),
         elf.static_ram_bytes,
         elf.flash_bytes,
         np.frombuffer(result.files["outputs.bin"], np.int8).reshape(inferences, -1),
@@ -102,10 +102,6 @@ def _sample(x: np.ndarray, target: int | np.ndarray | None, by_label: bool) -> b
 def _main(template: str, **fields: str | int) -> str:
     text = resources.files("tflm_export").joinpath("templates", template).read_text(encoding="utf-8")
     return Template(text).substitute(fields)
-
-
-def _deepest(result: M4Result) -> int:
-    return max(int(line.split()[-1]) for line in result.stdout.splitlines() if " stack " in line)
 
 
 def stored_weights(graph: Graph, data: bytes) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""What every kernel call of an engine costs, in instructions of the emulated Cortex-M4F.
+"""What every kernel call of an engine costs, in cycles of the emulated Cortex-M4F.
 
 The engine is compiled with a lap of the board's clock behind every call of its lists; the laps' own cost is
 taken off, so that the parts add up to what `measure` counts.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,7 @@ class CallCost:
     kernel: str
     ops: tuple[str, ...]
     macs: int
+    cycles: int
     instructions: int
 
 
@@ -65,11 +66,14 @@ def profile(
         engine.write_text(text, encoding="utf-8")
         sources = sorted((folder / "src").rglob("*.cpp"))
         elf = build(sources, [folder / "src"], main, Path(name) / "engine.elf", flags, memories)
-        printed = run(elf, {"samples.bin": samples}, timeout).stdout
+        measured = run(elf, {"samples.bin": samples}, timeout).costs
     costs = [_cost(call, compiled.graph) for call in calls]
     return {
-        kind: [dataclasses.replace(costs[number], instructions=n) for number, n in laps]
-        for kind, laps in _laps(printed.splitlines())
+        cost.name: [
+            dataclasses.replace(costs[number], cycles=count.cycles, instructions=count.instructions)
+            for number, count in cost.laps
+        ]
+        for cost in measured
     }
 
 
@@ -88,25 +92,8 @@ def _with_laps(source: str) -> tuple[str, list[str]]:
     return f'#include "board.h"\n{head}  board_lap(0);\n  board_lap(0);\n{STATEMENT.sub(follow, tail)}', calls
 
 
-def _laps(lines: Iterable[str]) -> list[tuple[str, list[tuple[int, int]]]]:
-    """(inference or train_step, [(number, instructions)]) of every measured function."""
-    found: list[tuple[str, list[tuple[int, int]]]] = []
-    laps: list[tuple[int, int]] = []
-    number = 0
-    for line in lines:
-        key, _, value = line.rpartition(" ")
-        if key == "lap":
-            number = int(value)
-        elif key == "took":
-            laps.append((number, int(value)))
-        elif key.endswith(" instructions"):
-            found.append((key.removesuffix(" instructions"), laps))
-            laps = []
-    return found
-
-
 def _cost(call: str, graph: Graph) -> CallCost:
-    """A call without its instructions."""
+    """A call without its counts."""
     kernel = re.findall(r"tfodl::(\w+)\(", call)[-1]
     numbers = [one or other for one, other in LAYER.findall(call)] or OTHER.findall(call)[:1]
     names = tuple(f"#{number}" for number in dict.fromkeys(numbers))
@@ -114,18 +101,23 @@ def _cost(call: str, graph: Graph) -> CallCost:
     layers = layer_ops(graph)
     own = [op for op in layers.values() if op.role == role and op.attrs.get("op", op.name) in names]
     counts = "conv" in call and kernel not in ("update_rates", "grad_factors")
-    return CallCost(kernel, names, counts * sum(op_macs(op, layers, graph) for op in own), 0)
+    return CallCost(kernel, names, counts * sum(op_macs(op, layers, graph) for op in own), 0, 0)
 
 
 def table(costs: Sequence[CallCost]) -> str:
-    """Markdown: the calls, their instructions, MACs and instructions a MAC, and the total."""
-    total = CallCost("", ("all",), sum(c.macs for c in costs), sum(c.instructions for c in costs))
-    head = ["| op | kernel | instructions | share | MAC | instructions a MAC |", "|---|---|--:|--:|--:|--:|"]
-    return "\n".join([*head, *(_row(cost, total.instructions) for cost in [*costs, total])])
+    """Markdown: the calls, their cycles, MACs and cycles a MAC, instructions beside, and the total."""
+    sums = (sum(getattr(c, field) for c in costs) for field in ("macs", "cycles", "instructions"))
+    total = CallCost("", ("all",), *sums)
+    head = [
+        "| op | kernel | cycles | share | MAC | cycles a MAC | instructions |",
+        "|---|---|--:|--:|--:|--:|--:|",
+    ]
+    return "\n".join([*head, *(_row(cost, total.cycles) for cost in [*costs, total])])
 
 
 def _row(cost: CallCost, total: int) -> str:
-    a_mac = f"{cost.instructions / cost.macs:.2f}" if cost.macs else ""
-    share = f"{cost.instructions / max(1, total):.1%}"
+    a_mac = f"{cost.cycles / cost.macs:.2f}" if cost.macs else ""
+    share = f"{cost.cycles / max(1, total):.1%}"
     ops = cost.ops[0] if len(cost.ops) == 1 else f"{cost.ops[0]}..{cost.ops[-1]}" if cost.ops else ""
-    return f"| {ops} | {cost.kernel} | {cost.instructions:,} | {share} | {cost.macs:,} | {a_mac} |"
+    counts = f"{cost.cycles:,} | {share} | {cost.macs:,} | {a_mac} | {cost.instructions:,}"
+    return f"| {ops} | {cost.kernel} | {counts} |"

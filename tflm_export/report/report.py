@@ -1,7 +1,7 @@
 """What an engine costs: RAM, flash, work, by layer and by step, and whether it fits a board.
 
-Sizes are those of the linked Cortex-M4 program, the stack is painted and read back, instructions are counted
-by the emulator; the memory plan's own figures stand beside them.
+Sizes are those of the linked Cortex-M4 program, the stack is painted and read back, cycles and instructions
+are counted in the emulator (docs/measuring.md); the memory plan's own figures stand beside them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def report(
 ) -> Report:
     """Measure the engine in `folder` on the emulated board and report.
 
-    steps: training steps that run; the last one's instructions count. per_op: with every kernel call's.
+    steps: training steps that run; the last one counts. per_op: with every kernel call's.
     picture: a file for the memory plan's picture (.png, .svg, .pdf).
     Raises `ExportError` when the folder holds no engine or the Cortex-M4 tools are missing.
     """
@@ -81,11 +81,8 @@ def make_report(
         "stack_bytes": measured.stack_bytes,
         "total_ram_bytes": ram,
         "flash_bytes": measured.flash_bytes,
-        "instructions": {
-            "inference": measured.instructions_inference,
-            "train_step": measured.instructions_train_step,
-        },
     }
+    facts |= _work(measured, compiled.facts["macs"])
     over = {name: over_board(board, measured) for name, board in BOARDS.items()}
     facts["fits"] = {name: not sizes for name, sizes in over.items()}
     facts["over"] = {name: sizes for name, sizes in over.items() if sizes}
@@ -99,6 +96,22 @@ def make_report(
     facts["live_bytes"] = memory.live_bytes()
     facts["calls"] = {kind: [dataclasses.asdict(c) for c in costs] for kind, costs in (calls or {}).items()}
     return Report(facts)
+
+
+def _work(measured: Measured, macs: Mapping[str, int]) -> dict[str, Any]:
+    """Cycles, milliseconds by board, cycles a MAC, instructions and reads of flash of each kind of call."""
+    counts = {"inference": measured.inference, "train_step": measured.train_step}
+    work = {"inference": macs["forward"], "train_step": sum(macs.values())}
+    return {
+        "cycles": {kind: count.cycles for kind, count in counts.items()},
+        "milliseconds": {
+            name: {kind: round(board.milliseconds(count.cycles), 3) for kind, count in counts.items()}
+            for name, board in BOARDS.items()
+        },
+        "cycles_a_mac": {kind: round(n.cycles / max(1, work[kind]), 3) for kind, n in counts.items()},
+        "instructions": {kind: count.instructions for kind, count in counts.items()},
+        "flash_reads": {kind: count.flash_reads for kind, count in counts.items()},
+    }
 
 
 def layer_table(graph: Graph) -> list[dict[str, Any]]:
@@ -137,20 +150,29 @@ def _kept(op: Op, own: list[Op], graph: Graph) -> int:
     return sum(graph.tensors[name].nbytes for name, dtype in kinds.items() if dtype in ("int8", "bit"))
 
 
+def _work_row(facts: Mapping[str, Any], kind: str, macs: str) -> str:
+    """A row of the table of totals: what an inference or a training step takes."""
+    times = ", ".join(f"{ms[kind]:,.1f} ms on {name}" for name, ms in facts["milliseconds"].items())
+    return (
+        f"| {kind.replace('train_', 'training ')} | {facts['cycles'][kind]:,} cycles ({times}), "
+        f"{facts['cycles_a_mac'][kind]:.2f} a MAC; {facts['instructions'][kind]:,} instructions, "
+        f"{facts['flash_reads'][kind]:,} reads of flash; {macs} MAC |"
+    )
+
+
 def _training_rows(facts: Mapping[str, Any]) -> list[str]:
     """Rows of the table of totals about training."""
-    macs, step = facts["macs"], facts["instructions"]["train_step"]
+    macs = facts["macs"]
     if not facts["trained_parameters"]:
         return ["| learns | nothing: this engine only infers |"]
+    work = f"forward {macs['forward']:,} + input gradients {macs['dx']:,} + weight gradients {macs['dw']:,}"
     return [
-        f"| training step | {step:,} instructions, forward {macs['forward']:,} + "
-        f"input gradients {macs['dx']:,} + weight gradients {macs['dw']:,} MAC |",
+        _work_row(facts, "train_step", work),
         f"| learns | {facts['trained_parameters']:,} parameters by {facts['gradients']} gradients |",
     ]
 
 
 def _text(facts: Mapping[str, Any]) -> str:
-    macs, instructions = facts["macs"], facts["instructions"]
     over_bound = facts["arena_bytes"] / max(1, facts["memory_lower_bound_bytes"]) - 1
     lines = [
         f"# Engine `{facts['name']}`",
@@ -161,7 +183,7 @@ def _text(facts: Mapping[str, Any]) -> str:
         f"= {facts['total_ram_bytes']:,} B |",
         f"| of which arena | {facts['arena_bytes']:,} B ({over_bound:.1%} over the lower bound) |",
         f"| flash | {facts['flash_bytes']:,} B |",
-        f"| inference | {instructions['inference']:,} instructions, {macs['forward']:,} MAC |",
+        _work_row(facts, "inference", f"{facts['macs']['forward']:,}"),
         *_training_rows(facts),
         *(f"| fits {name} | {'yes' if fits else 'no'} |" for name, fits in facts["fits"].items()),
         "",

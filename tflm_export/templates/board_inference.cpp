@@ -17,11 +17,7 @@ int main() {
   int8_t* outputs = static_cast<int8_t*>(board_alloc($inferences * $name::kOutputs));
   for (int32_t i = 0; i < $inferences; ++i) {
     memcpy($name::input(), samples + i * $name::kInputBytes, $name::kInputBytes);
-    const BoardCost cost = board_measure(infer, nullptr);
-    board_print("inference");
-    board_print_number(" instructions", cost.instructions);
-    board_print("inference");
-    board_print_number(" stack", cost.stack_bytes);
+    board_measure("inference", infer, nullptr);
     memcpy(outputs + i * $name::kOutputs, $name::output(), $name::kOutputs);
   }
   board_write("outputs.bin", outputs, $inferences * $name::kOutputs);

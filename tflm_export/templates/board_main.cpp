@@ -19,13 +19,6 @@ int32_t label_of(const void* target) {
 void infer(void*) { $name::infer(); }
 void train(void* target) { $name::train_step($target); }
 
-void report(const char* name, const BoardCost& cost) {
-  board_print(name);
-  board_print_number(" instructions", cost.instructions);
-  board_print(name);
-  board_print_number(" stack", cost.stack_bytes);
-}
-
 void write_weights() {
   uint32_t total = 0;
   for (int32_t i = 0; i < $name::kParameters; ++i) total += $name::parameters()[i].nbytes;
@@ -48,14 +41,14 @@ int main() {
   $name::reset();
   for (int32_t i = 0; i < $inferences; ++i) {
     memcpy($name::input(), samples + i * kSampleBytes, $name::kInputBytes);
-    report("inference", board_measure(infer, nullptr));
+    board_measure("inference", infer, nullptr);
     memcpy(outputs + i * $name::kOutputs, $name::output(), $name::kOutputs);
   }
   board_write("outputs.bin", outputs, $inferences * $name::kOutputs);
   for (int32_t i = 0; i < $steps; ++i) {
     int8_t* sample = samples + ($inferences + i) * kSampleBytes;
     memcpy($name::input(), sample, $name::kInputBytes);
-    report("train_step", board_measure(train, sample + $name::kInputBytes));
+    board_measure("train_step", train, sample + $name::kInputBytes);
   }
   write_weights();
   return 0;

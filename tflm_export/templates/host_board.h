@@ -4,11 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct BoardCost {
-  uint64_t instructions;
-  uint32_t stack_bytes;
-};
-
 inline void board_print(const char* text) { fputs(text, stdout); }
 inline void board_print_number(const char* name, uint64_t value) {
   printf("%s %llu\n", name, static_cast<unsigned long long>(value));
@@ -36,7 +31,4 @@ inline void board_write(const char* name, const void* data, uint32_t bytes) {
   fclose(file);
 }
 inline void* board_alloc(uint32_t bytes) { return malloc(bytes); }
-inline BoardCost board_measure(void (*function)(void*), void* argument) {
-  function(argument);
-  return {0, 0};
-}
+inline void board_measure(const char*, void (*function)(void*), void* argument) { function(argument); }

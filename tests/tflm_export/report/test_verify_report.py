@@ -87,7 +87,13 @@ def test_report(compiled, measured):
     assert facts["total_ram_bytes"] == facts["static_ram_bytes"] + facts["stack_bytes"]
     assert facts["fits"] == {"nano33ble": True} and facts["advice"] == []
     assert facts["arena_bytes"] <= 1.03 * facts["memory_lower_bound_bytes"]
-    assert facts["instructions"]["train_step"] > facts["instructions"]["inference"] > 0
+    cycles, instructions = facts["cycles"], facts["instructions"]
+    assert cycles["train_step"] > cycles["inference"] > instructions["inference"] > 0
+    assert facts["milliseconds"]["nano33ble"]["inference"] == pytest.approx(
+        cycles["inference"] / 64e3, abs=1e-3
+    )
+    assert f"{cycles['train_step']:,} cycles (" in report.to_text()
+    assert 0 < facts["flash_reads"]["inference"] < instructions["inference"]
     rows = {row["op"]: row for row in facts["layers"]}
     assert rows["#1"]["macs_forward"] == 4 * 4 * 6 * 3 * 3 * 3 and rows["#1"]["macs_dx"] == 0
     assert rows["#2"]["macs_dw"] == 4 * 4 * 9 * 2 and rows["#2"]["trained_weights"] == 18

@@ -7,11 +7,6 @@
 extern "C" {
 #endif
 
-typedef struct {
-  uint64_t instructions;  // of the call alone, to within 2
-  uint32_t stack_bytes;   // deepest use below the caller's frame
-} BoardCost;
-
 // Console and files of the host's working directory.
 void board_print(const char* text);
 void board_print_number(const char* name, uint64_t value);  // "name value\n"
@@ -23,11 +18,12 @@ void board_exit(int status) __attribute__((noreturn));
 // Bump allocator over RAM that is the harness's own (1 MB at 0x20100000), 8-byte aligned.
 void* board_alloc(uint32_t bytes);
 
-// Calls function(argument) once and says what it cost.
-BoardCost board_measure(void (*function)(void*), void* argument);
+// Calls function(argument) once, counted as `name` (run.py), and prints "<name> stack <bytes>": the deepest use below
+// the caller's frame.
+void board_measure(const char* name, void (*function)(void*), void* argument);
 
 // Laps of the function that is being measured: call it twice at the start, then after every part. board_measure
-// prints for each part "lap <its number>" and "took <its instructions>".
+// prints "lap <number>" for each.
 void board_lap(uint32_t number);
 
 #ifdef __cplusplus

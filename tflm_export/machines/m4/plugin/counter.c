@@ -1,0 +1,95 @@
+// A QEMU plugin that counts cycles (cortex_m4.h), instructions and data reads from flash of the engine's code,
+// which lies below the harness's. At the entry of every function `board_mark_X` it writes the totals so far:
+// "X <cycles> <instructions> <flash reads>". Arguments: harness=ADDRESS,out=FILE.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cortex_m4.h"
+#include "qemu_plugin.h"
+
+#define PUBLIC __attribute__((visibility("default")))
+#define MARK "board_mark_"
+enum { RAM_START = 0x20000000 };
+
+typedef struct {
+  uint64_t start, end;
+  int counts;  // whether it is the engine's
+  uint64_t cycles, instructions;
+  Pipelining head, tail;
+} Block;
+
+PUBLIC int qemu_plugin_version = 1;
+static uint64_t harness, cycles, instructions, flash_reads;
+static const Block* last;
+static FILE* out;
+
+// In a loop of branches a block starts where the last one did not end.
+static void on_block(unsigned vcpu, void* data) {
+  (void)vcpu;
+  const Block* block = data;
+  if (block->counts) {
+    const int jumped = last == NULL || block->start != last->end;
+    cycles += block->cycles;
+    cycles += jumped ? REFILL_CYCLES : -(uint64_t)cortex_m4_overlap(last->tail, block->head);
+    instructions += block->instructions;
+  }
+  last = block;
+}
+
+static void on_read(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void* data) {
+  (void)vcpu, (void)info, (void)data;
+  flash_reads += address < RAM_START;
+}
+
+static void on_mark(unsigned vcpu, void* name) {
+  (void)vcpu;
+  fprintf(out, "%s %llu %llu %llu\n", (const char*)name, (unsigned long long)cycles,
+          (unsigned long long)instructions, (unsigned long long)flash_reads);
+}
+
+static void add(Block* block, struct qemu_plugin_insn* insn, Pipelining* previous) {
+  const Cost cost = cortex_m4_cost(qemu_plugin_insn_data(insn));
+  block->cycles += (uint64_t)(cost.cycles - cortex_m4_overlap(*previous, cost.pipelining));
+  block->end += cost.bytes;
+  *previous = cost.pipelining;
+  if (cost.reads && block->counts) {
+    qemu_plugin_register_vcpu_mem_cb(insn, on_read, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
+  }
+}
+
+static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb* tb) {
+  (void)id;
+  const size_t n = qemu_plugin_tb_n_insns(tb);
+  struct qemu_plugin_insn* const first = qemu_plugin_tb_get_insn(tb, 0);
+  Block* block = calloc(1, sizeof *block);  // lives as long as QEMU may run it: to the end
+  block->start = block->end = qemu_plugin_tb_vaddr(tb);
+  block->counts = block->start < harness;
+  block->instructions = n;
+  block->head = cortex_m4_cost(qemu_plugin_insn_data(first)).pipelining;
+  block->tail = ALONE;
+  for (size_t i = 0; i < n; ++i) add(block, qemu_plugin_tb_get_insn(tb, i), &block->tail);
+  qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, block);
+  const char* symbol = qemu_plugin_insn_symbol(first);
+  if (symbol != NULL && strncmp(symbol, MARK, strlen(MARK)) == 0) {
+    void* name = strdup(symbol + strlen(MARK));
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, on_mark, QEMU_PLUGIN_CB_NO_REGS, name);
+  }
+}
+
+static void close_out(qemu_plugin_id_t id, void* data) {
+  (void)id, (void)data;
+  fclose(out);
+}
+
+PUBLIC int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int n, char** arguments) {
+  (void)info;
+  for (int i = 0; i < n; ++i) {
+    if (strncmp(arguments[i], "harness=", 8) == 0) harness = strtoull(arguments[i] + 8, NULL, 0);
+    if (strncmp(arguments[i], "out=", 4) == 0) out = fopen(arguments[i] + 4, "w");
+  }
+  if (out == NULL) return 1;
+  qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+  qemu_plugin_register_atexit_cb(id, close_out, NULL);
+  return 0;
+}
