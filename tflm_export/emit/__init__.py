@@ -11,7 +11,7 @@ from string import Template
 from tflm_export import __version__
 from tflm_export.emit import body, structs
 from tflm_export.emit.calls import layer_kernel
-from tflm_export.emit.engine import Engine
+from tflm_export.emit.engine import Engine, KernelCall
 from tflm_export.emit.names import identifier, shape_text
 from tflm_export.emit.tables import literal
 from tflm_export.ir import Graph
@@ -19,7 +19,7 @@ from tflm_export.memory.place import MemoryPlan
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import UpdatePlan
 
-__all__ = ["emit", "layer_kernel", "structs"]
+__all__ = ["KernelCall", "emit", "emit_with_laps", "layer_kernel", "structs"]
 
 
 def emit(graph: Graph, memory: MemoryPlan, plan: UpdatePlan, name: str = "engine") -> dict[str, str]:
@@ -27,7 +27,20 @@ def emit(graph: Graph, memory: MemoryPlan, plan: UpdatePlan, name: str = "engine
 
     graph: from `backward.training_graph`. Raises `ExportError` for an op without a kernel.
     """
-    engine = Engine(graph, plan, memory)
+    return _sources(Engine(graph, plan, memory), name)
+
+
+def emit_with_laps(
+    graph: Graph, memory: MemoryPlan, plan: UpdatePlan, name: str
+) -> tuple[dict[str, str], list[KernelCall]]:
+    """What `emit` gives, with `board_lap(i)` of the emulated board behind every call i; and the calls."""
+    engine = Engine(graph, plan, memory, laps=True)
+    sources = _sources(engine, name)
+    sources[f"{name}.cpp"] = f'#include "board.h"\n{sources[f"{name}.cpp"]}'
+    return sources, engine.calls
+
+
+def _sources(engine: Engine, name: str) -> dict[str, str]:
     facts = _facts(engine) | (_training_facts(engine) if engine.learns else {})
     fields = {"name": identifier(name), "version": __version__} | facts | body.parts(engine)
     template = "engine" if engine.learns else "inference"

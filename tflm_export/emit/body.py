@@ -25,6 +25,9 @@ _ANY = "void* any(int32_t offset) { return arena + offset; }"
 def parts(e: Engine) -> dict[str, str]:
     """Every field of the templates that depends on the ops. Fills the engine's tables and structs."""
     fields = _training_parts(e) if e.learns else _inference_parts(e)
+    if e.laps:
+        first = "frozen" if e.learns else "infer"
+        fields[first] = f"  board_lap(0);\n  board_lap(0);\n{fields[first]}"
     return fields | {"structs": "\n\n".join(e.structs)}
 
 
@@ -119,8 +122,8 @@ def _train(e: Engine, ops: list[Op]) -> str:
     lines = [_calls(e, ops[:start], True), "", "  // Loss", "  uint32_t observed = 0;"]
     lines.append(f"  guessed = tfodl::argmax_s8(s8(at::{e.symbols[logits.name]}), {logits.size});")
     if _skips_zero(e):
-        statement = call(e, ops[start])[0].rstrip(";")
-        lines += ["  const bool learns =", *wrapped(f"    {statement};"), "  if (!learns) {"]
+        statement, *lap = call(e, ops[start])
+        lines += ["  const bool learns =", *wrapped(f"    {statement}"), *lap, "  if (!learns) {"]
         lines += ["    ++sgd.step;", f"    return {_loss_value(e)};", "  }"]
     else:
         lines += [line for s in call(e, ops[start]) for line in wrapped(s)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tflm_export.emit import calls, calls_f32
-from tflm_export.emit.engine import Engine
+from tflm_export.emit.engine import Engine, KernelCall
 from tflm_export.errors import ExportError
 from tflm_export.gradients import GRADIENTS, SUMS
 from tflm_export.gradients.training_graph import LOSSES
@@ -21,10 +21,22 @@ CALLS = {
 def call(e: Engine, op: Op, masks: bool = True) -> list[str]:
     """The statements that run `op`; none for a view. `masks` false: an inference, no clip mask is kept.
 
-    Raises `ExportError` when no kernel does.
+    The call is noted in `e.calls`. Raises `ExportError` when no kernel does.
     """
     if op.kind in VIEWS:
         return []
+    statements = _statements(e, op, masks)
+    e.calls.append(KernelCall(_kernel(statements), op))
+    return [*statements, f"board_lap({len(e.calls) - 1});"] if e.laps else statements
+
+
+def _kernel(statements: list[str]) -> str:
+    """The kernel that the last call of `statements` runs."""
+    last = next(text for text in map(str.lstrip, reversed(statements)) if text.startswith("tfodl::"))
+    return last.partition("(")[0].removeprefix("tfodl::")
+
+
+def _statements(e: Engine, op: Op, masks: bool) -> list[str]:
     table = CALLS[e.gradients]
     if op.kind in table:
         return table[op.kind](e, op, masks)

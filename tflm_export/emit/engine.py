@@ -27,11 +27,20 @@ SAME_EXPONENT = (
 )
 
 
+@dataclass(frozen=True)
+class KernelCall:
+    """The call of an op in the engine's lists, by the kernel's name."""
+
+    kernel: str
+    op: Op
+
+
 @dataclass
 class Engine:
-    """One engine while its text is written. `tables` and `structs` fill up; the rest stays.
+    """One engine while its text is written. `tables`, `structs` and `calls` fill up; the rest stays.
 
-    `learns`: whether it trains anything; an engine that does not has no `loss`.
+    `laps`: whether `board_lap(i)` follows `calls[i]`, for `machines.profile`. `learns`: whether it trains
+    anything; an engine that does not has no `loss`.
     """
 
     graph: Graph
@@ -39,6 +48,8 @@ class Engine:
     memory: MemoryPlan
     tables: Tables = field(default_factory=Tables)
     structs: list[str] = field(default_factory=list)
+    laps: bool = False
+    calls: list[KernelCall] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.symbols = tensor_symbols(self.graph)

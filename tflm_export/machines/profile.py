@@ -1,7 +1,7 @@
 """What every kernel call of an engine costs, in cycles of the emulated Cortex-M4F.
 
-The engine is compiled with a lap of the board's clock behind every call of its lists; the laps' own cost is
-taken off, so that the parts add up to what `measure` counts.
+The engine is emitted with a lap of the counter behind every call of its lists; the laps' own cost is taken
+off, so that the parts add up to what `measure` counts.
 
 >>> print(table(profile(compiled, pictures, labels)["train_step"]))               # doctest: +SKIP
 """
@@ -9,7 +9,6 @@ taken off, so that the parts add up to what `measure` counts.
 from __future__ import annotations
 
 import dataclasses
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,25 +16,19 @@ from pathlib import Path
 import numpy as np
 
 from tflm_export.compiler import Compiled
-from tflm_export.errors import ExportError
+from tflm_export.emit import KernelCall, emit_with_laps
 from tflm_export.ir import Graph
-from tflm_export.machines.m4 import NRF52840, O2_FLAGS, Memories, build, run
+from tflm_export.machines.m4 import NRF52840, O2_FLAGS, Count, Memories, build, run
 from tflm_export.machines.measure import board_program
 from tflm_export.macs import op_macs
-from tflm_export.memory.stream import layer_ops
-
-LISTS = re.compile(r"^void (?:frozen_layers|infer)\(\) \{\n", re.M)  # the lists of calls begin here
-STATEMENT = re.compile(r"^  (?:const bool learns =\s+)?tfodl::(\w+)\(.*?;$|^  \{$.*?^  \}$", re.M | re.S)
-LAYER = re.compile(r"\b(?:conv|add|requantize|pool|pad|logistic|softmax)(\d+)\b|, b(\d+)\);")
-OTHER = re.compile(r"at::[a-z]+(\d+)")  # of a call that names no struct: its first tensor's
-ROLES = {"weights_update": "update", "columns_update": "update", "input_grad": "gradient"}
+from tflm_export.memory.stream import layer_ops, members
 
 
 @dataclasses.dataclass(frozen=True)
 class CallCost:
-    """One kernel call. ops: the layers that it names, `("#3",)`; several in a stream.
+    """One kernel call. ops: the layers that it runs, `("#3",)`; several in a stream.
 
-    macs: multiply-accumulates of its op; 0 for what has none.
+    macs: multiply-accumulates; 0 for what has none. cycles, instructions: of the call and what prepares it.
     """
 
     kernel: str
@@ -59,49 +52,24 @@ def profile(
     Arguments: those of `measure`. Raises `ExportError` as `measure` does.
     """
     main, samples = board_program(compiled, pictures, targets, 1)
+    fresh, calls = emit_with_laps(compiled.graph, compiled.memory, compiled.plan, compiled.name)
+    sources = {**compiled.sources, **{f"src/{path}": text for path, text in fresh.items()}}
     with tempfile.TemporaryDirectory(prefix="tfodl-profile-") as name:
-        folder = compiled.save(Path(name) / "engine")
-        engine = folder / "src" / f"{compiled.name}.cpp"
-        text, calls = _with_laps(engine.read_text(encoding="utf-8"))
-        engine.write_text(text, encoding="utf-8")
-        sources = sorted((folder / "src").rglob("*.cpp"))
-        elf = build(sources, [folder / "src"], main, Path(name) / "engine.elf", flags, memories)
+        folder = dataclasses.replace(compiled, sources=sources).save(Path(name) / "engine")
+        files = sorted((folder / "src").rglob("*.cpp"))
+        elf = build(files, [folder / "src"], main, Path(name) / "engine.elf", flags, memories)
         measured = run(elf, {"samples.bin": samples}, timeout).costs
-    costs = [_cost(call, compiled.graph) for call in calls]
     return {
-        cost.name: [
-            dataclasses.replace(costs[number], cycles=count.cycles, instructions=count.instructions)
-            for number, count in cost.laps
-        ]
+        cost.name: [_cost(calls[number], compiled.graph, count) for number, count in cost.laps]
         for cost in measured
     }
 
 
-def _with_laps(source: str) -> tuple[str, list[str]]:
-    """The engine with a lap behind every call, and the calls."""
-    start = LISTS.search(source)
-    if start is None:
-        raise ExportError("engine: it has no lists of calls; compile it with this version of tflm-export.")
-    calls: list[str] = []
-
-    def follow(match: re.Match[str]) -> str:
-        calls.append(match[0])
-        return f"{match[0]}\n  board_lap({len(calls) - 1});"
-
-    head, tail = source[: start.end()], source[start.end() :]
-    return f'#include "board.h"\n{head}  board_lap(0);\n  board_lap(0);\n{STATEMENT.sub(follow, tail)}', calls
-
-
-def _cost(call: str, graph: Graph) -> CallCost:
-    """A call without its counts."""
-    kernel = re.findall(r"tfodl::(\w+)\(", call)[-1]
-    numbers = [one or other for one, other in LAYER.findall(call)] or OTHER.findall(call)[:1]
-    names = tuple(f"#{number}" for number in dict.fromkeys(numbers))
-    role = next((role for word, role in ROLES.items() if word in kernel), "forward")
-    layers = layer_ops(graph)
-    own = [op for op in layers.values() if op.role == role and op.attrs.get("op", op.name) in names]
-    counts = "conv" in call and kernel not in ("update_rates", "grad_factors")
-    return CallCost(kernel, names, counts * sum(op_macs(op, layers, graph) for op in own), 0, 0)
+def _cost(call: KernelCall, graph: Graph, count: Count) -> CallCost:
+    ops, layers = members(call.op), layer_ops(graph)
+    names = tuple(dict.fromkeys(op.attrs.get("op", op.name) for op in ops))
+    macs = sum(op_macs(op, layers, graph) for op in ops)
+    return CallCost(call.kernel, names, macs, count.cycles, count.instructions)
 
 
 def table(costs: Sequence[CallCost]) -> str:
