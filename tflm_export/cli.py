@@ -16,6 +16,7 @@ from tflm_export import __version__
 from tflm_export.errors import ExportError, TfodlError
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+UNKNOWN_INPUT = "int8 values; --input says how the pixels of pictures become such"
 
 
 class Parser(argparse.ArgumentParser):
@@ -52,7 +53,13 @@ def parser() -> Parser:
     one = _command(commands, "compile", compile_command, "model and update plan in, C++ engine out")
     one.add_argument("model", metavar="MODEL.tflite")
     one.add_argument(
-        "--plan", required=True, metavar="PLAN.json", help="update plan; tfodl plan show reads it"
+        "--plan", metavar="PLAN.json", help="update plan (tfodl plan show reads it); default: the head trains"
+    )
+    one.add_argument(
+        "--input",
+        metavar="RULE",
+        help="how pixels reach the model: -1..1, 0..1, 0..255, torch, caffe, LOW..HIGH or MEAN,STD; default: "
+        "what MODEL.tflite.json says",
     )
     one.add_argument("--out", required=True, metavar="DIR", help="new, empty or an engine's folder")
     one.add_argument("--name", default="engine", help="C++ namespace and file name (default: engine)")
@@ -65,7 +72,9 @@ def parser() -> Parser:
 
     one = _command(commands, "verify", verify_command, "hold the engine to numpy, TFLite Micro, float64")
     one.add_argument("folder", metavar="DIR")
-    one.add_argument("--inputs", metavar="X.npy", help="int8 pictures [n, ...]; random by default")
+    one.add_argument(
+        "--inputs", metavar="X.npy", help="int8 inputs or uint8 pictures [n, ...]; random by default"
+    )
     one.add_argument(
         "--targets", metavar="Y.npy", help="their classes [n] (int8 [n, ...] for mean squared error)"
     )
@@ -111,17 +120,30 @@ def compile_command(options: argparse.Namespace) -> int:
     from tflm_export.compiler import compile_model
     from tflm_export.plan import UpdatePlan
 
-    plan = UpdatePlan.load(options.plan)
-    compiled = compile_model(
-        Path(options.model).read_bytes(), plan, name=options.name, gradients=options.gradients
-    )
+    plan = UpdatePlan.load(options.plan) if options.plan else UpdatePlan()
+    tflite = Path(options.model).read_bytes()
+    contract = _contract(options.model, tflite, options.input)
+    compiled = compile_model(tflite, plan, name=options.name, gradients=options.gradients, contract=contract)
     folder = compiled.save(options.out)
     facts = compiled.facts
     print(
         f"{folder}: arena {facts['arena_bytes']:,} B, static RAM {facts['planned_static_ram_bytes']:,} B, "
         + _learns(facts)
     )
+    print(f"input: {contract.text if contract else UNKNOWN_INPUT}")
     return 0
+
+
+def _contract(model: str, tflite: bytes, rule: str | None) -> Any:
+    """The input contract that `rule` names, else that of the model's companion, else None."""
+    from tflm_export.companion import read_companion
+    from tflm_export.front.read_tflite import read_tflite
+    from tflm_export.input_contract import InputContract
+
+    if rule is None:
+        return read_companion(model)
+    graph = read_tflite(tflite)
+    return InputContract.parse(rule, graph.tensors[graph.inputs[0]].shape[1:])
 
 
 def _learns(facts: Any) -> str:

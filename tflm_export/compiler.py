@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tflm_export import __version__
 from tflm_export.emit import emit
 from tflm_export.emit.tables import wrap
@@ -24,6 +26,7 @@ from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.gradients.paths import gradient_type
 from tflm_export.gradients.training_graph import training_graph
+from tflm_export.input_contract import InputContract
 from tflm_export.ir import Graph
 from tflm_export.library import library_sources
 from tflm_export.macs import count_macs
@@ -31,6 +34,7 @@ from tflm_export.memory.fuse import fuse
 from tflm_export.memory.lifetimes import lifetimes
 from tflm_export.memory.place import MemoryPlan, check_no_overlap, lower_bound, place
 from tflm_export.memory.storage import static_ram, variables
+from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import UpdatePlan
 
 ENOUGH_RAM_BYTES = 24 * 1024  # a step's peak that is not worth slower code
@@ -41,6 +45,7 @@ class Compiled:
     """An engine: the model and plan it was made from, and everything derived.
 
     graph: the training graph. sources: C++ text by path, library included. facts: plain values for JSON.
+    contract: what a picture's pixels are to the model; None where nobody said.
     """
 
     tflite: bytes
@@ -50,6 +55,7 @@ class Compiled:
     memory: MemoryPlan
     sources: Mapping[str, str]
     facts: Mapping[str, Any]
+    contract: InputContract | None = None
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write everything to `folder`, which is replaced as a whole or not at all.
@@ -62,6 +68,19 @@ class Compiled:
         except OSError as error:
             raise ExportError(f"cannot write {str(target)!r}: {error.strerror or error}.") from error
 
+    def quantize(self, pictures: np.ndarray) -> np.ndarray:
+        """Pictures uint8 [N, H, W, C], grey or RGB, as the engine's int8 input, by its input contract.
+
+        Raises `ExportError` when the engine has none, `TfodlError` for pictures of another shape.
+        """
+        if self.contract is None:
+            raise ExportError(
+                f"engine {self.name!r} does not know how pictures reach its model; compile it with --input, "
+                "or give int8 values."
+            )
+        quant = tensor_quant(self.graph, self.graph.inputs[0])
+        return self.contract.quantize(pictures, quant.scale[0], quant.zero_point[0])
+
     def _files(self) -> dict[str, bytes]:
         files = {path: text.encode() for path, text in self.sources.items()}
         files["model.tflite"] = self.tflite
@@ -71,20 +90,27 @@ class Compiled:
 
 
 def compile_model(
-    tflite: bytes, plan: UpdatePlan, *, name: str = "engine", gradients: str = "int16"
+    tflite: bytes,
+    plan: UpdatePlan,
+    *,
+    name: str = "engine",
+    gradients: str = "int16",
+    contract: InputContract | None = None,
 ) -> Compiled:
     """Compile an int8 `.tflite` and an update plan to a training engine in namespace `name`.
 
     gradients: "int16" (fast, small) or "float32" (the reference): docs/compiler.md, "Two backward passes".
-    Raises `ExportError` for a model, plan or op that is not supported.
+    contract: how pictures reach the model; it goes where the engine goes.
+    Raises `ExportError` for a model, plan or op that is not supported, `TfodlError` for a contract that
+    cannot be this model's.
     """
     _check_provenance(tflite, plan)
     graph, memory = derive(simplify(read_tflite(tflite)), plan, gradients)
     sources = {f"src/{path}": text for path, text in emit(graph, memory, plan, name).items()}
     sources |= {f"src/{path}": text for path, text in tflm_array(tflite).items()}
     sources |= {f"src/{path}": text for path, text in library_sources().items()}
-    facts = _facts(tflite, graph, memory, name)
-    return Compiled(tflite, plan, name, graph, memory, sources, facts)
+    facts = _facts(tflite, graph, memory, name) | {"input": _input_facts(graph, contract)}
+    return Compiled(tflite, plan, name, graph, memory, sources, facts, contract)
 
 
 def derive(forward: Graph, plan: UpdatePlan, gradients: str) -> tuple[Graph, MemoryPlan]:
@@ -112,12 +138,14 @@ def load(folder: str | os.PathLike[str]) -> Compiled:
     try:
         facts = json.loads((path / "engine.json").read_text(encoding="utf-8"))
         tflite = (path / "model.tflite").read_bytes()
-        name, gradients = facts["name"], facts["gradients"]
+        name, gradients, rule = facts["name"], facts["gradients"], facts["input"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ExportError(
             f"{str(path)!r} does not hold a compiled engine ({error}); run tflm-export compile first."
         ) from error
-    return compile_model(tflite, UpdatePlan.load(path / "plan.json"), name=name, gradients=gradients)
+    contract = None if rule is None else InputContract.from_dict(rule)
+    plan = UpdatePlan.load(path / "plan.json")
+    return compile_model(tflite, plan, name=name, gradients=gradients, contract=contract)
 
 
 def tflm_array(tflite: bytes) -> dict[str, str]:
@@ -156,6 +184,15 @@ def _facts(tflite: bytes, graph: Graph, memory: MemoryPlan, name: str) -> dict[s
         "macs": count_macs(graph),
         "trained_parameters": sum(v.count for v in variables(graph)),
     }
+
+
+def _input_facts(graph: Graph, contract: InputContract | None) -> dict[str, Any] | None:
+    """The contract as plain values, seen to fit the model's input."""
+    if contract is None:
+        return None
+    quant = tensor_quant(graph, graph.inputs[0])
+    contract.check(graph.tensors[graph.inputs[0]].shape[1:], quant.scale[0], quant.zero_point[0])
+    return contract.to_dict()
 
 
 def _replace_folder(target: Path, files: Mapping[str, bytes]) -> Path:

@@ -16,7 +16,9 @@ from nets import residual_net
 from tflite_file import O, T, build
 
 from tflm_export import cli
+from tflm_export.companion import write_companion
 from tflm_export.front.read_tflite import read_tflite
+from tflm_export.input_contract import InputContract
 from tflm_export.plan import LayerUpdate, UpdatePlan
 
 ROOT = Path(__file__).parent.parent.parent
@@ -57,6 +59,27 @@ def test_compile_verify_sketch(files, capsys):
     assert cli.main(["sketch", "engine", "--board", "nano33ble", "--out", "x.zip"]) == 0
     assert "TFODL/src/engine.h" in zipfile.ZipFile("x.zip").namelist()
     assert cli.main(COMPILE) == 0  # an engine may be replaced
+
+
+def test_without_a_plan_the_head_learns(files, capsys):
+    assert cli.main(["compile", "m.tflite", "--out", "engine"]) == 0
+    assert "52 parameters learn" in capsys.readouterr().out
+    assert UpdatePlan.load("engine/plan.json") == UpdatePlan(head=True)
+
+
+def test_how_pictures_are_taken(files, capsys):
+    cli.main([*COMPILE])
+    assert "input: int8 values; --input says" in capsys.readouterr().out
+    cli.main([*COMPILE, "--input", "0..1"])
+    assert "input: 8x8x3 rgb, pixels as 0..1 (--input)" in capsys.readouterr().out
+    write_companion("m.tflite", InputContract((8, 8, 3), source="told"))
+    cli.main([*COMPILE])
+    assert "input: 8x8x3 rgb, pixels as -1..1 (told)" in capsys.readouterr().out
+    np.save("x.npy", np.full((2, 8, 8, 3), 200, np.uint8))
+    assert cli.main(["verify", "engine", "--inputs", "x.npy", "--count", "2", "--steps", "1"]) == 0
+    capsys.readouterr()
+    Path("m.tflite").write_bytes(residual_net(seed=1))
+    assert "another 'm.tflite'" in fails(capsys, *COMPILE)
 
 
 def test_verify_takes_inputs(files, capsys):
@@ -140,7 +163,8 @@ def test_bad_plans(files, capsys, text, message):
 BAD_COMMANDS = {
     "no command": ((), "COMMAND"),
     "unknown command": (("fly",), "invalid choice"),
-    "no plan": (("compile", "m.tflite", "--out", "e"), "--plan"),
+    "no scaling": ((*COMPILE, "--input", "loud"), "'loud' is no scaling of 3 channel(s); allowed: -1..1"),
+    "another scaling": ((*COMPILE, "--input", "0..255"), "its input holds -0.9961..1.004"),
     "no model": (("compile", "none.tflite", "--plan", "p.json", "--out", "e"), "none.tflite: No such file"),
     "model is a folder": (("compile", ".", "--plan", "p.json", "--out", "e"), "directory"),
     "no plan file": (("compile", "m.tflite", "--plan", "none.json", "--out", "e"), "none.json"),

@@ -22,6 +22,7 @@ import numpy as np
 
 from tflm_export.compiler import Compiled
 from tflm_export.errors import ExportError
+from tflm_export.input_contract import InputContract
 from tflm_export.machines.host import resident, whole
 from tflm_export.memory.storage import Variable, variables
 
@@ -98,7 +99,8 @@ class BoardClient:
 
     timeout: seconds to wait for an answer. on_text: gets the text lines between answers. pause: seconds
     after every 64 bytes sent, for boards that lose bytes otherwise. retries: how often a frame is sent again
-    that the board calls damaged or cut (such a frame has changed nothing).
+    that the board calls damaged or cut (such a frame has changed nothing). contract: the engine's, where
+    pictures are given as they are.
 
     Every method raises `ExportError` when no answer comes, or the board refuses.
     """
@@ -111,9 +113,11 @@ class BoardClient:
         on_text: Callable[[str], None] | None = None,
         pause: float = 0.0,
         retries: int = 3,
+        contract: InputContract | None = None,
     ):
         self._stream, self._timeout, self._on_text = stream, timeout, on_text
         self._pause, self._retries = pause, retries
+        self._contract = contract
         self._sequence = 0
         self._pending = b""
 
@@ -147,17 +151,18 @@ class BoardClient:
         return Info(answer[1:9], *struct.unpack("<IfiIfiIII", answer[9:]))
 
     def predict(self, x: np.ndarray) -> tuple[int, np.ndarray]:
-        """Class and int8 outputs for int8 `x`."""
-        answer = self._ask(Command.PREDICT, _int8(x))
+        """Class and int8 outputs for int8 `x`, or for the picture `x` uint8."""
+        answer = self._ask(Command.PREDICT, self._input(x))
         if len(answer) < 5:
             raise ExportError(f"the board answered {len(answer)} bytes to PREDICT.")
         return struct.unpack_from("<i", answer)[0], np.frombuffer(answer, np.int8, offset=4)
 
     def train(self, x: np.ndarray, target: int | np.ndarray) -> TrainResult:
-        """One step on int8 `x` with a class, or int8 values for mean squared error."""
+        """One step on `x`, as `predict` takes it, with a class, or int8 values for mean squared error."""
         scalar = isinstance(target, (int, np.integer))
         wanted = struct.pack("<i", target) if scalar else _int8(np.asarray(target))
-        return TrainResult(*struct.unpack("<fI", self._exact(self._ask(Command.TRAIN, wanted + _int8(x)), 8)))
+        answer = self._ask(Command.TRAIN, wanted + self._input(x))
+        return TrainResult(*struct.unpack("<fI", self._exact(answer, 8)))
 
     def reset(self) -> None:
         """Weights and optimizer as they were flashed."""
@@ -194,6 +199,14 @@ class BoardClient:
                 raw = np.ascontiguousarray(resident(variable, array)).tobytes()
                 for at, n in _chunks(variable.nbytes):
                     self._ask(Command.WRITE_WEIGHTS, struct.pack("<HI", i, at) + raw[at : at + n])
+
+    def _input(self, x: np.ndarray) -> bytes:
+        """`x` as the board takes it: int8 values as they are, pixels uint8 by the contract."""
+        x = np.asarray(x)
+        if x.dtype == np.uint8 and self._contract is not None:
+            info = self.info()
+            x = self._contract.quantize(x, info.input_scale, info.input_zero)
+        return _int8(x)
 
     def _variables(self, compiled: Compiled) -> list[tuple[int, Variable]]:
         """The engine's trained tensors, when the board runs this engine."""
@@ -289,7 +302,10 @@ def frame(command: int, sequence: int, payload: bytes = b"") -> bytes:
 def _int8(x: np.ndarray) -> bytes:
     x = np.asarray(x)
     if x.dtype != np.int8:
-        raise ExportError(f"a board takes int8 values, got {x.dtype}; quantise with the model's scale first.")
+        raise ExportError(
+            f"a board takes int8 values, or uint8 pictures where the client has the engine's contract; got "
+            f"{x.dtype}."
+        )
     return np.ascontiguousarray(x).tobytes()
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from tflm_export.boards import BOARDS
 from tflm_export.compiler import Compiled, load
 from tflm_export.emit.names import display, shape_text
+from tflm_export.input_contract import InputContract
 from tflm_export.ir import Graph, Op
 from tflm_export.machines.m4 import ROOMY
 from tflm_export.machines.measure import Measured, measure
@@ -160,6 +161,11 @@ def _work_row(facts: Mapping[str, Any], kind: str, macs: str) -> str:
     )
 
 
+def _input_text(facts: Mapping[str, Any]) -> str:
+    rule = facts["input"]
+    return "int8 values" if rule is None else InputContract.from_dict(rule).text
+
+
 def _training_rows(facts: Mapping[str, Any]) -> list[str]:
     """Rows of the table of totals about training."""
     macs = facts["macs"]
@@ -183,6 +189,7 @@ def _text(facts: Mapping[str, Any]) -> str:
         f"= {facts['total_ram_bytes']:,} B |",
         f"| of which arena | {facts['arena_bytes']:,} B ({over_bound:.1%} over the lower bound) |",
         f"| flash | {facts['flash_bytes']:,} B |",
+        f"| input | {_input_text(facts)} |",
         _work_row(facts, "inference", f"{facts['macs']['forward']:,}"),
         *_training_rows(facts),
         *(f"| fits {name} | {'yes' if fits else 'no'} |" for name, fits in facts["fits"].items()),

@@ -128,15 +128,23 @@ def samples(
     graph, rng = compiled.graph, np.random.default_rng(seed)
     shape = graph.tensors[graph.inputs[0]].shape
     xs = rng.integers(-128, 128, (64, *shape), np.int8) if inputs is None else np.asarray(inputs)
+    xs = compiled.quantize(xs.reshape(-1, *shape[1:])) if _are_pictures(xs, shape, compiled) else xs
     if xs.dtype != np.int8 or xs.ndim == 0 or len(xs) == 0 or xs[0].size != int(np.prod(shape)):
         raise ExportError(
-            f"verify: inputs are {xs.dtype} {list(xs.shape)}; expected int8 [n, ...{shape[1:]}]."
+            f"verify: inputs are {xs.dtype} {list(xs.shape)}; expected int8 [n, ...{shape[1:]}], or uint8 "
+            "pictures for an engine that knows its input (compile --input)."
         )
     xs = xs.reshape(-1, *shape)
     ts = list(targets) if targets is not None else _targets(graph, len(xs), rng)
     if len(ts) != len(xs):
         raise ExportError(f"verify: {len(xs)} inputs but {len(ts)} targets.")
     return xs, ts
+
+
+def _are_pictures(xs: np.ndarray, shape: Sequence[int], compiled: Compiled) -> bool:
+    """Whether `xs` are pixels that the engine knows how to take."""
+    fits = xs.ndim > 0 and len(xs) > 0 and xs[0].size == int(np.prod(shape))
+    return fits and xs.dtype == np.uint8 and compiled.contract is not None
 
 
 def _targets(graph: Graph, count: int, rng: np.random.Generator) -> list:

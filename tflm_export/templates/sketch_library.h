@@ -15,7 +15,7 @@ namespace net = ::$name;
 constexpr uint32_t kTargetBytes = $target_bytes;  // $target_text
 constexpr uint32_t kSketchStagingBytes = kTargetBytes > kStagingBytes ? kTargetBytes : kStagingBytes;
 
-// Whether the network knew the last training sample before it learned from it.
+$pixels// Whether the network knew the last training sample before it learned from it.
 inline bool& last_guess_was_right() {
   static bool right = false;
   return right;

@@ -1,7 +1,7 @@
 // Learns from labelled samples that come in over Serial, and predicts.
 //
 // This folder is made by `tflm-export sketch`: TFODL.h holds the engine of your model.
-// Feed it from Python:  from tflm_export.serial_client import BoardClient
+// Feed it from Python:  from tflm_export.board.client import BoardClient
 // Watch it: each training step prints a line for the serial plotter, loss:0.412<tab>acc:0.750
 // (acc: share of the samples that the network had right before it learned from them, a running mean).
 
