@@ -43,6 +43,7 @@ const int8_t* output() { return s8(at::$output); }
 const int8_t* logits() { return s8(at::$logits_at); }
 
 void reset() {
+  tfodl::enable_instruction_cache();
 $reset
   ready = true;
 }

@@ -28,6 +28,7 @@ int8_t* input() { return s8(at::x); }
 const int8_t* output() { return s8(at::$output); }
 
 void infer() {
+  tfodl::enable_instruction_cache();
 $infer
 }
 

@@ -6,9 +6,6 @@
 // (acc: share of the samples that the network had right before it learned from them, a running mean).
 
 #include <TFODL.h>
-#if __has_include(<nrf.h>)
-#include <nrf.h>
-#endif
 
 class SerialLink : public tfodl::ByteLink {
  public:
@@ -23,9 +20,6 @@ float accuracy = 0.0f;
 
 void setup() {
   Serial.begin(115200);
-#if defined(NRF_NVMC)
-  NRF_NVMC->ICACHECNF = 1;  // the instruction cache is off at reset
-#endif
   pinMode(LED_BUILTIN, OUTPUT);
   tfodl::net::reset();
 }

@@ -20,6 +20,7 @@ from tflm_export.plan import LayerUpdate, UpdatePlan
 
 STUBS = Path(__file__).parents[2] / "cpp" / "arduino"
 CPU = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-ffunction-sections", "-fdata-sections")
+CHIP = "-DNRF52840_XXAA"  # as the core's defines.txt has it
 PLAN = UpdatePlan(layers=(LayerUpdate("#3", "out", (0, 2), "all"),), head=True)
 
 
@@ -103,7 +104,7 @@ def test_unknown_board(engine, tmp_path):
 def compile_for_arm(source, include, out):
     """As the Arduino IDE would, with warnings as errors."""
     warnings = ("-Wall", "-Wextra", "-Werror")
-    command = ["arm-none-eabi-g++", *CPU, *ARDUINO_FLAGS, *warnings, *(f"-I{i}" for i in include)]
+    command = ["arm-none-eabi-g++", *CPU, *ARDUINO_FLAGS, CHIP, *warnings, *(f"-I{i}" for i in include)]
     done = subprocess.run([*command, "-c", str(source), "-o", str(out)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:3000]
     return str(out)
@@ -130,7 +131,7 @@ def needed_symbols(unpacked, tmp_path_factory):
 
 
 def test_the_sketch_needs_no_heap_no_printf_no_double(needed_symbols):
-    assert "nvmc_stub" in needed_symbols  # it switches the instruction cache on
+    assert "nvmc_stub" in needed_symbols  # the engine's reset() switches the instruction cache on
     core = {s for s in needed_symbols if "SerialStub" in s or s in ("Serial", "nvmc_stub")}
     core |= {"_Z6millisv", "_Z7pinModehh", "_Z12digitalWritehh"}
     c_library = {"memcpy", "memmove", "memset", "strlen", "__aeabi_atexit", "__dso_handle"}
@@ -144,6 +145,25 @@ def test_the_sketch_needs_no_heap_no_printf_no_double(needed_symbols):
     }
     integers |= {"__aeabi_l2f", "__aeabi_ul2f", "__aeabi_f2lz"}
     assert needed_symbols - core - c_library - integers == set()
+
+
+@pytest.mark.parametrize("flags, switched", [([CHIP], 1), ([], 0)])
+def test_the_library_switches_the_instruction_cache_on(unpacked, tmp_path, flags, switched):
+    main, source = tmp_path / "main.cpp", unpacked / "src" / "tfodl" / "detail" / "instruction_cache.cpp"
+    main.write_text(
+        '#include <nrf.h>\n#include "tfodl/support.h"\nNvmcStub nvmc_stub;\n'
+        "int main() { tfodl::enable_instruction_cache(); return nvmc_stub.ICACHECNF; }\n"
+    )
+    include = [f"-I{unpacked / 'src'}", f"-I{STUBS}"]
+    program = str(tmp_path / "main")
+    subprocess.run(["g++", *flags, *include, str(main), str(source), "-o", program], check=True)
+    assert subprocess.run([program]).returncode == switched
+
+
+@pytest.mark.parametrize("head, function", [(True, "reset"), (False, "infer")])
+def test_every_engine_asks_for_it_first(head, function):
+    text = compile_model(residual_net(), UpdatePlan(head=head)).sources["src/engine.cpp"]
+    assert f"void {function}() {{\n  tfodl::enable_instruction_cache();\n" in text
 
 
 def test_the_header_of_a_regression_compiles(tmp_path):
