@@ -29,6 +29,7 @@ from tflm_export.gradients.training_graph import training_graph
 from tflm_export.input_contract import InputContract
 from tflm_export.ir import Graph
 from tflm_export.library import library_sources
+from tflm_export.limits import check_arena, check_limits
 from tflm_export.macs import count_macs
 from tflm_export.memory.fuse import fuse
 from tflm_export.memory.lifetimes import lifetimes
@@ -115,7 +116,7 @@ def compile_model(
 
 def derive(forward: Graph, plan: UpdatePlan, gradients: str) -> tuple[Graph, MemoryPlan]:
     """The training graph of a simplified model under `plan`, fused, and where its tensors lie."""
-    graph = fuse(training_graph(forward, plan, gradients), ENOUGH_RAM_BYTES)
+    graph = fuse(check_limits(training_graph(forward, plan, gradients)), ENOUGH_RAM_BYTES)
     return graph, plan_memory(graph, plan)
 
 
@@ -123,7 +124,7 @@ def plan_memory(graph: Graph, plan: UpdatePlan) -> MemoryPlan:
     """Place a training graph's tensors; checked for overlap."""
     live = lifetimes(graph)
     offsets = place(live.buffers)
-    arena = max((offsets[b.name] + b.room for b in live.buffers), default=0)
+    arena = check_arena(max((offsets[b.name] + b.room for b in live.buffers), default=0))
     check_no_overlap(live.buffers, offsets, arena)
     ram = static_ram(graph, plan.optimizer, arena)
     return MemoryPlan(live.buffers, offsets, live.views, arena, lower_bound(live.buffers), ram)

@@ -8,13 +8,24 @@ from tflm_export.errors import ExportError
 from tflm_export.ir import Graph, Op
 from tflm_export.memory.stream import layer_ops
 
+WORDS_OF_CPP = """
+    alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const
+    const_cast constexpr continue decltype default delete do double dynamic_cast else enum explicit
+    export extern false float for friend goto if inline int long mutable namespace new noexcept not
+    not_eq nullptr operator or or_eq private protected public register reinterpret_cast return short
+    signed sizeof static static_assert static_cast struct switch template this thread_local throw
+    true try typedef typeid typename union unsigned using virtual void volatile while xor xor_eq
+"""
+TAKEN = {"tfodl", "std", "at", "main", "memcpy", "memset", "model_tflm", *WORDS_OF_CPP.split()}
 _PARTS = {"weights": "dw{0}", "bias": "db{0}", "keep": "kept{0}", "mask": "dy{0}"}
 
 
 def identifier(name: str) -> str:
     """`name` if C++ takes it as a namespace. Raises `ExportError`."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) or name in ("tfodl", "std", "at"):
-        raise ExportError(f"engine name {name!r} is not supported; allowed: lower-case letters, digits, '_'.")
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) or name in TAKEN:
+        raise ExportError(
+            f"engine name {name!r} is not supported; allowed: lower-case letters, digits, '_', no C++ word."
+        )
     return name
 
 

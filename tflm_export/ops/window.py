@@ -28,8 +28,8 @@ def resolve(op: Op, x: Tensor, y: Tensor, kernel: tuple[int, int]) -> Window:
     axes = (("h", "pad_top", "pad_bottom"), ("w", "pad_left", "pad_right"))
     for i, (letter, before, after) in enumerate(axes):
         size, k, stride = x.shape[i + 1], kernel[i], op.attrs[f"stride_{letter}"]
-        check.require(0 < stride < 256, op, f"stride {stride} is not supported; allowed: 1 to 255.")
-        check.require(0 < k < 256, op, f"kernel size {k} is not supported; allowed: 1 to 255.")
+        check.require(stride > 0, op, f"stride {stride} is not supported; allowed: 1 and more.")
+        check.require(k > 0, op, f"kernel size {k} is not supported; allowed: 1 and more.")
         out = -(-size // stride) if padding == "SAME" else (size - k) // stride + 1
         total = max(0, (out - 1) * stride + k - size) if padding == "SAME" else 0
         check.require(out > 0, op, f"kernel size {k} exceeds the input size {size}.")
@@ -51,7 +51,9 @@ def dilated(op: Op, weights: Tensor) -> tuple[int, int]:
     for letter, k in zip("hw", weights.shape[1:3], strict=True):
         dilation = op.attrs.get(f"dilation_{letter}", 1)
         check.require(0 < dilation < 256, op, f"dilation {dilation} is not supported; allowed: 1 to 255.")
-        sizes.append((k - 1) * dilation + 1)
+        size = (k - 1) * dilation + 1
+        check.require(size < 256, op, f"kernel size {size} is not supported; allowed: 1 to 255.")
+        sizes.append(size)
     return sizes[0], sizes[1]
 
 

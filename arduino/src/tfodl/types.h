@@ -113,7 +113,7 @@ struct Requantize {
 struct Pool {
   int16_t in_h, in_w, channels;
   int16_t out_h, out_w;
-  uint8_t k_h, k_w, stride_h, stride_w;
+  int16_t k_h, k_w, stride_h, stride_w;
   int16_t pad_top, pad_left;
   int16_t act_min, act_max;
 };

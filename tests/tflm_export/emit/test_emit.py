@@ -96,7 +96,7 @@ def test_the_model_as_a_c_array(compiled):
     assert data == nets.residual_net()
 
 
-@pytest.mark.parametrize("name", ["Engine", "2d", "a-b", "tfodl", ""])
+@pytest.mark.parametrize("name", ["Engine", "2d", "a-b", "tfodl", "", "class", "model_tflm"])
 def test_names_that_cpp_would_not_take(name):
     with pytest.raises(ExportError, match="engine name"):
         identifier(name)

@@ -12,7 +12,8 @@ constexpr int32_t tile_pixels(int32_t depth, int32_t pixels) {
 }
 // A convolution of one pixel by one pixel: what FULLY_CONNECTED is.
 constexpr bool is_dense(const Conv& p) {
-  return p.in_h * p.in_w * p.out_h * p.out_w * p.k_h * p.k_w == 1 && p.pad_top == 0 && p.pad_left == 0;
+  return p.in_h == 1 && p.in_w == 1 && p.out_h == 1 && p.out_w == 1 && p.k_h == 1 && p.k_w == 1 &&
+         p.pad_top == 0 && p.pad_left == 0;
 }
 constexpr int32_t conv_tile(const Conv& p) { return tile_pixels(p.k_h * p.k_w * p.in_c, p.out_h * p.out_w); }
 
