@@ -24,7 +24,7 @@ static uint64_t harness, cycles, instructions, flash_reads;
 static const Block* last;
 static FILE* out;
 
-// In a loop of branches a block starts where the last one did not end.
+// A block that does not start where the last one ended was jumped to.
 static void on_block(unsigned vcpu, void* data) {
   (void)vcpu;
   const Block* block = data;

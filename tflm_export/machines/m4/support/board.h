@@ -18,8 +18,8 @@ void board_exit(int status) __attribute__((noreturn));
 // Bump allocator over RAM that is the harness's own (1 MB at 0x20100000), 8-byte aligned.
 void* board_alloc(uint32_t bytes);
 
-// Calls function(argument) once, counted as `name` (run.py), and prints "<name> stack <bytes>": the deepest use below
-// the caller's frame.
+// Calls function(argument) once, counted as `name` (run.py), and prints "<name> stack <bytes>": the deepest use
+// below the caller's frame.
 void board_measure(const char* name, void (*function)(void*), void* argument);
 
 // Laps of the function that is being measured: call it twice at the start, then after every part. board_measure

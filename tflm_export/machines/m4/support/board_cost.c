@@ -1,5 +1,5 @@
-// Marks and stack of one call. The plugin (../plugin/counter.c) writes its counts down whenever a board_mark_ runs;
-// nothing of the harness is counted itself.
+// Marks and stack of one call. The plugin (../plugin/counter.c) writes its counts down whenever a board_mark_
+// runs; nothing of the harness is counted itself.
 #include "board.h"
 
 enum { PAINT = 0xC5C5C5C5, MOST_LAPS = 1024 };
