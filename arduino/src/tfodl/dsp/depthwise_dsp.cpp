@@ -1,6 +1,6 @@
 // DEPTHWISE_CONV_2D for the DSP extension: 4 channels of a band of rows are widened and transposed to planes,
-// rows_dsp.cpp filters one plane after the other.
-#include "tfodl/dsp/hot_dsp.h"
+// which rows_dsp.cpp filters.
+#include "tfodl/detail/cold.h"
 #include "tfodl/dsp/rows_dsp.h"
 
 #if TFODL_DSP
@@ -8,212 +8,255 @@
 #include "tfodl/dsp/requantize_dsp.h"
 #include "tfodl/dsp/widen_dsp.h"
 
-// `words` words of a row of 4 planes, `plane` bytes apart, from pixels that are all in the map.
-extern "C" __attribute__((naked)) void tfodl_transpose(const int8_t*, int32_t /* in_c */, uint32_t* /* to */,
-                                                       int32_t /* words */, uint32_t /* offset */,
-                                                       int32_t /* plane */) {
+// Read by the assembly: keep order and size.
+struct PixelRows {
+  int32_t in_c;
+  uint32_t* to;          // the first of 4 planes
+  uint32_t offset;       // less the zero point
+  int32_t plane;         // bytes
+  const int8_t* pixels;
+  int32_t words;         // of a row, both of whose pixels are in the map
+  int32_t left, right;   // is there a word before them whose second pixel is, one behind them whose first is?
+  int32_t to_skip;       // bytes from the end of these words to the next row's
+  int32_t row_bytes;     // of the map
+  int32_t rows;
+};
+
+// Four channels of rows of the map as rows of 4 planes: two pixels at a time are widened and the halves of both put
+// together. r0 pixels, r1 in_c, r2 to, r3 words, r4 offset, r5 plane, r6 3 planes, r11 row of pixels, r12 block.
+#define TFODL_WIDEN(from, even, odd)                \
+  "sxtab16 " even ", r4, " from "\n"                \
+  "sxtab16 " odd ", r4, " from ", ror #8\n"
+#define TFODL_TO_PLANES(first, second, third, fourth) \
+  "str " second ", [r2, r5]\n"                      \
+  "str " third ", [r2, r5, lsl #1]\n"               \
+  "str " fourth ", [r2, r6]\n"                      \
+  "str " first ", [r2], #4\n"
+
+extern "C" __attribute__((naked)) void tfodl_widen_rows(const PixelRows*) {
   __asm volatile(
-      "push {r4-r10, lr}\n"
-      "ldrd r4, r5, [sp, #32]\n"
+      "push {r4-r11, lr}\n"
+      "mov r12, r0\n"
+      "ldmia r12!, {r1, r2, r4, r5, r11}\n"
       "add r6, r5, r5, lsl #1\n"
-      "1: ldr r7, [r0]\n"
+      "ldr lr, [r12, #20]\n"
+      "1: push {lr}\n"
+      "mov r0, r11\n"
+      "ldrd r3, r7, [r12]\n"
+      "cbz r7, 2f\n"
+      "ldr r7, [r0]\n"
+      "add r0, r1\n"
+      TFODL_WIDEN("r7", "r8", "r9")
+      "lsl r7, r8, #16\n"
+      "lsl r10, r9, #16\n"
+      "bfc r8, #0, #16\n"
+      "bfc r9, #0, #16\n"
+      TFODL_TO_PLANES("r7", "r10", "r8", "r9")
+      "2: cbz r3, 4f\n"
+      "3: ldr r7, [r0]\n"
       "ldr r8, [r0, r1]\n"
       "add r0, r0, r1, lsl #1\n"
-      "sxtab16 r9, r4, r7\n"
-      "sxtab16 r7, r4, r7, ror #8\n"
-      "sxtab16 r10, r4, r8\n"
-      "sxtab16 r8, r4, r8, ror #8\n"
+      TFODL_WIDEN("r7", "r9", "r7")
+      TFODL_WIDEN("r8", "r10", "r8")
       "pkhtb lr, r10, r9, asr #16\n"
       "pkhbt r9, r9, r10, lsl #16\n"
       "pkhtb r10, r8, r7, asr #16\n"
       "pkhbt r7, r7, r8, lsl #16\n"
-      "str r7, [r2, r5]\n"
-      "str lr, [r2, r5, lsl #1]\n"
-      "str r10, [r2, r6]\n"
-      "str r9, [r2], #4\n"
+      TFODL_TO_PLANES("r9", "r7", "lr", "r10")
       "subs r3, #1\n"
+      "bne 3b\n"
+      "4: ldr r3, [r12, #8]\n"
+      "cbz r3, 5f\n"
+      "ldr r7, [r0]\n"
+      TFODL_WIDEN("r7", "r8", "r9")
+      "uxth r7, r8\n"
+      "uxth r10, r9\n"
+      "lsr r8, #16\n"
+      "lsr r9, #16\n"
+      TFODL_TO_PLANES("r7", "r10", "r8", "r9")
+      "5: ldrd r7, r8, [r12, #12]\n"
+      "add r2, r7\n"
+      "add r11, r8\n"
+      "pop {lr}\n"
+      "subs lr, #1\n"
       "bne 1b\n"
-      "pop {r4-r10, pc}\n");
+      "pop {r4-r11, pc}\n");
 }
 
 namespace tfodl {
 namespace dsp {
 namespace {
 
-constexpr int32_t kChannels = 4;  // transposed together: the bytes of a word
-
 struct Layer {
   const Conv& p;
   ConstRows x;
-  int32_t quads;       // of outputs in a row, the last one perhaps with some that do not count
-  int32_t row_words;   // of a plane
-  int32_t plane_words;
-  uint32_t offset;     // less the input's zero point
-  uint32_t* planes;    // [kChannels][rows of the band][row_words]
-  int32_t sum_rows;
-  int32_t* sums;       // [sum_rows][4 quads]
-  RowsKernel relu, sum;
+  DepthwiseBand size;
+  RowsShape shape;
+  uint32_t* planes;   // [kRowsChannels][rows of the band][row_words]
+  int32_t* sums;      // [sum_rows][4 quads]
+  uint32_t* kernels;  // [kRowsChannels][kernel_words]
 };
 
-// Four int8 channels of a pixel less the zero point: {0, 2} and {1, 3}.
-struct Pixel {
-  uint32_t even, odd;
-  Pixel() : even(0), odd(0) {}
-  Pixel(const int8_t* at, uint32_t offset) {
-    const uint32_t bytes = load_word(at);
-    even = widen_even(bytes, offset), odd = widen_odd(bytes, offset);
-  }
-};
-
-// One word of each of the 4 planes from two pixels.
-inline void put_word(const Pixel& left, const Pixel& right, uint32_t* to, int32_t plane) {
-  to[0] = low_halves(left.even, right.even);
-  to[plane] = low_halves(left.odd, right.odd);
-  to[2 * plane] = high_halves(left.even, right.even);
-  to[3 * plane] = high_halves(left.odd, right.odd);
-}
-
-// One row of the planes of 4 channels from the pixels of a row of the map. Words of padding alone are left as
-// they are.
-void fill_row(const Layer& layer, const int8_t* pixels, uint32_t* to) {
-  const Conv& p = layer.p;
-  const int32_t pad = p.pad_left, in_c = p.in_c, first = (pad + 1) >> 1, last = (p.in_w + pad) >> 1;
-  const int32_t words = layer.row_words, end = last < words ? last : words;
-  if (pad & 1) put_word(Pixel(), Pixel(pixels, layer.offset), to + first - 1, layer.plane_words);
-  if (first < end) {
-    tfodl_transpose(pixels + (2 * first - pad) * in_c, in_c, to + first, end - first, layer.offset,
-                    4 * layer.plane_words);
-  }
-  if (((p.in_w + pad) & 1) && last >= first && last < words) {
-    put_word(Pixel(pixels + (p.in_w - 1) * in_c, layer.offset), Pixel(), to + last, layer.plane_words);
-  }
-}
-
-// Clears what no fill_row writes: rows outside of first..last, and the words before and behind the map.
-void clear_padding(const Layer& layer, int32_t rows, int32_t first, int32_t last) {
-  const Conv& p = layer.p;
-  const int32_t words = layer.row_words, before = (p.pad_left + 1) >> 1, inside = (p.in_w + p.pad_left) >> 1;
-  for (int32_t i = 0; i < kChannels; ++i) {
-    uint32_t* to = layer.planes + i * layer.plane_words;
-    for (int32_t r = 0; r < rows; ++r, to += words) {
-      const bool in_map = r >= first && r < last && inside > before;
-      fill_words(to, in_map ? before : words, 0);
-      if (in_map && inside < words) fill_words(to + inside, words - inside, 0);
-    }
-  }
-}
-
+// Rows of outputs, and what lies under them: `rows` rows of the plane, of which first .. last - 1 are in the map.
 struct Band {
-  int32_t first, rows;  // of outputs
-  int8_t* y;            // the first of them
+  int32_t y0, n;
+  int8_t* y;
   uint8_t* mask;
-  bool shift_in;        // see ChannelOutput
+  int32_t top, rows, first, last;
 };
 
-// One channel of a band by way of its sums: any shift, clamp and mask.
-void store_sums(const Layer& layer, RowsBlock& block, const Band& band, int32_t c) {
-  const Conv& p = layer.p;
-  const int32_t out_row = p.out_w * p.out_c, most = layer.sum_rows;
-  block.y_skip = 0;
-  for (int32_t r = 0, n; r < band.rows; r += n) {
-    n = band.rows - r < most ? band.rows - r : most;
-    block.y = layer.sums;
-    block.rows = n;
-    layer.sum(&block);
-    const ChannelOutput output = {p, c, band.y + r * out_row, band.mask, (band.first + r) * out_row,
-                                  band.shift_in};
-    output.store<1>({layer.sums, p.out_w, n, 4 * layer.quads});
-    block.x += n * p.stride_h * layer.row_words;
-  }
+Band band_at(const Conv& p, int32_t y0, int32_t n, int8_t* y, uint8_t* mask) {
+  const int32_t top = y0 * p.stride_h - p.pad_top, rows = (n - 1) * p.stride_h + p.k_h, inside = p.in_h - top;
+  return {y0, n, y, mask, top, rows, top < 0 ? -top : 0, inside < rows ? inside : rows};
 }
 
-// Four outputs are stored at once. Where the row ends within a quad, the surplus falls on the rows below, which
-// are stored later; rows without as many outputs below them are put down elsewhere first.
-int32_t rows_to_store(const Layer& layer, int32_t rows) {
-  const int32_t out_w = layer.p.out_w, surplus = 4 * layer.quads - out_w, below = (surplus + out_w - 1) / out_w;
-  return rows > below ? rows - below : 0;
-}
+// Words of a row of a plane: first .. end - 1 come from two pixels each.
+struct Words {
+  int32_t first, end;
+  bool left, right;
+};
 
-void store_elsewhere(const Layer& layer, RowsBlock& block, const Band& band, int32_t done, int32_t c) {
-  const Conv& p = layer.p;
-  int8_t* rows = reinterpret_cast<int8_t*>(layer.sums);  // at most 3, each a fourth of a row of sums
-  block.y = rows;
-  block.stride = 1;
-  block.y_skip = 0;
-  block.rows = band.rows - done;
-  block.x += done * p.stride_h * layer.row_words;
-  layer.relu(&block);
-  int8_t* to = band.y + done * p.out_w * p.out_c + c;
-  for (int32_t r = 0; r < block.rows; ++r, rows += 4 * layer.quads) {
-    for (int32_t i = 0; i < p.out_w; ++i, to += p.out_c) *to = rows[i];
-  }
+Words words_of(const Conv& p, int32_t row_words) {
+  const int32_t first = (p.pad_left + 1) >> 1, last = (p.in_w + p.pad_left) >> 1;
+  const int32_t end = last < row_words ? last : row_words;
+  return {first, end > first ? end : first, (p.pad_left & 1) != 0,
+          ((p.in_w + p.pad_left) & 1) && last >= first && last < row_words};
 }
 
 // What all channels of a band have in common.
-RowsBlock block_of(const Layer& layer, const uint32_t* weights) {
+PixelRows pixel_rows(const Layer& layer) {
   const Conv& p = layer.p;
-  const int32_t row_bytes = 4 * layer.row_words, quad_bytes = 8 * p.stride_w;
-  return {layer.quads, nullptr, 0, 0, 0, p.out_c, p.k_h * row_bytes - quad_bytes, weights, 0, layer.quads,
-          p.stride_h * row_bytes - layer.quads * quad_bytes, (p.out_w - 4 * layer.quads) * p.out_c, 0, nullptr,
-          row_bytes, weights + kernel_words(p.k_w, p.stride_w)};
+  const int32_t row_words = layer.shape.row_words;
+  const Words words = words_of(p, row_words);
+  const int32_t written = words.end - words.first + words.left + words.right;
+  return {p.in_c, nullptr, both_halves(-p.in_zero), 4 * layer.shape.plane_words, nullptr, words.end - words.first,
+          words.left, words.right, 4 * (row_words - written), p.in_w * p.in_c, 0};
 }
 
-void filter_channel(const Layer& layer, const RowsBlock& common, const Band& band, const uint32_t* plane, int32_t c,
-                    uint32_t* weights) {
+// The planes of channels c .. c + 3.
+__attribute__((noinline)) void fill_planes(const Layer& layer, const Band& band, PixelRows& pixels, int32_t c) {
   const Conv& p = layer.p;
-  const bool relu = !band.mask && relu_channel(p, c, p.k_h * p.k_w);
-  const int32_t factor = relu ? 1 << kReluBits : 1;
-  fill_kernel(p.weights + c, p.in_c, p.k_w, p.stride_w, factor, weights);
-  RowsBlock block = common;
-  block.bias = p.bias[c] * factor;
-  block.x = plane;
-  if (!relu) {
-    store_sums(layer, block, band, c);
-    return;
+  const int32_t ring = layer.x.rows;
+  int32_t slot = band.first < band.last ? (band.top + band.first) % ring : 0;
+  for (int32_t r = band.first; r < band.last; r += pixels.rows, slot = 0) {
+    pixels.rows = band.last - r < ring - slot ? band.last - r : ring - slot;
+    pixels.pixels = layer.x.data + slot * pixels.row_bytes + c;
+    pixels.to = layer.planes + r * layer.shape.row_words + (p.pad_left >> 1);
+    tfodl_widen_rows(&pixels);
   }
-  block.y = band.y + c;
-  block.multiplier = p.multiplier[c];
-  block.right_shift = relu_shift(p, c);
-  block.offset = relu_offset(p, block.right_shift);
-  block.rows = rows_to_store(layer, band.rows);
-  const int32_t done = block.rows;
-  if (done) layer.relu(&block);
-  if (done < band.rows) store_elsewhere(layer, block, band, done, c);
 }
 
-void filter_band(const Layer& layer, Band band) {
-  const Conv& p = layer.p;
-  const int32_t top = band.first * p.stride_h - p.pad_top, rows = (band.rows - 1) * p.stride_h + p.k_h;
-  const int32_t first = top < 0 ? -top : 0, inside = p.in_h - top, last = inside < rows ? inside : rows;
-  uint32_t weights[49];
-  const RowsBlock common = block_of(layer, weights);
-  clear_padding(layer, rows, first, last);
-  const int32_t row = p.in_w * p.in_c;
-  for (int32_t left = p.in_c; left > 0; left -= kChannels) {
-    const int32_t c = left > kChannels ? left - kChannels : 0;
-    int32_t slot = first < last ? (top + first) % layer.x.rows : 0;
-    const int8_t* pixels = layer.x.data + slot * row + c;
-    for (int32_t r = first; r < last; ++r, pixels += row) {
-      fill_row(layer, pixels, layer.planes + r * layer.row_words);
-      if (++slot == layer.x.rows) slot = 0, pixels -= layer.x.rows * row;
-    }
-    for (int32_t i = left - c - 1; i >= 0; --i) {
-      if (band.mask && (c + i) % 8 == 7) band.shift_in = masks_in_bytes(p, c + i, p.k_h * p.k_w);
-      filter_channel(layer, common, band, layer.planes + i * layer.plane_words, c + i, weights);
+// Clears what no fill_planes writes: rows outside of the map, and the words before and behind it.
+void clear_padding(const Layer& layer, const Band& band) {
+  const int32_t row_words = layer.shape.row_words;
+  const Words words = words_of(layer.p, row_words);
+  const int32_t before = words.first - words.left, behind = words.end + words.right;
+  for (int32_t i = 0; i < kRowsChannels; ++i) {
+    uint32_t* to = layer.planes + i * layer.shape.plane_words;
+    for (int32_t r = 0; r < band.rows; ++r, to += row_words) {
+      const bool in_map = r >= band.first && r < band.last;
+      fill_words(to, in_map ? before : row_words, 0);
+      if (in_map) fill_words(to + behind, row_words - behind, 0);
     }
   }
-  clamp_outputs(p, band.y, band.rows * p.out_w * p.out_c);
 }
 
-struct Kernels {
-  RowsKernel relu[2], sum[2];  // by stride
-};
-#define TFODL_KERNELS(k) \
-  {{tfodl_rows_relu_##k##_1, tfodl_rows_relu_##k##_2}, {tfodl_rows_sums_##k##_1, tfodl_rows_sums_##k##_2}}
-constexpr Kernels kKernels[3] = {TFODL_KERNELS(3), TFODL_KERNELS(5), TFODL_KERNELS(7)};
+// One channel of a band by way of its sums: any shift, clamp and mask.
+__attribute__((noinline)) void store_sums(const Layer& layer, const Band& band, int32_t i, int32_t c, bool shift_in) {
+  const Conv& p = layer.p;
+  const int32_t out_row = p.out_w * p.out_c, most = layer.size.sum_rows;
+  RowsFactors factors = {p.bias[c], 0, 0, 0, 0, 0};
+  for (int32_t r = 0, n; r < band.n; r += n) {
+    n = band.n - r < most ? band.n - r : most;
+    RowsBlock block = rows_block(layer.shape, p.k_h, RowsEnd::kSums, 0, 0);
+    block.x = layer.planes + i * layer.shape.plane_words + r * p.stride_h * layer.shape.row_words;
+    block.weights = layer.kernels + i * layer.shape.kernel_words;
+    block.factors = &factors;
+    block.rows = n;
+    block.y = layer.sums;
+    block.channels = 1;
+    tfodl_rows(&block);
+    const ChannelOutput output = {p, c, band.y + r * out_row, band.mask, (band.y0 + r) * out_row, shift_in};
+    output.store<1>({layer.sums, p.out_w, n, 4 * layer.size.quads});
+  }
+}
+
+// The short requantisation of channels c .. c + n - 1, false where one does not allow it. With masks: a multiplier of
+// 2^30 or more leaves a sum above 0 at 1 or more. `low`: as in MaskedChannel.
+__attribute__((noinline)) bool relu_factors(const Conv& p, int32_t c, int32_t n, bool masked, RowsFactors* to) {
+  const int32_t products = p.k_h * p.k_w, act_min = p.act_min, act_end = p.act_max + 1;
+  for (int32_t end = c + n; c < end; ++c, ++to) {
+    const int32_t multiplier = p.multiplier[c];
+    if (!relu_channel(p, c, products) || (masked && multiplier < 1 << 30)) return false;
+    const int32_t shift = relu_shift(p, c), offset = relu_offset(p, shift);
+    const int32_t low = act_min == p.out_zero ? offset + 1 : act_min * (1 << shift);
+    *to = {p.bias[c] * (1 << kReluBits), multiplier, shift, offset, low,
+           static_cast<uint32_t>(act_end * (1 << shift) - 1 - low)};
+  }
+  return true;
+}
+
+// Channels c .. c + n - 1 of a band, each from its plane, by the short requantisation.
+void filter_relu(const Layer& layer, const Band& band, RowsBlock& block, RowsFactors* factors, int32_t c, int32_t n) {
+  const Conv& p = layer.p;
+  const int32_t last = n - 1;
+  block.x = layer.planes + last * layer.shape.plane_words;
+  block.weights = layer.kernels + last * layer.shape.kernel_words;
+  block.factors = factors + last;
+  block.rows = band.n;
+  block.mask = band.mask ? band.mask + ((band.y0 * p.out_w * p.out_c + c) >> 3) : nullptr;
+  block.y = band.y + c + last;
+  block.channels = n;
+  tfodl_rows(&block);
+}
+
+__attribute__((noinline)) void filter_band(const Layer& layer, const Band& band) {
+  const Conv& p = layer.p;
+  const RowsEnd end = band.mask ? RowsEnd::kMasked : RowsEnd::kRelu;
+  RowsBlock block = rows_block(layer.shape, p.k_h, end, p.out_c, p.out_w * p.out_c);
+  RowsFactors factors[2 * kRowsChannels];  // of the 8 channels of a byte of masks
+  PixelRows pixels = pixel_rows(layer);
+  bool relu = false, shift_in = false;
+  clear_padding(layer, band);
+  for (int32_t left = p.in_c; left > 0; left -= kRowsChannels) {
+    const int32_t c = left > kRowsChannels ? left - kRowsChannels : 0, n = left - c;
+    const bool byte_begins = p.out_c % 8 == 0 && left % 8 == 0;
+    if (!band.mask) {
+      relu = relu_factors(p, c, n, false, factors);
+    } else if (byte_begins) {
+      relu = relu_factors(p, left - 8, 8, true, factors);
+      shift_in = masks_in_bytes(p, left - 1, p.k_h * p.k_w);
+    }
+    fill_planes(layer, band, pixels, c);
+    fill_kernels(p.weights + c, p.in_c, p.k_w * p.in_c, p.k_h, layer.shape, relu ? kReluBits : 0, layer.kernels);
+    if (relu) {
+      filter_relu(layer, band, block, factors + (band.mask && byte_begins ? kRowsChannels : 0), c, n);
+      continue;
+    }
+    for (int32_t i = n - 1; i >= 0; --i) store_sums(layer, band, i, c + i, shift_in);
+  }
+  clamp_outputs(p, band.y, band.n * p.out_w * p.out_c);
+}
+
+__attribute__((noinline)) void filter_rows(const Layer& layer, Rows y, int32_t y0, int32_t y1, uint8_t* mask) {
+  const Conv& p = layer.p;
+  for (int32_t oy = y0, n; oy < y1; oy += n) {
+    const int32_t together = rows_in_one_piece(y, oy, y1);
+    n = together < layer.size.out_rows ? together : layer.size.out_rows;
+    filter_band(layer, band_at(p, oy, n, y.data + (oy % y.rows) * p.out_w * p.out_c, mask));
+  }
+}
+
+// Kernels k wide.
+template <int k>
+__attribute__((noinline)) void with_kernels(Layer& layer, Rows y, int32_t y0, int32_t y1, uint8_t* mask) {
+  uint32_t kernels[kRowsChannels * k * (k - 1)];
+  layer.kernels = kernels;
+  filter_rows(layer, y, y0, y1, mask);
+}
 
 bool takes(const Conv& p) {
-  return p.k_h == p.k_w && (p.k_w == 3 || p.k_w == 5 || p.k_w == 7) && p.stride_w <= 2 && p.in_c >= kChannels;
+  return p.k_h == p.k_w && (p.k_w == 3 || p.k_w == 5 || p.k_w == 7) && p.stride_w <= 2 && p.in_c >= kRowsChannels;
 }
 
 }  // namespace
@@ -223,15 +266,11 @@ bool depthwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y
   const DepthwiseBand size = depthwise_band(p);
   const int32_t plane_words = size.in_rows * size.row_words;
   uint32_t* planes = static_cast<uint32_t*>(scratch);
-  const Kernels& kernels = kKernels[(p.k_w - 3) >> 1];
-  const Layer layer = {p, x, size.quads, size.row_words, plane_words, both_halves(-p.in_zero), planes,
-                       size.sum_rows, reinterpret_cast<int32_t*>(planes + kChannels * plane_words),
-                       kernels.relu[p.stride_w - 1], kernels.sum[p.stride_w - 1]};
-  for (int32_t oy = y0, rows; oy < y1; oy += rows) {
-    const int32_t together = rows_in_one_piece(y, oy, y1);
-    rows = together < size.out_rows ? together : size.out_rows;
-    filter_band(layer, {oy, rows, y.data + (oy % y.rows) * p.out_w * p.out_c, mask, false});
-  }
+  const RowsShape shape = {p.k_w, p.stride_w, p.stride_h, p.out_w, size.row_words, plane_words,
+                           p.k_h * row_kernel_words(p.k_w, p.stride_w)};
+  Layer layer = {p, x, size, shape, planes, reinterpret_cast<int32_t*>(planes + kRowsChannels * plane_words),
+                       nullptr};
+  (p.k_w == 3 ? with_kernels<3> : p.k_w == 5 ? with_kernels<5> : with_kernels<7>)(layer, y, y0, y1, mask);
   return true;
 }
 

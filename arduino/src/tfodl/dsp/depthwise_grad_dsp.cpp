@@ -1,5 +1,6 @@
 // Input gradients of depthwise layers for the DSP extension. The prepared gradients of 4 channels are laid out as
-// planes, `stride` apart with zeros between, which the kernels turned by 180 degrees filter.
+// planes, in a row `stride` apart with zeros between, which the kernels turned by 180 degrees filter. Of their rows
+// every row of inputs meets each `stride`th.
 #include "tfodl/dsp/hot_dsp.h"
 #include "tfodl/dsp/rows_dsp.h"
 
@@ -11,21 +12,17 @@ namespace tfodl {
 namespace dsp {
 namespace {
 
-constexpr int32_t kChannels = 4;  // whose planes are filled together
-
 struct Layer {
   const Conv& p;
   const ConvGrad& q;
   const int16_t* g_y;
   const uint8_t* mask;
   int32_t shift;
-  int32_t top, left;  // plane rows and columns before the first output
-  DepthwiseBand size;
-  int16_t* planes;    // [kChannels][plane_halves]
+  int32_t left;  // plane columns before the first output
+  RowsShape shape;
+  int16_t* planes;    // [kRowsChannels][plane_halves]
   int32_t plane_halves;
-  int32_t* sums;      // one row of quads
-  RowsKernel sum;
-  uint32_t (*narrow)(const NarrowRowsBlock*);
+  uint32_t* kernels;  // [kRowsChannels][kernel_words]
 };
 
 // One row of outputs of the channels c .. c + 3, to `to` in the first plane.
@@ -50,65 +47,82 @@ void spread_channel(const Layer& layer, int32_t c, int32_t at, int16_t* to) {
   }
 }
 
-// The outputs of `n` channels from c on whose plane rows lie in first .. first + in_rows - 1 of the whole plane.
-void fill_planes(const Layer& layer, int32_t c, int32_t n, int32_t first) {
+// Rows of outputs that are in the planes, some of them perhaps beyond the map: 0.
+struct Range {
+  int32_t first, end;
+};
+
+// The last row of outputs that reads row `iy` of the input, or one above it would: rounded down.
+int32_t last_reader(const Conv& p, int32_t iy) { return (iy + p.pad_top) / p.stride_h; }
+int32_t taps_of(const Conv& p, int32_t iy) {  // of this row of inputs
+  return (p.k_h - 1 - (iy + p.pad_top) % p.stride_h) / p.stride_h + 1;
+}
+
+__attribute__((noinline)) void fill_planes(const Layer& layer, int32_t c, Range rows) {
   const Conv& p = layer.p;
-  for (int32_t oy = 0; oy < p.out_h; ++oy) {
-    const int32_t row = oy * p.stride_h + layer.top - first, at = oy * p.out_w * p.out_c + c;
-    if (row < 0 || row >= layer.size.in_rows) continue;
-    int16_t* to = layer.planes + row * 2 * layer.size.row_words + layer.left;
+  const int32_t first = rows.first > 0 ? rows.first : 0, end = rows.end < p.out_h ? rows.end : p.out_h;
+  for (int32_t oy = first; oy < end; ++oy) {
+    const int32_t at = oy * p.out_w * p.out_c + c;
+    int16_t* to = layer.planes + (oy - rows.first) * 2 * layer.shape.row_words + layer.left;
     if (p.out_c % 8 == 0) {
       spread_row(layer, c, at, to);
     } else {
-      for (int32_t i = 0; i < n; ++i) spread_channel(layer, c + i, at + i, to + i * layer.plane_halves);
+      for (int32_t i = 0; i < kRowsChannels; ++i) spread_channel(layer, c + i, at + i, to + i * layer.plane_halves);
     }
   }
 }
 
-// A band of one channel by way of its sums: rows of any width, no shift.
-uint32_t narrow_sums(const Layer& layer, const uint32_t* weights, const uint32_t* plane, int32_t rows, int16_t* g_x) {
+// Rows iy, iy + stride, ... of the input gradient of channels c .. c + 3 from the one in `rows` that begins above
+// them; bits as for the pass.
+__attribute__((noinline)) uint32_t filter_rows(const Layer& layer, int32_t c, int32_t iy, int32_t end, Range rows, int16_t* g_x) {
   const Conv& p = layer.p;
-  const int32_t row_bytes = 4 * layer.size.row_words, quads = layer.size.quads;
-  RowsBlock block = {quads, nullptr, 0, 0, 0, 0, p.k_h * row_bytes - 8, weights, 0, quads, 0, 0, 1, plane, row_bytes,
-                     weights + kernel_words(p.k_w, 1)};
+  const int32_t taps = taps_of(p, iy), row = p.in_w * p.in_c, phase = (iy + p.pad_top) % p.stride_h;
+  const int32_t above = taps < p.k_h, top = last_reader(p, iy) - (taps - 1) - rows.first - above, last = kRowsChannels - 1;
+  const int8_t* w = p.weights + ((phase + (taps - 1) * p.stride_h) * p.k_w + p.k_w - 1) * p.in_c + c;
+  fill_kernels(w, -p.in_c, -p.stride_h * p.k_w * p.in_c, taps, layer.shape, 1, layer.kernels);
+  RowsFactors factors[kRowsChannels];
+  for (RowsFactors& f : factors) f = {0, layer.shift, 1, 0, 0, 0};
+  RowsBlock block = rows_block(layer.shape, taps, RowsEnd::kNarrow, 2 * p.in_c, 2 * p.stride_h * row);
+  block.x = reinterpret_cast<uint32_t*>(layer.planes) + last * layer.shape.plane_words + top * layer.shape.row_words;
+  block.weights = layer.kernels + last * layer.shape.kernel_words;
+  block.factors = factors + last;
+  block.rows = (end - iy + p.stride_h - 1) / p.stride_h;
+  block.y = g_x + iy * row + c + last;
+  block.channels = kRowsChannels;
+  tfodl_rows(&block);
   uint32_t bits = 0;
-  for (int32_t r = 0; r < rows; ++r, block.x += layer.size.row_words) {
-    block.y = layer.sums;
-    layer.sum(&block);
-    for (int32_t ix = 0; ix < p.in_w; ++ix) {
-      bits |= magnitude(layer.sums[ix]);
-      g_x[(r * p.in_w + ix) * p.in_c] = saturate_s16(rshift(layer.sums[ix], layer.shift));
+  for (const RowsFactors& f : factors) bits |= static_cast<uint32_t>(f.offset);
+  return bits;
+}
+
+// Kernels k wide.
+template <int k>
+uint32_t filter_bands(Layer layer, int32_t out_rows, int16_t* g_x) {
+  const Conv& p = layer.p;
+  uint32_t kernels[kRowsChannels * k * (k - 1)], bits = 0;
+  layer.kernels = kernels;
+  for (int32_t iy = 0; iy < p.in_h; iy += out_rows) {
+    const int32_t end = p.in_h - iy < out_rows ? p.in_h : iy + out_rows;
+    const Range rows = {last_reader(p, iy) - (taps_of(p, iy) - 1), last_reader(p, end - 1) + 1};
+    fill_words(reinterpret_cast<uint32_t*>(layer.planes), kRowsChannels * layer.shape.plane_words, 0);
+    for (int32_t next = 0; next < p.in_c; next += kRowsChannels) {
+      const int32_t c = next + kRowsChannels <= p.in_c ? next : p.in_c - kRowsChannels;
+      fill_planes(layer, c, rows);
+      for (int32_t i = 0; i < p.stride_h && iy + i < end; ++i) {
+        bits |= filter_rows(layer, c, iy + i, end, rows, g_x);
+      }
     }
   }
   return bits;
 }
 
-// What all channels of a band of `rows` rows have in common.
-NarrowRowsBlock block_of(const Layer& layer, const uint32_t* weights, int32_t rows) {
-  const Conv& p = layer.p;
-  const int32_t row_bytes = 4 * layer.size.row_words, quads = layer.size.quads;
-  return {quads, nullptr, layer.shift - 1, 1, 0, 2 * p.in_c, p.k_h * row_bytes - 8, weights, 0, quads,
-          row_bytes - 8 * quads, 0, rows, nullptr, row_bytes, weights + kernel_words(p.k_w, 1)};
-}
-
-// One channel of a band of g_x.
-uint32_t filter_channel(const Layer& layer, NarrowRowsBlock& block, uint32_t* weights, const uint32_t* plane, int32_t c,
-                        int16_t* g_x) {
-  const Conv& p = layer.p;
-  fill_kernel(p.weights + (p.k_h * p.k_w - 1) * p.in_c + c, -p.in_c, p.k_w, 1, 1, weights);
-  if (layer.shift == 0 || p.in_w % 4 != 0) return narrow_sums(layer, weights, plane, block.rows, g_x + c);
-  block.y = g_x + c;
-  block.x = plane;
-  return layer.narrow(&block);
-}
-
 bool takes(const Conv& p) {
-  return p.k_h == p.k_w && (p.k_w == 3 || p.k_w == 5 || p.k_w == 7) && p.pad_top < p.k_h && p.pad_left < p.k_w;
+  return p.k_h == p.k_w && (p.k_w == 3 || p.k_w == 5 || p.k_w == 7) && p.stride_h <= p.k_h && p.in_c >= kRowsChannels;
 }
 
 // Does the last output lie within the plane? Otherwise some of it serves no input pixel.
 bool fits(const Conv& p, const Layer& layer) {
-  return layer.left + (p.out_w - 1) * p.stride_w < 2 * layer.size.row_words;
+  return layer.left >= 0 && layer.left + (p.out_w - 1) * p.stride_w < 2 * layer.shape.row_words;
 }
 
 }  // namespace
@@ -116,32 +130,13 @@ bool fits(const Conv& p, const Layer& layer) {
 bool depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
                               int32_t shift, int16_t* g_x, void* scratch, uint32_t* bits) {
   if (!takes(p)) return false;
-  constexpr RowsKernel kSums[3] = {tfodl_rows_sums_3_1, tfodl_rows_sums_5_1, tfodl_rows_sums_7_1};
-  constexpr uint32_t (*kNarrow[3])(const NarrowRowsBlock*) = {tfodl_rows_narrow_3, tfodl_rows_narrow_5,
-                                                              tfodl_rows_narrow_7};
   const DepthwiseBand size = depthwise_grad_band(p);
-  const int32_t words = size.in_rows * size.row_words, kind = (p.k_w - 3) >> 1;
-  const int32_t together = p.in_c < kChannels ? p.in_c : kChannels;
-  uint32_t* planes = static_cast<uint32_t*>(scratch);
-  const Layer layer = {p, q, g_y, mask, shift, p.k_h - 1 - p.pad_top, p.k_w - 1 - p.pad_left, size,
-                       reinterpret_cast<int16_t*>(planes), 2 * words,
-                       reinterpret_cast<int32_t*>(planes + kChannels * words), kSums[kind], kNarrow[kind]};
+  const int32_t words = size.in_rows * size.row_words;
+  const RowsShape shape = {p.k_w, 1, 1, p.in_w, size.row_words, words, p.k_h * row_kernel_words(p.k_w, 1)};
+  const Layer layer = {p, q, g_y, mask, shift, p.k_w - 1 - p.pad_left, shape, static_cast<int16_t*>(scratch),
+                       2 * words, nullptr};
   if (!fits(p, layer)) return false;
-  *bits = 0;
-  for (int32_t iy = 0; iy < p.in_h; iy += size.out_rows) {
-    const int32_t rows = p.in_h - iy < size.out_rows ? p.in_h - iy : size.out_rows;
-    uint32_t weights[49];
-    NarrowRowsBlock block = block_of(layer, weights, rows);
-    int16_t* const out = g_x + iy * p.in_w * p.in_c;
-    fill_words(planes, kChannels * words, 0);
-    for (int32_t next = 0; next < p.in_c; next += together) {
-      const int32_t c = next + together <= p.in_c ? next : p.in_c - together;
-      fill_planes(layer, c, together, iy);
-      for (int32_t i = next - c; i < together; ++i) {
-        *bits |= filter_channel(layer, block, weights, planes + i * words, c + i, out);
-      }
-    }
-  }
+  *bits = (p.k_w == 3 ? filter_bands<3> : p.k_w == 5 ? filter_bands<5> : filter_bands<7>)(layer, size.out_rows, g_x) >> 1;
   return true;
 }
 

@@ -1,5 +1,5 @@
-// The inner loop of depthwise layers: one channel's plane, widened to int16 with its padding, times one k x k
-// kernel; 4 outputs of a row at a time, two products an instruction.
+// The inner loops of depthwise layers: planes of one channel, widened to int16 with their padding, times one
+// kernel of up to k x k weights each; 4 outputs of a row at a time, two products an instruction.
 #pragma once
 #include "tfodl/dsp/dsp.h"
 
@@ -9,81 +9,71 @@
 namespace tfodl {
 namespace dsp {
 
+constexpr int32_t kRowsChannels = 4;  // filtered together: the bytes of a word
+
+// What rows_dsp.cpp does with 4 sums.
+enum class RowsEnd : uint8_t {
+  kRelu,    // to int8, see relu_channel; from weights and biases times 2^kReluBits
+  kMasked,  // the same with clip masks, whose bits are shifted in from below: the last channel first
+  kNarrow,  // rounded shift, saturation to +-32767; from weights times 2
+  kSums     // int32, in whole quads
+};
+
 // Read by the assembly: keep order and size.
+struct RowsFactors {
+  int32_t bias, multiplier, right_shift, offset;  // kNarrow: 0, the shift, 1, and 0 that becomes the OR of |2 sum|
+  int32_t low;                                    // kMasked: a gradient passes in low .. low + range
+  uint32_t range;
+};
 struct RowsBlock {
-  int32_t quads_left;       // = quads
-  void* y;                  // relu: int8 outputs; sums: int32 [rows][quads][4]
-  int32_t multiplier, right_shift, offset;  // as in RequantBlock of block_dsp.h; sums: unused
-  int32_t stride;           // from output to output
-  int32_t x_back;           // bytes: k rows down, less 4 outputs to the right
-  const uint32_t* weights;  // see fill_kernel
-  int32_t bias;
-  int32_t quads;
-  int32_t x_skip, y_skip;   // bytes from the end of a row of outputs to the start of the next
-  int32_t rows;             // of outputs
+  int32_t x_back;        // bytes: some rows of the kernel down, less 4 outputs to the right
+  int32_t stride;        // bytes from output to output
+  uintptr_t first_row;   // code, as the next two
+  uintptr_t other_rows;
+  uintptr_t end;
+  int32_t surplus;       // outputs of the last quad that do not count
+  int32_t x_skip, y_skip;  // bytes from the end of a row of outputs to the start of the next
+  int32_t x_row;         // bytes of the plane from a row of outputs to the next
+  int32_t relu_mask;     // -1 where `end` begins in line: kRelu
+  int32_t row_bytes;     // of the plane
+  // From here on of the last channel, and moved on to the one before it.
   const uint32_t* x;
-  int32_t row_bytes;        // of the plane
-  const uint32_t* weights_end;
-};
-
-// The same frame with other names; stride 1 only.
-struct NarrowRowsBlock {
-  int32_t quads_left;
-  int16_t* y;
-  int32_t half_shift;  // shift - 1 >= 0
-  int32_t one;         // 1
-  uint32_t bits;       // 0
-  int32_t stride;      // bytes
-  int32_t x_back;
   const uint32_t* weights;
-  int32_t bias;        // 0
-  int32_t quads;
-  int32_t x_skip, y_skip;
-  int32_t rows;
-  const uint32_t* x;
-  int32_t row_bytes;
-  const uint32_t* weights_end;
+  RowsFactors* factors;
+  int32_t rows;          // of outputs
+  uint8_t* mask;
+  int32_t width;         // bytes of the plane that a row of outputs moves over
+  int32_t used_bytes;    // of a channel's kernel
+  void* y;
+  int32_t channels, weight_bytes, plane_bytes, y_bytes;
 };
-
-using RowsKernel = void (*)(const RowsBlock*);
+struct RowsKernel {
+  uintptr_t whole, more;   // code: all rows of the kernel, the second one
+  int32_t row_code, rows;  // bytes of code of a row; how often it stands from `more` on
+};
 
 extern "C" {
-// From weights and biases times 2^kReluBits, see relu_channel.
-void tfodl_rows_relu_3_1(const RowsBlock*);
-void tfodl_rows_relu_3_2(const RowsBlock*);
-void tfodl_rows_relu_5_1(const RowsBlock*);
-void tfodl_rows_relu_5_2(const RowsBlock*);
-void tfodl_rows_relu_7_1(const RowsBlock*);
-void tfodl_rows_relu_7_2(const RowsBlock*);
-void tfodl_rows_sums_3_1(const RowsBlock*);
-void tfodl_rows_sums_3_2(const RowsBlock*);
-void tfodl_rows_sums_5_1(const RowsBlock*);
-void tfodl_rows_sums_5_2(const RowsBlock*);
-void tfodl_rows_sums_7_1(const RowsBlock*);
-void tfodl_rows_sums_7_2(const RowsBlock*);
-// Rounded shift, saturation to +-32767, store. The OR of all |sums|.
-uint32_t tfodl_rows_narrow_3(const NarrowRowsBlock*);
-uint32_t tfodl_rows_narrow_5(const NarrowRowsBlock*);
-uint32_t tfodl_rows_narrow_7(const NarrowRowsBlock*);
+void tfodl_rows(RowsBlock*);
+extern const RowsKernel tfodl_rows_kernels[6];  // 3x3, 5x5, 7x7, each for stride 1 and 2
+extern const uintptr_t tfodl_rows_ends[5];
 }
 
-constexpr int32_t kernel_words(int32_t k, int32_t stride) { return stride == 1 ? k * (k - 1) : k * ((k + 1) >> 1); }
+// How much of a layer's map, one call of tfodl_rows.
+struct RowsShape {
+  int32_t k_w, stride_w, stride_h, out_w;
+  int32_t row_words, plane_words;  // of a plane
+  int32_t kernel_words;            // of a channel's kernel
+};
 
-// The k * k weights at w, w + step, ... times `factor` in the order that the assembly reads: kernel_words.
-inline void fill_kernel(const int8_t* w, int32_t step, int32_t k, int32_t stride, int32_t factor, uint32_t* to) {
-  for (int32_t ky = 0; ky < k; ++ky) {
-    int32_t left = *w * factor;
-    w += step;
-    for (int32_t kx = k >> 1; kx > 0; --kx) {
-      const int32_t middle = *w * factor, right = w[step] * factor;
-      w += 2 * step;
-      *to++ = low_halves(uint32_t(left), uint32_t(middle));
-      if (stride == 1) *to++ = low_halves(uint32_t(middle), uint32_t(right));
-      left = right;
-    }
-    if (stride == 2) *to++ = uint32_t(left) & 0xFFFFu;
-  }
-}
+inline int32_t row_kernel_words(int32_t k_w, int32_t stride_w) { return stride_w == 1 ? k_w - 1 : (k_w + 1) >> 1; }
+
+// What all channels have in common: `taps` rows of the kernel, a row of outputs `y_row` bytes long.
+RowsBlock rows_block(const RowsShape& shape, int32_t taps, RowsEnd end, int32_t stride, int32_t y_row);
+
+// `rows` rows of the kernels of 4 channels, whose weights are at w, w + tap, ..., in the order that the assembly
+// reads, times 2^bits; channel i from to + i * pitch on.
+void fill_kernels(const int8_t* w, int32_t tap, int32_t row, int32_t rows, const RowsShape& shape, int32_t bits,
+                  uint32_t* to);
 
 }  // namespace dsp
 }  // namespace tfodl

@@ -41,6 +41,18 @@ inline uint32_t load_word(const void* at) {  // need not be aligned
   return word;
 }
 
+// Four int8 channels widened: {0, 2} and {1, 3}.
+struct Halves {
+  uint32_t even, odd;
+};
+// One word of each of 4 planes, `plane` words apart, from two pixels (or weights).
+inline void put_words(const Halves& left, const Halves& right, uint32_t* to, int32_t plane) {
+  to[0] = low_halves(left.even, right.even);
+  to[plane] = low_halves(left.odd, right.odd);
+  to[2 * plane] = high_halves(left.even, right.even);
+  to[3 * plane] = high_halves(left.odd, right.odd);
+}
+
 inline void fill_words(uint32_t* to, int32_t n, uint32_t value) {  // newlib-nano's memset goes by bytes
   for (uint32_t* const end = to + n; to < end; ++to) __asm volatile("str %1, %0" : "=m"(*to) : "r"(value));
 }

@@ -30,7 +30,7 @@ Window window_of(const Conv& p, int32_t oy, int32_t ox) {
 // sums[i] += x[i] w[i] over `taps` pixels in a row of the map.
 void add_taps(const int8_t* __restrict x, const int8_t* __restrict w, int32_t channels, int32_t taps,
               int32_t zero, int32_t n, int32_t* __restrict sums) {
-  if (taps == 3) {
+  if (!TFODL_DSP && taps == 3) {  // the DSP path takes nearly all of these
     const int32_t two = 2 * channels;
     for (int32_t i = 0; i < n; ++i) {
       sums[i] += (x[i] - zero) * w[i] + (x[i + channels] - zero) * w[i + channels] + (x[i + two] - zero) * w[i + two];
