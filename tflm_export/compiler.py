@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from tflm_export import __version__
+from tflm_export.cpp import wrap
 from tflm_export.emit import emit
-from tflm_export.emit.tables import wrap
 from tflm_export.errors import ExportError
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
@@ -34,9 +34,10 @@ from tflm_export.macs import count_macs
 from tflm_export.memory.fuse import fuse
 from tflm_export.memory.lifetimes import lifetimes
 from tflm_export.memory.place import MemoryPlan, check_no_overlap, lower_bound, place
-from tflm_export.memory.storage import static_ram, variables
+from tflm_export.memory.storage import static_ram
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import UpdatePlan
+from tflm_export.variable import variables
 
 ENOUGH_RAM_BYTES = 24 * 1024  # a step's peak that is not worth slower code
 

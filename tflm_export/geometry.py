@@ -38,6 +38,11 @@ class Geometry:
         return cls((h, w, c), (p, q, o), kernel, stride, pad, op.kind == "DEPTHWISE_CONV_2D")
 
     @property
+    def pointwise(self) -> bool:
+        """A 1x1 convolution with stride 1: it has kernels of its own."""
+        return self.kernel == (1, 1) and self.stride == (1, 1) and not self.depthwise
+
+    @property
     def products(self) -> int:
         """Number of products in one sum of the input gradient."""
         return self.kernel[0] * self.kernel[1] * (1 if self.depthwise else self.out_shape[2])

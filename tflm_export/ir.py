@@ -65,9 +65,11 @@ class Op:
     """One operation.
 
     kind: the TFLite builtin name ("CONV_2D"), or the name of a gradient or update op.
-    name: a unique label; for forward ops `#<index in the .tflite>`.
+    name: unique; for ops of the file `#<index in the .tflite>`.
     inputs, outputs: tensor names; an absent optional input is "".
     attrs: plain values (stride, padding, fused activation...).
+    of: name of the forward op that a gradient or update belongs to; "" for a forward op.
+    index, variant: place of that forward op in the file; a letter for what a pass put beside it.
     """
 
     kind: str
@@ -76,6 +78,43 @@ class Op:
     outputs: tuple[str, ...]
     attrs: Mapping[str, Any] = field(default_factory=dict)
     role: Role = "forward"
+    of: str = ""
+    index: int = -1
+    variant: str = ""
+
+    @property
+    def owner(self) -> str:
+        """Name of the forward op that this one belongs to; a forward op belongs to itself."""
+        return self.of or self.name
+
+    @property
+    def label(self) -> str:
+        """Short and unique among forward ops: `3`, or `3r` for what a pass put beside op #3."""
+        return f"{self.index}{self.variant}"
+
+    @property
+    def members(self) -> tuple[Op, ...]:
+        """The ops that a STREAM stands for, in order; any other op is itself."""
+        if self.kind != "STREAM":
+            return (self,)
+        kept, residual = self.attrs["kept"], self.attrs["residual"]
+        ordered: list[Op] = []
+        for stage in self.attrs["stages"]:
+            ordered += [k for k in kept if k.of == stage.name]
+            ordered.append(stage)
+        return (*ordered, residual) if residual is not None else tuple(ordered)
+
+    def beside(
+        self,
+        kind: str,
+        variant: str,
+        inputs: tuple[str, ...],
+        outputs: tuple[str, ...],
+        attrs: Mapping[str, Any] | None = None,
+    ) -> Op:
+        """A forward op that a pass puts before or behind this one."""
+        name = f"{self.name}{variant}"
+        return Op(kind, name, inputs, outputs, attrs or {}, index=self.index, variant=variant)
 
 
 @dataclass(frozen=True)
@@ -91,6 +130,17 @@ class Graph:
     def loss(self) -> Op | None:
         """The loss of a training graph; None where nothing trains."""
         return next((op for op in self.ops if op.name == "loss"), None)
+
+    @property
+    def layers(self) -> dict[str, Op]:
+        """Every op by name, those inside streams too."""
+        return {inner.name: inner for op in self.ops for inner in op.members}
+
+    def constant(self, name: str) -> np.ndarray:
+        """The data of a constant tensor."""
+        data = self.tensors[name].data
+        assert data is not None, name
+        return data
 
     def producer(self, tensor: str) -> Op | None:
         """The op that writes `tensor`, or None for inputs and constants."""

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 
 from tflm_export.geometry import Geometry
 from tflm_export.ir import Graph, Op
-from tflm_export.memory.scratch import LAYERS
-from tflm_export.memory.stream import layer_ops
+from tflm_export.ops import WEIGHTED
 
 
 def layer_macs(layer: Op, graph: Graph) -> int:
     """MACs of one forward pass of a layer; 0 for ops without weights."""
-    if layer.kind not in LAYERS:
+    if layer.kind not in WEIGHTED:
         return 0
     g = Geometry.of(layer, graph)
     p, q, o = g.out_shape
@@ -21,19 +20,18 @@ def layer_macs(layer: Op, graph: Graph) -> int:
 
 def op_macs(op: Op, layers: Mapping[str, Op], graph: Graph) -> int:
     """MACs of one op: an input gradient costs as much as its layer, an update its trained share."""
-    layer = layers.get(op.attrs.get("op", op.name))
+    layer = layers.get(op.owner)
     if layer is None or not op.kind.startswith(layer.kind):
         return 0
     full = layer_macs(layer, graph)
     if op.role != "update":
         return full
-    axis = -1 if layer.kind == "DEPTHWISE_CONV_2D" or op.attrs["axis"] == "in" else 0
-    return full * len(op.attrs["channels"]) // graph.tensors[op.inputs[-1]].shape[axis]
+    return full * len(op.attrs["channels"]) // graph.tensors[op.inputs[-1]].shape[op.attrs["along"]]
 
 
 def count_macs(graph: Graph) -> dict[str, int]:
     """Totals of a step: `forward`, `dx` (input gradients), `dw` (weight gradients)."""
-    layers = layer_ops(graph)
+    layers = graph.layers
     totals = {"forward": 0, "dx": 0, "dw": 0}
     kinds = {"forward": "forward", "gradient": "dx", "update": "dw"}
     for op in layers.values():

@@ -1,6 +1,6 @@
 """One checker for the gradient of every op.
 
-The op, with its rule from `backward.RULES`, is held to TensorFlow's gradient of a float64 function written
+The op, with its rule from `its `OpKind``, is held to TensorFlow's gradient of a float64 function written
 here, that function to finite differences, and the device's integers and float32 to the float64 reference.
 """
 
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from tflm_export.gradients import GRADIENTS, SUMS, Call, Sums
-from tflm_export.gradients.arithmetic import Gradient, narrow
-from tflm_export.gradients.training_graph import MASKED, RULES, _Builder
+from tflm_export.gradients.training_graph import Builder
 from tflm_export.ir import Graph, Op, Tensor
-from tflm_export.ops import forward
+from tflm_export.ops import GRADIENTS, OPS, UPDATES, forward, op_kind
+from tflm_export.ops.arithmetic import Gradient, narrow
+from tflm_export.ops.call import Call, Sums
 from tflm_export.ops.result import passing
 from tflm_export.simulate.reference import cosine
 
@@ -95,10 +95,10 @@ class Case:
 
     def rule(self) -> tuple[dict[str, np.ndarray], ...]:
         """Input gradients by the compiler's own rule: (device, float64 reference, float32) by input name."""
-        builder = _Builder(self.graph, {}, self.output, tensors=dict(self.graph.tensors))
+        builder = Builder(self.graph, {}, self.output, tensors=dict(self.graph.tensors))
         builder.tensors["g"] = Tensor("g", self.graph.tensors[self.output].shape, "int16")
-        mask = "mask" if self.op.kind in MASKED else ""
-        RULES[self.op.kind](builder, self.op, "g", mask, self.active)
+        mask = "mask" if op_kind(self.op).masked else ""
+        op_kind(self.op).rule(builder, self.op, "g", mask, self.active)
         graph = self.graph.replace(tensors=builder.tensors)
         device = {**self.values, "g": self.gradient, "mask": self.mask}
         reference = {**self.values, "g": self.gradient.real(), "mask": self.mask}
@@ -129,12 +129,13 @@ class Case:
     def sums(self, channels: list[int], axis: str, in_float: bool) -> tuple[np.ndarray, np.ndarray]:
         """Device gradients of the chosen weights and of all biases, w.r.t. real parameters."""
         op, x = self.op, self.op.inputs[0]
-        weights = Op("", "u", (), (), {"channels": tuple(channels), "axis": axis})
+        along = 0 if OPS[op.kind].axes[axis] == 0 else -1
+        weights = Op("", "u", (), (), {"channels": tuple(channels), "along": along})
         biases = Op("", "b", (), (), {"channels": tuple(range(self.gradient.values.shape[-1]))})
         kind = f"{op.kind}_WEIGHTS_UPDATE"
         g = self.gradient.values.astype(np.float32 if in_float else np.int16)
-        w = SUMS[kind](Call(weights, op, self.graph), g, self.mask, self.values[x])
-        b = SUMS["BIAS_UPDATE"](Call(biases, op, self.graph), g, self.mask)
+        w = UPDATES[kind].sums(Call(weights, op, self.graph), g, self.mask, self.values[x])
+        b = UPDATES["BIAS_UPDATE"].sums(Call(biases, op, self.graph), g, self.mask)
         assert (w.dtype == b.dtype == np.float32) == in_float
         scale = self.graph.tensors[x].quant.scale[0]
         return np.ldexp(w.astype(float) * scale, self.gradient.exponent), np.ldexp(b, self.gradient.exponent)

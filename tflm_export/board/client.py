@@ -23,8 +23,7 @@ import numpy as np
 from tflm_export.compiler import Compiled
 from tflm_export.errors import ExportError
 from tflm_export.input_contract import InputContract
-from tflm_export.machines.host import resident, whole
-from tflm_export.memory.storage import Variable, variables
+from tflm_export.variable import Variable, variables
 
 MAGIC = b"\xa5\x7e"
 VERSION = 1
@@ -188,7 +187,7 @@ class BoardClient:
                 for at, n in _chunks(variable.nbytes)
             )
             stored = np.frombuffer(raw, "<i4" if variable.bias else np.int8)
-            found[variable.tensor] = whole(compiled, variable, stored)
+            found[variable.tensor] = variable.put(compiled.graph.constant(variable.tensor), stored)
         return found
 
     def write_weights(self, compiled: Compiled, weights: Mapping[str, np.ndarray]) -> None:
@@ -196,7 +195,7 @@ class BoardClient:
         for i, variable in self._variables(compiled):
             if variable.tensor in weights:
                 array = np.asarray(weights[variable.tensor], "<i4" if variable.bias else np.int8)
-                raw = np.ascontiguousarray(resident(variable, array)).tobytes()
+                raw = np.ascontiguousarray(variable.take(array)).tobytes()
                 for at, n in _chunks(variable.nbytes):
                     self._ask(Command.WRITE_WEIGHTS, struct.pack("<HI", i, at) + raw[at : at + n])
 

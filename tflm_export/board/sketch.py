@@ -24,6 +24,7 @@ from tflm_export.errors import ExportError
 from tflm_export.files import write_bytes
 from tflm_export.ir import Graph
 from tflm_export.library import library_root
+from tflm_export.ops import LOSSES
 from tflm_export.ops.result import tensor_quant
 
 TOP = "TFODL"
@@ -88,7 +89,7 @@ def library_header(compiled: Compiled) -> str:
     graph = compiled.graph
     loss = graph.loss
     assert loss is not None
-    by_label = loss.kind == "SOFTMAX_CROSSENTROPY"
+    by_label = LOSSES[loss.kind].by_label
     template = (
         resources.files("tflm_export").joinpath("templates", "sketch_library.h").read_text(encoding="utf-8")
     )

@@ -9,17 +9,17 @@ from importlib import resources
 from string import Template
 
 from tflm_export import __version__
-from tflm_export.emit import body, structs
-from tflm_export.emit.calls import layer_kernel
+from tflm_export.cpp import literal
+from tflm_export.emit import body
 from tflm_export.emit.engine import Engine, KernelCall
 from tflm_export.emit.names import identifier, shape_text
-from tflm_export.emit.tables import literal
 from tflm_export.ir import Graph
 from tflm_export.memory.place import MemoryPlan
+from tflm_export.ops import LOSSES
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import UpdatePlan
 
-__all__ = ["KernelCall", "emit", "emit_with_laps", "layer_kernel", "structs"]
+__all__ = ["KernelCall", "emit", "emit_with_laps"]
 
 
 def emit(graph: Graph, memory: MemoryPlan, plan: UpdatePlan, name: str = "engine") -> dict[str, str]:
@@ -75,7 +75,7 @@ def _facts(e: Engine) -> dict[str, str]:
 
 def _training_facts(e: Engine) -> dict[str, str]:
     """What it says about training."""
-    logits, mse = e.tensor(e.loss.inputs[0]), e.loss.kind == "MEAN_SQUARED_ERROR"
+    logits, mse = e.tensor(e.loss.inputs[0]), not LOSSES[e.loss.kind].by_label
     trained = sum(v.count for v in e.variables)
     layers = len({v.layer.name for v in e.variables})
     in_float = e.gradients == "float32"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 
-from tflm_export.emit import structs
-from tflm_export.emit.calls import layer_kernel
+from tflm_export.cpp import literal
 from tflm_export.emit.dispatch import call
 from tflm_export.emit.engine import Engine
 from tflm_export.emit.names import display, op_symbol, ring_symbol, shape_text
-from tflm_export.emit.tables import literal
-from tflm_export.gradients.shifts import initial_shift
+from tflm_export.gradients.paths import first_shift
 from tflm_export.ir import Op
-from tflm_export.memory.lifetimes import VIEWS
-from tflm_export.memory.storage import Variable
-from tflm_export.memory.stream import CONVOLUTIONS, MAX_STAGES, members
+from tflm_export.memory.lifetimes import movable
+from tflm_export.memory.stream import CONVOLUTIONS, MAX_STAGES
+from tflm_export.ops import LOSSES, WEIGHTED
+from tflm_export.ops.convolution.layer import layer_kernel
+from tflm_export.ops.convolution.update import momentum_q15, state_arrays, weights_kernel
 from tflm_export.ops.result import tensor_quant
+from tflm_export.variable import Variable
 
 WIDTH = 110
 PER_CHANNEL = ("rates", "factors")
@@ -79,7 +80,7 @@ def _calls(e: Engine, ops: list[Op], masks: bool) -> str:
     lines: list[str] = []
     for op in ops:
         text = call(e, op, masks)
-        lines += [f"  // {_title(e, inner)}" for inner in members(op) if inner.role == "forward"]
+        lines += [f"  // {_title(e, inner)}" for inner in op.members if inner.role == "forward"]
         lines += [line for statement in text for line in wrapped(statement)]
     return "\n".join(lines)
 
@@ -91,9 +92,10 @@ def _title(e: Engine, op: Op) -> str:
     kernel = f" {a['k_h']}x{a['k_w']}" if "k_h" in a else ""
     strided = f" stride {a['stride_h']}" if a.get("stride_h", 1) > 1 else ""
     weights = ""
-    if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+    if op.kind in WEIGHTED:
         weights = f", {e.tensor(op.inputs[1]).nbytes} B of weights"
-    view = ", the same bytes" if op.kind in VIEWS else ""
+    row = movable(op)
+    view = ", the same bytes" if row is not None and row.view else ""
     return f"{op.name} {op.kind}{kernel}{strided}: {x} -> {y}{weights}{view} ({display(op.outputs[0])})"
 
 
@@ -140,11 +142,11 @@ def _train(e: Engine, ops: list[Op]) -> str:
 
 def _skips_zero(e: Engine) -> bool:
     """Whether a step without any gradient changes nothing, so that it may end at the loss."""
-    return e.plan.optimizer.batch == 1 and structs.momentum_q15(e) == 0
+    return e.plan.optimizer.batch == 1 and momentum_q15(e.plan.optimizer) == 0
 
 
 def _loss_value(e: Engine) -> str:
-    if e.loss.kind == "SOFTMAX_CROSSENTROPY":
+    if LOSSES[e.loss.kind].by_label:
         return "tfodl::cross_entropy(observed)"
     logits = e.tensor(e.loss.inputs[0])
     scale = tensor_quant(e.graph, logits.name).scale[0]
@@ -174,7 +176,7 @@ def _offsets(e: Engine) -> str:
 
 def symbol_of(e: Engine, variable: Variable) -> str:
     """`w3` or `b3`."""
-    return f"{'b' if variable.bias else 'w'}{e.index(variable.layer)}"
+    return f"{'b' if variable.bias else 'w'}{variable.layer.label}"
 
 
 def _variables(e: Engine) -> str:
@@ -183,7 +185,7 @@ def _variables(e: Engine) -> str:
         symbol, ctype = symbol_of(e, variable), "int32_t" if variable.bias else "int8_t"
         size = variable.nbytes // (4 if variable.bias else 1)
         lines.append(f"{ctype} {symbol}[{size}];  // {variable.count} train ({display(variable.tensor)})")
-        for kind, on in structs.state_arrays(e, variable).items():
+        for kind, on in state_arrays(e.plan.optimizer, variable).items():
             if on:
                 width = "int16_t" if kind == "accumulator" else "int32_t"
                 lines.append(f"{width} {kind}_{symbol}[{variable.count}];")
@@ -201,32 +203,31 @@ def _reset(e: Engine) -> str:
     for variable in e.variables:
         lines += _reset_variable(e, variable)
     for op in e.scaled_ops():
-        shift = 0 if op is e.loss else initial_shift(op, e.layer(op), e.graph)
+        shift = 0 if op is e.loss else first_shift(op, e.graph)
         lines.append(f"{e.scale(op)} = {{0, {shift}}};")
     optimizer = e.plan.optimizer
     rate = literal("float", optimizer.learning_rate)
     per_batch = "" if optimizer.batch == 1 else f" / {literal('float', optimizer.batch)}"
     rounding = "kAccumulator" if optimizer.rounding == "accumulator" else "kStochastic"
-    settings = f"{e.plan.seed}u, 0, {structs.momentum_q15(e)}, tfodl::Rounding::{rounding}, true"
+    settings = f"{e.plan.seed}u, 0, {momentum_q15(e.plan.optimizer)}, tfodl::Rounding::{rounding}, true"
     lines.append(f"sgd = {{{rate}{per_batch}, {settings}}};")
     return "\n".join(f"  {line}" for line in lines)
 
 
 def _reset_variable(e: Engine, variable: Variable) -> list[str]:
-    symbol, i = symbol_of(e, variable), e.index(variable.layer)
-    depthwise = variable.op.kind.startswith("DEPTHWISE")
-    if variable.bias or variable.whole or depthwise:
+    symbol, i = symbol_of(e, variable), variable.layer.label
+    if variable.resident:
         source = f"bias{i}" if variable.bias else f"weights{i}"
         lines = [f"memcpy({symbol}, {source}, sizeof {symbol});"]
     else:
-        n, shape = len(variable.op.attrs["channels"]), e.tensor(variable.tensor).shape
-        channels = e.tables.add("int16_t", f"channels{i}", variable.op.attrs["channels"])
-        if variable.op.attrs["axis"] == "in":
+        n, shape = len(variable.channels), variable.shape
+        channels = e.tables.add("int16_t", f"channels{i}", variable.channels)
+        if variable.axis != 0:
             rows, kernel = f"{math.prod(shape[:-1])}, {shape[-1]}, {channels}, {n}", "gather_channels_s8"
         else:
             rows, kernel = f"{channels}, {n}, {variable.count // n}", "copy_rows_s8"
         lines = [f"tfodl::{kernel}(weights{i}, {rows}, {symbol});"]
-    states = structs.state_arrays(e, variable).items()
+    states = state_arrays(e.plan.optimizer, variable).items()
     return lines + [f"memset({k}_{symbol}, 0, sizeof {k}_{symbol});" for k, on in states if on]
 
 
@@ -246,7 +247,7 @@ def _checks(e: Engine) -> str:
         buffer = next((b for b in e.memory.buffers if b.name == f"{op.name}/scratch"), None)
         if buffer is None:
             continue
-        for inner in members(op):
+        for inner in op.members:
             if inner.kind in CONVOLUTIONS or inner is op:
                 lines.append(f'static_assert({_scratch_function(e, inner)} <= {buffer.nbytes}, "scratch");')
     return "\n".join(lines)
@@ -254,13 +255,18 @@ def _checks(e: Engine) -> str:
 
 def _scratch_function(e: Engine, op: Op) -> str:
     layer = e.layer(op)
-    conv = f"conv{e.index(layer)}"
+    conv = f"conv{layer.label}"
     if op.role == "gradient" and e.gradients == "float32":
-        kernel = "depthwise" if layer.kind == "DEPTHWISE_CONV_2D" else "conv"
+        kernel = "depthwise" if layer_kernel(e, layer) == "depthwise" else "conv"
         return f"tfodl::{kernel}_input_grad_f32_scratch_bytes({conv})"
-    if op.kind.endswith("COLUMNS_UPDATE"):
-        return f"tfodl::conv_columns_update_s8_scratch_bytes({conv}, {len(op.attrs['channels'])})"
-    kernel = layer_kernel(e, layer)
-    kernel = "conv" if (op.role, kernel) == ("update", "pointwise") else kernel
-    suffix = {"forward": "s8", "gradient": "input_grad_s16", "update": "weights_update_s8"}[op.role]
-    return f"tfodl::{kernel}_{suffix}_scratch_bytes({conv})"
+    variable = e.variable(op.inputs[-1]) if op.role == "update" else None
+    if variable is not None:
+        return _update_scratch(weights_kernel(e, op, variable), conv, len(variable.channels))
+    suffix = "s8" if op.role == "forward" else "input_grad_s16"
+    return f"tfodl::{layer_kernel(e, layer)}_{suffix}_scratch_bytes({conv})"
+
+
+def _update_scratch(kernel: str, conv: str, channels: int) -> str:
+    if kernel == "conv_columns":
+        return f"tfodl::conv_columns_update_s8_scratch_bytes({conv}, {channels})"
+    return f"tfodl::{kernel}_weights_update_s8_scratch_bytes({conv})"

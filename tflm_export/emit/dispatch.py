@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from tflm_export.emit import calls, calls_f32
 from tflm_export.emit.engine import Engine, KernelCall
+from tflm_export.emit.stream import stream_call
 from tflm_export.errors import ExportError
-from tflm_export.gradients import GRADIENTS, SUMS
-from tflm_export.gradients.training_graph import LOSSES
 from tflm_export.ir import Op
-from tflm_export.memory.lifetimes import VIEWS
+from tflm_export.ops import GRADIENTS, INTERNAL, LOSSES, OPS, UPDATES, op_kind
 from tflm_export.ops.check import where
+from tflm_export.ops.kind import GradientKind, LossKind, UpdateKind
 
-BACKWARD = {*GRADIENTS, *SUMS, *LOSSES.values()}
-CALLS = {
-    "int16": calls.CALLS,
-    "float32": {kind: make for kind, make in calls.CALLS.items() if kind not in BACKWARD} | calls_f32.CALLS,
-}
+BACKWARD: dict[str, GradientKind | UpdateKind | LossKind] = {**GRADIENTS, **UPDATES, **LOSSES}
 
 
 def call(e: Engine, op: Op, masks: bool = True) -> list[str]:
@@ -23,9 +18,9 @@ def call(e: Engine, op: Op, masks: bool = True) -> list[str]:
 
     The call is noted in `e.calls`. Raises `ExportError` when no kernel does.
     """
-    if op.kind in VIEWS:
-        return []
     statements = _statements(e, op, masks)
+    if not statements:
+        return []
     e.calls.append(KernelCall(_kernel(statements), op))
     return [*statements, f"board_lap({len(e.calls) - 1});"] if e.laps else statements
 
@@ -37,12 +32,27 @@ def _kernel(statements: list[str]) -> str:
 
 
 def _statements(e: Engine, op: Op, masks: bool) -> list[str]:
-    table = CALLS[e.gradients]
-    if op.kind in table:
-        return table[op.kind](e, op, masks)
-    if op.kind in calls.CALLS:
+    if op.kind == "STREAM":
+        return stream_call(e, op, masks)
+    if op.kind in BACKWARD:
+        return _backward(e, op)
+    row = op_kind(op)
+    if row.view:
+        return []
+    if row.call is None:
+        callable_kinds = sorted(kind for kind, row in {**OPS, **INTERNAL}.items() if row.call)
+        raise ExportError(f"{where(op)}: there is no kernel for it; allowed: {', '.join(callable_kinds)}.")
+    return row.call(e, op, masks)
+
+
+def _backward(e: Engine, op: Op) -> list[str]:
+    if op.kind in GRADIENTS and GRADIENTS[op.kind].view:
+        return []
+    row = BACKWARD[op.kind]
+    make = row.call_f32 if e.gradients == "float32" else row.call
+    if make is None:
         raise ExportError(
             f"{where(op)}: there is no {e.gradients} kernel for it; "
             "compile with int16 gradients, or leave the layers before it frozen."
         )
-    raise ExportError(f"{where(op)}: there is no kernel for it; allowed: {', '.join(sorted(table))}.")
+    return make(e, op)

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from tflm_export.cpp import Tables
 from tflm_export.emit.names import op_symbol, tensor_symbols
-from tflm_export.emit.tables import Tables
 from tflm_export.errors import ExportError
-from tflm_export.gradients import GRADIENTS
 from tflm_export.gradients.paths import gradient_type
 from tflm_export.ir import Graph, Op, Tensor
 from tflm_export.memory.place import MemoryPlan
-from tflm_export.memory.storage import Variable, variables
-from tflm_export.memory.stream import layer_ops
+from tflm_export.ops import GRADIENTS
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import UpdatePlan
-
-SAME_EXPONENT = (
-    "MASK_GRADIENT",
-    "NEGATE_GRADIENT",
-    "RESHAPE_INPUT_GRADIENT",
-    "PAD_INPUT_GRADIENT",
-    "CONCATENATION_INPUT_GRADIENT",
-)
+from tflm_export.variable import Variable, variables
 
 
 @dataclass(frozen=True)
@@ -53,7 +45,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         self.symbols = tensor_symbols(self.graph)
-        self.layers = layer_ops(self.graph)
+        self.layers = self.graph.layers
         self.variables = variables(self.graph)
         self.learns = self.graph.loss is not None
         self.gradients = gradient_type(self.graph)
@@ -67,11 +59,7 @@ class Engine:
 
     def layer(self, op: Op) -> Op:
         """The forward op that `op` belongs to."""
-        return self.layers[op.attrs.get("op", op.name)]
-
-    def index(self, op: Op) -> str:
-        """The number of the forward op in the model, as text."""
-        return self.layer(op).name.lstrip("#")
+        return self.layers[op.owner]
 
     def tensor(self, name: str) -> Tensor:
         """The tensor called `name`."""
@@ -83,9 +71,7 @@ class Engine:
 
     def constant(self, name: str) -> np.ndarray:
         """The data of a constant."""
-        data = self.graph.tensors[name].data
-        assert data is not None, name
-        return data
+        return self.graph.constant(name)
 
     def variable(self, tensor: str) -> Variable | None:
         """How the trained tensor is stored; None for a frozen one."""
@@ -103,6 +89,14 @@ class Engine:
 
     def _constant_number(self, name: str) -> int:
         return list(self.graph.tensors).index(name)
+
+    def struct(self, kind: str, name: str, rows: Sequence[str]) -> str:
+        """`constexpr tfodl::kind name = {rows};`, once; the name is returned."""
+        body = "\n".join(f"    {row}" for row in rows)
+        text = f"constexpr tfodl::{kind} {name} = {{\n{body}\n}};"
+        if text not in self.structs:
+            self.structs.append(text)
+        return name
 
     def scratch(self, op: Op) -> str:
         """The op's scratch, or nullptr."""
@@ -125,7 +119,7 @@ class Engine:
     def exponent(self, tensor: str) -> str:
         """The run-time exponent of a gradient tensor."""
         op = self._producers[tensor]
-        while op.kind in SAME_EXPONENT:
+        while op.kind in GRADIENTS and GRADIENTS[op.kind].same_exponent:
             op = self._producers[op.inputs[0]]
         return f"{self.scale(op)}.exponent"
 
@@ -133,5 +127,5 @@ class Engine:
         """The ops that own a GradScale; none of float32 gradients."""
         if self.gradients == "float32":
             return []
-        owners = [op for op in self.graph.ops if op.kind in GRADIENTS and op.kind not in SAME_EXPONENT]
-        return [self.loss, *owners]
+        gradients = [op for op in self.graph.ops if op.kind in GRADIENTS]
+        return [self.loss, *(op for op in gradients if not GRADIENTS[op.kind].same_exponent)]

@@ -6,7 +6,6 @@ import re
 
 from tflm_export.errors import ExportError
 from tflm_export.ir import Graph, Op
-from tflm_export.memory.stream import layer_ops
 
 WORDS_OF_CPP = """
     alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const
@@ -17,7 +16,7 @@ WORDS_OF_CPP = """
     true try typedef typeid typename union unsigned using virtual void volatile while xor xor_eq
 """
 TAKEN = {"tfodl", "std", "at", "main", "memcpy", "memset", "model_tflm", *WORDS_OF_CPP.split()}
-_PARTS = {"weights": "dw{0}", "bias": "db{0}", "keep": "kept{0}", "mask": "dy{0}"}
+_PREFIX = {"BIAS_UPDATE": "db", "GATHER_CHANNELS": "kept", "MASK_GRADIENT": "dy"}
 
 
 def identifier(name: str) -> str:
@@ -33,20 +32,19 @@ def op_symbol(op: Op) -> str:
     """What the op computes: `y3`, `dx3`, `dx4_1`, `dx4_1_sum`, `dw3`, `db3`, `dy4`, `dy` for the loss."""
     if op.name == "loss":
         return "dy"
-    index, *rest = op.name.lstrip("#").split("/")
-    if not rest:
-        return f"y{index}"
-    if rest[0] in _PARTS:
-        return _PARTS[rest[0]].format(index)
-    position = rest[0].removeprefix("input")
-    return f"dx{index}" + (f"_{position}" if position else "") + ("_sum" if rest[1:] else "")
+    if op.role == "forward":
+        return f"y{op.label}"
+    if op.role == "update" or op.kind in _PREFIX:
+        return f"{_PREFIX.get(op.kind, 'dw')}{op.label}"
+    position = f"_{op.attrs['position']}" if "position" in op.attrs else ""
+    return f"dx{op.label}{position}{'_sum' if op.kind == 'ADD_GRADIENTS' else ''}"
 
 
 def tensor_symbols(graph: Graph) -> dict[str, str]:
     """C++ name of every tensor that an op or the caller writes."""
     symbols = {name: "x" if i == 0 else f"x_{i}" for i, name in enumerate(graph.inputs)}
     written = {name for op in graph.ops for name in op.outputs}
-    for op in layer_ops(graph).values():
+    for op in graph.layers.values():
         names = [op_symbol(op), f"mask{op_symbol(op)[1:]}"]
         symbols.update(pair for pair in zip(op.outputs, names, strict=False) if pair[0] in written)
     return symbols
@@ -54,7 +52,7 @@ def tensor_symbols(graph: Graph) -> dict[str, str]:
 
 def ring_symbol(op: Op, i: int) -> str:
     """The ring after stage `i` of a stream: `ring4_0`."""
-    return f"ring{op.name.lstrip('#')}_{i}"
+    return f"ring{op.label}_{i}"
 
 
 def display(name: str) -> str:

@@ -134,7 +134,7 @@ def _rewritten(
         tensors[source] = dataclasses.replace(x, name=source)
         tensors[target] = dataclasses.replace(y, name=target)
         ops = [dataclasses.replace(group.before, inputs=(x.name,))]
-    ops.append(Op("PAD", group.start.name, (source, paddings.name), (padded.name,)))
+    ops.append(group.start.beside("PAD", "", (source, paddings.name), (padded.name,)))
     attrs = {**group.conv.attrs, "dilation_h": block[0], "dilation_w": block[1]}
     inputs = (padded.name, *group.conv.inputs[1:])
     ops.append(dataclasses.replace(group.conv, inputs=inputs, outputs=(target,), attrs=attrs))

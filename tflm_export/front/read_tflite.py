@@ -7,6 +7,7 @@ ops' own `prepare` functions check and resolve. Every failure is an `ExportError
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -121,13 +122,13 @@ def _quant(row: TensorRecord) -> QParams | None:
 
 def _op(index: int, record: OpRecord, names: list[str]) -> Op:
     inputs = tuple(names[i] if i >= 0 else "" for i in record.inputs)
-    return Op(record.kind, f"#{index}", inputs, tuple(names[i] for i in record.outputs), record.options)
+    outputs = tuple(names[i] for i in record.outputs)
+    return Op(record.kind, f"#{index}", inputs, outputs, record.options, index=index)
 
 
 def _prepared(op: Op, graph: Graph) -> Op:
     """`op` with its options resolved to plain attributes by its module."""
-    attrs = op_kind(op).prepare(op, graph.tensors)
-    return Op(op.kind, op.name, op.inputs, op.outputs, attrs)
+    return replace(op, attrs=op_kind(op).prepare(op, graph.tensors))
 
 
 def _check_edges(graph: Graph) -> Graph:

@@ -15,6 +15,7 @@ import tflite
 from tflite.utils import BUILTIN_OPCODE2NAME
 
 from tflm_export.errors import ExportError
+from tflm_export.ops import OPS
 
 IDENTIFIER = b"TFL3"
 MAX_BYTES = 2**27
@@ -29,25 +30,6 @@ DTYPES = {
     tflite.TensorType.INT32: "int32",
     tflite.TensorType.INT64: "int64",
     tflite.TensorType.FLOAT32: "float32",
-}
-_STRIDES = {"stride_h": "StrideH", "stride_w": "StrideW", "padding": "Padding"}
-_DILATION = {"dilation_h": "DilationHFactor", "dilation_w": "DilationWFactor"}
-_FUSED = {"activation": "FusedActivationFunction"}
-_POOL = ("Pool2DOptions", _STRIDES | _FUSED | {"k_h": "FilterHeight", "k_w": "FilterWidth"})
-OPTIONS: dict[str, tuple[str, dict[str, str]]] = {
-    "ADD": ("AddOptions", _FUSED),
-    "AVERAGE_POOL_2D": _POOL,
-    "CONCATENATION": ("ConcatenationOptions", _FUSED | {"axis": "Axis"}),
-    "CONV_2D": ("Conv2DOptions", _STRIDES | _DILATION | _FUSED),
-    "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", _STRIDES | _DILATION | _FUSED),
-    "FULLY_CONNECTED": ("FullyConnectedOptions", _FUSED | {"weights_format": "WeightsFormat"}),
-    "LEAKY_RELU": ("LeakyReluOptions", {"alpha": "Alpha"}),
-    "MAX_POOL_2D": _POOL,
-    "MEAN": ("ReducerOptions", {"keep_dims": "KeepDims"}),
-    "MUL": ("MulOptions", _FUSED),
-    "REDUCE_MAX": ("ReducerOptions", {"keep_dims": "KeepDims"}),
-    "SOFTMAX": ("SoftmaxOptions", {"beta": "Beta"}),
-    "SUB": ("SubOptions", _FUSED),
 }
 
 
@@ -210,9 +192,10 @@ def _op_record(op: Any, codes: list[str]) -> OpRecord:
 
 def _options(op: Any, kind: str) -> dict[str, Any]:
     """The op's options as plain values, enums as names; {} for ops without."""
-    if kind not in OPTIONS:
+    known = OPS[kind].options if kind in OPS else None
+    if known is None:
         return {}
-    table, fields = OPTIONS[kind]
+    table, fields = known.table, known.fields
     stated = op.BuiltinOptionsType()
     if stated != getattr(tflite.BuiltinOptions, table) or op.BuiltinOptions() is None:
         raise ExportError(f"a {kind} op has options of type {stated}; expected {table}.")

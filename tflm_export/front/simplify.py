@@ -122,7 +122,7 @@ def repeat_channels(graph: Graph) -> Graph:
                 x, name=f"{op.name}/repeated", shape=(*x.shape[:3], x.shape[3] * times)
             )
             tensors[wide.name] = wide
-            ops.append(Op("REPEAT_CHANNELS", f"{op.name}r", (x.name,), (wide.name,), {"times": times}))
+            ops.append(op.beside("REPEAT_CHANNELS", "r", (x.name,), (wide.name,), {"times": times}))
             attrs = {**op.attrs, "depth_multiplier": 1}
             op = dataclasses.replace(op, inputs=(wide.name, *op.inputs[1:]), attrs=attrs)
         ops.append(op)
@@ -155,7 +155,7 @@ def lift_rows(graph: Graph) -> Graph:
             continue
         lifted = dataclasses.replace(x, name=f"{op.name}/map", shape=_as_map(x.shape))
         tensors[lifted.name] = lifted
-        ops.append(Op("RESHAPE", f"{op.name}v", (x.name,), (lifted.name,)))
+        ops.append(op.beside("RESHAPE", "v", (x.name,), (lifted.name,)))
         op = dataclasses.replace(op, inputs=(lifted.name, *op.inputs[1:]))
         if op.kind != "REDUCE_MAX":
             padded = dataclasses.replace(y, name=f"{op.name}/padded", shape=_as_map(y.shape))
@@ -163,7 +163,7 @@ def lift_rows(graph: Graph) -> Graph:
             first, *others = op.attrs["padding"]
             attrs = {**op.attrs, "padding": (first, (0, 0), *others)}
             ops.append(dataclasses.replace(op, outputs=(padded.name,), attrs=attrs))
-            op = Op("RESHAPE", f"{op.name}w", (padded.name,), (y.name,))
+            op = op.beside("RESHAPE", "w", (padded.name,), (y.name,))
         ops.append(op)
     return graph.replace(tensors=tensors, ops=tuple(ops))
 
@@ -185,8 +185,8 @@ def pool_globally(graph: Graph) -> Graph:
         _, h, w, _ = x.shape
         attrs = {"k_h": h, "k_w": w, "stride_h": 1, "stride_w": 1, "act_min": INT8_MIN, "act_max": INT8_MAX}
         attrs |= {"pad_top": 0, "pad_bottom": 0, "pad_left": 0, "pad_right": 0}
-        ops.append(Op("MAX_POOL_2D", f"{op.name}m", (x.name,), (pooled.name,), attrs))
-        ops.append(Op("RESHAPE", op.name, (pooled.name,), op.outputs))
+        ops.append(op.beside("MAX_POOL_2D", "m", (x.name,), (pooled.name,), attrs))
+        ops.append(op.beside("RESHAPE", "", (pooled.name,), op.outputs))
     return graph.replace(tensors=tensors, ops=tuple(ops))
 
 

@@ -6,14 +6,14 @@ device. Both bit for bit what the board does (docs/arithmetic.md).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
-from tflm_export.gradients import GRADIENTS, SUMS, Call, Sums
-from tflm_export.gradients import loss as losses
-from tflm_export.gradients.arithmetic import (
+from tflm_export.ir import Graph, Op
+from tflm_export.ops import GRADIENTS, UPDATES
+from tflm_export.ops import loss as losses
+from tflm_export.ops.arithmetic import (
     BIAS_LIMIT,
     WEIGHT_LIMIT,
     Gradient,
@@ -21,8 +21,7 @@ from tflm_export.gradients.arithmetic import (
     narrow,
     step_units,
 )
-from tflm_export.gradients.shifts import initial_shift
-from tflm_export.ir import Graph, Op
+from tflm_export.ops.call import Call, Sums
 from tflm_export.ops.result import tensor_quant
 
 
@@ -51,10 +50,8 @@ class Path(Protocol):
 class Int16Path:
     """int16 gradients. The shifts of the shift rule are its state."""
 
-    def __init__(self, graph: Graph, layers: Mapping[str, Op]):
-        own = {op.name: layers.get(op.attrs.get("op", ""), op) for op in graph.ops}
-        gradients = [op for op in graph.ops if op.kind in GRADIENTS]
-        self._shifts = {op.name: initial_shift(op, own[op.name], graph) for op in gradients}
+    def __init__(self, graph: Graph):
+        self._shifts = {op.name: first_shift(op, graph) for op in graph.ops if op.kind in GRADIENTS}
 
     def loss(self, op: Op, graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> Gradient:
         """The gradient of the loss."""
@@ -77,7 +74,7 @@ class Int16Path:
 
     def sums(self, call: Call, g: Gradient, *others: Any) -> np.ndarray:
         """Exact sums."""
-        return SUMS[call.op.kind](call, g.values, *others)
+        return UPDATES[call.op.kind].sums(call, g.values, *others)
 
     def real(self, sums: np.ndarray, g: Gradient) -> np.ndarray:
         """`sums * 2**exponent`."""
@@ -111,7 +108,7 @@ class Float32Path:
 
     def sums(self, call: Call, g: np.ndarray, *others: Any) -> np.ndarray:
         """Sums in the kernels' order."""
-        return SUMS[call.op.kind](call, g, *others)
+        return UPDATES[call.op.kind].sums(call, g, *others)
 
     def real(self, sums: np.ndarray, g: np.ndarray) -> np.ndarray:
         """As they are."""
@@ -127,6 +124,12 @@ def gradient_type(graph: Graph) -> str:
     return graph.tensors[graph.loss.outputs[0]].dtype if graph.loss is not None else "int16"
 
 
-def path_of(graph: Graph, layers: Mapping[str, Op]) -> Path:
-    """The arithmetic of this training graph. layers: its forward ops by name."""
-    return Float32Path() if gradient_type(graph) == "float32" else Int16Path(graph, layers)
+def first_shift(op: Op, graph: Graph) -> int:
+    """Where the shift rule of gradient op `op` starts: a guess, that the first step corrects."""
+    start = GRADIENTS[op.kind].first_shift
+    return start if isinstance(start, int) else start(op, graph)
+
+
+def path_of(graph: Graph) -> Path:
+    """The arithmetic of this training graph."""
+    return Float32Path() if gradient_type(graph) == "float32" else Int16Path(graph)

@@ -12,15 +12,12 @@ from typing import Literal
 import numpy as np
 
 from tflm_export.errors import ExportError
+from tflm_export.gradients.head import head_of
 from tflm_export.ir import Graph, Op
+from tflm_export.ops import OPS, WEIGHTED
 from tflm_export.plan import LayerUpdate, UpdatePlan
 
 WEIGHT_LIMIT, BIAS_LIMIT = 127, 2**30  # of what an update writes
-CHANNEL_AXES = {
-    "CONV_2D": {"out": 0, "in": 3},
-    "FULLY_CONNECTED": {"out": 0, "in": 1},
-    "DEPTHWISE_CONV_2D": {"out": 3, "in": 3},
-}
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,11 @@ class Trained:
     axis: Literal["out", "in"]
     channels: tuple[int, ...]
     biases: tuple[int, ...]
+
+    @property
+    def along(self) -> int:
+        """Axis of the weight tensor that `channels` index: 0 for rows, -1 for columns, depthwise channels."""
+        return 0 if OPS[self.op.kind].axes[self.axis] == 0 else -1
 
     @property
     def weight(self) -> str:
@@ -90,13 +92,12 @@ def _check_range(graph: Graph, trained: Trained) -> None:
     """What trains must start inside the range that a step clamps to: else a gradient of 0 would change it."""
     weights, bias = (graph.tensors[n].data if n else None for n in (trained.weight, trained.bias))
     op = f"{trained.op.kind} {trained.op.name}"
-    if weights is not None and trained.channels:
-        axis = CHANNEL_AXES[trained.op.kind][trained.axis]
-        if np.take(weights, trained.channels, axis).min() < -WEIGHT_LIMIT:
-            raise ExportError(
-                f"update plan: {op}: the weights {trained.weight!r} hold -128; allowed where they train: "
-                "-127 to 127, as TensorFlow's converter writes. Leave these channels frozen."
-            )
+    chosen = np.zeros(1) if weights is None else np.take(weights, trained.channels, trained.along)
+    if chosen.min(initial=0) < -WEIGHT_LIMIT:
+        raise ExportError(
+            f"update plan: {op}: the weights {trained.weight!r} hold -128; allowed where they train: "
+            "-127 to 127, as TensorFlow's converter writes. Leave these channels frozen."
+        )
     biases = np.zeros(1) if bias is None else bias.reshape(-1)[list(trained.biases)].astype(np.int64)
     if np.abs(biases).max(initial=0) > BIAS_LIMIT:
         raise ExportError(
@@ -109,18 +110,8 @@ def _trains(trained: Trained) -> bool:
 
 
 def _head(graph: Graph, logits: str) -> Trained:
-    """The classifier, whole: the last op with weights on the way to the logits, if it sees no map."""
-    op = graph.producer(logits)
-    while op is not None and op.kind in ("RESHAPE", "QUANTIZE"):
-        op = graph.producer(op.inputs[0])
-    positions = (
-        0 if op is None else graph.tensors[op.outputs[0]].size // graph.tensors[op.outputs[0]].shape[-1]
-    )
-    if op is None or op.kind not in ("FULLY_CONNECTED", "CONV_2D") or positions != 1:
-        raise ExportError(
-            f"update plan: head is true, but the logits {logits!r} do not come from a dense layer "
-            f"(got {'the input' if op is None else op.kind}); set head to false and name what trains."
-        )
+    """The classifier, whole."""
+    op = head_of(graph, logits)
     channels = tuple(range(graph.tensors[op.inputs[1]].shape[0]))
     trained = Trained(op, "out", channels, ())
     return Trained(op, "out", channels, channels if trained.bias else ())
@@ -128,20 +119,20 @@ def _head(graph: Graph, logits: str) -> Trained:
 
 def _resolve_layer(graph: Graph, layer: LayerUpdate) -> Trained:
     op = _find(graph, layer.name)
-    if op.kind not in CHANNEL_AXES:
+    if op.kind not in WEIGHTED:
         raise ExportError(
-            f"update plan: {op.kind} {layer.name!r} has no weights to train; "
-            f"allowed: {', '.join(CHANNEL_AXES)}."
+            f"update plan: {op.kind} {layer.name!r} has no weights to train; allowed: {', '.join(WEIGHTED)}."
         )
     shape = graph.tensors[op.inputs[1]].shape
-    size = shape[CHANNEL_AXES[op.kind][layer.axis]]
+    axes = OPS[op.kind].axes
+    size = shape[axes[layer.axis]]
     if layer.channels and layer.channels[-1] >= size:
         raise ExportError(
             f"update plan: {op.kind} {layer.name!r}: channel {layer.channels[-1]} does not exist; "
             f"axis {layer.axis!r} has channels 0..{size - 1}."
         )
-    axis: Literal["out", "in"] = "out" if op.kind == "DEPTHWISE_CONV_2D" else layer.axis
-    outputs = tuple(range(shape[CHANNEL_AXES[op.kind]["out"]]))
+    axis: Literal["out", "in"] = "out" if axes["out"] == axes["in"] else layer.axis
+    outputs = tuple(range(shape[axes["out"]]))
     biases = {"none": (), "selected": layer.channels, "all": outputs}[layer.bias]
     if layer.channels and "dilated" in op.attrs:
         raise ExportError(
@@ -173,5 +164,5 @@ def _find(graph: Graph, name: str) -> Op:
 
 
 def _names(graph: Graph) -> str:
-    names = [f"{op.name} ({op.outputs[0]})" for op in graph.ops if op.kind in CHANNEL_AXES]
+    names = [f"{op.name} ({op.outputs[0]})" for op in graph.ops if op.kind in WEIGHTED]
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tflm_export.gradients.arithmetic import (
+from tflm_export.ops.arithmetic import (
     random_bits,
     random_key,
     round_half_up,

@@ -24,7 +24,8 @@ import numpy as np
 from tflm_export.compiler import Compiled, load
 from tflm_export.errors import ExportError
 from tflm_export.ir import Op
-from tflm_export.memory.storage import Variable, variables
+from tflm_export.ops import LOSSES
+from tflm_export.variable import Variable, variables
 
 FLAGS = ("-O2", "-ffp-contract=off", "-std=c++14", "-fPIC", "-Wall", "-Wextra")
 
@@ -79,7 +80,7 @@ class HostEngine:
         """One step on input `x` int8 with a class index, or an int8 target for MSE; the loss before it."""
         loss = self._learning()
         self._fill(x)
-        if loss.kind == "SOFTMAX_CROSSENTROPY":
+        if LOSSES[loss.kind].by_label:
             return float(self._library.shim_train_label(int(label)))
         logits = self.compiled.graph.tensors[loss.inputs[0]]
         target = np.ascontiguousarray(label, np.int8).reshape(logits.shape)
@@ -99,14 +100,15 @@ class HostEngine:
         """Every trained tensor whole (frozen rows as in the model), by its name in the model."""
         found: dict[str, np.ndarray] = {}
         for i, variable in enumerate(self._variables):
-            found[variable.tensor] = whole(self.compiled, variable, self._parameter(i, variable))
+            whole = self.compiled.graph.constant(variable.tensor)
+            found[variable.tensor] = variable.put(whole, self._parameter(i, variable))
         return found
 
     def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         """Set trained tensors from arrays like those of `weights()`."""
         for i, variable in enumerate(self._variables):
             if variable.tensor in weights:
-                self._parameter(i, variable)[...] = resident(variable, weights[variable.tensor]).reshape(-1)
+                self._parameter(i, variable)[...] = variable.take(weights[variable.tensor]).reshape(-1)
 
     def _learning(self) -> Op:
         """The loss of an engine that learns."""
@@ -118,7 +120,7 @@ class HostEngine:
         """The engine's own memory of a trained tensor, as a flat array."""
         nbytes = self._library.shim_parameter_bytes(i)
         data = (ctypes.c_char * nbytes).from_address(self._library.shim_parameter(i))
-        return np.frombuffer(data, np.int32 if variable.bias else np.int8)
+        return np.frombuffer(data, variable.dtype)
 
     def _fill(self, x: np.ndarray) -> None:
         x = np.asarray(x)
@@ -133,29 +135,6 @@ class HostEngine:
     def _read(address: int, shape: tuple[int, ...]) -> np.ndarray:
         size = int(np.prod(shape))
         return np.frombuffer(ctypes.string_at(address, size), np.int8).reshape(shape).copy()
-
-
-def resident(variable: Variable, array: np.ndarray) -> np.ndarray:
-    """The part of a whole tensor that lives in RAM."""
-    if variable.bias or variable.whole or variable.op.kind.startswith("DEPTHWISE"):
-        return array
-    axis = -1 if variable.op.attrs["axis"] == "in" else 0
-    return np.take(array, variable.op.attrs["channels"], axis=axis)
-
-
-def whole(compiled: Compiled, variable: Variable, stored: np.ndarray) -> np.ndarray:
-    """The whole tensor from the part in RAM."""
-    data = compiled.graph.tensors[variable.tensor].data
-    assert data is not None
-    array = data.copy()
-    channels = list(variable.op.attrs["channels"])
-    if variable.bias or variable.whole or variable.op.kind.startswith("DEPTHWISE"):
-        array[...] = stored.reshape(array.shape)
-    elif variable.op.attrs["axis"] == "in":
-        array[..., channels] = stored.reshape(*array.shape[:-1], len(channels))
-    else:
-        array[channels] = stored.reshape(len(channels), *array.shape[1:])
-    return array
 
 
 def _bind(library: ctypes.CDLL) -> ctypes.CDLL:
@@ -190,7 +169,7 @@ def _shim(compiled: Compiled) -> str:
     name, loss = compiled.name, compiled.graph.loss
     calls = {"train_label": f"{name}::train_step(label)", "train_target": f"{name}::train_step(target)"}
     if loss is not None:
-        calls["train_label" if loss.kind == "MEAN_SQUARED_ERROR" else "train_target"] = "-1.0f"
+        calls["train_target" if LOSSES[loss.kind].by_label else "train_label"] = "-1.0f"
     templates = resources.files("tflm_export").joinpath("templates")
     files = ("shim.cpp", "shim_training.cpp") if loss is not None else ("shim.cpp",)
     text = "".join(templates.joinpath(file).read_text(encoding="utf-8") for file in files)

@@ -18,7 +18,8 @@ import numpy as np
 from tflm_export.compiler import Compiled
 from tflm_export.ir import Graph
 from tflm_export.machines.m4 import NRF52840, O2_FLAGS, Count, Memories, build, run
-from tflm_export.memory.storage import variables
+from tflm_export.ops import LOSSES
+from tflm_export.variable import variables
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def board_program(
 ) -> tuple[str, bytes]:
     """A `main` for the engine and its `samples.bin`: inferences of the first pictures, a step on each."""
     loss = compiled.graph.loss
-    by_label = loss is not None and loss.kind == "SOFTMAX_CROSSENTROPY"
+    by_label = loss is not None and LOSSES[loss.kind].by_label
     if loss is None:
         targets = [None] * len(pictures)
     rows = [_sample(x, t, by_label) for x, t in zip(pictures, targets, strict=True)]

@@ -21,7 +21,6 @@ from tflm_export.ir import Graph
 from tflm_export.machines.m4 import NRF52840, O2_FLAGS, Count, Memories, build, run
 from tflm_export.machines.measure import board_program
 from tflm_export.macs import op_macs
-from tflm_export.memory.stream import layer_ops, members
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +65,8 @@ def profile(
 
 
 def _cost(call: KernelCall, graph: Graph, count: Count) -> CallCost:
-    ops, layers = members(call.op), layer_ops(graph)
-    names = tuple(dict.fromkeys(op.attrs.get("op", op.name) for op in ops))
+    ops, layers = call.op.members, graph.layers
+    names = tuple(dict.fromkeys(op.owner for op in ops))
     macs = sum(op_macs(op, layers, graph) for op in ops)
     return CallCost(call.kernel, names, macs, count.cycles, count.instructions)
 

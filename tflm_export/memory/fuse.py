@@ -8,7 +8,7 @@ from dataclasses import replace
 from tflm_export.geometry import Geometry
 from tflm_export.ir import Graph, Op
 from tflm_export.memory.lifetimes import peak
-from tflm_export.memory.stream import CONVOLUTIONS, MAX_STAGES, layer_ops, members
+from tflm_export.memory.stream import CONVOLUTIONS, MAX_STAGES
 
 STEPS = (8, 4, 2)
 
@@ -74,7 +74,7 @@ def _run(ops: tuple[Op, ...], step: int) -> tuple[int, int]:
 
 def _fused(graph: Graph, start: int, stop: int) -> Graph | None:
     """The graph with ops start..stop as one stream; None when they are no chain."""
-    parts = [member for op in graph.ops[start:stop] for member in members(op)]
+    parts = [member for op in graph.ops[start:stop] for member in op.members]
     residual = parts.pop() if parts and parts[-1].kind == "ADD" else None
     stages = [op for op in parts if op.kind in CONVOLUTIONS]
     kept = [op for op in parts if op.kind == "GATHER_CHANNELS"]
@@ -88,7 +88,7 @@ def _fused(graph: Graph, start: int, stop: int) -> Graph | None:
 def _is_chain(graph: Graph, stages: list[Op], kept: list[Op], residual: Op | None) -> bool:
     """Whether every map between is read by the next stage and its gather alone."""
     inside = {op.name for op in (*stages, *kept)} | ({residual.name} if residual is not None else set())
-    outside = [op for op in layer_ops(graph).values() if op.name not in inside]
+    outside = [op for op in graph.layers.values() if op.name not in inside]
     hidden = [stage.outputs[0] for stage in (stages if residual is not None else stages[:-1])]
     if any(name in graph.outputs for name in hidden):
         return False
@@ -97,7 +97,7 @@ def _is_chain(graph: Graph, stages: list[Op], kept: list[Op], residual: Op | Non
             return False
         if any(name in op.inputs for op in outside):
             return False
-    if kept and kept[0].attrs["op"] == stages[0].name:
+    if kept and kept[0].of == stages[0].name:
         return False  # the first stage's input is no stage's output
     if residual is None:
         return True
@@ -113,4 +113,4 @@ def _stream(stages: list[Op], kept: list[Op], residual: Op | None) -> Op:
     masks = tuple(n for op in (*stages, *((residual,) if residual else ())) for n in op.outputs[1:])
     outputs = (last.outputs[0], *masks, *(op.outputs[0] for op in kept))
     attrs = {"stages": tuple(stages), "kept": tuple(kept), "residual": residual, "steps": (1,) * len(stages)}
-    return Op("STREAM", last.name, inputs, outputs, attrs)
+    return Op("STREAM", last.name, inputs, outputs, attrs, index=last.index, variant=last.variant)

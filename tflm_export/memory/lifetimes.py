@@ -11,29 +11,9 @@ from dataclasses import dataclass, field
 
 from tflm_export.ir import Graph, Op, Tensor
 from tflm_export.memory.place import Buffer, live_bytes
-from tflm_export.memory.scratch import is_prepared, scratch_bytes
-from tflm_export.memory.stream import layer_ops, may_overlay, members, rings
-
-VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "RESHAPE_INPUT_GRADIENT")
-IN_PLACE: Mapping[str, tuple[int, ...]] = {
-    "ADD": (0, 1),
-    "SUB": (0, 1),
-    "MUL": (0, 1),
-    "RELU": (0,),
-    "RELU6": (0,),
-    "QUANTIZE": (0,),
-    "LOGISTIC": (0,),
-    "RELU_N1_TO_1": (0,),
-    "TANH": (0,),
-    "HARD_SWISH": (0,),
-    "LEAKY_RELU": (0,),
-    "ADD_GRADIENTS": (0, 1),
-    "MASK_GRADIENT": (0,),
-    "NEGATE_GRADIENT": (0,),
-    "MUL_INPUT_GRADIENT": (0,),
-    "LOGISTIC_INPUT_GRADIENT": (0,),
-    "LOOKUP_INPUT_GRADIENT": (0,),
-}
+from tflm_export.memory.stream import may_overlay, rings
+from tflm_export.ops import GRADIENTS, UPDATES, op_kind
+from tflm_export.ops.kind import GradientKind, OpKind
 
 
 @dataclass(frozen=True)
@@ -67,6 +47,25 @@ def lifetimes(graph: Graph) -> Lifetimes:
     return live.result()
 
 
+def movable(op: Op) -> OpKind | GradientKind | None:
+    """The row that says whether the op is a view or works in place; None for updates, losses and streams."""
+    if op.kind in GRADIENTS:
+        return GRADIENTS[op.kind]
+    return op_kind(op) if op.role == "forward" and op.kind != "STREAM" else None
+
+
+def scratch_bytes(op: Op, layer: Op, graph: Graph) -> int:
+    """Scratch of `op`; `layer` is the forward op that it belongs to (itself for a forward op)."""
+    row = UPDATES[op.kind] if op.role == "update" else movable(op)
+    return 0 if row is None or row.scratch is None else row.scratch(op, layer, graph)
+
+
+def _is_prepared(op: Op, graph: Graph) -> bool:
+    """Whether the gradient's kernel reads Q15 factors that the device computes before it."""
+    row = GRADIENTS.get(op.kind)
+    return row is not None and row.prepared and graph.tensors[op.inputs[0]].dtype != "float32"
+
+
 def _loss_inputs(graph: Graph) -> tuple[str, ...]:
     return graph.loss.inputs[:1] if graph.loss is not None else ()
 
@@ -81,7 +80,7 @@ class _Live:
 
     def __post_init__(self) -> None:
         self.last = {name: i for i, op in enumerate(self.graph.ops) for name in op.inputs}
-        self.layers = layer_ops(self.graph)
+        self.layers = self.graph.layers
 
     def write(self, name: str, step: int) -> None:
         tensor = self.graph.tensors[name]
@@ -107,7 +106,7 @@ class _Live:
         self._transient(f"{op.name}/scratch", self._scratch(op), step)
         if op.role == "update":
             self._transient(f"{op.name}/rates", 4 * self._channels(op), step)
-        if is_prepared(op, self.graph):
+        if _is_prepared(op, self.graph):
             self._transient(f"{op.name}/factors", 2 * self._channels(op), step)
         if op.kind == "STREAM":
             for i, (_, nbytes) in enumerate(rings(op, self.graph)):
@@ -115,11 +114,10 @@ class _Live:
 
     def _channels(self, op: Op) -> int:
         """Output channels of the layer that a gradient or update belongs to."""
-        return self.graph.tensors[self.layers[op.attrs["op"]].outputs[0]].shape[-1]
+        return self.graph.tensors[self.layers[op.of].outputs[0]].shape[-1]
 
     def _scratch(self, op: Op) -> int:
-        layers = [self.layers.get(m.attrs.get("op", m.name), m) for m in members(op)]
-        return max(scratch_bytes(m, layer, self.graph) for m, layer in zip(members(op), layers, strict=True))
+        return max(scratch_bytes(m, self.layers.get(m.owner, m), self.graph) for m in op.members)
 
     def _transient(self, name: str, nbytes: int, step: int) -> None:
         if nbytes:
@@ -129,12 +127,15 @@ class _Live:
         """The buffer of an operand that `output` may take over, or None."""
         if output != op.outputs[0]:
             return None
-        if op.kind in VIEWS:
-            return self.views.get(op.inputs[0])
         if op.kind == "STREAM" and may_overlay(op, self.graph):
             holder = self.views.get(op.inputs[0])
             return holder if holder is not None and self._dies(holder, step) else None
-        for position in IN_PLACE.get(op.kind, ()):
+        row = movable(op)
+        if row is None:
+            return None
+        if row.view:
+            return self.views.get(op.inputs[0])
+        for position in row.in_place:
             holder = self.views.get(op.inputs[position])
             if holder is not None and self._dies(holder, step) and self._same_room(holder, output):
                 return holder

@@ -2,67 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
-from tflm_export.gradients import GRADIENTS
 from tflm_export.gradients.paths import gradient_type
-from tflm_export.ir import Graph, Op
-from tflm_export.memory.stream import layer_ops
+from tflm_export.ir import Graph
+from tflm_export.ops import GRADIENTS
+from tflm_export.ops.convolution.update import state_arrays
 from tflm_export.plan import Optimizer
+from tflm_export.variable import Variable, variables
 
 SCALE_BYTES = 4  # tfodl::GradScale
 SETTINGS_BYTES = 20  # tfodl::Sgd and a flag
 
 
-@dataclass(frozen=True)
-class Variable:
-    """One trained tensor as the engine stores it.
-
-    op: its update op; layer: the forward op. count: trained elements, for the optimizer's state.
-    nbytes: of the parameter in RAM (a bias and a depthwise weight live there whole).
-    whole: every element trains.
-    """
-
-    op: Op
-    layer: Op
-    count: int
-    nbytes: int
-    whole: bool
-
-    @property
-    def bias(self) -> bool:
-        """A bias (int32), not a weight (int8)."""
-        return self.op.kind == "BIAS_UPDATE"
-
-    @property
-    def tensor(self) -> str:
-        """Name of the trained tensor in the model."""
-        return self.op.inputs[-1]
-
-
-def variables(graph: Graph) -> tuple[Variable, ...]:
-    """The trained tensors of a training graph, in the order of their updates."""
-    layers = layer_ops(graph)
-    return tuple(_variable(op, layers[op.attrs["op"]], graph) for op in graph.ops if op.role == "update")
-
-
-def _variable(op: Op, layer: Op, graph: Graph) -> Variable:
-    tensor, channels = graph.tensors[op.inputs[-1]], len(op.attrs["channels"])
-    depthwise = op.kind.startswith("DEPTHWISE")
-    by_input = depthwise or op.attrs.get("axis") == "in"
-    size = tensor.shape[-1 if by_input else 0]
-    count = tensor.size // size * channels
-    resident = tensor.size if depthwise or op.kind == "BIAS_UPDATE" else count
-    width = 4 if op.kind == "BIAS_UPDATE" else 1
-    return Variable(op, layer, count, resident * width, channels == size)
-
-
 def state_bytes(variable: Variable, optimizer: Optimizer) -> int:
     """Bytes of optimizer state that go with a trained tensor."""
-    accumulator = optimizer.rounding == "accumulator" and not variable.bias
-    per_element = 4 * (optimizer.batch > 1) + 4 * (math.floor(optimizer.momentum * 2**15 + 0.5) > 0)
-    return variable.count * (per_element + 2 * accumulator)
+    kept = state_arrays(optimizer, variable)
+    return variable.count * sum((2 if name == "accumulator" else 4) * on for name, on in kept.items())
 
 
 def static_ram(graph: Graph, optimizer: Optimizer, arena: int) -> int:

@@ -18,23 +18,6 @@ CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 MAX_STAGES = 8
 
 
-def layer_ops(graph: Graph) -> dict[str, Op]:
-    """Every op by name, those inside streams too."""
-    return {inner.name: inner for op in graph.ops for inner in members(op)}
-
-
-def members(op: Op) -> tuple[Op, ...]:
-    """The ops that a stream stands for, in order; any other op is itself."""
-    if op.kind != "STREAM":
-        return (op,)
-    stages, kept, residual = op.attrs["stages"], op.attrs["kept"], op.attrs["residual"]
-    ordered: list[Op] = []
-    for stage in stages:
-        ordered += [k for k in kept if k.attrs["op"] == stage.name]
-        ordered.append(stage)
-    return (*ordered, residual) if residual is not None else tuple(ordered)
-
-
 def ring_rows(step: int, following: Geometry, following_step: int) -> int:
     """Rows between a stage and the `following` one (`ring_rows` of stream.h)."""
     rows = (following_step - 1) * following.stride[0] + following.kernel[0] + step - 1

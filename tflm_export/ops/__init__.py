@@ -1,26 +1,19 @@
-"""The operations of the compiler, one module an op or family; `OPS` is the whole list.
+"""The operations of the compiler, one module an op or family; four lists, and nowhere else what an op is.
 
-An op is two functions: `prepare(op, tensors) -> attrs` checks shapes, dtypes and scales and resolves the
-file's options into plain values, and `forward(op, graph, values) -> Result` computes it, bit for bit as
-TFLite Micro. How to add one: docs/compiler.md.
+How to add one: docs/compiler.md.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 from tflm_export.errors import ExportError
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import (
     add,
     concatenation,
-    conv_2d,
-    depthwise_conv_2d,
-    fully_connected,
+    gather_channels,
     logistic,
     lookup,
+    loss,
     mean,
     mul,
     pad,
@@ -30,55 +23,84 @@ from tflm_export.ops import (
     relu,
     repeat_channels,
     reshape,
+    shared,
     softmax,
 )
-from tflm_export.ops.check import Tensors, where
+from tflm_export.ops.check import where
+from tflm_export.ops.convolution import conv_2d, depthwise_conv_2d, fully_connected, gradient, update
+from tflm_export.ops.kind import GradientKind, LossKind, OpKind, UpdateKind
 from tflm_export.ops.result import Result, Values
 
-
-@dataclass(frozen=True)
-class OpKind:
-    """What the compiler knows of one kind of op."""
-
-    prepare: Callable[[Op, Tensors], dict[str, Any]]
-    forward: Callable[[Op, Graph, Values], Result]
-
-
 OPS: dict[str, OpKind] = {
-    "ADD": OpKind(add.prepare, add.forward),
-    "AVERAGE_POOL_2D": OpKind(pool_2d.prepare, pool_2d.average),
-    "CONCATENATION": OpKind(concatenation.prepare, concatenation.forward),
-    "CONV_2D": OpKind(conv_2d.prepare, conv_2d.forward),
-    "DEPTHWISE_CONV_2D": OpKind(depthwise_conv_2d.prepare, depthwise_conv_2d.forward),
-    "EXPAND_DIMS": OpKind(reshape.prepare, reshape.forward),
-    "FULLY_CONNECTED": OpKind(fully_connected.prepare, fully_connected.forward),
-    "HARD_SWISH": OpKind(lookup.hard_swish, lookup.forward),
-    "LEAKY_RELU": OpKind(lookup.leaky_relu, lookup.forward),
-    "LOGISTIC": OpKind(logistic.prepare, logistic.forward),
-    "MAX_POOL_2D": OpKind(pool_2d.prepare, pool_2d.maximum),
-    "MEAN": OpKind(mean.prepare, mean.forward),
-    "MUL": OpKind(mul.prepare, mul.forward),
-    "PAD": OpKind(pad.prepare, pad.forward),
-    "PADV2": OpKind(pad.prepare, pad.forward),
-    "QUANTIZE": OpKind(quantize.prepare, quantize.forward),
-    "REDUCE_MAX": OpKind(reduce_max.prepare, reduce_max.forward),
-    "RELU": OpKind(relu.prepare, relu.forward),
-    "RELU6": OpKind(relu.prepare, relu.forward),
-    "RELU_N1_TO_1": OpKind(relu.prepare, relu.forward),
-    "RESHAPE": OpKind(reshape.prepare, reshape.forward),
-    "SOFTMAX": OpKind(softmax.prepare, softmax.forward),
-    "SQUEEZE": OpKind(reshape.prepare, reshape.forward),
-    "SUB": OpKind(add.prepare, add.forward),
-    "TANH": OpKind(lookup.hyperbolic_tangent, lookup.forward),
+    "ADD": add.ADD,
+    "AVERAGE_POOL_2D": pool_2d.AVERAGE,
+    "CONCATENATION": concatenation.KIND,
+    "CONV_2D": conv_2d.KIND,
+    "DEPTHWISE_CONV_2D": depthwise_conv_2d.KIND,
+    "EXPAND_DIMS": reshape.KIND,
+    "FULLY_CONNECTED": fully_connected.KIND,
+    "HARD_SWISH": lookup.HARD_SWISH,
+    "LEAKY_RELU": lookup.LEAKY_RELU,
+    "LOGISTIC": logistic.KIND,
+    "MAX_POOL_2D": pool_2d.MAX,
+    "MEAN": mean.KIND,
+    "MUL": mul.KIND,
+    "PAD": pad.KIND,
+    "PADV2": pad.KIND,
+    "QUANTIZE": quantize.KIND,
+    "REDUCE_MAX": reduce_max.KIND,
+    "RELU": relu.KIND,
+    "RELU6": relu.KIND,
+    "RELU_N1_TO_1": relu.KIND,
+    "RESHAPE": reshape.KIND,
+    "SOFTMAX": softmax.KIND,
+    "SQUEEZE": reshape.KIND,
+    "SUB": add.SUB,
+    "TANH": lookup.TANH,
 }
-INTERNAL = {"REPEAT_CHANNELS": repeat_channels.forward}  # what `simplify` writes; no file has them
+INTERNAL: dict[str, OpKind] = {  # what passes write; no file has them
+    "GATHER_CHANNELS": gather_channels.KIND,
+    "REPEAT_CHANNELS": repeat_channels.KIND,
+}
+GRADIENTS: dict[str, GradientKind] = {
+    "ADD_GRADIENTS": shared.ADD_GRADIENTS,
+    "AVERAGE_POOL_2D_INPUT_GRADIENT": pool_2d.AVERAGE_GRADIENT,
+    "CONCATENATION_INPUT_GRADIENT": concatenation.GRADIENT,
+    "CONV_2D_INPUT_GRADIENT": gradient.KIND,
+    "DEPTHWISE_CONV_2D_INPUT_GRADIENT": gradient.KIND,
+    "FULLY_CONNECTED_INPUT_GRADIENT": gradient.KIND,
+    "LOGISTIC_INPUT_GRADIENT": logistic.GRADIENT,
+    "LOOKUP_INPUT_GRADIENT": lookup.GRADIENT,
+    "MASK_GRADIENT": shared.MASK_GRADIENT,
+    "MAX_POOL_2D_INPUT_GRADIENT": pool_2d.MAX_GRADIENT,
+    "MEAN_INPUT_GRADIENT": mean.GRADIENT,
+    "MUL_INPUT_GRADIENT": mul.GRADIENT,
+    "NEGATE_GRADIENT": shared.NEGATE_GRADIENT,
+    "PAD_INPUT_GRADIENT": pad.GRADIENT,
+    "RESHAPE_INPUT_GRADIENT": reshape.GRADIENT,
+    "SUM_GRADIENT": shared.SUM_GRADIENT,
+}
+UPDATES: dict[str, UpdateKind] = {
+    "BIAS_UPDATE": update.BIAS,
+    "CONV_2D_COLUMNS_UPDATE": update.WEIGHTS,
+    "CONV_2D_WEIGHTS_UPDATE": update.WEIGHTS,
+    "DEPTHWISE_CONV_2D_WEIGHTS_UPDATE": update.WEIGHTS,
+    "FULLY_CONNECTED_COLUMNS_UPDATE": update.WEIGHTS,
+    "FULLY_CONNECTED_WEIGHTS_UPDATE": update.WEIGHTS,
+}
+LOSSES: dict[str, LossKind] = {
+    "SOFTMAX_CROSSENTROPY": loss.CROSSENTROPY,
+    "MEAN_SQUARED_ERROR": loss.MSE,
+}
+WEIGHTED = tuple(kind for kind, row in OPS.items() if row.axes)  # ops whose weights can train
 
 
 def op_kind(op: Op) -> OpKind:
-    """The row of `OPS` for `op`. Raises `ExportError` for an op that the compiler does not know."""
-    if op.kind not in OPS:
+    """The row of a forward op. Raises `ExportError` for an op that the compiler does not know."""
+    row = OPS.get(op.kind) or INTERNAL.get(op.kind)
+    if row is None:
         raise ExportError(unsupported(op))
-    return OPS[op.kind]
+    return row
 
 
 def unsupported(op: Op) -> str:
@@ -91,5 +113,4 @@ def unsupported(op: Op) -> str:
 
 def forward(op: Op, graph: Graph, values: Values) -> Result:
     """Compute one op. `values` int8 by tensor name; constants of the graph are used where it has none."""
-    compute = INTERNAL[op.kind] if op.kind in INTERNAL else op_kind(op).forward
-    return compute(op, graph, values)
+    return op_kind(op).forward(op, graph, values)

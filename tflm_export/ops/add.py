@@ -8,8 +8,11 @@ import numpy as np
 
 from tflm_export.ir import Graph, Op, QParams
 from tflm_export.ops import check
+from tflm_export.ops.kind import Backward, Emitter, OpKind, Options
 from tflm_export.ops.requantize import activation_range, quantize_multiplier, requantize
 from tflm_export.ops.result import Result, Values, centred, clamped, output_quant
+from tflm_export.ops.shared import is_broadcast, pass_through, positions, sum_over
+from tflm_export.ops.text import FUSED, elementwise_call
 
 LEFT_SHIFT = 20
 
@@ -57,3 +60,42 @@ def forward(op: Op, graph: Graph, values: Values) -> Result:
     acc = x1 + x2 if op.kind == "ADD" else x1 - x2
     raw = requantize(acc, a["output_multiplier"], a["output_shift"]) + output_quant(op, graph).zero_point[0]
     return clamped(op, acc, raw)
+
+
+def subtract_rule(b: Backward, op: Op, g: str, mask: str, wanted: list[str]) -> None:
+    """The gradient to the first input, its negative to the second; summed for one that is broadcast."""
+    for position, name in reversed(list(positions(op, wanted))):
+        if is_broadcast(b, op, name):
+            sum_over(b, op, g, mask, position, -1 if position else 1)
+        elif position == 1:
+            b.gradient("NEGATE_GRADIENT", op, (g, mask), name, position)
+        else:
+            b.note(op, name, b.passing(op, g, mask), position)
+
+
+def add_struct(e: Emitter, op: Op, swapped: bool = False) -> str:
+    """`constexpr tfodl::Add add4` for ADD and SUB; `swapped`: operands of an ADD change places."""
+    a, y = op.attrs, op.outputs[0]
+    (x1, x2), (one, two) = op.inputs, ("input1", "input2")
+    if swapped:
+        x1, x2, one, two = x2, x1, two, one
+    rows = [
+        f"{e.zero(x1)}, {e.zero(x2)}, {e.zero(y)}, {a['act_min']}, {a['act_max']},  // zero points, clamp",
+        f"{a[f'{one}_multiplier']}, {a[f'{two}_multiplier']}, {a['output_multiplier']},",
+        f"{a[f'{one}_shift']}, {a[f'{two}_shift']}, {a['output_shift']},",
+    ]
+    return e.struct("Add", f"add{op.label}", rows)
+
+
+def call(e: Emitter, op: Op, masks: bool) -> list[str]:
+    """One kernel."""
+    return elementwise_call(e, op, masks, add_struct(e, op))
+
+
+OPERANDS = (0, 1)
+ADD = OpKind(
+    prepare, forward, call, Options("AddOptions", FUSED), pass_through, masked=True, in_place=OPERANDS
+)
+SUB = OpKind(
+    prepare, forward, call, Options("SubOptions", FUSED), subtract_rule, masked=True, in_place=OPERANDS
+)

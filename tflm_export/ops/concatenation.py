@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import check
+from tflm_export.ops.arithmetic import Gradient
+from tflm_export.ops.call import Call
+from tflm_export.ops.kind import Backward, Emitter, GradientKind, OpKind, Options
 from tflm_export.ops.result import Result, Values, operand
+from tflm_export.ops.shared import positions
+from tflm_export.ops.text import FUSED, kernel_call
 
 
 def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
@@ -37,3 +43,62 @@ def forward(op: Op, graph: Graph, values: Values) -> Result:
     batch = max(map(len, parts))
     parts = [p if len(p) == batch else np.repeat(p, batch // len(p), axis=0) for p in parts]
     return Result(np.concatenate(parts, axis=op.attrs["axis"]))
+
+
+def rule(b: Backward, op: Op, g: str, mask: str, wanted: list[str]) -> None:
+    """Each input's slice."""
+    for position, name in positions(op, wanted):
+        b.gradient("CONCATENATION_INPUT_GRADIENT", op, (g,), name, position)
+
+
+def _blocks(e: Emitter, op: Op, position: int) -> tuple[int, int, int, int]:
+    """outer, inner, total, offset of one input."""
+    axis, shapes = op.attrs["axis"], [e.tensor(name).shape for name in op.inputs]
+    inners = [math.prod(s[axis:]) for s in shapes]
+    outer = math.prod(shapes[0][:axis])
+    return outer, inners[position], sum(inners), sum(inners[:position])
+
+
+def call(e: Emitter, op: Op, masks: bool) -> list[str]:
+    """One kernel an input."""
+    lines = []
+    for position, name in enumerate(op.inputs):
+        shape = _blocks(e, op, position)
+        lines += kernel_call("concatenation_s8", e.at(name, "s8"), *shape, e.at(op.outputs[0], "s8"))
+    return lines
+
+
+def _slice(call: Call) -> tuple[slice, ...]:
+    """The part of the output that one input fills."""
+    axis, position = call.forward.attrs["axis"], call.op.attrs["position"]
+    sizes = [call.graph.tensors[name].shape[axis] for name in call.forward.inputs]
+    start = sum(sizes[:position])
+    return (*(slice(None),) * axis, slice(start, start + sizes[position]))
+
+
+def gradient(call: Call, g: Gradient) -> Gradient:
+    """Sliced."""
+    return Gradient(g.values[_slice(call)], g.exponent)
+
+
+def real_gradient(call: Call, g: np.ndarray) -> np.ndarray:
+    """The same in float64 or float32."""
+    return g[_slice(call)]
+
+
+def gradient_call(e: Emitter, op: Op) -> list[str]:
+    """One kernel."""
+    shape = _blocks(e, e.layer(op), op.attrs["position"])
+    args = (e.at(op.inputs[0], "s16"), *shape, e.at(op.outputs[0], "s16"))
+    return kernel_call("concatenation_input_grad_s16", *args)
+
+
+def gradient_call_f32(e: Emitter, op: Op) -> list[str]:
+    """One kernel."""
+    shape = _blocks(e, e.layer(op), op.attrs["position"])
+    args = (e.at(op.inputs[0], "f32"), *shape, e.at(op.outputs[0], "f32"))
+    return kernel_call("concatenation_input_grad_f32", *args)
+
+
+KIND = OpKind(prepare, forward, call, Options("ConcatenationOptions", FUSED | {"axis": "Axis"}), rule)
+GRADIENT = GradientKind(gradient, real_gradient, gradient_call, gradient_call_f32, same_exponent=True)

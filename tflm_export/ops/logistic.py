@@ -9,9 +9,13 @@ import numpy as np
 
 from tflm_export.ir import Graph, Op, QParams
 from tflm_export.ops import check
+from tflm_export.ops.arithmetic import Gradient
+from tflm_export.ops.call import Call, Sums
 from tflm_export.ops.fixed_point import divide_by_power, logistic
+from tflm_export.ops.kind import Backward, Emitter, GradientKind, OpKind
 from tflm_export.ops.requantize import INT8_MAX, INT8_MIN, requantize
-from tflm_export.ops.result import Result, Values, operand
+from tflm_export.ops.result import Result, Values, operand, output_quant
+from tflm_export.ops.text import elements, kernel_call
 
 INPUT_BITS = 4
 EVERY = np.arange(INT8_MIN, INT8_MAX + 1)
@@ -48,3 +52,48 @@ def forward(op: Op, graph: Graph, values: Values) -> Result:
     """A look in the table."""
     x = operand(graph, values, op.inputs[0]).astype(np.int64)
     return Result(np.array(op.attrs["table"], np.int8)[x - INT8_MIN])
+
+
+def call(e: Emitter, op: Op, masks: bool) -> list[str]:
+    """One kernel and the table."""
+    table = e.tables.add("int8_t", f"logistic{op.label}", op.attrs["table"])
+    x, y = e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8")
+    return kernel_call("logistic_s8", table, x, elements(e, op), y)
+
+
+def rule(b: Backward, op: Op, g: str, mask: str, wanted: list[str]) -> None:
+    """The gradient reads the output."""
+    b.gradient("LOGISTIC_INPUT_GRADIENT", op, (g, op.outputs[0]), wanted[0])
+
+
+def gradient(call: Call, g: Gradient, y: np.ndarray) -> Sums:
+    """`g (q + 128) (128 - q)`, exponent less 16."""
+    q = y.astype(np.int64)
+    return Sums(g.values.astype(np.int64) * (q + 128) * (128 - q), g.exponent - 16)
+
+
+def real_gradient(call: Call, g: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """`g p (1 - p)` in float64 or float32."""
+    quant = output_quant(call.forward, call.graph)
+    p = quant.scale[0] * (y.astype(g.dtype) - quant.zero_point[0])
+    return g * (p * (1 - p))
+
+
+def gradient_call(e: Emitter, op: Op) -> list[str]:
+    """One kernel."""
+    g, y = op.inputs
+    args = (e.at(y, "s8"), e.at(g, "s16"), e.exponent(g), elements(e, op), e.at(op.outputs[0], "s16"))
+    return kernel_call("logistic_input_grad_s16", *args, e.scale(op))
+
+
+def gradient_call_f32(e: Emitter, op: Op) -> list[str]:
+    """One kernel."""
+    g, y = op.inputs
+    args = (e.at(y, "s8"), e.at(g, "f32"), elements(e, op), e.at(op.outputs[0], "f32"))
+    return kernel_call("logistic_input_grad_f32", *args)
+
+
+KIND = OpKind(prepare, forward, call, rule=rule, in_place=(0,))
+GRADIENT = GradientKind(
+    gradient, real_gradient, gradient_call, gradient_call_f32, in_place=(0,), first_shift=11
+)

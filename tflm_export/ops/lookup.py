@@ -9,10 +9,14 @@ import numpy as np
 
 from tflm_export.ir import Graph, Op, QParams
 from tflm_export.ops import check
+from tflm_export.ops.arithmetic import Gradient
+from tflm_export.ops.call import Call, Sums
 from tflm_export.ops.fixed_point import divide_by_power, tanh
+from tflm_export.ops.kind import Backward, Emitter, GradientKind, OpKind, Options
 from tflm_export.ops.logistic import EVERY, INPUT_BITS, rescaled
 from tflm_export.ops.requantize import INT8_MAX, INT8_MIN, quantize_multiplier, requantize
 from tflm_export.ops.result import Result, Values, operand
+from tflm_export.ops.text import elements, kernel_call
 
 SLOPE_BITS = 13
 INT16_MAX = 2**15 - 1
@@ -107,3 +111,55 @@ def _tables(op: Op, y: np.ndarray, real: np.ndarray, slope: np.ndarray, quant: Q
     passing = (real >= low - quant.scale[0] / 2) & (real <= high + quant.scale[0] / 2)
     slopes = np.where(passing, np.floor(slope * 2**SLOPE_BITS + 0.5), 0).astype(int)
     return {"table": tuple(np.clip(y, INT8_MIN, INT8_MAX).tolist()), "slope": tuple(slopes.tolist())}
+
+
+def call(e: Emitter, op: Op, masks: bool) -> list[str]:
+    """One kernel and the table."""
+    table = e.tables.add("int8_t", f"{op.kind.lower()}{op.label}", op.attrs["table"])
+    x, y = e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8")
+    return kernel_call("lookup_s8", table, x, elements(e, op), y)
+
+
+def rule(b: Backward, op: Op, g: str, mask: str, wanted: list[str]) -> None:
+    """The gradient reads the input."""
+    b.gradient("LOOKUP_INPUT_GRADIENT", op, (g, op.inputs[0]), wanted[0])
+
+
+def gradient(call: Call, g: Gradient, x: np.ndarray) -> Sums:
+    """`g slope[x]`, slope in Q13."""
+    slope = np.array(call.forward.attrs["slope"], np.int64)
+    return Sums(g.values.astype(np.int64) * slope[x.astype(np.int64) + 128], g.exponent - SLOPE_BITS)
+
+
+def real_gradient(call: Call, g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The same in float64 or float32."""
+    slope = np.array(call.forward.attrs["slope"], g.dtype)
+    return g * (slope[x.astype(np.int64) + 128] / 2.0**SLOPE_BITS)
+
+
+def _slopes(e: Emitter, op: Op) -> str:
+    return e.tables.add("int16_t", f"slope{op.label}", e.layer(op).attrs["slope"])
+
+
+def gradient_call(e: Emitter, op: Op) -> list[str]:
+    """One kernel and the table of slopes."""
+    g, x = op.inputs
+    args = (e.at(x, "s8"), e.at(g, "s16"), e.exponent(g), elements(e, op), e.at(op.outputs[0], "s16"))
+    return kernel_call("lookup_input_grad_s16", _slopes(e, op), *args, e.scale(op))
+
+
+def gradient_call_f32(e: Emitter, op: Op) -> list[str]:
+    """One kernel and the table of slopes."""
+    g, x = op.inputs
+    args = (e.at(x, "s8"), e.at(g, "f32"), elements(e, op), e.at(op.outputs[0], "f32"))
+    return kernel_call("lookup_input_grad_f32", _slopes(e, op), *args)
+
+
+HARD_SWISH = OpKind(hard_swish, forward, call, rule=rule, in_place=(0,))
+LEAKY_RELU = OpKind(
+    leaky_relu, forward, call, Options("LeakyReluOptions", {"alpha": "Alpha"}), rule, in_place=(0,)
+)
+TANH = OpKind(hyperbolic_tangent, forward, call, rule=rule, in_place=(0,))
+GRADIENT = GradientKind(
+    gradient, real_gradient, gradient_call, gradient_call_f32, in_place=(0,), first_shift=13
+)

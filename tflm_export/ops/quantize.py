@@ -6,8 +6,11 @@ from typing import Any
 
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import check
+from tflm_export.ops.kind import Emitter, OpKind
 from tflm_export.ops.requantize import INT8_MAX, INT8_MIN, quantize_multiplier, requantize
 from tflm_export.ops.result import Result, Values, centred, clamped, output_quant
+from tflm_export.ops.shared import pass_through
+from tflm_export.ops.text import clip_mask, elements, kernel_call, requantize_struct
 
 
 def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
@@ -28,3 +31,13 @@ def forward(op: Op, graph: Graph, values: Values) -> Result:
     acc = centred(graph, values, op.inputs[0])
     raw = requantize(acc, op.attrs["multiplier"], op.attrs["shift"]) + output_quant(op, graph).zero_point[0]
     return clamped(op, acc, raw)
+
+
+def call(e: Emitter, op: Op, masks: bool) -> list[str]:
+    """One kernel."""
+    x, y = e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8")
+    struct = requantize_struct(e, op)
+    return kernel_call("requantize_s8", struct, x, elements(e, op), y, clip_mask(e, op, masks))
+
+
+KIND = OpKind(prepare, forward, call, rule=pass_through, masked=True, in_place=(0,))

@@ -6,7 +6,8 @@ from typing import Any
 
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import check
-from tflm_export.ops.mean import reduced_axes
+from tflm_export.ops.kind import OpKind
+from tflm_export.ops.mean import REDUCER, reduced_axes
 from tflm_export.ops.result import Result, Values, operand
 
 
@@ -25,3 +26,6 @@ def forward(op: Op, graph: Graph, values: Values) -> Result:
     """The largest pixel of every channel."""
     x = operand(graph, values, op.inputs[0])
     return Result(x.max(axis=op.attrs["axes"], keepdims=op.attrs["keep_dims"]))
+
+
+KIND = OpKind(prepare, forward, options=REDUCER)

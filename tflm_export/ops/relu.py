@@ -6,8 +6,11 @@ from typing import Any
 
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import check
+from tflm_export.ops.kind import Emitter, OpKind
 from tflm_export.ops.requantize import activation_range, quantize_multiplier, requantize
 from tflm_export.ops.result import Result, Values, centred, clamped, output_quant
+from tflm_export.ops.shared import pass_through
+from tflm_export.ops.text import clip_mask, elements, kernel_call, requantize_struct
 
 UNIT = (1 << 30, 1)  # multiplier and shift of 1
 
@@ -35,3 +38,12 @@ def forward(op: Op, graph: Graph, values: Values) -> Result:
     acc = centred(graph, values, op.inputs[0])
     raw = requantize(acc, op.attrs["multiplier"], op.attrs["shift"]) + output_quant(op, graph).zero_point[0]
     return clamped(op, acc, raw)
+
+
+def call(e: Emitter, op: Op, masks: bool) -> list[str]:
+    """One kernel."""
+    x, y = e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8")
+    return kernel_call("relu_s8", requantize_struct(e, op), x, elements(e, op), y, clip_mask(e, op, masks))
+
+
+KIND = OpKind(prepare, forward, call, rule=pass_through, masked=True, in_place=(0,))

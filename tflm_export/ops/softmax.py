@@ -10,8 +10,10 @@ import numpy as np
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import check
 from tflm_export.ops.fixed_point import divide_by_power, exp_on_negative_values, multiply_high, reciprocal
+from tflm_export.ops.kind import Emitter, OpKind, Options
 from tflm_export.ops.requantize import INT8_MAX, INT8_MIN, quantize_multiplier
 from tflm_export.ops.result import Result, Values, operand
+from tflm_export.ops.text import elements, kernel_call
 
 DIFF_BITS = 5  # integer bits of the exponent's argument
 SUM_BITS = 12  # integer bits of the sum of exponentials
@@ -56,3 +58,14 @@ def forward(op: Op, graph: Graph, values: Values) -> Result:
     scale, bits = reciprocal(total, SUM_BITS)
     y = divide_by_power(multiply_high(exps, scale), bits + 31 - 8) + INT8_MIN
     return Result(np.clip(y, INT8_MIN, INT8_MAX).astype(np.int8))
+
+
+def call(e: Emitter, op: Op, masks: bool) -> list[str]:
+    """One kernel and the table."""
+    n = e.tensor(op.inputs[0]).shape[-1]
+    table = e.tables.add("int32_t", f"softmax{op.label}", op.attrs["exp"])
+    rows, x, y = elements(e, op) // n, e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8")
+    return kernel_call("softmax_s8", table, x, rows, n, y)
+
+
+KIND = OpKind(prepare, forward, call, Options("SoftmaxOptions", {"beta": "Beta"}))

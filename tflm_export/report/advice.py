@@ -16,9 +16,9 @@ from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.ir import Graph
 from tflm_export.machines.measure import Measured
-from tflm_export.memory.storage import state_bytes, variables
-from tflm_export.memory.stream import layer_ops
+from tflm_export.memory.storage import state_bytes
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
+from tflm_export.variable import variables
 
 PEAK_TENSORS = 6
 NAMED = 3
@@ -104,7 +104,7 @@ def _entry(layer: LayerUpdate) -> str:
 
 def _flash_text(compiled: Compiled) -> str:
     """The largest constants; no plan changes them."""
-    ops = [op for op in layer_ops(compiled.graph).values() if op.role == "forward"]
+    ops = [op for op in compiled.graph.layers.values() if op.role == "forward"]
     names = {
         name for op in ops for name in op.inputs if name and compiled.graph.tensors[name].data is not None
     }
@@ -164,6 +164,6 @@ def _static_ram(compiled: Compiled) -> Callable[[UpdatePlan], int]:
 
 
 def _depth(graph: Graph, layer: LayerUpdate) -> int:
-    ops = layer_ops(graph).values()
+    ops = graph.layers.values()
     names = [i for i, op in enumerate(ops) if layer.name in (op.name, *op.outputs, *op.inputs[1:2])]
     return min(names, default=0)

@@ -16,7 +16,7 @@ from tflm_export.emit.names import op_symbol, ring_symbol, tensor_symbols
 from tflm_export.errors import ExportError
 from tflm_export.files import write_bytes
 from tflm_export.memory.place import Buffer, live_bytes
-from tflm_export.memory.stream import MAX_STAGES, layer_ops
+from tflm_export.memory.stream import MAX_STAGES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +80,7 @@ def memory_figure(
     _draw_places(below, compiled)
     steps = len(compiled.graph.ops)
     below.set(xlim=(-0.5, steps - 0.5), xlabel=_phases(compiled))
-    names = [op.name.split("/")[0] for op in compiled.graph.ops]
+    names = [op.owner for op in compiled.graph.ops]
     marked = range(0, steps, max(1, -(-steps // 40)))
     below.set_xticks(list(marked), [names[i] for i in marked], rotation=90, fontsize=7)
     loss = next((i for i, op in enumerate(compiled.graph.ops) if op.name == "loss"), None)
@@ -157,7 +157,7 @@ def _turned(text: str, width: float, height: float) -> int | None:
 def _labels(compiled: Compiled) -> dict[str, str]:
     """Names of the engine's own source: y3, mask3, dx3."""
     symbols: dict[str, str] = tensor_symbols(compiled.graph)
-    symbols |= {f"{op.name}/scratch": f"scratch_{op_symbol(op)}" for op in layer_ops(compiled.graph).values()}
+    symbols |= {f"{op.name}/scratch": f"scratch_{op_symbol(op)}" for op in compiled.graph.layers.values()}
     streams = [op for op in compiled.graph.ops if op.kind == "STREAM"]
     return symbols | {f"{op.name}/ring{i}": ring_symbol(op, i) for op in streams for i in range(MAX_STAGES)}
 

@@ -23,11 +23,10 @@ from tflm_export.machines.m4 import ROOMY
 from tflm_export.machines.measure import Measured, measure
 from tflm_export.machines.profile import CallCost, profile, table
 from tflm_export.macs import op_macs
-from tflm_export.memory.storage import Variable, variables
-from tflm_export.memory.stream import layer_ops
 from tflm_export.report.advice import advise, over_board, peak_tensors
 from tflm_export.report.draw import draw_memory, picture_format
 from tflm_export.report.verify import samples
+from tflm_export.variable import Variable, variables
 
 
 @dataclass(frozen=True)
@@ -118,12 +117,12 @@ def _work(measured: Measured, macs: Mapping[str, int]) -> dict[str, Any]:
 def layer_table(graph: Graph) -> list[dict[str, Any]]:
     """One row a forward op: shapes, work, weights, what trains, bytes kept for the backward pass."""
     trained = variables(graph)
-    return [_row(op, graph, trained) for op in layer_ops(graph).values() if op.role == "forward"]
+    return [_row(op, graph, trained) for op in graph.layers.values() if op.role == "forward"]
 
 
 def _row(op: Op, graph: Graph, trained: tuple[Variable, ...]) -> dict[str, Any]:
-    layers = layer_ops(graph)
-    own = [o for o in layers.values() if o.attrs.get("op") == op.name]
+    layers = graph.layers
+    own = [o for o in layers.values() if o.of == op.name]
     y = graph.tensors[op.outputs[0]]
     weights = graph.tensors[op.inputs[1]].nbytes if op_macs(op, layers, graph) else 0
     kept = _kept(op, own, graph)

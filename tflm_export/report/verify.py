@@ -15,12 +15,13 @@ from tflm_export.compiler import Compiled, load
 from tflm_export.errors import ExportError
 from tflm_export.front.schema import parse
 from tflm_export.ir import Graph
-from tflm_export.machines.host import HostEngine, resident
+from tflm_export.machines.host import HostEngine
 from tflm_export.machines.measure import Measured, measure
-from tflm_export.memory.storage import variables
+from tflm_export.ops import LOSSES
 from tflm_export.ops.result import tensor_quant
 from tflm_export.simulate.reference import cosine, loss_gradient, reference_gradients
 from tflm_export.simulate.step import Simulator
+from tflm_export.variable import variables
 
 COSINE = 0.999
 LEAST_LOSS_GRADIENT = 2.0**-26  # the device's softmax ends at 2^-30
@@ -152,7 +153,7 @@ def _targets(graph: Graph, count: int, rng: np.random.Generator) -> list:
     if graph.loss is None:
         return [None] * count
     logits = graph.tensors[graph.loss.inputs[0]]
-    if graph.loss.kind == "SOFTMAX_CROSSENTROPY":
+    if LOSSES[graph.loss.kind].by_label:
         return rng.integers(0, logits.size, count).tolist()
     return list(rng.integers(-128, 128, (count, *logits.shape), np.int8))
 
@@ -240,6 +241,6 @@ def _differing_outputs(measured: Measured, outputs: Sequence[np.ndarray], pictur
 def _differing_weights(compiled: Compiled, measured: Measured, weights: dict[str, np.ndarray]) -> int:
     """Parameters that differ between the emulated board and the host after the same steps."""
     return sum(
-        int((measured.weights[v.tensor] != resident(v, weights[v.tensor]).reshape(-1)).sum())
+        int((measured.weights[v.tensor] != v.take(weights[v.tensor]).reshape(-1)).sum())
         for v in variables(compiled.graph)
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from tflm_export.errors import ExportError
-from tflm_export.ir import Graph
+from tflm_export.ir import Graph, Op
 from tflm_export.ops import forward
+from tflm_export.ops.result import passing
 
 
 def run(
@@ -28,6 +30,18 @@ def run(
         if op.role == "forward":
             values[op.outputs[0]] = forward(op, graph, values).value
     return values if all_tensors else {name: values[name] for name in graph.outputs}
+
+
+def run_forward(op: Op, graph: Graph, values: dict[str, Any]) -> None:
+    """Compute an op of the forward pass, or all that a stream stands for, into `values`.
+
+    Clip masks are bool arrays of the output's shape.
+    """
+    for member in op.members:
+        result = forward(member, graph, values)
+        values[member.outputs[0]] = result.value
+        if len(member.outputs) > 1:
+            values[member.outputs[1]] = passing(member, graph, result)
 
 
 def _checked(graph: Graph, name: str, array: np.ndarray) -> np.ndarray:

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from tflm_export.gradients import GRADIENTS, SUMS, Call
-from tflm_export.ir import Graph, Op
-from tflm_export.memory.stream import layer_ops
+from tflm_export.ir import Graph
+from tflm_export.ops import GRADIENTS, LOSSES, UPDATES
+from tflm_export.ops.call import Call
 from tflm_export.ops.result import tensor_quant
-from tflm_export.simulate.forward import run_forward
+from tflm_export.simulate.evaluate import run_forward
+from tflm_export.simulate.step import input_scale
+from tflm_export.variable import variables
 
 
 def reference_gradients(graph: Graph, x: np.ndarray, target: int | np.ndarray) -> dict[str, np.ndarray]:
@@ -22,20 +24,21 @@ def reference_gradients(graph: Graph, x: np.ndarray, target: int | np.ndarray) -
 
     graph: from `backward.training_graph`. x: int8 input. target: a class index, or int8 logits for MSE.
     """
-    layers = layer_ops(graph)
+    layers, trained = graph.layers, {v.op.name: v for v in variables(graph)}
     values: dict[str, Any] = {graph.inputs[0]: x}
     found: dict[str, np.ndarray] = {}
     for op in graph.ops:
         inputs = [values.get(name, graph.tensors[name].data) if name else None for name in op.inputs]
-        call = Call(op, layers.get(op.attrs.get("op", ""), op), graph)
-        if op.role == "forward" or op.kind == "GATHER_CHANNELS":
-            run_forward(op, graph, values)
+        call = Call(op, layers[op.owner], graph)
+        if op.kind in GRADIENTS:
+            values[op.outputs[0]] = GRADIENTS[op.kind].reference(call, *inputs)
         elif op.name == "loss":
             values[op.outputs[0]] = loss_gradient(graph, values[op.inputs[0]], target)
         elif op.role == "update":
-            found[op.inputs[-1]] = SUMS[op.kind](call, *inputs[:-1]) * _input_scale(op, call, graph)
+            sums = UPDATES[op.kind].sums(call, *inputs[:-1])
+            found[op.inputs[-1]] = sums * input_scale(trained[op.name], graph)
         else:
-            values[op.outputs[0]] = GRADIENTS[op.kind].reference(call, *inputs)
+            run_forward(op, graph, values)
     return found
 
 
@@ -45,19 +48,13 @@ def loss_gradient(graph: Graph, logits: np.ndarray, target: int | np.ndarray) ->
     assert op is not None
     quant = tensor_quant(graph, op.inputs[0])
     real = quant.scale[0] * (logits.astype(np.float64) - quant.zero_point[0])
-    if op.kind == "MEAN_SQUARED_ERROR":
+    if not LOSSES[op.kind].by_label:
         goal = quant.scale[0] * (np.asarray(target, np.float64).reshape(real.shape) - quant.zero_point[0])
         return 2 * (real - goal) / real.size
     powers = np.exp(real - real.max())
     gradient = powers / powers.sum()
     gradient.reshape(-1)[target] -= 1
     return gradient
-
-
-def _input_scale(op: Op, call: Call, graph: Graph) -> float:
-    if op.kind == "BIAS_UPDATE":
-        return 1.0
-    return tensor_quant(graph, call.forward.inputs[0]).scale[0]
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:

@@ -7,22 +7,22 @@
 from __future__ import annotations
 
 import copy
-import math
 from typing import Any
 
 import numpy as np
 
 from tflm_export.errors import ExportError
-from tflm_export.gradients import Call
-from tflm_export.gradients import loss as losses
 from tflm_export.gradients.paths import path_of
-from tflm_export.gradients.rates import rate_constants
 from tflm_export.gradients.update import Rule, Settings, Step, UpdateState, update
 from tflm_export.ir import Graph, Op
-from tflm_export.memory.stream import layer_ops
+from tflm_export.ops import GRADIENTS, LOSSES
+from tflm_export.ops import loss as losses
+from tflm_export.ops.call import Call
+from tflm_export.ops.convolution.rates import rate_constants
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import UpdatePlan
-from tflm_export.simulate.forward import run_forward
+from tflm_export.simulate.evaluate import run_forward
+from tflm_export.variable import Variable, variables
 
 
 class Simulator:
@@ -39,16 +39,16 @@ class Simulator:
         self.learning_rate = float(np.float32(optimizer.learning_rate))
         self.settings = Settings(optimizer.momentum, optimizer.batch, optimizer.rounding, plan.seed)
         self.qas = optimizer.qas
-        self._layers = layer_ops(graph)
-        self._updates = [op for op in graph.ops if op.role == "update"]
+        self._layers = graph.layers
+        self._variables = {v.op.name: v for v in variables(graph)}
         self.reset()
 
     def reset(self) -> None:
         """Weights, optimizer state and step counter as they were at the start."""
-        names = [op.inputs[-1] for op in self._updates]
-        self.weights = {name: self._initial(name) for name in names}
-        self._states = {op.name: self._state(op) for op in self._updates}
-        self._path = path_of(self.graph, self._layers)
+        names = [v.tensor for v in self._variables.values()]
+        self.weights = {name: self.graph.constant(name).copy() for name in names}
+        self._states = {name: self._state(v) for name, v in self._variables.items()}
+        self._path = path_of(self.graph)
         self.step = 0
 
     def infer(self, x: np.ndarray) -> np.ndarray:
@@ -78,24 +78,8 @@ class Simulator:
         self._path = path
         return found
 
-    def _initial(self, name: str) -> np.ndarray:
-        data = self.graph.tensors[name].data
-        assert data is not None, name
-        return data.copy()
-
-    def _state(self, op: Op) -> UpdateState:
-        shape = self._trained_part(op).shape
-        return UpdateState.zeros(shape, self.settings, weights=op.kind != "BIAS_UPDATE")
-
-    def _trained_index(self, op: Op) -> np.ndarray:
-        """Flat positions of the trained elements in their tensor, in the shape of the trained part."""
-        shape = self.graph.tensors[op.inputs[-1]].shape
-        index = np.arange(math.prod(shape)).reshape(shape)
-        by_input = op.kind.startswith("DEPTHWISE") or op.attrs.get("axis") == "in"
-        return np.take(index, op.attrs["channels"], axis=-1 if by_input else 0)
-
-    def _trained_part(self, op: Op) -> np.ndarray:
-        return self.weights[op.inputs[-1]].reshape(-1)[self._trained_index(op)]
+    def _state(self, variable: Variable) -> UpdateState:
+        return UpdateState.zeros(variable.index.shape, self.settings, weights=not variable.bias)
 
     def _infer(self, x: np.ndarray) -> dict[str, Any]:
         values: dict[str, Any] = {**self.weights, self.graph.inputs[0]: self._checked(x)}
@@ -118,20 +102,20 @@ class Simulator:
     ) -> dict[str, Any]:
         values: dict[str, Any] = {**self.weights, self.graph.inputs[0]: self._checked(x)}
         for op in self.graph.ops:
-            if op.role == "forward" or op.kind == "GATHER_CHANNELS":
-                run_forward(op, self.graph, values)
+            if op.kind in GRADIENTS:
+                values[op.outputs[0]] = self._path.gradient(self._call(op), self._inputs(op, values))
             elif op.name == "loss":
                 target = self._target(values[op.inputs[0]], label)
                 values[op.outputs[0]] = self._path.loss(op, self.graph, values[op.inputs[0]], target)
             elif op.role == "update":
                 self._update(op, values, collect)
             else:
-                values[op.outputs[0]] = self._path.gradient(self._call(op), self._inputs(op, values))
+                run_forward(op, self.graph, values)
         return values
 
     def _target(self, logits: np.ndarray, label: int | np.ndarray) -> int | np.ndarray:
         """A class index in range, or an int8 array of the logits' shape."""
-        if self._loss.kind == "MEAN_SQUARED_ERROR":
+        if not LOSSES[self._loss.kind].by_label:
             return np.asarray(label, np.int8).reshape(logits.shape)
         assert not isinstance(label, np.ndarray)
         if not 0 <= label < logits.size:
@@ -145,7 +129,7 @@ class Simulator:
         return self._path.crossentropy(logits, target, scale)
 
     def _call(self, op: Op) -> Call:
-        return Call(op, self._layers[op.attrs["op"]] if "op" in op.attrs else op, self.graph)
+        return Call(op, self._layers[op.owner], self.graph)
 
     @property
     def _loss(self) -> Op:
@@ -158,36 +142,25 @@ class Simulator:
         return [values.get(name, self.graph.tensors[name].data) if name else None for name in op.inputs]
 
     def _update(self, op: Op, values: dict[str, Any], collect: dict[str, np.ndarray] | None) -> None:
+        variable = self._variables[op.name]
         g, *others = self._inputs(op, values)[:-1]
-        sums = self._path.sums(self._call(op), g, *others).reshape(self._trained_index(op).shape)
+        index = variable.index
+        sums = self._path.sums(self._call(op), g, *others).reshape(index.shape)
         if collect is not None:
-            collect[op.inputs[-1]] = self._path.real(sums, g) * self._input_scale(op)
+            collect[variable.tensor] = self._path.real(sums, g) * input_scale(variable, self.graph)
             return
-        bias = op.kind == "BIAS_UPDATE"
-        rate = (np.float32(self._rate()) * self._constants(op)).astype(np.float32)
-        units = self._path.units(sums, self._per_channel(op, rate), g, bias)
+        constants = rate_constants(op, variable.layer, self.graph, self.qas)
+        rate = (np.float32(self._rate()) * constants).astype(np.float32)
+        units = self._path.units(sums, variable.per_output(rate), g, variable.bias)
         step = Step(units, self.step, (self.step + 1) % self.settings.batch == 0)
-        index = self._trained_index(op)
-        flat = self.weights[op.inputs[-1]].reshape(-1)
-        rule = Rule(op.attrs["tensor"], bias)
+        flat = self.weights[variable.tensor].reshape(-1)
+        rule = Rule(op.attrs["tensor"], variable.bias)
         flat[index] = update(flat[index], step, index, rule, self.settings, self._states[op.name])
 
     def _rate(self) -> np.float32:
         return np.float32(self.learning_rate) / np.float32(self.settings.batch)
 
-    def _input_scale(self, op: Op) -> float:
-        """s_x for a weight, 1 for a bias: turns exact sums into real gradients."""
-        if op.kind == "BIAS_UPDATE":
-            return 1.0
-        return tensor_quant(self.graph, self._layers[op.attrs["op"]].inputs[0]).scale[0]
 
-    def _constants(self, op: Op) -> np.ndarray:
-        return rate_constants(op, self._layers[op.attrs["op"]], self.graph, self.qas)
-
-    def _per_channel(self, op: Op, rate: np.ndarray) -> np.ndarray:
-        """Rates [O] in the shape that broadcasts with the trained part."""
-        if op.kind == "BIAS_UPDATE" or op.kind.startswith("DEPTHWISE"):
-            return rate[list(op.attrs["channels"])]
-        rows = rate if op.attrs["axis"] == "in" else rate[list(op.attrs["channels"])]
-        rank = len(self.graph.tensors[op.inputs[-1]].shape)
-        return rows.reshape(-1, *(1,) * (rank - 1))
+def input_scale(variable: Variable, graph: Graph) -> float:
+    """s_x for a weight, 1 for a bias: turns exact sums into real gradients."""
+    return 1.0 if variable.bias else tensor_quant(graph, variable.layer.inputs[0]).scale[0]

@@ -16,6 +16,7 @@ from tflm_export.machines.host import HostEngine
 from tflm_export.ops.result import tensor_quant
 from tflm_export.simulate.reference import cosine
 from tflm_export.simulate.step import Simulator
+from tflm_export.variable import variables
 from tfodl import quantize
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import Domains
@@ -65,9 +66,8 @@ def tensorflow_cosines(compiled: Compiled, x: np.ndarray, y: np.ndarray) -> dict
 
 def _trained_part(compiled: Compiled, name: str, whole: np.ndarray) -> np.ndarray:
     """The entries of a whole gradient that the plan trains."""
-    op = next(op for op in compiled.graph.ops if op.role == "update" and op.inputs[-1] == name)
-    last = op.kind.startswith("DEPTHWISE") or op.attrs.get("axis") == "in"
-    return np.take(whole, op.attrs["channels"], axis=-1 if last else 0)
+    variable = next(v for v in variables(compiled.graph) if v.tensor == name)
+    return np.take(whole, variable.channels, axis=variable.axis)
 
 
 def require_verified(ok: bool) -> None:

@@ -11,10 +11,10 @@ import numpy as np
 from tflm_export.board.sketch import make_sketch
 from tflm_export.compiler import Compiled, compile_model
 from tflm_export.machines.measure import measure
-from tflm_export.memory.storage import variables
 from tflm_export.report.draw import memory_figure
 from tflm_export.report.report import make_report
 from tflm_export.report.verify import verify
+from tflm_export.variable import variables
 from tfodl.demo import adapt, device, report
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import make_domains

@@ -9,11 +9,12 @@ import keras
 import numpy as np
 
 from tflm_export.errors import TfodlError
+from tflm_export.gradients.head import logits_of
 from tflm_export.ir import Graph, Op
 from tfodl.int8 import device_gradients as board
 from tfodl.int8 import elementwise, layers, pooling, views
 from tfodl.int8.linear import Int8Conv2D, Int8Dense, Int8DepthwiseConv2D, Int8Linear
-from tfodl.int8.wiring import Wiring, layer_of, logits_of, quant_of
+from tfodl.int8.wiring import Wiring, layer_of, quant_of
 
 
 def build(graph: Graph, device: board.DeviceGradients | None = None) -> tuple[keras.Model, str]:
@@ -65,7 +66,7 @@ def _linear_layer(b: Wiring, op: Op) -> tuple[Int8Linear, tuple[int, ...]]:
         "input_scale": quant_of(b.graph, x.name).scale[0],
         "input_zero": quant_of(b.graph, x.name).zero_point[0],
         "weight_scale": np.broadcast_to(weights.quant.scale, channels).tolist(),
-        "op": int(op.name.lstrip("#")),
+        "op": op.index,
         "use_bias": len(op.inputs) > 2 and bool(op.inputs[2]),
         "name": layer_of(op),
     }

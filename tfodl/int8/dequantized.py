@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tflm_export.errors import TfodlError
+from tflm_export.gradients.head import logits_of
 from tflm_export.ir import Graph, Op
 from tflm_export.simulate.evaluate import run
 
@@ -30,12 +31,6 @@ def dequantize(graph: Graph, name: str, values: np.ndarray | None = None) -> np.
     if quant.axis is not None and len(quant.scale) > 1:
         shape[quant.axis] = -1
     return np.reshape(quant.scale, shape) * (values.astype(np.float64) - np.reshape(quant.zero_point, shape))
-
-
-def logits_name(graph: Graph) -> str:
-    """The tensor that softmax cross-entropy reads: the output, before a closing SOFTMAX."""
-    last = graph.producer(graph.outputs[0])
-    return last.inputs[0] if last is not None and last.kind == "SOFTMAX" else graph.outputs[0]
 
 
 def gradients(
@@ -64,7 +59,7 @@ def gradients(
         },
         **variables,
     }
-    output = logits_name(graph)
+    output = logits_of(graph)
     with tf.GradientTape() as tape:
         tape.watch(list(variables.values()))
         for op in graph.ops:

@@ -11,12 +11,6 @@ from tfodl.int8 import layers, views
 from tfodl.int8.device_gradients import DeviceGradients
 
 
-def logits_of(graph: Graph) -> str:
-    """The tensor that the loss reads: the output, before a closing SOFTMAX."""
-    last = graph.producer(graph.outputs[0])
-    return last.inputs[0] if last is not None and last.kind == "SOFTMAX" else graph.outputs[0]
-
-
 def quant_of(graph: Graph, name: str) -> QParams:
     """Scale and zero point of an activation."""
     quant = graph.tensors[name].quant
@@ -26,7 +20,7 @@ def quant_of(graph: Graph, name: str) -> QParams:
 
 def layer_of(op: Op) -> str:
     """The Keras layer's name of op `"#3"`: `"op_3"` (Keras does not allow the #)."""
-    return f"op_{op.name.lstrip('#')}"
+    return f"op_{op.label}"
 
 
 class Wiring:

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from tflm_export.compiler import compile_model, load
+from tflm_export.cpp import definition, literal
 from tflm_export.emit.names import display, identifier
-from tflm_export.emit.tables import definition, literal
 from tflm_export.errors import ExportError
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
 

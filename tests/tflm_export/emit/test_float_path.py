@@ -20,21 +20,20 @@ from tflm_export.compiler import Compiled, compile_model, load
 from tflm_export.emit import dispatch
 from tflm_export.errors import ExportError
 from tflm_export.front.read_tflite import read_tflite
-from tflm_export.gradients.rates import rate_constants
 from tflm_export.gradients.training_graph import GRADIENT_TYPES
-from tflm_export.ir import Op
 from tflm_export.library import library_root
-from tflm_export.machines.host import HostEngine, resident
+from tflm_export.machines.host import HostEngine
 from tflm_export.machines.m4 import ARDUINO_FLAGS, O2_FLAGS
 from tflm_export.machines.measure import measure
 from tflm_export.machines.sanitize import run_sanitized
-from tflm_export.memory.storage import Variable, variables
+from tflm_export.ops.convolution.rates import rate_constants
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import Optimizer, UpdatePlan
 from tflm_export.report.report import make_report
 from tflm_export.report.verify import samples, verify
 from tflm_export.simulate.reference import cosine, reference_gradients
 from tflm_export.simulate.step import Simulator
+from tflm_export.variable import Variable, variables
 from tfodl.int8.dequantized import gradients as tensorflow_gradients
 
 BATCH = 8
@@ -82,7 +81,7 @@ def check_resident(compiled: Compiled, engine: HostEngine, xs, ts, weights) -> N
     for x, t in zip(xs, ts, strict=True):
         engine.train_step(x, t)
     for variable in variables(compiled.graph):
-        expected = resident(variable, engine.weights()[variable.tensor]).reshape(-1)
+        expected = variable.take(engine.weights()[variable.tensor]).reshape(-1)
         np.testing.assert_array_equal(weights[variable.tensor], expected)
 
 
@@ -121,7 +120,7 @@ class GradientEngine:
 
     @staticmethod
     def symbol(variable: Variable) -> str:
-        return f"{'b' if variable.bias else 'w'}{variable.layer.name.lstrip('#')}"
+        return f"{'b' if variable.bias else 'w'}{variable.layer.label}"
 
     def gradients(self, xs: np.ndarray, ts, size: dict[str, float]) -> dict[str, np.ndarray]:
         """Real gradients summed over the samples; `size`: about the largest of each tensor."""
@@ -133,35 +132,22 @@ class GradientEngine:
             self.engine.set_learning_rate(float(rate) * (BATCH + 1))
             for x, t in zip(xs, ts, strict=True):
                 self.engine.train_step(x, t)
-            units = self._held(variable).reshape(self._shape(variable))
+            units = self._held(variable).reshape(variable.index.shape)
             found[variable.tensor] = -units / (65536 * float(rate) * per_unit)
         return found
 
     def _units(self, variable: Variable) -> np.ndarray:
         """Parameter steps per unit of learning rate and of real gradient, as they broadcast."""
-        graph, op = self.compiled.graph, variable.op
-        scale = rate_constants(op, variable.layer, graph, True).astype(np.float64)
+        graph = self.compiled.graph
+        scale = rate_constants(variable.op, variable.layer, graph, True).astype(np.float64)
         if not variable.bias:
             scale /= tensor_quant(graph, variable.layer.inputs[0]).scale[0]
-        by_input = op.attrs.get("axis") == "in" and not op.kind.startswith("DEPTHWISE")
-        scale = scale if by_input else scale[list(op.attrs["channels"])]
-        last = variable.bias or op.kind.startswith("DEPTHWISE")
-        rank = len(graph.tensors[variable.tensor].shape)
-        return scale if last else scale.reshape(-1, *(1,) * (rank - 1))
-
-    def _shape(self, variable: Variable) -> tuple[int, ...]:
-        shape = list(self.compiled.graph.tensors[variable.tensor].shape)
-        shape[_axis(variable.op)] = len(variable.op.attrs["channels"])
-        return tuple(shape)
+        return variable.per_output(scale)
 
     def _held(self, variable: Variable) -> np.ndarray:
         read = getattr(self.engine._library, f"held_{self.symbol(variable)}")
         read.restype = ctypes.c_void_p
         return np.frombuffer(ctypes.string_at(read(), 4 * variable.count), np.int32).astype(np.float64)
-
-
-def _axis(op: Op) -> int:
-    return -1 if op.kind.startswith("DEPTHWISE") or op.attrs.get("axis") == "in" else 0
 
 
 def _digits():
@@ -191,10 +177,7 @@ def engines(request):
     size = {name: max(float(np.abs(g[name]).max()) for g in each) for name in each[0]}
     exact = {name: sum(g[name] for g in each) for name in each[0]}
     whole = tensorflow_gradients(read_tflite(tflite), xs[:, 0], np.asarray(ts))
-    ops = {v.tensor: v.op for v in single.variables}
-    by_tensorflow = {
-        name: BATCH * np.take(whole[name], op.attrs["channels"], _axis(op)) for name, op in ops.items()
-    }
+    by_tensorflow = {v.tensor: BATCH * np.take(whole[v.tensor], v.channels, v.axis) for v in single.variables}
     integer = GradientEngine(tflite, plan, "int16")
     return single.gradients(xs, ts, size), integer.gradients(xs, ts, size), exact, by_tensorflow
 
@@ -277,8 +260,8 @@ def _mixed():
 
 
 def test_an_op_without_a_float_kernel(monkeypatch: pytest.MonkeyPatch):
-    rest = {kind: make for kind, make in dispatch.CALLS["float32"].items() if kind != "MEAN_INPUT_GRADIENT"}
-    monkeypatch.setitem(dispatch.CALLS, "float32", rest)
+    without = dataclasses.replace(dispatch.BACKWARD["MEAN_INPUT_GRADIENT"], call_f32=None)
+    monkeypatch.setitem(dispatch.BACKWARD, "MEAN_INPUT_GRADIENT", without)
     with pytest.raises(
         ExportError, match="MEAN_INPUT_GRADIENT '#8/input'.*no float32 kernel.*int16 gradients"
     ):

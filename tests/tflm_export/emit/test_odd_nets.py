@@ -8,7 +8,7 @@ from keras_nets import quantized
 
 from tflm_export.compiler import compile_model
 from tflm_export.front.read_tflite import read_tflite
-from tflm_export.gradients.trained import CHANNEL_AXES
+from tflm_export.ops import OPS
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
 from tflm_export.report.verify import verify
 
@@ -106,9 +106,9 @@ def mixed_plan(data: bytes) -> UpdatePlan:
     """In turn some output channels with their biases, some input channels, biases alone; the head whole."""
     graph = read_tflite(data)
     rows = []
-    for i, op in enumerate(op for op in graph.ops if op.kind in CHANNEL_AXES):
+    for i, op in enumerate(op for op in graph.ops if OPS[op.kind].axes):
         biased = len(op.inputs) > 2 and bool(op.inputs[2])
-        sizes = {axis: graph.tensors[op.inputs[1]].shape[n] for axis, n in CHANNEL_AXES[op.kind].items()}
+        sizes = {axis: graph.tensors[op.inputs[1]].shape[n] for axis, n in OPS[op.kind].axes.items()}
         kind = i % 3 if biased else i % 2
         some = {axis: tuple(range(0, size, 2)) for axis, size in sizes.items()}
         rows += [

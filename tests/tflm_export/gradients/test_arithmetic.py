@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tflm_export.gradients import arithmetic as ar
-from tflm_export.gradients.loss import crossentropy_gradient, exp_table, mse_gradient
 from tflm_export.gradients.update import Rule, Settings, Step, UpdateState, update
+from tflm_export.ops import arithmetic as ar
+from tflm_export.ops.loss import crossentropy_gradient, exp_table, mse_gradient
 
 INT16 = st.integers(-32767, 32767)
 

@@ -6,8 +6,9 @@ from gradient_checker import check, check_parameters
 from tflite_file import O, T, build, conv_options, fused, pool_options
 
 from tflm_export.front.read_tflite import read_tflite
-from tflm_export.gradients.conv import conv_scale, weight_scale
-from tflm_export.gradients.training_graph import RULES
+from tflm_export.ops import OPS
+from tflm_export.ops.convolution.gradient import conv_scale
+from tflm_export.ops.convolution.layer import weight_scale
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -281,19 +282,19 @@ def test_every_rule_is_checked():
         "RELU6",
         "QUANTIZE",
     }
-    here |= {"RELU_N1_TO_1", "TANH", "HARD_SWISH", "LEAKY_RELU", "REPEAT_CHANNELS"}
+    here |= {"RELU_N1_TO_1", "TANH", "HARD_SWISH", "LEAKY_RELU"}
     here |= {"LOGISTIC", "RESHAPE", "MEAN", "AVERAGE_POOL_2D", "MAX_POOL_2D", "PAD", "CONCATENATION"}
-    assert set(RULES) - {"SQUEEZE", "EXPAND_DIMS", "PADV2"} == here
+    assert {kind for kind, row in OPS.items() if row.rule} - {"SQUEEZE", "EXPAND_DIMS", "PADV2"} == here
 
 
 def test_maximum_goes_to_the_first():
-    from tflm_export.gradients import pool
-    from tflm_export.gradients.call import Call
     from tflm_export.ir import Op, Tensor
+    from tflm_export.ops import pool_2d
+    from tflm_export.ops.call import Call
 
     graph = model("MAX_POOL_2D", [((1, 2, 2, 1), 1.0, 0)], ((1, 1, 1, 1), 1.0, 0),
                   pool_options((2, 2), padding="VALID", stride=(2, 2)))  # fmt: skip
     graph = graph.replace(tensors={**graph.tensors, "dx": Tensor("dx", (1, 2, 2, 1), "int16")})
     call = Call(Op("", "", (), ("dx",)), graph.ops[0], graph)
     x = np.array([3, 7, 7, 1], np.int8).reshape(1, 2, 2, 1)
-    assert pool.real_max_pool(call, np.ones((1, 1, 1, 1)), x).reshape(-1).tolist() == [0, 1, 0, 0]
+    assert pool_2d.real_max_gradient(call, np.ones((1, 1, 1, 1)), x).reshape(-1).tolist() == [0, 1, 0, 0]

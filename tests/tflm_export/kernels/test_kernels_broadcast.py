@@ -16,8 +16,8 @@ from kernel_runner import Add, GradScale, Reduce, Requantize, Spread, call
 from tflite_file import O, T, build, fused, oracle
 
 from tflm_export.front.read_tflite import read_tflite
-from tflm_export.gradients.broadcast import GRADIENT_BITS, PRODUCT_BITS, headroom, sum_to
 from tflm_export.ops.broadcast import reduce, spread
+from tflm_export.ops.shared import GRADIENT_BITS, PRODUCT_BITS, headroom, sum_to
 
 RUNS = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 PAIRS = [

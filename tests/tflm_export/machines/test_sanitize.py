@@ -8,10 +8,10 @@ from engine_cases import CASES
 
 from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError
-from tflm_export.machines.host import HostEngine, resident
+from tflm_export.machines.host import HostEngine
 from tflm_export.machines.sanitize import run_sanitized
-from tflm_export.memory.storage import variables
 from tflm_export.report.verify import samples
+from tflm_export.variable import variables
 
 
 @pytest.mark.parametrize("name", ["everything", "zoo", "mse"])
@@ -24,7 +24,7 @@ def test_no_complaint_and_the_same_weights(name):
     for x, t in zip(xs[:6], ts[:6], strict=True):
         engine.train_step(x, t)
     for variable in variables(compiled.graph):
-        expected = resident(variable, engine.weights()[variable.tensor]).reshape(-1)
+        expected = variable.take(engine.weights()[variable.tensor]).reshape(-1)
         np.testing.assert_array_equal(weights[variable.tensor], expected)
 
 

@@ -17,7 +17,7 @@ from tflm_export.gradients.training_graph import training_graph
 from tflm_export.machines.host import HostEngine
 from tflm_export.memory.fuse import _fused, _with_steps, fuse
 from tflm_export.memory.lifetimes import peak
-from tflm_export.memory.stream import layer_ops, may_overlay, members, ring_rows
+from tflm_export.memory.stream import may_overlay, ring_rows
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
 from tflm_export.report.verify import samples
 from tflm_export.simulate.step import Simulator
@@ -79,8 +79,8 @@ def test_fuse_lowers_the_peak_and_keeps_every_op():
     plain = training_graph(simplify(read_tflite(nets.mobile_net())), UpdatePlan())
     fused = fuse(plain)
     assert peak(fused)[0] < peak(plain)[0]
-    assert set(layer_ops(fused)) == set(layer_ops(plain))
-    order = [member.name for op in fused.ops for member in members(op)]
+    assert set(fused.layers) == set(plain.layers)
+    order = [member.name for op in fused.ops for member in op.members]
     assert order == [op.name for op in plain.ops]
 
 

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 import tfodl
-from tflm_export.gradients.arithmetic import random_bits as board_bits
-from tflm_export.gradients.arithmetic import random_key
+from tflm_export.ops.arithmetic import random_bits as board_bits
+from tflm_export.ops.arithmetic import random_key
 from tfodl import TfodlError
 from tfodl.int8.linear import Quantum
 from tfodl.int8.qas import IntegerUpdate, random_bits

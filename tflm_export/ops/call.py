@@ -8,6 +8,8 @@ import numpy as np
 
 from tflm_export.ir import Graph, Op
 
+Mask = np.ndarray | None
+
 
 @dataclass(frozen=True)
 class Call:
@@ -32,3 +34,8 @@ class Sums:
 
     acc: np.ndarray
     exponent: int
+
+
+def gate(values: np.ndarray, passing: Mask) -> np.ndarray:
+    """`values` where the clip mask passes, else 0."""
+    return values if passing is None else values * passing

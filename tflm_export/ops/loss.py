@@ -6,8 +6,13 @@ import math
 
 import numpy as np
 
-from tflm_export.gradients.arithmetic import Gradient, bitlen, fraction_q15, rshift, saturate
-from tflm_export.gradients.ordered import total
+from tflm_export.cpp import literal
+from tflm_export.ir import Op
+from tflm_export.ops.arithmetic import Gradient, bitlen, fraction_q15, rshift, saturate
+from tflm_export.ops.kind import Emitter, LossKind
+from tflm_export.ops.ordered import total
+from tflm_export.ops.result import tensor_quant
+from tflm_export.ops.text import kernel_call
 
 TABLE_BITS = 24
 PROBABILITY_BITS = 30
@@ -92,3 +97,37 @@ def mse_gradient_f32(output: np.ndarray, target: np.ndarray, scale: float) -> np
     """d mean((y - t)^2) / d real y in float32."""
     difference = output.astype(np.int64) - target.astype(np.int64)
     return (2 * difference).astype(np.float32) * np.float32(scale / output.size)
+
+
+def _crossentropy(e: Emitter, op: Op) -> list[str]:
+    q = op.inputs[0]
+    table = e.tables.add("uint32_t", "loss_exp", exp_table(tensor_quant(e.graph, q).scale[0]))
+    args = (e.at(q, "s8"), e.tensor(q).size, "label", e.at(op.outputs[0], "s16"), e.scale(op), "&observed")
+    return kernel_call("softmax_cross_entropy_s8", table, *args)
+
+
+def _crossentropy_f32(e: Emitter, op: Op) -> list[str]:
+    q = op.inputs[0]
+    table = e.tables.add("float", "loss_exp", exp_table_f32(tensor_quant(e.graph, q).scale[0]))
+    args = (e.at(q, "s8"), e.tensor(q).size, "label", e.at(op.outputs[0], "f32"), "&observed")
+    return kernel_call("softmax_cross_entropy_f32", table, *args)
+
+
+def _mse(e: Emitter, op: Op) -> list[str]:
+    q = op.inputs[0]
+    n = e.tensor(q).size
+    factor, exponent = mse_factor(tensor_quant(e.graph, q).scale[0], n)
+    args = (e.at(q, "s8"), "target", n, e.at(op.outputs[0], "s16"), e.scale(op), "&observed")
+    return kernel_call("mean_squared_error_s8", factor, exponent, *args)
+
+
+def _mse_f32(e: Emitter, op: Op) -> list[str]:
+    q = op.inputs[0]
+    n = e.tensor(q).size
+    factor = literal("float", tensor_quant(e.graph, q).scale[0] / n)
+    args = (e.at(q, "s8"), "target", n, e.at(op.outputs[0], "f32"), "&observed")
+    return kernel_call("mean_squared_error_f32", factor, *args)
+
+
+CROSSENTROPY = LossKind(_crossentropy, _crossentropy_f32, by_label=True)
+MSE = LossKind(_mse, _mse_f32, by_label=False)

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from tflm_export.ir import Graph, Op
-from tflm_export.ops import check, conv_2d, window
+from tflm_export.ops import check, window
+from tflm_export.ops.convolution import gradient, layer, scratch
+from tflm_export.ops.kind import OpKind, Options
 from tflm_export.ops.result import Result, Values, centred, operand
+from tflm_export.ops.text import FUSED
 
 
 def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
@@ -26,7 +29,7 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     check.shape(op, y, (*y.shape[:3], outputs))
     check.require(y.size * k_h * k_w <= check.MAX_MACS, op, "too many multiply-accumulates.")
     attrs["depth_multiplier"] = outputs // channels
-    return attrs | conv_2d.requantisation(op, tensors, axis=3, products=k_h * k_w)
+    return attrs | layer.requantisation(op, tensors, axis=3, products=k_h * k_w)
 
 
 def forward(op: Op, graph: Graph, values: Values) -> Result:
@@ -39,4 +42,11 @@ def forward(op: Op, graph: Graph, values: Values) -> Result:
     acc = np.zeros((len(x), p, q, outputs))
     for ky, kx, seen in window.taps(x, op, (p, q)):
         acc += seen * weights[0, ky, kx]
-    return conv_2d.finish(op, graph, values, acc)
+    return layer.finish(op, graph, values, acc)
+
+
+KIND = OpKind(
+    prepare, forward, layer.call,
+    Options("DepthwiseConv2DOptions", layer.STRIDES | layer.DILATION | FUSED), gradient.rule,
+    masked=True, axes={"out": 3, "in": 3}, resident=True, scratch=scratch.forward,
+)  # fmt: skip

@@ -1,9 +1,8 @@
-"""Gradients of CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED, a sum over kernel taps.
+"""The input gradient of CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED, a sum over kernel taps.
 
 Arrays are float64 holding integers (exact: all sums stay below 2^53), or real numbers in the reference. Real
 gradients may be float32 too: then every sum is taken in the order of the board's kernels (ordered.py).
-Letters: H, W input map; P, Q output map; C input, O output channels. A dense layer is a 1x1 convolution of
-a map of one row, as wide as the layer has rows; a depthwise layer has O = C and weights `[1, k_h, k_w, C]`.
+Letters: H, W input map; P, Q output map; C input, O output channels (geometry.py).
 """
 
 from __future__ import annotations
@@ -14,14 +13,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from tflm_export.geometry import Geometry
-from tflm_export.gradients import ordered
-from tflm_export.gradients.arithmetic import Gradient, round_half_up, rshift, saturate
-from tflm_export.gradients.call import Call, Sums
-from tflm_export.gradients.elementwise import Mask, gate
 from tflm_export.ir import Graph, Op
+from tflm_export.ops import ordered
+from tflm_export.ops.arithmetic import Gradient, round_half_up, rshift, saturate
+from tflm_export.ops.call import Call, Mask, Sums, gate
+from tflm_export.ops.convolution import scratch
+from tflm_export.ops.convolution.layer import conv_struct, layer_kernel, weight_scale
+from tflm_export.ops.kind import Backward, Emitter, GradientKind
 from tflm_export.ops.result import output_quant, tensor_quant
+from tflm_export.ops.text import kernel_call
 
 REQUANTISATION = ("multiplier", "shift")
+
+
+def rule(b: Backward, op: Op, g: str, mask: str, wanted: list[str]) -> None:
+    """The gradient of the input reads the weights."""
+    b.gradient(f"{op.kind}_INPUT_GRADIENT", op, (g, mask, op.inputs[1]), wanted[0])
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ def prepare(gradient: Gradient, passing: np.ndarray | None, layer: Op, graph: Gr
 
 def input_sums(g: np.ndarray, weights: np.ndarray, geometry: Geometry) -> np.ndarray:
     """`sum G W` over output channels and taps: g [P, Q, O] -> [H, W, C], float64 unless g is float32."""
-    dtype = _real_type(g)
+    dtype = real_type(g)
     out: np.ndarray = np.zeros((*geometry.padded, geometry.in_shape[2]), dtype)
     g, weights = g.astype(dtype), weights.astype(dtype)
     for ky, kx, pixels in geometry.taps():
@@ -79,39 +86,12 @@ def input_sums(g: np.ndarray, weights: np.ndarray, geometry: Geometry) -> np.nda
     return out[top : top + h, left : left + w]
 
 
-def weight_sums(g: np.ndarray, x: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """`sum g x` over the output map: g [P, Q, O], x [H, W, C] -> [O, k_h, k_w, C], or [1, k_h, k_w, C].
-
-    `x` has its zero point taken off already and may hold some of the input channels only.
-    """
-    (h, w, _), (top, left) = geometry.in_shape, geometry.pad
-    height, width = geometry.padded
-    dtype = _real_type(g)
-    x = np.pad(x.astype(dtype), ((top, height - h - top), (left, width - w - left), (0, 0)))
-    channels, outputs = x.shape[2], g.shape[2]
-    g = g.astype(dtype).reshape(-1, outputs)
-    out: np.ndarray = np.zeros((1 if geometry.depthwise else outputs, *geometry.kernel, channels), dtype)
-    for ky, kx, pixels in geometry.taps():
-        seen = x[pixels].reshape(-1, channels)
-        if geometry.depthwise:
-            out[0, ky, kx] = ordered.total(g * seen)
-        else:
-            out[:, ky, kx] = ordered.outer(g, seen) if dtype == np.float32 else g.T @ seen
-    return out
-
-
-def _real_type(g: np.ndarray) -> type:
+def real_type(g: np.ndarray) -> type:
     return np.float32 if g.dtype == np.float32 else np.float64
 
 
-def weight_scale(op: Op, graph: Graph) -> np.ndarray:
-    """Real scale of the weights, float64 [O]: the float32 of the file, one an output channel."""
-    scale = np.array(tensor_quant(graph, op.inputs[1]).scale)
-    return np.broadcast_to(scale, Geometry.of(op, graph).out_shape[2:]).copy()
-
-
-def _weights(weights: np.ndarray) -> np.ndarray:
-    """Weights with four axes: dense ones become `[O, 1, 1, C]`."""
+def _four_axes(weights: np.ndarray) -> np.ndarray:
+    """Dense weights become `[O, 1, 1, C]`."""
     return weights if weights.ndim == 4 else weights[:, None, None, :]
 
 
@@ -119,7 +99,7 @@ def input_gradient(call: Call, g: Gradient, passing: Mask, weights: np.ndarray) 
     """Gradient of the input: `sum G W` with the prepared gradient G."""
     geometry = Geometry.of(call.forward, call.graph)
     prepared = prepare(g, passing, call.forward, call.graph)
-    acc = input_sums(prepared.values.reshape(geometry.out_shape), _weights(weights), geometry)
+    acc = input_sums(prepared.values.reshape(geometry.out_shape), _four_axes(weights), geometry)
     return Sums(acc.astype(np.int64).reshape(call.in_shape), prepared.exponent)
 
 
@@ -129,35 +109,40 @@ def real_input_gradient(call: Call, g: np.ndarray, passing: Mask, weights: np.nd
     scale = weight_scale(call.forward, call.graph).astype(g.dtype)
     g = gate(g, passing).reshape(geometry.out_shape)
     if geometry.depthwise:  # one channel, one scale: after the sum
-        return (input_sums(g, _weights(weights), geometry) * scale).reshape(call.in_shape)
-    return input_sums(g * scale, _weights(weights), geometry).reshape(call.in_shape)
+        return (input_sums(g, _four_axes(weights), geometry) * scale).reshape(call.in_shape)
+    return input_sums(g * scale, _four_axes(weights), geometry).reshape(call.in_shape)
 
 
-def weight_gradient(call: Call, g: np.ndarray, passing: Mask, x: np.ndarray) -> np.ndarray:
-    """`A_W` of the trained weights, exact in float64; in float32 where g is.
-
-    Shape: rows `[n, k_h, k_w, C]`, columns `[O, k_h, k_w, n]`, depthwise `[1, k_h, k_w, n]`.
-    g: values of the output's gradient. x: int8 input, or only its trained channels (columns, depthwise).
-    """
-    op, channels = call.forward, list(call.op.attrs["channels"])
-    geometry = Geometry.of(op, call.graph)
-    g = gate(g, passing).reshape(geometry.out_shape)
-    x = x.astype(np.float64).reshape(*geometry.in_shape[:2], -1)
-    x = x - tensor_quant(call.graph, op.inputs[0]).zero_point[0]
-    by_input = call.op.attrs["axis"] == "in" or geometry.depthwise
-    if by_input and x.shape[2] != len(channels):
-        x = x[:, :, channels]
-    if geometry.depthwise or not by_input:
-        g = g[:, :, channels]
-    return weight_sums(g, x, geometry)
+def first_shift(op: Op, graph: Graph) -> int:
+    """A sum of K products of 14-bit gradients and 6-bit weights has about 20 + log2(K) / 2 bits, less the
+    headroom; low is better than high, which would lose precision in the first step."""
+    products = Geometry.of(graph.layers[op.of], graph).products
+    headroom = max(0, math.ceil(math.log2(products / 256)))
+    return max(0, 4 + round(math.log2(products) / 2) - headroom)
 
 
-def gather(op: Op, x: np.ndarray) -> np.ndarray:
-    """GATHER_CHANNELS: the input channels that an update reads, [positions, n]."""
-    return x.reshape(-1, op.attrs["of"])[:, list(op.attrs["channels"])]
+def _call(e: Emitter, op: Op) -> list[str]:
+    layer, scale = e.layer(op), conv_scale(e.layer(op), e.graph)
+    conv, factors = conv_struct(e, layer), e.factors(op)
+    grad = f"{{{factors}, {scale.exponent}, {scale.headroom}}}"
+    g, mask, _ = op.inputs
+    args = (e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"), e.at(op.outputs[0], "s16"), e.scale(op))
+    name = f"{layer_kernel(e, layer)}_input_grad_s16"
+    return [
+        *kernel_call("grad_factors", conv, scale.multiplier, scale.shift, factors),
+        *kernel_call(name, conv, grad, *args, e.scratch(op)),
+    ]
 
 
-def bias_gradient(call: Call, g: np.ndarray, passing: Mask) -> np.ndarray:
-    """`A_b` [n] of the trained biases, exact in float64, in float32 where g is; `g` [..., O]."""
-    g = gate(g, passing).astype(_real_type(g))
-    return ordered.total(g.reshape(-1, g.shape[-1]))[list(call.op.attrs["channels"])]
+def _call_f32(e: Emitter, op: Op) -> list[str]:
+    layer = e.layer(op)
+    scales = e.tables.add("float", f"weight_scale{op.label}", weight_scale(layer, e.graph))
+    kind = "depthwise" if Geometry.of(layer, e.graph).depthwise else "conv"
+    args = (conv_struct(e, layer), scales, e.at(op.inputs[0], "f32"), e.at(op.outputs[0], "f32"))
+    return kernel_call(f"{kind}_input_grad_f32", *args, e.scratch(op))
+
+
+KIND = GradientKind(
+    input_gradient, real_input_gradient, _call, _call_f32,
+    first_shift=first_shift, prepared=True, scratch=scratch.input_gradient,
+)  # fmt: skip

@@ -10,32 +10,25 @@ import math
 from tflm_export.geometry import Geometry
 from tflm_export.ir import Graph, Op
 
-LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+def forward(op: Op, layer: Op, graph: Graph) -> int:
+    """Scratch of a layer's inference."""
+    return _forward(Geometry.of(layer, graph), _columns(op, graph))
 
 
-def scratch_bytes(op: Op, layer: Op, graph: Graph) -> int:
-    """Scratch of `op`; `layer` is the forward op that it belongs to (itself for a forward op)."""
-    if layer.kind not in LAYERS or not op.kind.startswith(layer.kind):
-        return 0
+def input_gradient(op: Op, layer: Op, graph: Graph) -> int:
+    """Scratch of a layer's input gradient, in int16 or float32."""
     geometry = Geometry.of(layer, graph)
-    if op.role == "forward":
-        return _forward(geometry, _columns(op, graph))
     if graph.tensors[op.inputs[0]].dtype == "float32":
-        return _float32(op, geometry)
-    if op.role == "update":
-        return _update(op, geometry)
+        return _float32(geometry)
     return _input_gradient(geometry)
 
 
-def is_prepared(op: Op, graph: Graph) -> bool:
-    """The int16 input gradient of a layer: it reads Q15 factors that the device computes before it."""
-    layer = op.kind.removesuffix("_INPUT_GRADIENT")
-    return op.kind != layer and layer in LAYERS and graph.tensors[op.inputs[0]].dtype != "float32"
-
-
-def is_pointwise(geometry: Geometry) -> bool:
-    """A 1x1 convolution with stride 1: it has kernels of its own."""
-    return geometry.kernel == (1, 1) and geometry.stride == (1, 1) and not geometry.depthwise
+def update(op: Op, layer: Op, graph: Graph) -> int:
+    """Scratch of a weight update; none in float32."""
+    if graph.tensors[op.inputs[0]].dtype == "float32":
+        return 0
+    return _update(op, Geometry.of(layer, graph))
 
 
 def _column(geometry: Geometry) -> int:
@@ -57,7 +50,7 @@ def _tile(depth: int, geometry: Geometry) -> int:
 def _columns(layer: Op, graph: Graph) -> int:
     """Input channels of a layer that train apart from the others."""
     for op in graph.ops:
-        if op.role == "update" and op.attrs.get("axis") == "in" and op.attrs["op"] == layer.name:
+        if op.role == "update" and op.attrs["along"] and op.of == layer.name and not op.attrs["resident"]:
             return len(op.attrs["channels"]) % graph.tensors[op.inputs[-1]].shape[-1]
     return 0
 
@@ -94,16 +87,14 @@ def _depthwise_plane(geometry: Geometry) -> int:
 
 def _input_gradient(geometry: Geometry) -> int:
     (_, q, o), c = geometry.out_shape, geometry.in_shape[2]
-    if is_pointwise(geometry):
+    if geometry.pointwise:
         return max(4 * o + 8 * c, (o + 3) // 4 * (8 * _tile(o, geometry) + 16))
     rows = _align4(2 * geometry.kernel[0] * q * o) + 4 * c
     return max(rows, _depthwise_plane(geometry)) if geometry.depthwise else rows
 
 
-def _float32(op: Op, geometry: Geometry) -> int:
-    """The taps over a pixel (depthwise), the gradients over 4 pixels (others); none for an update."""
-    if op.role == "update":
-        return 0
+def _float32(geometry: Geometry) -> int:
+    """The taps over a pixel (depthwise), the gradients over 4 pixels (others)."""
     together = 1 if math.prod(geometry.in_shape[:2]) < 4 else 4
     return 8 * geometry.products if geometry.depthwise else 4 * together * geometry.products
 
@@ -114,7 +105,7 @@ def _update(op: Op, geometry: Geometry) -> int:
         return 0
     if geometry.depthwise:
         return 32 * geometry.kernel[0] * geometry.kernel[1] + 8 * min(positions, 256)
-    channels = len(op.attrs["channels"]) if op.attrs["axis"] == "in" else geometry.in_shape[2]
+    channels = len(op.attrs["channels"]) if op.attrs["along"] else geometry.in_shape[2]
     groups = (min(positions, 256) + 3) // 4
     quads = min(geometry.kernel[0] * geometry.kernel[1] * ((channels + 3) // 4), 128 // groups, 32)
     return quads * (32 * groups + (96 if positions > 256 else 32)) + 16 * groups

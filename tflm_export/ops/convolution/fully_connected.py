@@ -8,8 +8,10 @@ import numpy as np
 
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import check
-from tflm_export.ops.conv_2d import finish, requantisation
+from tflm_export.ops.convolution import gradient, layer, scratch
+from tflm_export.ops.kind import OpKind, Options
 from tflm_export.ops.result import Result, Values, centred, operand
+from tflm_export.ops.text import FUSED
 
 
 def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
@@ -25,7 +27,7 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     ok = rows * depth == x.size and y.size == rows * outputs and y.shape[-1:] == (outputs,)
     check.require(ok, op, f"shapes {list(x.shape)} x {list(weights.shape)} -> {list(y.shape)} do not fit.")
     check.require(y.size * depth <= check.MAX_MACS, op, "too many multiply-accumulates.")
-    return requantisation(op, tensors, axis=0, products=depth)
+    return layer.requantisation(op, tensors, axis=0, products=depth)
 
 
 def forward(op: Op, graph: Graph, values: Values) -> Result:
@@ -33,4 +35,11 @@ def forward(op: Op, graph: Graph, values: Values) -> Result:
     weights = operand(graph, values, op.inputs[1]).astype(np.float64)
     x = centred(graph, values, op.inputs[0]).astype(np.float64).reshape(-1, weights.shape[1])
     acc = x @ weights.T
-    return finish(op, graph, values, acc.reshape(-1, *graph.tensors[op.outputs[0]].shape[1:]))
+    return layer.finish(op, graph, values, acc.reshape(-1, *graph.tensors[op.outputs[0]].shape[1:]))
+
+
+KIND = OpKind(
+    prepare, forward, layer.call,
+    Options("FullyConnectedOptions", FUSED | {"weights_format": "WeightsFormat"}), gradient.rule,
+    masked=True, axes={"out": 0, "in": 1}, scratch=scratch.forward,
+)  # fmt: skip
