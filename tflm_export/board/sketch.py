@@ -19,7 +19,7 @@ from typing import Any
 from tflm_export import __version__
 from tflm_export.boards import Board, board
 from tflm_export.compiler import Compiled, load
-from tflm_export.emit.tables import wrap
+from tflm_export.cpp import wrap
 from tflm_export.errors import ExportError
 from tflm_export.files import write_bytes
 from tflm_export.ir import Graph
