@@ -46,10 +46,13 @@ def definition(ctype: str, name: str, values: np.ndarray) -> str:
 
 
 def literal(ctype: str, value: float) -> str:
-    """A number that C++ reads back exactly."""
+    """The shortest text that C++ reads back exactly.
+
+    >>> literal("float", 0.01), literal("float", 2), literal("uint32_t", 7)
+    ('0.01f', '2.0f', '7u')
+    """
     if ctype == "float":
-        text = f"{float(np.float32(value)):.9g}"
-        return text + ("f" if "." in text or "e" in text else ".0f")
+        return f"{np.float32(value)!s}f"
     if ctype == "int32_t" and value == -(2**31):
         return "INT32_MIN"
     return f"{value}u" if ctype == "uint32_t" else str(value)

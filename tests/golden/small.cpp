@@ -25,7 +25,7 @@ constexpr int32_t mask2 = 720;          // 4x4x6 bit, 12 B, steps 2-27
 constexpr int32_t kept3 = 672;          // 16x2 int8, 32 B, steps 3-24
 constexpr int32_t y3 = 448;             // 4x4x6 int8, 96 B, steps 4-5
 constexpr int32_t mask3 = 736;          // 4x4x6 bit, 12 B, steps 4-25
-constexpr int32_t y4 = 1256;            // 4x4x6 int8, 96 B, steps 0-20
+constexpr int32_t y4 = 1256;            // 4x4x6 int8, 96 B, steps 0-20, in place of y1
 constexpr int32_t mask4 = 240;          // 4x4x6 bit, 12 B, steps 5-22
 constexpr int32_t y5 = 48;              // 2x2x6 int8, 24 B, steps 6-8
 constexpr int32_t y6 = 72;              // 2x2x6 int8, 24 B, steps 7-8
@@ -40,8 +40,8 @@ constexpr int32_t dx7_0 = 192;          // 2x2x6 int16, 48 B, steps 17-20
 constexpr int32_t dx7_1 = 96;           // 2x2x6 int16, 48 B, steps 18-19
 constexpr int32_t dx6 = 288;            // 4x4x6 int16, 192 B, steps 19-25
 constexpr int32_t dx5 = 0;              // 4x4x6 int16, 192 B, steps 20-21
-constexpr int32_t dx5_sum = 288;        // 4x4x6 int16, 192 B, steps 19-25
-constexpr int32_t dy4 = 288;            // 4x4x6 int16, 192 B, steps 19-25
+constexpr int32_t dx5_sum = 288;        // 4x4x6 int16, 192 B, steps 19-25, in place of dx6
+constexpr int32_t dy4 = 288;            // 4x4x6 int16, 192 B, steps 19-25, in place of dx6
 constexpr int32_t dx3 = 480;            // 4x4x6 int16, 192 B, steps 23-27
 constexpr int32_t scratch_y1 = 0;       // 1064 B, step 0
 constexpr int32_t scratch_y2 = 0;       // 352 B, step 2
@@ -152,14 +152,14 @@ constexpr tfodl::Conv conv9 = {
     nullptr, w9, nullptr, 0,  // slot, trained, columns, n_columns
 };
 
-static_assert(tfodl::conv_s8_scratch_bytes(conv1) <= 1064, "scratch");
-static_assert(tfodl::depthwise_s8_scratch_bytes(conv2) <= 352, "scratch");
-static_assert(tfodl::pointwise_s8_scratch_bytes(conv3) <= 304, "scratch");
-static_assert(tfodl::fully_connected_s8_scratch_bytes(conv9) <= 24, "scratch");
-static_assert(tfodl::fully_connected_input_grad_s16_scratch_bytes(conv9) <= 112, "scratch");
-static_assert(tfodl::pointwise_input_grad_s16_scratch_bytes(conv3) <= 288, "scratch");
-static_assert(tfodl::conv_columns_update_s8_scratch_bytes(conv3, 2) <= 224, "scratch");
-static_assert(tfodl::depthwise_weights_update_s8_scratch_bytes(conv2) <= 416, "scratch");
+static_assert(tfodl::conv_s8_scratch_bytes(conv1) == 1064, "scratch");
+static_assert(tfodl::depthwise_s8_scratch_bytes(conv2) == 352, "scratch");
+static_assert(tfodl::pointwise_s8_scratch_bytes(conv3) == 304, "scratch");
+static_assert(tfodl::fully_connected_s8_scratch_bytes(conv9) == 24, "scratch");
+static_assert(tfodl::fully_connected_input_grad_s16_scratch_bytes(conv9) == 112, "scratch");
+static_assert(tfodl::pointwise_input_grad_s16_scratch_bytes(conv3) == 288, "scratch");
+static_assert(tfodl::conv_columns_update_s8_scratch_bytes(conv3, 2) == 224, "scratch");
+static_assert(tfodl::depthwise_weights_update_s8_scratch_bytes(conv2) == 416, "scratch");
 
 }  // namespace
 
@@ -191,7 +191,7 @@ void reset() {
   e_dx5 = {0, 0};
   e_dx5_sum = {0, 0};
   e_dx3 = {0, 5};
-  sgd = {0.00999999978f, 7u, 0, 16384, tfodl::Rounding::kAccumulator, true};
+  sgd = {0.01f, 7u, 0, 16384, tfodl::Rounding::kAccumulator, true};
   ready = true;
 }
 
@@ -257,11 +257,11 @@ float train_step(int32_t label) {
   if (label < 0 || label >= kLogits) return -1.0f;
   if (!ready) reset();
   frozen_layers();
-  tfodl::gather_channels_s8(s8(at::y1), 16, 6, channels2, 1, s8(at::kept2));
   // #2 DEPTHWISE_CONV_2D 3x3: 4x4x6 -> 4x4x6, 54 B of weights (dw)
+  tfodl::gather_channels_s8(s8(at::y1), 16, 6, channels2, 1, s8(at::kept2));
   tfodl::depthwise_s8(conv2, s8(at::y1), s8(at::y2), bits(at::mask2), any(at::scratch_y2));
-  tfodl::gather_channels_s8(s8(at::y2), 16, 6, channels3, 2, s8(at::kept3));
   // #3 CONV_2D 1x1: 4x4x6 -> 4x4x6, 36 B of weights (pw)
+  tfodl::gather_channels_s8(s8(at::y2), 16, 6, channels3, 2, s8(at::kept3));
   tfodl::pointwise_s8(conv3, s8(at::y2), s8(at::y3), bits(at::mask3), any(at::scratch_y3));
   // #4 ADD: 4x4x6 -> 4x4x6 (sum)
   tfodl::add_s8(add4, s8(at::y1), s8(at::y3), 96, s8(at::y4), bits(at::mask4));
@@ -286,13 +286,18 @@ float train_step(int32_t label) {
   tfodl::grad_factors(conv9, 1073741824, 24, s16(at::factors_dx9));
   tfodl::fully_connected_input_grad_s16(conv9, {s16(at::factors_dx9), -7, 0}, s16(at::dy), e_dy.exponent,
                                         nullptr, s16(at::dx9), e_dx9, any(at::scratch_dx9));
-  tfodl::update_rates(conv9, 0.0250000004f, true, f32(at::rates_dw9));
-  tfodl::fully_connected_weights_update_s8(conv9, s8(at::y8), s16(at::dy), e_dy.exponent, nullptr, sgd,
-                                           {f32(at::rates_dw9), nullptr, momentum_w9, accumulator_w9, 18,
-                                           nullptr, 4}, w9);
+  tfodl::update_rates(conv9, 0.025f, true, f32(at::rates_dw9));
+  {
+    const tfodl::UpdateState state = {f32(at::rates_dw9), nullptr, momentum_w9, accumulator_w9, 18, nullptr,
+                                          4};
+    tfodl::fully_connected_weights_update_s8(conv9, s8(at::y8), s16(at::dy), e_dy.exponent, nullptr, sgd,
+                                             state, w9);
+  }
   tfodl::update_rates(conv9, 10.0f, true, f32(at::rates_db9));
-  tfodl::bias_update_s32(s16(at::dy), e_dy.exponent, nullptr, 1, 4, sgd,
-                         {f32(at::rates_db9), nullptr, momentum_b9, nullptr, 19, nullptr, 4}, b9);
+  {
+    const tfodl::UpdateState state = {f32(at::rates_db9), nullptr, momentum_b9, nullptr, 19, nullptr, 4};
+    tfodl::bias_update_s32(s16(at::dy), e_dy.exponent, nullptr, 1, 4, sgd, state, b9);
+  }
 
   // #8 MEAN (mean)
   tfodl::mean_input_grad_s16(16384, -1, s16(at::dx9), e_dx9.exponent, {1, 4, 1, 1, 12}, s16(at::dx8), e_dx8);
@@ -318,21 +323,31 @@ float train_step(int32_t label) {
   tfodl::pointwise_input_grad_s16(conv3, {s16(at::factors_dx3), -7, 0}, s16(at::dy4), e_dx5_sum.exponent,
                                   bits(at::mask3), s16(at::dx3), e_dx3, any(at::scratch_dx3));
   tfodl::update_rates(conv3, 0.0625f, true, f32(at::rates_dw3));
-  tfodl::conv_columns_update_s8(conv3, s8(at::kept3), s16(at::dy4), e_dx5_sum.exponent, bits(at::mask3), sgd,
-                                {f32(at::rates_dw3), nullptr, momentum_w3, accumulator_w3, 6, channels3, 2},
-                                w3, any(at::scratch_dw3));
+  {
+    const tfodl::UpdateState state = {f32(at::rates_dw3), nullptr, momentum_w3, accumulator_w3, 6, channels3,
+                                          2};
+    tfodl::conv_columns_update_s8(conv3, s8(at::kept3), s16(at::dy4), e_dx5_sum.exponent, bits(at::mask3),
+                                  sgd, state, w3, any(at::scratch_dw3));
+  }
   tfodl::update_rates(conv3, 25.0f, true, f32(at::rates_db3));
-  tfodl::bias_update_s32(s16(at::dy4), e_dx5_sum.exponent, bits(at::mask3), 16, 6, sgd,
-                         {f32(at::rates_db3), nullptr, momentum_b3, nullptr, 7, nullptr, 6}, b3);
+  {
+    const tfodl::UpdateState state = {f32(at::rates_db3), nullptr, momentum_b3, nullptr, 7, nullptr, 6};
+    tfodl::bias_update_s32(s16(at::dy4), e_dx5_sum.exponent, bits(at::mask3), 16, 6, sgd, state, b3);
+  }
 
   // #2 DEPTHWISE_CONV_2D (dw)
-  tfodl::update_rates(conv2, 0.0500000007f, true, f32(at::rates_dw2));
-  tfodl::depthwise_weights_update_s8(conv2, s8(at::kept2), s16(at::dx3), e_dx3.exponent, bits(at::mask2), sgd,
-                                     {f32(at::rates_dw2), nullptr, momentum_w2, accumulator_w2, 4, channels2,
-                                     1}, w2, any(at::scratch_dw2));
+  tfodl::update_rates(conv2, 0.05f, true, f32(at::rates_dw2));
+  {
+    const tfodl::UpdateState state = {f32(at::rates_dw2), nullptr, momentum_w2, accumulator_w2, 4, channels2,
+                                          1};
+    tfodl::depthwise_weights_update_s8(conv2, s8(at::kept2), s16(at::dx3), e_dx3.exponent, bits(at::mask2),
+                                       sgd, state, w2, any(at::scratch_dw2));
+  }
   tfodl::update_rates(conv2, 20.0f, true, f32(at::rates_db2));
-  tfodl::bias_update_s32(s16(at::dx3), e_dx3.exponent, bits(at::mask2), 16, 6, sgd,
-                         {f32(at::rates_db2), nullptr, momentum_b2, nullptr, 5, channels_b2, 1}, b2);
+  {
+    const tfodl::UpdateState state = {f32(at::rates_db2), nullptr, momentum_b2, nullptr, 5, channels_b2, 1};
+    tfodl::bias_update_s32(s16(at::dx3), e_dx3.exponent, bits(at::mask2), 16, 6, sgd, state, b2);
+  }
   ++sgd.step;
   return tfodl::cross_entropy(observed);
 }

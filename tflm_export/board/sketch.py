@@ -1,7 +1,7 @@
 """`make_sketch`: a compiled engine as the .zip that the Arduino IDE's "Add .ZIP Library" takes.
 
 One top folder `TFODL` with library.properties, keywords.txt, src (kernels, engine, TFODL.h), an example that
-trains over Serial, and extras (model, plan, metadata.json with the costs).
+trains over Serial, extras (model, plan, memory.md, metadata.json with the costs), LICENSE and README.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tflm_export import __version__
 from tflm_export.boards import Board, board
 from tflm_export.compiler import Compiled, load
 from tflm_export.cpp import wrap
+from tflm_export.emit.memory_table import memory_table
 from tflm_export.errors import ExportError
 from tflm_export.files import write_bytes
 from tflm_export.ir import Graph
@@ -29,7 +30,7 @@ from tflm_export.ops.result import tensor_quant
 
 TOP = "TFODL"
 EXAMPLE = "examples/TrainOverSerial/TrainOverSerial.ino"
-COPIED = ("library.properties", "keywords.txt", EXAMPLE)
+COPIED = ("library.properties", "keywords.txt", "LICENSE", "README.md", EXAMPLE)
 SIZES = ("arena_bytes", "planned_static_ram_bytes", "static_ram_bytes", "stack_bytes", "flash_bytes")
 COSTS = (*SIZES, "macs", "cycles", "milliseconds", "instructions")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file, so that the same engine gives the same bytes
@@ -67,6 +68,7 @@ def sketch_files(compiled: Compiled, target: Board, facts: Mapping[str, Any]) ->
     files["src/TFODL.h"] = library_header(compiled).encode()
     files["extras/model.tflite"] = compiled.tflite
     files["extras/plan.json"] = (compiled.plan.to_json() + "\n").encode()
+    files["extras/memory.md"] = memory_table(compiled.graph, compiled.memory).encode()
     files["extras/metadata.json"] = (json.dumps(metadata(facts, target), indent=2) + "\n").encode()
     return files
 

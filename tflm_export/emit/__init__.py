@@ -77,10 +77,9 @@ def _training_facts(e: Engine) -> dict[str, str]:
     """What it says about training."""
     logits, mse = e.tensor(e.loss.inputs[0]), not LOSSES[e.loss.kind].by_label
     trained = sum(v.count for v in e.variables)
-    layers = len({v.layer.name for v in e.variables})
     in_float = e.gradients == "float32"
     fields = {
-        "summary": f"{trained} parameters of {layers} layers learn; arena {e.memory.arena} bytes.",
+        "summary": f"{trained} values of {len(e.variables)} tensors learn; arena {e.memory.arena} bytes.",
         "logits": str(logits.size),
         "parameters": str(len(e.variables)),
         "target": "target" if mse else "label",

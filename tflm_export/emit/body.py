@@ -7,11 +7,12 @@ import math
 from tflm_export.cpp import literal
 from tflm_export.emit.dispatch import call
 from tflm_export.emit.engine import Engine
-from tflm_export.emit.names import display, op_symbol, ring_symbol, shape_text
+from tflm_export.emit.memory_table import transient_symbols
+from tflm_export.emit.names import display, shape_text
 from tflm_export.gradients.paths import first_shift
 from tflm_export.ir import Op
 from tflm_export.memory.lifetimes import movable
-from tflm_export.memory.stream import CONVOLUTIONS, MAX_STAGES
+from tflm_export.memory.stream import CONVOLUTIONS
 from tflm_export.ops import LOSSES, WEIGHTED
 from tflm_export.ops.convolution.layer import layer_kernel
 from tflm_export.ops.convolution.update import momentum_q15, state_arrays, weights_kernel
@@ -19,7 +20,6 @@ from tflm_export.ops.result import tensor_quant
 from tflm_export.variable import Variable
 
 WIDTH = 110
-PER_CHANNEL = ("rates", "factors")
 _ANY = "void* any(int32_t offset) { return arena + offset; }"
 
 
@@ -78,10 +78,15 @@ def split(e: Engine) -> tuple[list[Op], list[Op], list[Op]]:
 def _calls(e: Engine, ops: list[Op], masks: bool) -> str:
     """Comment and call of every op."""
     lines: list[str] = []
+    gathers: list[str] = []  # of the layer that comes next: they go under its title
     for op in ops:
-        text = call(e, op, masks)
+        text = [line for statement in call(e, op, masks) for line in wrapped(statement)]
+        if op.kind == "GATHER_CHANNELS":
+            gathers += text
+            continue
         lines += [f"  // {_title(e, inner)}" for inner in op.members if inner.role == "forward"]
-        lines += [line for statement in text for line in wrapped(statement)]
+        lines += [*gathers, *text]
+        gathers = []
     return "\n".join(lines)
 
 
@@ -155,18 +160,14 @@ def _loss_value(e: Engine) -> str:
 
 def _offsets(e: Engine) -> str:
     lines, spans = [], e.memory.lifetimes
-    scratches = {f"{op.name}/scratch": f"scratch_{op_symbol(op)}" for op in e.graph.ops}
-    scratches |= {
-        f"{op.name}/{kind}": f"{kind}_{op_symbol(op)}" for op in e.graph.ops for kind in PER_CHANNEL
-    }
-    streams = [op for op in e.graph.ops if op.kind == "STREAM"]
-    scratches |= {f"{op.name}/ring{i}": ring_symbol(op, i) for op in streams for i in range(MAX_STAGES)}
     for name, symbol in e.symbols.items():
         tensor, (first, last) = e.tensor(name), spans[e.memory.views[name]]
         text = f"constexpr int32_t {symbol} = {e.memory.offset(name)};"
         note = f"{shape_text(tensor.shape)} {tensor.dtype}, {tensor.nbytes} B, steps {first}-{last}"
-        lines.append(f"{text:<40}// {note}")
-    for name, symbol in scratches.items():
+        holder = e.memory.views[name]
+        place = "" if holder == name else f", in place of {e.symbols[holder]}"
+        lines.append(f"{text:<40}// {note}{place}")
+    for name, symbol in transient_symbols(e.graph).items():
         if name in spans:
             buffer = next(b for b in e.memory.buffers if b.name == name)
             text = f"constexpr int32_t {symbol} = {e.memory.offsets[name]};"
@@ -249,7 +250,9 @@ def _checks(e: Engine) -> str:
             continue
         for inner in op.members:
             if inner.kind in CONVOLUTIONS or inner is op:
-                lines.append(f'static_assert({_scratch_function(e, inner)} <= {buffer.nbytes}, "scratch");')
+                exact = "<=" if op.kind == "STREAM" else "=="
+                needs = _scratch_function(e, inner)
+                lines.append(f'static_assert({needs} {exact} {buffer.nbytes}, "scratch");')
     return "\n".join(lines)
 
 

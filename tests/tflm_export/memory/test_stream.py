@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from streams import longest_chains
 
 from tflm_export.compiler import compile_model, plan_memory
 from tflm_export.emit import emit
@@ -15,7 +16,7 @@ from tflm_export.front.simplify import simplify
 from tflm_export.geometry import Geometry
 from tflm_export.gradients.training_graph import training_graph
 from tflm_export.machines.host import HostEngine
-from tflm_export.memory.fuse import _fused, _with_steps, fuse
+from tflm_export.memory.fuse import _with_steps, fuse
 from tflm_export.memory.lifetimes import peak
 from tflm_export.memory.stream import may_overlay, ring_rows
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
@@ -31,23 +32,6 @@ PLAN = UpdatePlan(
     ),
     optimizer=Optimizer(0.02),
 )
-
-
-def longest_chains(graph):
-    """Every chain fused that can be, long ones first, wherever memory peaks."""
-    changed = True
-    while changed:
-        changed = False
-        spans = [(i, j) for i in range(len(graph.ops)) for j in range(i + 2, len(graph.ops) + 1)]
-        for start, stop in sorted(spans, key=lambda s: s[0] - s[1]):
-            part = graph.ops[start:stop]
-            if any(op.kind == "STREAM" for op in part):
-                continue
-            fused = _fused(graph, start, stop)
-            if fused is not None:
-                graph, changed = fused, True
-                break
-    return graph
 
 
 @pytest.mark.parametrize("rows", [1, 2, 8])
