@@ -99,6 +99,7 @@ int8_t* input() { return s8(at::x); }
 const int8_t* output() { return s8(at::y10); }
 
 void infer() {
+  tfodl::enable_instruction_cache();
   // #1 CONV_2D 3x3 stride 2: 8x8x3 -> 4x4x6, 162 B of weights (stem)
   tfodl::conv_s8(conv1, s8(at::x), s8(at::y1), nullptr, any(at::scratch_y1));
   // #2 DEPTHWISE_CONV_2D 3x3: 4x4x6 -> 4x4x6, 54 B of weights (dw)

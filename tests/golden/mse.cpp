@@ -120,6 +120,7 @@ const int8_t* output() { return s8(at::y9); }
 const int8_t* logits() { return s8(at::y9); }
 
 void reset() {
+  tfodl::enable_instruction_cache();
   memcpy(w9, weights9, sizeof w9);
   memcpy(b9, bias9, sizeof b9);
   e_dy = {0, 0};

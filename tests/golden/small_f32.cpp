@@ -154,6 +154,7 @@ const int8_t* output() { return s8(at::y10); }
 const int8_t* logits() { return s8(at::y9); }
 
 void reset() {
+  tfodl::enable_instruction_cache();
   memcpy(w9, weights9, sizeof w9);
   memset(momentum_w9, 0, sizeof momentum_w9);
   memset(accumulator_w9, 0, sizeof accumulator_w9);
