@@ -8,14 +8,18 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tflm_export.errors import ExportError
 
 ALIGNMENT = 8  # the kernels load words, and 64-bit sums in scratch
 SEARCH_STEPS = 400
+QUICK_STEPS = 20
+SMALL = 60  # buffers that are searched to the end at once
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,11 @@ class MemoryPlan:
 
 def live_bytes(buffers: Sequence[Buffer]) -> list[int]:
     """Bytes alive at step 0, 1, ..."""
-    steps = [0] * (max((b.last for b in buffers), default=-1) + 1)
+    change = [0] * (max((b.last for b in buffers), default=-1) + 2)
     for buffer in buffers:
-        for step in range(buffer.first, buffer.last + 1):
-            steps[step] += buffer.room
-    return steps
+        change[buffer.first] += buffer.room
+        change[buffer.last + 1] -= buffer.room
+    return list(itertools.accumulate(change[:-1]))
 
 
 def lower_bound(buffers: Sequence[Buffer]) -> int:
@@ -87,24 +91,23 @@ def place(buffers: Sequence[Buffer]) -> dict[str, int]:
     Greedy first fit in several orders, each followed by a seeded local search, until one is at the lower
     bound. Not optimal in general; within 3 % of the bound on the networks that we tried.
     """
-    bound = lower_bound(buffers)
-    neighbours = {b.name: [o for o in buffers if o is not b and b.meets(o)] for b in buffers}
-    best: _Placed | None = None
-    for key in _ORDERS:
-        trial = _searched(_first_fit(sorted(buffers, key=key), neighbours), neighbours, bound)
-        if best is None or trial.height < best.height:
-            best = trial
-        if best.height <= bound:
-            break
-    return best.offsets if best is not None else {}
+    best = _Puzzle(buffers).best(SEARCH_STEPS) if buffers else None
+    return {b.name: at for b, at in zip(buffers, best.offsets, strict=True)} if best is not None else {}
+
+
+def quick_height(buffers: Sequence[Buffer]) -> int:
+    """Bytes that buffers take after a short search: never less than `place` ends with, for it goes on from
+    there."""
+    steps = SEARCH_STEPS if len(buffers) <= SMALL else QUICK_STEPS
+    return _Puzzle(buffers).best(steps).height if buffers else 0
 
 
 @dataclass(frozen=True)
 class _Placed:
-    """First fit of buffers in some order."""
+    """First fit of buffers, by their numbers, in some order. offsets: -1 where it was given up before."""
 
-    order: list[Buffer]
-    offsets: dict[str, int]
+    order: list[int]
+    offsets: list[int]
     height: int
 
 
@@ -116,48 +119,84 @@ _ORDERS = (
 )
 
 
-def _searched(start: _Placed, neighbours: Mapping[str, list[Buffer]], bound: int) -> _Placed:
-    """Local search over orders: something that lives at the top moves before something that it lives with."""
-    rng, now = random.Random(0), start
-    for _ in range(SEARCH_STEPS):
-        if now.height <= bound:
-            break
-        order = _moved(now, neighbours, rng)
-        trial = _first_fit(order, neighbours) if order is not None else now
-        if trial.height <= now.height:
-            now = trial
-    return now
+class _Puzzle:
+    """Buffers by number: their rooms, who lives with whom, and the lower bound."""
 
+    def __init__(self, buffers: Sequence[Buffer]) -> None:
+        self.buffers = buffers
+        self.rooms = [b.room for b in buffers]
+        self.meeting = [[j for j, o in enumerate(buffers) if o is not b and b.meets(o)] for b in buffers]
+        self.bound = lower_bound(buffers)
 
-def _moved(now: _Placed, neighbours: Mapping[str, list[Buffer]], rng: random.Random) -> list[Buffer] | None:
-    """The order with a buffer at the top, or one beside it, moved forward; None when it comes first."""
-    buffer = rng.choice([b for b in now.order if now.offsets[b.name] + b.room == now.height])
-    if rng.random() < 0.5 and neighbours[buffer.name]:
-        buffer = rng.choice(neighbours[buffer.name])
-    place_of = {b.name: i for i, b in enumerate(now.order)}
-    index = place_of[buffer.name]
-    earlier = [place_of[o.name] for o in neighbours[buffer.name] if place_of[o.name] < index]
-    if not earlier:
-        return None
-    order = now.order[:index] + now.order[index + 1 :]
-    order.insert(rng.choice(earlier), buffer)
-    return order
+    def orders(self) -> Iterator[list[int]]:
+        """Where to start from."""
+        for key in _ORDERS:
+            yield [i for _, i in sorted((key(b), i) for i, b in enumerate(self.buffers))]
 
-
-def _first_fit(order: list[Buffer], neighbours: Mapping[str, list[Buffer]]) -> _Placed:
-    """Every buffer in turn at the lowest offset that is free while it lives."""
-    offsets: dict[str, int] = {}
-    height = 0
-    for buffer in order:
-        taken = sorted((offsets[o.name], o.room) for o in neighbours[buffer.name] if o.name in offsets)
-        offset = 0
-        for start, room in taken:
-            if offset + buffer.room <= start:
+    def best(self, steps: int) -> _Placed:
+        """The lowest placement found from any order, at least one buffer."""
+        found: list[_Placed] = []
+        for order in self.orders():
+            found.append(self.searched(self.first_fit(order), steps))
+            if found[-1].height <= self.bound:
                 break
-            offset = max(offset, start + room)
-        offsets[buffer.name] = offset
-        height = max(height, offset + buffer.room)
-    return _Placed(order, offsets, height)
+        return min(found, key=lambda placed: placed.height)
+
+    def searched(self, now: _Placed, steps: int) -> _Placed:
+        """Local search: something that lives at the top moves before something that it lives with."""
+        rng = random.Random(0)
+        for _ in range(steps):
+            if now.height <= self.bound:
+                break
+            moved = self._moved(now, rng)
+            if moved is not None:
+                trial = self.first_fit(moved[0], now, moved[1])
+                now = trial if trial.height <= now.height else now
+        return now
+
+    def _moved(self, now: _Placed, rng: random.Random) -> tuple[list[int], int] | None:
+        """The order with a buffer at the top, or one beside it, moved forward, and where to; None when it
+        comes first."""
+        buffer = rng.choice([i for i in now.order if now.offsets[i] + self.rooms[i] == now.height])
+        if rng.random() < 0.5 and self.meeting[buffer]:
+            buffer = rng.choice(self.meeting[buffer])
+        place_of = {i: place for place, i in enumerate(now.order)}
+        index = place_of[buffer]
+        earlier = [place_of[o] for o in self.meeting[buffer] if place_of[o] < index]
+        if not earlier:
+            return None
+        to = rng.choice(earlier)
+        return [*now.order[:to], buffer, *now.order[to:index], *now.order[index + 1 :]], to
+
+    def first_fit(self, order: list[int], before: _Placed | None = None, same: int = 0) -> _Placed:
+        """Every buffer in turn at the lowest offset that is free while it lives.
+
+        before: a placement whose order begins with the same `same` buffers; they stay where they are, and
+        what grows higher than it is given up.
+        """
+        rooms, offsets, height = self.rooms, [-1] * len(self.rooms), 0
+        limit = math.inf if before is None else before.height
+        for i in order[:same]:
+            offsets[i] = before.offsets[i] if before is not None else -1
+            height = max(height, offsets[i] + rooms[i])
+        for i in order[same:]:
+            taken = sorted([(offsets[o], rooms[o]) for o in self.meeting[i] if offsets[o] >= 0])
+            offsets[i] = offset = _lowest(rooms[i], taken)
+            height = max(height, offset + rooms[i])
+            if height > limit:
+                break
+        return _Placed(order, offsets, height)
+
+
+def _lowest(room: int, taken: list[tuple[int, int]]) -> int:
+    """The lowest offset with `room` bytes free beside the sorted (offset, room) taken."""
+    offset = 0
+    for start, size in taken:
+        if offset + room <= start:
+            break
+        if start + size > offset:
+            offset = start + size
+    return offset
 
 
 def check_no_overlap(buffers: Sequence[Buffer], offsets: Mapping[str, int], arena: int) -> None:
