@@ -11,6 +11,7 @@ from tflm_export.memory.lifetimes import peak
 from tflm_export.memory.stream import CONVOLUTIONS, MAX_STAGES
 
 STEPS = (8, 4, 2)
+ENOUGH_RAM_BYTES = 24 * 1024  # a step's peak that is not worth slower code
 
 
 def fuse(graph: Graph, enough: int = 0) -> Graph:

@@ -1,0 +1,144 @@
+"""What an engine takes of a board, from its graph and plan alone: before anything is emitted or built, and
+fast enough to choose a plan by.
+
+RAM is the compiler's own memory plan and the stack; flash is an estimate from above.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from tflm_export.gradients.training_graph import training_graph
+from tflm_export.ir import Graph, Op
+from tflm_export.limits import check_limits
+from tflm_export.memory.fuse import ENOUGH_RAM_BYTES, fuse
+from tflm_export.memory.lifetimes import lifetimes
+from tflm_export.memory.place import Buffer, live_bytes, lower_bound, quick_height
+from tflm_export.memory.storage import static_ram
+from tflm_export.plan import LayerUpdate, UpdatePlan
+from tflm_export.variable import variables
+
+STACK_BYTES = 1_664  # the deepest painted stack of our engines on the emulated board is 1,592
+PADDING_BYTES = 16  # the linker's, between the engine's variables
+LIBRARY_BYTES = 48 * 1024  # of flash: kernels and run time, at most 45 KB in the engines that we measured
+CALL_BYTES = 128  # of flash: one op's call with its structs
+TABLE_BYTES = 1024  # of flash: exponentials of the loss, or a function's outputs and slopes
+REMEMBERED = 200  # kinds of plans, of some 100 KB each
+LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+LOOKUPS = ("TANH", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC")
+
+
+class _Arena:
+    """The arena of one kind of plan, found out as far as it is asked for.
+
+    Streams lower the forward pass's peak only: the bytes alive are at least those of the backward pass, and
+    at most those without streams. Looking for streams takes ten times as long as both.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        live = live_bytes(lifetimes(graph).buffers)
+        backward = (n for n, op in zip(live, graph.ops, strict=True) if op.role != "forward")
+        self.low, self.high = max(backward, default=0), max(live, default=0)
+
+    @cached_property
+    def buffers(self) -> tuple[Buffer, ...]:
+        """As the compiler has them."""
+        return lifetimes(fuse(self._graph, ENOUGH_RAM_BYTES)).buffers
+
+    @cached_property
+    def least(self) -> int:
+        """Bytes alive at most: no placement is smaller."""
+        return self.low if self.low == self.high else lower_bound(self.buffers)
+
+    @cached_property
+    def placed(self) -> int:
+        """Bytes of a placement."""
+        return quick_height(self.buffers)
+
+    def fits(self, nbytes: int) -> bool:
+        """Whether `least` is at most `nbytes`."""
+        return self.high <= nbytes or (self.low <= nbytes and self.least <= nbytes)
+
+
+class EngineSize:
+    """RAM and flash of the engines of one model, by plan.
+
+    forward: a simplified graph (`simplify(read_tflite(data))`); weights and scales do not matter.
+    gradients: as for `compile_model`. Plans that need the same buffers are planned once.
+
+    >>> EngineSize(simplify(read_tflite(tflite))).ram_bytes(UpdatePlan())               # doctest: +SKIP
+    44_476
+    """
+
+    def __init__(self, forward: Graph, gradients: str = "int16") -> None:
+        self.forward, self.gradients = check_limits(forward), gradients
+        self._arenas: dict[object, _Arena] = {}
+
+    def ram_bytes(self, plan: UpdatePlan) -> int:
+        """Static RAM and stack, bytes: what the engine takes at most. The placement is a short search's,
+        which the compiler's goes on with (for 0.1 % on our nets).
+
+        Raises `ExportError` for a plan that does not fit the model.
+        """
+        graph = self._graph(plan)
+        return self._with_arena(graph, plan, self._arena(plan, graph).placed)
+
+    def least_ram_bytes(self, plan: UpdatePlan) -> int:
+        """The same without gaps between the buffers: no placement takes less. Much faster."""
+        graph = self._graph(plan)
+        return self._with_arena(graph, plan, self._arena(plan, graph).least)
+
+    def fits(self, plan: UpdatePlan, ram_bytes: int) -> bool:
+        """Whether `least_ram_bytes` is at most `ram_bytes`: faster still."""
+        graph = self._graph(plan)
+        return self._arena(plan, graph).fits(ram_bytes - self._with_arena(graph, plan, 0))
+
+    def flash_bytes(self, plan: UpdatePlan) -> int:
+        """Constants and program, bytes: an estimate from above."""
+        graph = self._graph(plan)
+        ops = graph.layers.values()
+        constants = sum(_constant_bytes(op, graph) for op in ops if op.role == "forward")
+        tables = sum(
+            2 * graph.tensors[v.layer.outputs[0]].shape[-1] + 4 * len(v.op.attrs["channels"])
+            for v in variables(graph)
+        )
+        return LIBRARY_BYTES + TABLE_BYTES + constants + tables + CALL_BYTES * len(ops)
+
+    def _graph(self, plan: UpdatePlan) -> Graph:
+        return training_graph(self.forward, plan, self.gradients)
+
+    def _arena(self, plan: UpdatePlan, graph: Graph) -> _Arena:
+        key = self._key(plan)
+        if key not in self._arenas:
+            if len(self._arenas) >= REMEMBERED:
+                self._arenas.clear()
+            self._arenas[key] = _Arena(graph)
+        return self._arenas[key]
+
+    def _with_arena(self, graph: Graph, plan: UpdatePlan, arena: int) -> int:
+        return static_ram(graph, plan.optimizer, arena) + PADDING_BYTES + STACK_BYTES
+
+    def _key(self, plan: UpdatePlan) -> object:
+        """What the arena depends on: of the channels only how many are kept apart, not which."""
+        rows = tuple(self._row(layer) for layer in plan.layers)
+        return rows, plan.head, plan.loss
+
+    def _row(self, layer: LayerUpdate) -> object:
+        whole = layer.axis == "out" and self._keeps_whole_input(layer.name)
+        count = min(1, len(layer.channels)) if whole else len(layer.channels)
+        biases = layer.bias == "all" or (layer.bias == "selected" and bool(layer.channels))
+        return layer.name, layer.axis, count, biases
+
+    def _keeps_whole_input(self, name: str) -> bool:
+        """Whether the op's update reads all of its input, whatever channels train."""
+        found = [op for op in self.forward.ops if name in (op.name, *op.outputs, *op.inputs[1:2])]
+        return bool(found) and found[0].kind != "DEPTHWISE_CONV_2D"
+
+
+def _constant_bytes(op: Op, graph: Graph) -> int:
+    """Weights, and a bias, multiplier and shift a channel; tables."""
+    if op.kind in LAYERS:
+        return graph.tensors[op.inputs[1]].nbytes + 9 * graph.tensors[op.outputs[0]].shape[-1]
+    constants = [graph.tensors[name] for name in op.inputs if name]
+    return sum(t.nbytes for t in constants if t.data is not None) + TABLE_BYTES * (op.kind in LOOKUPS)
