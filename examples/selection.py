@@ -26,11 +26,11 @@ RULES: dict[str, Callable[[], tfodl.callbacks.Selection]] = {
     "biases": lambda: tfodl.FixedSelection("biases", batchnorm=True),
     "random": lambda: tfodl.RandomSelection(SHARE, seed=1),
     "velocity": lambda: tfodl.VelocitySelection(SHARE, HELD_OUT, seed=1),
-    "velocity-device": lambda: tfodl.VelocitySelection(Budget(ram_bytes=8192), HELD_OUT, batchnorm=False),
+    "velocity-device": lambda: tfodl.VelocitySelection(Budget(scheme_bytes=8192), HELD_OUT, batchnorm=False),
     "equilibrium": lambda: tfodl.EquilibriumSelection(2e-3, HELD_OUT),
     "scotti": lambda: tfodl.ScottiSelection(HELD_OUT),
     "fisher": lambda: tfodl.Fisher(SHARE, HELD_OUT),
-    "top-layers": lambda: tfodl.TopLayersRandom(Budget(ram_bytes=8192), HELD_OUT, batchnorm=False),
+    "top-layers": lambda: tfodl.TopLayersRandom(Budget(scheme_bytes=8192), HELD_OUT, batchnorm=False),
 }
 
 # With batch norm frozen, as on the device, nothing keeps the gradients small: lower rates.

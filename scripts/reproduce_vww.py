@@ -147,7 +147,7 @@ def _cost(model: Any) -> dict[str, Any]:
     return {
         "params": cost.params,
         "share": cost.share,
-        "ram_bytes": cost.ram_bytes,
+        "ram_bytes": cost.scheme_bytes,
         "macs": dataclasses.asdict(cost.macs),
     }
 
@@ -222,12 +222,11 @@ def _standard_error(training: Mapping[str, Any]) -> float:
 
 def draw(results: Mapping[str, Any], path: Path) -> None:
     """Final accuracy by method, every seed a dot and their mean a dash, and the mean learning curves."""
-    from matplotlib.figure import Figure
+    import matplotlib.pyplot as plt
 
     from tfodl.experiments.figures import save_figure
 
-    figure = Figure(figsize=(10, 4))
-    final, curves = figure.subplots(1, 2)
+    figure, (final, curves) = plt.subplots(1, 2, figsize=(10, 4))
     methods = results["methods"]
     for index, (name, row) in enumerate(methods.items()):
         seeds = row["accuracy_by_seed"]

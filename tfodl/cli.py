@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tflm_export.cli import Parser
-from tflm_export.errors import TfodlError, missing_package
+from tflm_export.errors import TfodlError
 from tflm_export.plan import Budget, UpdatePlan
 from tfodl.jobs.settings import FinetuneJob, QuantizeJob
 
@@ -25,8 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (TfodlError, OSError) as error:
         print(f"tfodl: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except ModuleNotFoundError as error:
-        print(f"tfodl: {missing_package(error)}", file=sys.stderr)
+    except ValueError as error:
+        if type(error).__name__ != "ExportError":
+            raise
+        print(f"tfodl: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("tfodl: interrupted", file=sys.stderr)
@@ -71,7 +73,10 @@ def _add_finetune(commands: argparse._SubParsersAction) -> None:
     _add_job_flags(tune, "model name, .keras file or keras.applications name")
     budget = tune.add_mutually_exclusive_group()
     budget.add_argument("--budget-params", type=int, help="trained parameters an epoch, head apart")
-    budget.add_argument("--budget-ram", type=int, help="training memory at batch 1, bytes")
+    budget.add_argument("--budget-ram", type=int, help="RAM of the compiled engine, static and stack, bytes")
+    tune.add_argument(
+        "--fit", metavar="BOARD", help="keep the engine within this board (default nano33ble); none: any size"
+    )
     tune.add_argument("--method", help="velocity, random, head, full, ...")
     tune.set_defaults(run=_run_finetune)
 

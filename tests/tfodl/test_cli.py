@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from tflm_export.compiler import compile_model
-from tflm_export.plan import UpdatePlan
-from tfodl import neuron_groups, plan_cost
+from tflm_export.plan import Budget, UpdatePlan
 from tfodl.cli import main
+from tfodl.selection.engine import Engine
 
 FINETUNE = ["finetune", "--model", "tiny_mobilenet", "--data", "digits", "--budget-params", "2000"]
 
@@ -68,13 +68,13 @@ def test_finetune_on_a_folder_of_pictures_under_a_ram_budget(tmp_path):
             pixels = rng.integers(level - 30, level + 30, (36, 40, 3)).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{index}.png")
     arguments = ["--model", "tiny_mobilenet", "--data", str(tmp_path / "pictures"), "--size", "32"]
-    budget = ["--budget-ram", "20000", "--epochs", "1", "--method", "random"]
+    budget = ["--budget-ram", "30000", "--epochs", "1", "--method", "random"]
     assert main(["finetune", *arguments, *budget, "--out", str(out)]) == 0
     plan = UpdatePlan.load(out / "plan.json")
     model = keras.saving.load_model(out / "model.keras")
     assert model.output_shape == (None, 2)
-    cost = plan_cost(plan, neuron_groups(model))
-    assert plan.layers and plan.budget.ram_bytes == 20_000 and cost.ram_bytes <= 20_000
+    assert plan.layers and plan.budget == Budget(ram_bytes=30_000, flash_bytes=888_000)
+    assert 29_000 < Engine.of(model).ram_bytes(plan) <= 30_000
 
 
 def test_finetune_then_quantize(tmp_path, capsys):

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tflm_export.errors import TfodlError
-from tflm_export.plan import Budget, LayerUpdate, UpdatePlan
+from tflm_export.plan import Budget, LayerUpdate, Optimizer, UpdatePlan
+from tfodl.callbacks.device import as_compiled
 from tfodl.neurons.cost import PlanCost, plan_cost
 from tfodl.neurons.group import NeuronGroup, whole
 from tfodl.neurons.groups import neuron_groups
 from tfodl.selection.choose import Options, Rule, as_budget, choose, require_affordable
+from tfodl.selection.engine import Engine, Room
 from tfodl.selection.fixed_plan import fixed_plan
 
 BATCHNORM: dict[bool | str, Literal["all", "selected", "none"]] = {
@@ -29,7 +31,8 @@ class Selection(keras.callbacks.Callback):
     """Before every epoch, `scores` ranks the neurons and the budget buys the best.
 
     budget: `Budget`, a whole number of parameters, or a share in (0, 1] of the selectable ones; None is no
-    limit. rule: `"prefix"` or `"fill"` (`tfodl.selection.select`). axis: choose `"out"` channels or `"in"`.
+    limit. rule: `"prefix"` or `"fill"` (`tfodl.selection.select`); None is prefix, and fill under a budget in
+    bytes. axis: choose `"out"` channels or `"in"`.
     head: the classifier trains whole, outside the budget.
     batchnorm: True trains every gamma and beta outside the budget, with batch statistics (the papers); False
         freezes batch norm, as on the device; `"selected"` trains gamma and beta with their channel, within
@@ -37,6 +40,11 @@ class Selection(keras.callbacks.Callback):
     bias: biases train with their channels.
     initial: plan of the first epoch where there are no scores yet (anything `FixedSelection` takes); None:
     random. seed: of all random choices. verbose: 1 prints a line an epoch.
+    engine: `tfodl.selection.Engine`, which knows the RAM of a plan's engine; None makes one by a dry
+        conversion of the model where the budget has `ram_bytes` or `flash_bytes`. With one, every epoch's RAM
+        is printed and logged as engine_ram_bytes.
+    device: the board's optimizer, written into every plan; None takes over SGD's rate and momentum, the batch
+        and the loss that the model was compiled with.
 
     A rule of your own overrides `scores`, or `plan` for full control; `save_state` and `load_state` if it
     keeps arrays from epoch to epoch. Adds to `logs`: updated_share, selected_neurons, flops_saved,
@@ -51,7 +59,7 @@ class Selection(keras.callbacks.Callback):
         self,
         budget: Budget | int | float | None = None,
         *,
-        rule: Rule = "prefix",
+        rule: Rule | None = None,
         axis: Literal["out", "in"] = "out",
         head: bool = True,
         batchnorm: bool | Literal["selected"] = True,
@@ -59,6 +67,8 @@ class Selection(keras.callbacks.Callback):
         initial: Any = None,
         seed: int = 0,
         verbose: int = 0,
+        engine: Engine | None = None,
+        device: Optimizer | None = None,
     ) -> None:
         super().__init__()
         if batchnorm not in BATCHNORM:
@@ -71,6 +81,8 @@ class Selection(keras.callbacks.Callback):
         UpdatePlan(seed=seed)  # refuses what is no seed
         self.requested, self.axis, self.initial = budget, axis, initial
         self.seed, self.verbose = seed, verbose
+        self.given_engine, self.device = engine, device
+        self.engine: Engine | None = None
         self.budget = Budget()
         self.groups: tuple[NeuronGroup, ...] = ()
         self.plans: list[UpdatePlan] = []
@@ -88,8 +100,12 @@ class Selection(keras.callbacks.Callback):
         """The plan of `epoch`."""
         scores = self.scores(epoch)
         if scores is not None:
-            return self.make_plan(choose(self.groups, scores, self.budget, self.options), epoch)
+            return self.make_plan(self.choose(scores), epoch)
         return self.first_plan(epoch)
+
+    def completed(self, plan: UpdatePlan) -> UpdatePlan:
+        """`plan` with the device's optimizer and loss."""
+        return as_compiled(plan, self.model, self.model.batch_size, self.device)
 
     def applied(self, plan: UpdatePlan) -> UpdatePlan:
         """What the model is given in place of `plan`, for rules that freeze by other means."""
@@ -126,9 +142,17 @@ class Selection(keras.callbacks.Callback):
         """The plan without scores: `initial`, or random neurons under the budget."""
         if self.initial is not None:
             return fixed_plan(self.initial, self.model.groups, self.options)
-        return self.make_plan(
-            choose(self.groups, self.random_scores(epoch), self.budget, self.options), epoch
-        )
+        return self.make_plan(self.choose(self.random_scores(epoch)), epoch)
+
+    def choose(self, scores: Mapping[str, ArrayLike]) -> tuple[LayerUpdate, ...]:
+        """The entries that the budget buys by `scores`."""
+        return choose(self.groups, scores, self.budget, self.options, self.room())
+
+    def room(self) -> Room | None:
+        """What the budget's bytes leave to a plan; None where it has none."""
+        if self.engine is None or not self.budget.limits_engine:
+            return None
+        return Room(self.engine, self.budget, self.completed(self.make_plan((), 0)))
 
     def make_plan(self, layers: tuple[LayerUpdate, ...], epoch: int) -> UpdatePlan:
         """A plan of `layers`, with batch norm and head by the callback's switches."""
@@ -150,7 +174,10 @@ class Selection(keras.callbacks.Callback):
             )
         self.groups = neuron_groups(self.model, self.axis)
         self.budget = as_budget(self.requested, self.groups, self.options.bias)
-        require_affordable(self.budget, self.groups, self.options)
+        self.engine = self.given_engine
+        if self.engine is None and self.budget.limits_engine:
+            self.engine = Engine.of(self.model)
+        require_affordable(self.budget, self.groups, self.options, self.room())
         self.plans, self.extra_logs, self._started, self._interrupted = [], {}, False, None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -158,7 +185,7 @@ class Selection(keras.callbacks.Callback):
             self._started = True
             self.begin()
             self._resume(epoch)
-        plan, self._interrupted = self._interrupted or self.plan(epoch), None
+        plan, self._interrupted = self._interrupted or self.completed(self.plan(epoch)), None
         self.model.set_plan(self.applied(plan))
         self.plans.append(plan)
         self.model.selection_state = self._state(epoch)
@@ -179,14 +206,21 @@ class Selection(keras.callbacks.Callback):
             "selected_neurons": float(cost.neurons),
             "flops_saved": float(cost.flops_saved),
             "flops_saved_paper": float(cost.flops_saved_paper),
+            **({"engine_ram_bytes": float(self._ram())} if self.engine is not None else {}),
             **self.extra_logs,
         }
 
     def _line(self, cost: PlanCost) -> str:
+        engine = f", engine {self._ram():,} B of RAM" if self.engine is not None else ""
         return (
             f"trains {cost.neurons:,} neurons, {cost.params:,} parameters ({cost.share:.1%}), "
-            f"backward work saved {cost.flops_saved:.0%}"
+            f"backward work saved {cost.flops_saved:.0%}{engine}"
         )
+
+    def _ram(self) -> int:
+        """RAM of the present plan's engine, bytes."""
+        assert self.engine is not None
+        return self.engine.ram_bytes(self.plans[-1])
 
     def _state(self, epoch: int) -> dict[str, np.ndarray]:
         plans = json.dumps([plan.to_json() for plan in self.plans])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from tflm_export.plan import UpdatePlan
@@ -24,6 +25,10 @@ class FixedSelection(Selection):
         options.setdefault("batchnorm", isinstance(plan, str) and plan == "all")
         super().__init__(None, **options)
         self.wanted = plan
+
+    def completed(self, plan: UpdatePlan) -> UpdatePlan:
+        given = isinstance(self.wanted, (UpdatePlan, os.PathLike)) or str(self.wanted).endswith(".json")
+        return plan if given and self.device is None else super().completed(plan)
 
     def plan(self, epoch: int) -> UpdatePlan:
         return self.plans[-1] if self.plans else fixed_plan(self.wanted, self.model.groups, self.options)

@@ -11,7 +11,9 @@ from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
 from tfodl import callbacks, datasets, models
 from tfodl.jobs.files import make_folder, save_model
+from tfodl.jobs.fit import ANY, within
 from tfodl.jobs.settings import FinetuneJob
+from tfodl.selection.engine import Engine
 from tfodl.selective.model import SelectiveModel
 
 HELD_OUT = 50  # train pictures that rules measure on, at most; never trained on
@@ -43,8 +45,10 @@ def finetune(job: FinetuneJob) -> None:
     model = SelectiveModel(base)
     x, y = models.preprocess(data.x_train), data.y_train
     held_out = min(HELD_OUT, len(x) // 10) or 1
+    engine = None if job.fit == ANY and not job.budget.limits_engine else Engine.of(model)
+    budget = within(job.budget, job.fit)
     selection = METHODS[job.method](
-        job.budget, x[-held_out:], y[-held_out:], batchnorm=False, seed=job.seed, verbose=1
+        budget, x[-held_out:], y[-held_out:], batchnorm=False, seed=job.seed, verbose=1, engine=engine
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not gives_probabilities(base))
     optimizer = keras.optimizers.SGD(job.learning_rate, momentum=0.9)

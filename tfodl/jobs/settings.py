@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from tflm_export.boards import BOARDS
 from tflm_export.errors import TfodlError
 from tflm_export.plan import Budget
 
@@ -50,11 +51,20 @@ class _Job:
 
 @dataclass(frozen=True)
 class FinetuneJob(_Job):
-    """Fine-tune a Keras model under a budget. `method`: a key of `finetune.METHODS`."""
+    """Fine-tune a Keras model under a budget.
+
+    method: a key of `finetune.METHODS`. fit: a board whose RAM and flash bound the budget, or "none".
+    """
 
     epochs: int = 10
     method: str = "velocity"
     budget: Budget = field(default_factory=Budget)
+    fit: str = "nano33ble"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fit != "none" and self.fit not in BOARDS:
+            raise TfodlError(f"--fit must be one of {', '.join(BOARDS)} or none, got {self.fit!r}.")
 
 
 @dataclass(frozen=True)

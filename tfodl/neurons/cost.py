@@ -44,7 +44,7 @@ class LayerCost:
     selected: int
     params: int
     trained: int
-    ram_bytes: int
+    scheme_bytes: int
     macs: Macs
 
 
@@ -53,8 +53,9 @@ class PlanCost:
     """Cost of a plan. Parameters and memory are the budget's: head and whole batch norms apart.
 
     params: trained parameters; total_params: selectable ones (biases included).
-    bytes: of the trained parameters in float32. ram_bytes: training memory at batch 1 on the device (Lin et
-    al. 2022). head_params, batchnorm_params: what trains outside the budget.
+    bytes: of the trained parameters in float32. scheme_bytes: training memory at batch 1 as published schemes
+    count it (Lin et al. 2022); a compiled engine's RAM is `tfodl.selection.Engine.ram_bytes`.
+    head_params, batchnorm_params: what trains outside the budget.
     macs, full: work of a step under this plan, and with everything trained.
     """
 
@@ -62,7 +63,7 @@ class PlanCost:
     total_params: int
     neurons: int
     total_neurons: int
-    ram_bytes: int
+    scheme_bytes: int
     head_params: int
     batchnorm_params: int
     macs: Macs
@@ -111,7 +112,7 @@ def plan_cost(plan: UpdatePlan, groups: Sequence[NeuronGroup]) -> PlanCost:
         total_params=sum(row.params for row in pool),
         neurons=sum(row.selected for row in pool),
         total_neurons=sum(row.neurons for row in pool),
-        ram_bytes=sum(row.ram_bytes for _, row in budgeted),
+        scheme_bytes=sum(row.scheme_bytes for _, row in budgeted),
         head_params=sum(row.trained for group, row in outside if group.head),
         batchnorm_params=sum(row.trained for group, row in outside if group.kind == "batchnorm"),
         macs=_total(rows),
@@ -151,7 +152,7 @@ def trained_params(entry: LayerUpdate, group: NeuronGroup) -> int:
     return weights + _biases(entry, group)
 
 
-def layer_ram_bytes(entry: LayerUpdate, group: NeuronGroup) -> int:
+def layer_scheme_bytes(entry: LayerUpdate, group: NeuronGroup) -> int:
     """Training memory of one layer at batch 1, int8 on the device (Lin et al. 2022, the released search's
     rule).
 
@@ -212,7 +213,7 @@ def _row(group: NeuronGroup, entry: LayerUpdate | None, reached: bool) -> LayerC
         selected=0,
         params=group.weights + biases,
         trained=0,
-        ram_bytes=0,
+        scheme_bytes=0,
         macs=Macs(forward=group.macs, dx=group.macs if reached else 0),
     )
     if entry is None:
@@ -223,7 +224,7 @@ def _row(group: NeuronGroup, entry: LayerUpdate | None, reached: bool) -> LayerC
         neurons=group.length(entry.axis),
         selected=len(entry.channels),
         trained=trained_params(entry, group),
-        ram_bytes=layer_ram_bytes(entry, group),
+        scheme_bytes=layer_scheme_bytes(entry, group),
         macs=replace(idle.macs, dw=dw),
     )
 

@@ -43,14 +43,19 @@ def to_int8(model: Any, representative: Any = None, *, isolate: bool = False) ->
     Returns bytes whose every activation and weight is int8 and every bias int32.
     Raises `TfodlError` when the model cannot be converted, or a tensor stays float (it is named).
     """
-    trained = getattr(model, "trained", None)
-    folded: FoldedModel = model.folded if trained else fold(model)
-    if trained:
-        keras_model, samples = model.model, None
-    elif representative is None:
+    if hasattr(model, "trained"):
+        return _converted(model.model, None, isolate)
+    if representative is None:
         raise TfodlError("to_int8: a model without QAT needs `representative` inputs to find its ranges.")
-    else:
-        keras_model, samples = rebuild(folded), _representative(folded, representative)
+    return to_int8_of(fold(model), representative, isolate=isolate)
+
+
+def to_int8_of(folded: FoldedModel, representative: Any, *, isolate: bool = False) -> bytes:
+    """The same for a model that is folded already."""
+    return _converted(rebuild(folded), _representative(folded, representative), isolate)
+
+
+def _converted(keras_model: Any, samples: np.ndarray | None, isolate: bool) -> bytes:
     with tempfile.TemporaryDirectory(prefix="tfodl-") as folder:
         saved = Path(folder) / "model"
         _export(keras_model, saved)

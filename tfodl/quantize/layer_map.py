@@ -36,8 +36,13 @@ def layer_map(model: Any, tflite: bytes) -> dict[str, str]:
     """
     if hasattr(model, "to_tflite"):
         return {group.layer: group.layer.replace("op_", "#") for group in model.groups}
+    return layer_map_of(_folded(model), tflite)
+
+
+def layer_map_of(folded: FoldedModel, tflite: bytes) -> dict[str, str]:
+    """The same for a model that is folded already."""
     graph = _read(tflite)
-    found = {node.name: _match(node, graph) for node in _folded(model).weighted()}
+    found = {node.name: _match(node, graph) for node in folded.weighted()}
     owners: dict[str, str] = {}
     for layer, op in found.items():
         if op in owners:

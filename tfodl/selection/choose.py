@@ -2,7 +2,7 @@
 
 `select` spends one quantity (parameters). `choose` spends a whole `Budget` over a model's groups, where
 memory and work are shared: the first channel of a layer pays for its saved activation, the lowest trained
-layer for all dX above.
+layer for all dX above. Bytes of the engine are the compiler's own (`Room`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from tflm_export.errors import TfodlError
 from tflm_export.plan import Budget, LayerUpdate, UpdatePlan
-from tfodl.neurons.cost import layer_ram_bytes, plan_cost, trained_params
+from tfodl.neurons.cost import layer_scheme_bytes, plan_cost, trained_params
 from tfodl.neurons.group import NeuronGroup
+from tfodl.selection.engine import Room
+from tfodl.selection.fill_room import fill_room
 
 Rule = Literal["prefix", "fill"]
 RULES = ("prefix", "fill")
@@ -75,7 +77,7 @@ def as_budget(
         if budget.flash_bytes is not None and budget == Budget(flash_bytes=budget.flash_bytes):
             raise TfodlError(
                 "budget: flash_bytes alone limits no selection (channels are chosen among weights that are "
-                "in flash anyway); add params, ram_bytes or macs. The compiler reports the flash needed."
+                "in flash anyway); add params, scheme_bytes or macs. The compiler reports the flash needed."
             )
         return budget
     if budget is None:
@@ -98,18 +100,24 @@ def as_budget(
 class Options:
     """How chosen channels become a plan.
 
-    bias: biases of chosen output channels train with them. batchnorm: `"all"` trains every gamma and beta
-    outside the budget with batch statistics, `"selected"` those of chosen channels within it, `"none"`
-    freezes batch norm.
+    rule: None is "prefix", and "fill" under a budget in bytes, where one neuron of an early layer can cost
+    more than all later ones. bias: biases of chosen output channels train with them. batchnorm: `"all"`
+    trains every gamma and beta outside the budget with batch statistics, `"selected"` those of chosen
+    channels within it, `"none"` freezes batch norm.
     """
 
-    rule: Rule = "prefix"
+    rule: Rule | None = None
     bias: bool = True
     batchnorm: Literal["all", "selected", "none"] = "all"
     head: bool = True
 
     def __post_init__(self) -> None:
-        _check_rule(self.rule)
+        if self.rule is not None:
+            _check_rule(self.rule)
+
+    def rule_for(self, budget: Budget) -> Rule:
+        """The rule asked for; else "fill" where the engine's bytes are limited, and "prefix"."""
+        return self.rule or ("fill" if budget.limits_engine else "prefix")
 
 
 def choose(
@@ -117,19 +125,25 @@ def choose(
     scores: Mapping[str, ArrayLike],
     budget: Budget,
     options: Options = Options(),
+    room: Room | None = None,
 ) -> tuple[LayerUpdate, ...]:
     """The entries that `budget` buys by `scores`: for each selectable group `[channels]`, higher is better.
 
-    Groups without scores stay frozen. Raises `TfodlError` when scores do not fit the groups.
+    Groups without scores stay frozen. room: asked about `ram_bytes` and `flash_bytes`; a budget that has them
+    needs one. Raises `TfodlError` when scores do not fit the groups.
     """
     pool = [group for group in _pool(groups) if group.layer in scores]
     _check_scores(pool, scores)
     if not pool:
         return ()
     flat = np.concatenate([np.asarray(scores[group.layer], np.float64) for group in pool])
-    if budget == Budget(params=budget.params):
+    if room is not None and budget.limits_engine:
+        mask = _fill(pool, flat, budget, options, groups, room)
+    elif budget.limits_engine:
+        raise TfodlError("choose: ram_bytes is the engine's, which needs `room`; scheme_bytes does without.")
+    elif budget == Budget(params=budget.params):
         costs = np.concatenate([np.full(g.channels, neuron_cost(g, options)) for g in pool])
-        mask = select(flat, costs, budget.params, options.rule)
+        mask = select(flat, costs, budget.params, options.rule_for(budget))
     else:
         mask = _spend(pool, flat, budget, options, groups)
     parts = np.split(mask, np.cumsum([group.channels for group in pool])[:-1])
@@ -174,17 +188,60 @@ def _spend(
     groups: Sequence[NeuronGroup],
 ) -> NDArray[np.bool_]:
     """Greedy by score under all limits of `budget`: not optimal, each neuron paid at its marginal cost."""
-    meter = _Meter(groups, budget, options)
-    layer_of = np.repeat(np.arange(len(pool)), [group.channels for group in pool])
-    first = np.cumsum([0, *(group.channels for group in pool)])
     chosen = np.zeros(len(scores), bool)
-    for index in ranking(scores):
-        layer = int(layer_of[index])
-        if meter.add(pool[layer], int(index - first[layer])):
-            chosen[index] = True
-        elif options.rule == "prefix":
-            break
+    chosen[_affordable(pool, groups, budget, options, chosen, ranking(scores).tolist())] = True
     return chosen
+
+
+def _affordable(
+    pool: Sequence[NeuronGroup],
+    groups: Sequence[NeuronGroup],
+    budget: Budget,
+    options: Options,
+    chosen: NDArray[np.bool_],
+    order: list[int],
+) -> list[int]:
+    """Of the neurons in `order`, those that fit beside the chosen ones, each paid at its marginal cost."""
+    meter = _Meter(groups, budget, options)
+    layer_of, first = _places(pool)
+    for index in np.flatnonzero(chosen).tolist():
+        meter.add(pool[layer_of[index]], int(index - first[layer_of[index]]))
+    found = []
+    for index in order:
+        if meter.add(pool[layer_of[index]], int(index - first[layer_of[index]])):
+            found.append(index)
+        elif options.rule_for(budget) == "prefix":
+            break
+    return found
+
+
+def _places(pool: Sequence[NeuronGroup]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The layer's number of every neuron, and each layer's first neuron."""
+    counts = [group.channels for group in pool]
+    return np.repeat(np.arange(len(pool)), counts), np.cumsum([0, *counts])
+
+
+def _fill(
+    pool: Sequence[NeuronGroup],
+    scores: NDArray[np.float64],
+    budget: Budget,
+    options: Options,
+    groups: Sequence[NeuronGroup],
+    room: Room,
+) -> NDArray[np.bool_]:
+    """Neurons by score until the engine is full; the other limits of `budget` hold besides."""
+    layer_of, first = _places(pool)
+    others = replace(budget, ram_bytes=None, flash_bytes=None)
+    counted = replace(options, rule=options.rule_for(budget))
+
+    def layers(mask: NDArray[np.bool_]) -> tuple[LayerUpdate, ...]:
+        return entries(pool, np.split(mask, first[1:-1]), options)
+
+    def affordable(chosen: NDArray[np.bool_], order: list[int]) -> list[int]:
+        return order if others == Budget() else _affordable(pool, groups, others, counted, chosen, order)
+
+    skip = counted.rule == "fill"
+    return fill_room(ranking(scores).tolist(), layer_of, room, layers, affordable, skip)
 
 
 class _Meter:
@@ -195,7 +252,7 @@ class _Meter:
         self._channels: dict[str, tuple[int, ...]] = {}
         self._known: dict[str, NeuronGroup] = {group.layer: group for group in groups}
         self._backward = self._plan_macs({})
-        self._spent = {"params": 0, "ram_bytes": 0}
+        self._spent = {"params": 0, "scheme_bytes": 0}
 
     def add(self, group: NeuronGroup, channel: int) -> bool:
         """Take `channel` if all limits still hold."""
@@ -211,7 +268,7 @@ class _Meter:
         return True
 
     def _over(self, spent: Mapping[str, int], backward: int) -> bool:
-        limits = ((self._budget.params, spent["params"]), (self._budget.ram_bytes, spent["ram_bytes"]))
+        limits = ((self._budget.params, spent["params"]), (self._budget.scheme_bytes, spent["scheme_bytes"]))
         return any(
             limit is not None and value > limit for limit, value in (*limits, (self._budget.macs, backward))
         )
@@ -225,7 +282,7 @@ class _Meter:
         at = [(row, self._known[row.name]) for row in rows]
         return {
             "params": sum(trained_params(row, group) for row, group in at),
-            "ram_bytes": sum(layer_ram_bytes(row, group) for row, group in at),
+            "scheme_bytes": sum(layer_scheme_bytes(row, group) for row, group in at),
         }
 
     def _plan_macs(self, channels: Mapping[str, tuple[int, ...]]) -> int:
@@ -242,8 +299,13 @@ def cheapest(groups: Sequence[NeuronGroup], options: Options = Options()) -> int
     return min((neuron_cost(group, options) for group in _pool(groups)), default=0)
 
 
-def require_affordable(budget: Budget, groups: Sequence[NeuronGroup], options: Options) -> None:
-    """Raises `TfodlError` when `budget` buys no single neuron."""
+def require_affordable(
+    budget: Budget, groups: Sequence[NeuronGroup], options: Options, room: Room | None = None
+) -> None:
+    """Raises `TfodlError` when `budget` buys no single neuron, or its bytes not even the classifier alone."""
+    if room is not None:
+        room.require()
+    budget = replace(budget, ram_bytes=None, flash_bytes=None)
     free = {group.layer: np.zeros(group.channels) for group in _pool(groups)}
     if not free or choose(groups, free, budget, replace(options, rule="fill")):
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -70,6 +71,7 @@ class SelectiveModel(keras.Model):
         _check_plain(model)
         super().__init__(**{"name": f"selective_{model.name}", **kwargs})
         self.base = model
+        self.batch_size = 1  # samples a step of the last `fit`
         self.supports_jit = False  # the number of chosen channels is data, which XLA cannot compile
         neuron_groups(model)  # names the layers that stay frozen
         found, _ = adapters(model)
@@ -138,6 +140,12 @@ class SelectiveModel(keras.Model):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         return self.base(inputs, training=training)
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """As Keras's. Plans have the device take as many samples a step as here."""
+        given = _FIT.bind(self, *args, **kwargs).arguments
+        self.batch_size = given.get("batch_size") or _batch_size(given.get("x"))
+        return super().fit(*args, **kwargs)
 
     def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
@@ -256,6 +264,17 @@ class SelectiveModel(keras.Model):
         state = {key[6:].replace("%2F", "/"): np.asarray(store[key]) for key in keys}
         self._wiring.state = state
         self._wiring.restored = dict(state)
+
+
+_FIT = inspect.signature(keras.Model.fit)
+
+
+def _batch_size(x: Any) -> int:
+    """Samples a step where `fit` is not told: Keras's 32 for arrays, what a data set gives, else 1."""
+    spec = getattr(x, "element_spec", None)
+    if spec is not None:
+        return next(iter(keras.tree.flatten(spec))).shape[0] or 1
+    return 32 if isinstance(keras.tree.flatten(x)[0], (np.ndarray, tf.Tensor, list)) else 1
 
 
 def _check_plain(model: Any) -> None:

@@ -24,7 +24,7 @@ def _align(cell: str, width: int, column: int) -> str:
 
 
 def _row(layer: LayerCost) -> tuple[str, ...]:
-    numbers = (layer.neurons, layer.selected, layer.params, layer.trained, layer.ram_bytes)
+    numbers = (layer.neurons, layer.selected, layer.params, layer.trained, layer.scheme_bytes)
     macs = (layer.macs.dx // 1000, layer.macs.dw // 1000)
     return (layer.layer, layer.kind, *(f"{number:,}" for number in (*numbers, *macs)))
 
@@ -32,7 +32,7 @@ def _row(layer: LayerCost) -> tuple[str, ...]:
 def _totals(cost: PlanCost) -> list[str]:
     return [
         f"Trained under the budget: {cost.params:,} of {cost.total_params:,} parameters ({cost.share:.1%}), "
-        f"{cost.neurons:,} of {cost.total_neurons:,} neurons, {cost.ram_bytes:,} B of memory at batch 1",
+        f"{cost.neurons:,} of {cost.total_neurons:,} neurons, {cost.scheme_bytes:,} B of memory at batch 1",
         f"Beside it: head {cost.head_params:,}, batch norm {cost.batchnorm_params:,} parameters",
         f"MACs a sample: forward {cost.macs.forward:,}, dX {cost.macs.dx:,}, dW {cost.macs.dw:,}; "
         f"backward work saved {cost.flops_saved:.1%} (the papers' count: {cost.flops_saved_paper:.1%})",

@@ -9,7 +9,7 @@ import numpy as np
 
 from tflm_export.errors import TfodlError
 from tflm_export.plan import LayerUpdate
-from tfodl.neurons.cost import layer_ram_bytes
+from tfodl.neurons.cost import layer_scheme_bytes
 from tfodl.neurons.group import NeuronGroup
 from tfodl.selection.schemes import entries
 from tfodl.sparse_update.contributions import Contributions, convolutions
@@ -49,7 +49,7 @@ class Problem:
         rows = np.arange(len(self.positions))
         return float(self.bias_gains[genome[0]] + self.gains[rows, genome[1:]].sum())
 
-    def ram_bytes(self, genome: np.ndarray) -> int:
+    def scheme_bytes(self, genome: np.ndarray) -> int:
         """Training memory, bytes."""
         genome = self.effective(genome)
         rows = np.arange(len(self.positions))
@@ -57,7 +57,7 @@ class Problem:
 
     def fits(self, genome: np.ndarray) -> bool:
         """Whether the genome stays within the budget."""
-        return self.ram_bytes(genome) <= self.budget
+        return self.scheme_bytes(genome) <= self.budget
 
 
 def problem_of(contributions: Contributions, groups: Sequence[NeuronGroup], budget: int) -> Problem:
@@ -88,7 +88,7 @@ def problem_of(contributions: Contributions, groups: Sequence[NeuronGroup], budg
 
 
 def _bias_bytes(group: NeuronGroup) -> int:
-    return layer_ram_bytes(LayerUpdate(group.layer, bias="all"), group) if group.bias else 0
+    return layer_scheme_bytes(LayerUpdate(group.layer, bias="all"), group) if group.bias else 0
 
 
 def _row(
@@ -99,5 +99,5 @@ def _row(
     for ratio in ratios:
         (entry,) = (row for row in entries(convs, {index: ratio}, 0) if row.name == convs[index].layer)
         gains.append(measured.get(ratio, 0.0))
-        sizes.append(layer_ram_bytes(entry, convs[index]))
+        sizes.append(layer_scheme_bytes(entry, convs[index]))
     return gains, sizes

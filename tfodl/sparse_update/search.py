@@ -26,7 +26,7 @@ class Found:
 
     plan: UpdatePlan
     gain: float
-    ram_bytes: int
+    scheme_bytes: int
     biases: int
     ratios: dict[int, float]
 
@@ -57,11 +57,11 @@ def search(
     biases = int(problem.bias_counts[best[0]])
     plan = UpdatePlan(
         layers=entries(convolutions(groups), ratios, biases),
-        budget=Budget(ram_bytes=budget),
+        budget=Budget(scheme_bytes=budget),
         seed=seed,
         provenance={"method": "sparse_update", "samples": samples, "gain": problem.gain(best)},
     )
-    return Found(plan, problem.gain(best), problem.ram_bytes(best), biases, ratios)
+    return Found(plan, problem.gain(best), problem.scheme_bytes(best), biases, ratios)
 
 
 def evolve(problem: Problem, samples: int, rng: np.random.Generator, progress: bool = False) -> np.ndarray:
@@ -125,7 +125,7 @@ def _repair(problem: Problem, genome: np.ndarray, rng: np.random.Generator) -> n
 def _fill(problem: Problem, genome: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Give each layer, in random order, the ratio that gains most in the memory that is left."""
     genome = problem.effective(genome)
-    left = problem.budget - problem.ram_bytes(genome)
+    left = problem.budget - problem.scheme_bytes(genome)
     reached = problem.positions >= problem.convs - problem.bias_counts[genome[0]]
     for layer in rng.permutation(np.flatnonzero(reached)):
         level = genome[1 + layer]

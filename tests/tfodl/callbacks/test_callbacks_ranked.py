@@ -68,13 +68,13 @@ def test_fisher_selects_once_by_information_per_cost():
 
 def test_top_layers_random_redraws_input_channels_in_the_best_layers():
     model = selective()
-    callback = tfodl.TopLayersRandom(Budget(ram_bytes=700), data(16), top=2, batchnorm=False, rule="fill")
+    callback = tfodl.TopLayersRandom(Budget(scheme_bytes=700), data(16), top=2, batchnorm=False, rule="fill")
     fit(model, callback, 4)
     best = sorted(callback.earnings, key=callback.earnings.get)[-2:]
     assert set(callback.layers) == set(best)
     for plan in callback.plans:
         assert {entry.name for entry in plan.layers} <= set(best)
-        assert plan_cost(plan, model.groups).ram_bytes <= 700
+        assert plan_cost(plan, model.groups).scheme_bytes <= 700
     assert len({plan.layers for plan in callback.plans}) > 1
     axes = {entry.axis for plan in callback.plans for entry in plan.layers if entry.name != "depthwise"}
     assert axes <= {"in", "out"}

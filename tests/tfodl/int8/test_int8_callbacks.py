@@ -14,13 +14,13 @@ from tfodl.callbacks.hypergrad import HyperSGD
 
 HELD_OUT = tuple(part[:8] for part in digits())
 RULES = {
-    "velocity": lambda: tfodl.VelocitySelection(Budget(ram_bytes=1500), HELD_OUT),
+    "velocity": lambda: tfodl.VelocitySelection(Budget(scheme_bytes=1500), HELD_OUT),
     "velocity_in": lambda: tfodl.VelocitySelection(0.3, HELD_OUT, axis="in"),
     "random": lambda: tfodl.RandomSelection(0.3),
     "fixed": lambda: tfodl.FixedSelection(["op_0"]),
     "biases": lambda: tfodl.FixedSelection("biases"),
     "equilibrium": lambda: tfodl.EquilibriumSelection(1e-3, HELD_OUT),
-    "top_layers": lambda: tfodl.TopLayersRandom(Budget(ram_bytes=1500), HELD_OUT),
+    "top_layers": lambda: tfodl.TopLayersRandom(Budget(scheme_bytes=1500), HELD_OUT),
     "fisher": lambda: tfodl.Fisher(0.3, HELD_OUT),
 }
 

@@ -46,7 +46,7 @@ def test_flops_and_the_papers_count(chain):
 
 def test_memory_of_a_layer_by_hand(chain):
     def ram(entry):
-        return plan_cost(UpdatePlan((entry,)), chain).ram_bytes
+        return plan_cost(UpdatePlan((entry,)), chain).scheme_bytes
 
     clip = 16 * 6 // 8
     assert ram(LayerUpdate("b", bias="all")) == clip + 6 * 4

@@ -67,7 +67,8 @@ def test_select_refuses(arguments, text):
 @pytest.mark.parametrize("rule", ["prefix", "fill"])
 @pytest.mark.parametrize("norm", ["all", "none", "selected"])
 @pytest.mark.parametrize(
-    "budget", [Budget(params=150), Budget(ram_bytes=900), Budget(params=200, ram_bytes=1500, macs=20_000)]
+    "budget",
+    [Budget(params=150), Budget(scheme_bytes=900), Budget(params=200, scheme_bytes=1500, macs=20_000)],
 )
 def test_every_limit_holds_and_nothing_more_would_fit(groups, budget, norm, rule):
     rng = np.random.default_rng(7)
@@ -75,7 +76,7 @@ def test_every_limit_holds_and_nothing_more_would_fit(groups, budget, norm, rule
     scores = {g.layer: rng.random(g.channels) for g in groups if g.selectable}
     cost = plan_cost(UpdatePlan(choose(groups, scores, budget, options)), groups)
     assert cost.neurons > 0
-    for limit, value in ((budget.params, cost.params), (budget.ram_bytes, cost.ram_bytes)):
+    for limit, value in ((budget.params, cost.params), (budget.scheme_bytes, cost.scheme_bytes)):
         assert limit is None or value <= limit
     assert budget.macs is None or cost.macs.backward <= budget.macs
     if rule == "fill" and budget == Budget(params=150):
@@ -86,7 +87,7 @@ def test_every_limit_holds_and_nothing_more_would_fit(groups, budget, norm, rule
 def test_meter_and_select_agree_where_both_apply(groups):
     rng = np.random.default_rng(3)
     scores = {g.layer: rng.random(g.channels) for g in groups if g.selectable}
-    loose = Budget(params=170, ram_bytes=10**9)
+    loose = Budget(params=170, scheme_bytes=10**9)
     assert choose(groups, scores, loose) == choose(groups, scores, Budget(params=170))
 
 

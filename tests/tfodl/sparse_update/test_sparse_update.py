@@ -126,7 +126,7 @@ def measured(net):
 def test_scheme_costs_what_the_plan_costs(net, measured):
     found = sparse_update.search(measured, net, 50_784, samples=800)
     cost = plan_cost(found.plan, net)
-    assert cost.ram_bytes == found.ram_bytes <= 50_784
+    assert cost.scheme_bytes == found.scheme_bytes <= 50_784
     gain = measured.biases[found.biases] + sum(measured.weights[i][r] for i, r in found.ratios.items())
     assert found.gain == pytest.approx(gain) and found.gain > 0.05
     assert min(found.ratios) >= len(measured.convs) - found.biases
@@ -136,7 +136,7 @@ def test_scheme_costs_what_the_plan_costs(net, measured):
 
 def test_no_memory_buys_nothing(net, measured):
     found = sparse_update.search(measured, net, 0, samples=100)
-    assert found.plan.layers == () and found.ram_bytes == 0 and found.gain == 0
+    assert found.plan.layers == () and found.scheme_bytes == 0 and found.gain == 0
 
 
 def test_bad_searches_are_refused(net, measured):
@@ -200,7 +200,7 @@ def test_analysis_goes_on_where_it_was(small, tmp_path):
     count = len((tmp_path / "results.jsonl").read_text().splitlines())
     assert count == 3 + 2  # head, one bias, two biases; one layer at two ratios
     found = sparse_update.search(whole, neuron_groups(model), 10_000, samples=50)
-    assert plan_cost(found.plan, neuron_groups(model)).ram_bytes == found.ram_bytes
+    assert plan_cost(found.plan, neuron_groups(model)).scheme_bytes == found.scheme_bytes
 
 
 def test_batch_norm_is_to_be_folded_first(small, tmp_path):
