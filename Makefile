@@ -23,7 +23,7 @@ fuzz: setup-dev
 	$(PY) -m pytest tests/tflm_export -k fuzz --fuzz-files 20000
 
 setup:
-	@tools/setup.sh ""
+	@tools/setup.sh "train"
 
 setup-dev:
 	@tools/setup.sh "dev,ray"

@@ -121,7 +121,7 @@ def _samples(compiled: Compiled, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def weight_ratio(compiled: Compiled) -> float:
     """Mean |trained weight| after 90 steps on random samples over that before; no rounding may shrink it."""
-    engine = HostEngine.of(compiled)
+    engine = HostEngine(compiled)
     before = _mean_magnitude(engine)
     for picture, target in zip(*_samples(compiled, DRIFT_STEPS), strict=True):
         engine.train_step(picture, target)

@@ -15,13 +15,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from absl import app, flags, logging
 from int8_transfer import METHODS, Runs, Settings, Task, Trainer, spread, trainer
+from matplotlib.figure import Figure
 
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
@@ -104,7 +101,8 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def draw(result: dict[str, Any], path: Path) -> None:
     """Bars: a group a cell, a bar a method."""
     cells = list(result["table"])
-    figure, axes = plt.subplots(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    axes = figure.subplots()
     for i, method in enumerate(METHODS):
         rows = [result["table"][cell].get(method) for cell in cells]
         means = [row["mean"] if row else 0 for row in rows]

@@ -13,14 +13,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 from absl import app, flags
 from int8_transfer import Runs, spread
+from matplotlib.figure import Figure
 
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
@@ -86,7 +83,8 @@ def summary(runs: Runs) -> dict[str, Any]:
 def draw(result: dict[str, Any], path: Path) -> None:
     """Bars: a group a cell, a bar a kind."""
     cells = list(result["table"])
-    figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
+    figure = Figure(figsize=(7, 3.5), layout="constrained")
+    axes = figure.subplots()
     for i, kind in enumerate(KINDS):
         rows = [result["table"][cell][kind] for cell in cells]
         at = np.arange(len(cells)) + 0.16 * i - 0.32

@@ -222,11 +222,12 @@ def _standard_error(training: Mapping[str, Any]) -> float:
 
 def draw(results: Mapping[str, Any], path: Path) -> None:
     """Final accuracy by method, every seed a dot and their mean a dash, and the mean learning curves."""
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
     from tfodl.experiments.figures import save_figure
 
-    figure, (final, curves) = plt.subplots(1, 2, figsize=(10, 4))
+    figure = Figure(figsize=(10, 4))
+    final, curves = figure.subplots(1, 2)
     methods = results["methods"]
     for index, (name, row) in enumerate(methods.items()):
         seeds = row["accuracy_by_seed"]

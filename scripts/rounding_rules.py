@@ -14,13 +14,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from absl import app, flags
 from int8_transfer import Runs, Settings, Task, trainer
+from matplotlib.figure import Figure
 
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
@@ -59,7 +56,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
     """Accuracy and mean |w| side by side, a bar a rule."""
     rules = list(result["table"])
     rows = [result["table"][rule] for rule in rules]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
     left.bar(rules, [row["accuracy"] for row in rows])
     left.set_ylabel("test accuracy, mean")
     right.bar(rules, [row["mean_magnitude"][1] for row in rows])

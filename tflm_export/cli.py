@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tflm_export import __version__
-from tflm_export.errors import ExportError, TfodlError
+from tflm_export.errors import ExportError, TfodlError, missing_package
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 UNKNOWN_INPUT = "int8 values; --input says how the pixels of pictures become such"
@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.run(options)
     except (ExportError, TfodlError) as error:
         message = str(error)
+    except ModuleNotFoundError as error:
+        message = missing_package(error)
     except OSError as error:
         message = f"{error.filename or 'file'}: {error.strerror or error}."
     except MemoryError:

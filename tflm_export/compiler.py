@@ -7,10 +7,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +24,7 @@ from tflm_export.front.simplify import simplify
 from tflm_export.gradients.paths import gradient_type
 from tflm_export.gradients.training_graph import training_graph
 from tflm_export.input_contract import InputContract
-from tflm_export.ir import Graph
+from tflm_export.ir import Graph, Tensor
 from tflm_export.library import library_sources
 from tflm_export.limits import check_arena, check_limits
 from tflm_export.macs import count_macs
@@ -57,16 +54,29 @@ class Compiled:
     facts: Mapping[str, Any]
     contract: InputContract | None = None
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write everything to `folder`, which is replaced as a whole or not at all.
+    @property
+    def input(self) -> Tensor:
+        """What the engine takes: int8 `[1, ...]`."""
+        return self.graph.tensors[self.graph.inputs[0]]
 
-        Raises `ExportError` when it cannot be written, or holds something that is no engine.
-        """
-        target = Path(folder)
-        try:
-            return _replace_folder(target, self._files())
-        except OSError as error:
-            raise ExportError(f"cannot write {str(target)!r}: {error.strerror or error}.") from error
+    @property
+    def output(self) -> Tensor:
+        """What an inference gives: int8 `[1, ...]`."""
+        return self.graph.tensors[self.graph.outputs[0]]
+
+    def to_int8(self, x: np.ndarray) -> np.ndarray:
+        """Real inputs, any shape, as the engine's int8 input (`QParams.quantize`)."""
+        return tensor_quant(self.graph, self.input.name).quantize(x)
+
+    def to_real(self, y: np.ndarray) -> np.ndarray:
+        """int8 outputs, any shape, as real numbers, float32."""
+        return tensor_quant(self.graph, self.output.name).dequantize(y).astype(np.float32)
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write everything to `folder`: `tflm_export.engine_folder.save`."""
+        from tflm_export.engine_folder import save
+
+        return save(self, folder)
 
     def quantize(self, pictures: np.ndarray) -> np.ndarray:
         """Pictures uint8 [N, H, W, C], grey or RGB, as the engine's int8 input, by its input contract.
@@ -78,15 +88,7 @@ class Compiled:
                 f"engine {self.name!r} does not know how pictures reach its model; compile it with --input, "
                 "or give int8 values."
             )
-        quant = tensor_quant(self.graph, self.graph.inputs[0])
-        return self.contract.quantize(pictures, quant.scale[0], quant.zero_point[0])
-
-    def _files(self) -> dict[str, bytes]:
-        files = {path: text.encode() for path, text in self.sources.items()}
-        files["model.tflite"] = self.tflite
-        files["plan.json"] = (self.plan.to_json() + "\n").encode()
-        files["engine.json"] = (json.dumps(dict(self.facts), indent=2) + "\n").encode()
-        return files
+        return self.contract.quantize(pictures, tensor_quant(self.graph, self.input.name))
 
 
 def compile_model(
@@ -127,25 +129,6 @@ def plan_memory(graph: Graph, plan: UpdatePlan) -> MemoryPlan:
     check_no_overlap(live.buffers, offsets, arena)
     ram = static_ram(graph, plan.optimizer, arena)
     return MemoryPlan(live.buffers, offsets, live.views, arena, lower_bound(live.buffers), ram)
-
-
-def load(folder: str | os.PathLike[str]) -> Compiled:
-    """Compile again what `Compiled.save` wrote: its model, plan, name and kind of gradients.
-
-    Raises `ExportError` when the folder does not hold an engine, `TfodlError` for a damaged plan.
-    """
-    path = Path(folder)
-    try:
-        facts = json.loads((path / "engine.json").read_text(encoding="utf-8"))
-        tflite = (path / "model.tflite").read_bytes()
-        name, gradients, rule = facts["name"], facts["gradients"], facts["input"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ExportError(
-            f"{str(path)!r} does not hold a compiled engine ({error}); run tflm-export compile first."
-        ) from error
-    contract = None if rule is None else InputContract.from_dict(rule)
-    plan = UpdatePlan.load(path / "plan.json")
-    return compile_model(tflite, plan, name=name, gradients=gradients, contract=contract)
 
 
 def tflm_array(tflite: bytes) -> dict[str, str]:
@@ -193,27 +176,3 @@ def _input_facts(graph: Graph, contract: InputContract | None) -> dict[str, Any]
     quant = tensor_quant(graph, graph.inputs[0])
     contract.check(graph.tensors[graph.inputs[0]].shape[1:], quant.scale[0], quant.zero_point[0])
     return contract.to_dict()
-
-
-def _replace_folder(target: Path, files: Mapping[str, bytes]) -> Path:
-    """Write `files` beside `target`, then move them into its place."""
-    if target.exists() and not (target.is_dir() and (not any(target.iterdir()) or _is_engine(target))):
-        raise ExportError(f"{str(target)!r} exists and is not a compiled engine; name a new or empty folder.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-    try:
-        for path, data in files.items():
-            (fresh / path).parent.mkdir(parents=True, exist_ok=True)
-            (fresh / path).write_bytes(data)
-        fresh.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        fresh.rename(target)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
-    return target
-
-
-def _is_engine(folder: Path) -> bool:
-    return (folder / "engine.json").is_file() and (folder / "model.tflite").is_file()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from tflm_export.errors import TfodlError
@@ -29,3 +31,28 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
         raise TfodlError(f"cannot write {str(path)!r}: {error.strerror or error}.") from error
+
+
+def replace_folder(target: Path, files: Mapping[str, bytes]) -> Path:
+    """Write `files` by path below `target`, in whose place the new folder comes at the end.
+
+    Raises `TfodlError` when it cannot; `target` is then as it was.
+    """
+    fresh = old = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+        for path, data in files.items():
+            (fresh / path).parent.mkdir(parents=True, exist_ok=True)
+            (fresh / path).write_bytes(data)
+        fresh.chmod(0o755)
+        if target.exists():
+            old = target.rename(Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.")) / "old")
+        result = fresh.rename(target)
+    except OSError as error:
+        raise TfodlError(f"cannot write {str(target)!r}: {error.strerror or error}.") from error
+    finally:
+        for leftover in (fresh, old and old.parent):
+            if leftover is not None:
+                shutil.rmtree(leftover, ignore_errors=True)
+    return result

@@ -23,6 +23,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tflm_export.errors import TfodlError
+from tflm_export.ir import QParams
 
 ORDERS = {1: ("grey",), 3: ("rgb", "bgr")}
 RESIZES = ("bilinear",)
@@ -112,13 +113,13 @@ class InputContract:
             )
         return self._real(pictures[..., ::-1] if self.order == "bgr" else pictures)
 
-    def quantize(self, pictures: np.ndarray, scale: float, zero: int) -> np.ndarray:
-        """Pictures uint8 [N, H, W, C] as the int8 input [N, H, W, C] of a tensor with `scale` and `zero`."""
-        return _rounded(self.apply(pictures), scale, zero)
+    def quantize(self, pictures: np.ndarray, quant: QParams) -> np.ndarray:
+        """Pictures uint8 [N, H, W, C] as the int8 input [N, H, W, C] of a tensor of `quant`."""
+        return quant.quantize(self.apply(pictures))
 
-    def table(self, scale: float, zero: int) -> np.ndarray:
+    def table(self, quant: QParams) -> np.ndarray:
         """The int8 input [256, 1 or C] of every pixel, by the model's channel: what `quantize` gives."""
-        return _rounded(self._real(np.arange(256, dtype=np.uint8)[:, None]), scale, zero)
+        return quant.quantize(self._real(np.arange(256, dtype=np.uint8)[:, None]))
 
     def then(self, divisor: Sequence[float], offset: Sequence[float], flip: bool = False) -> InputContract:
         """This contract for the rest of a model that begins with `x / divisor + offset`, after a flip of the
@@ -225,8 +226,3 @@ def _scaling(text: str, channels: int) -> tuple[tuple[float, ...], tuple[float, 
         raise TfodlError(f"--input {text!r} is no scaling of {channels} channel(s); allowed: {FORMS}.")
     mean, std = numbers[:half], numbers[half:]
     return tuple(std), tuple(-m / s for m, s in zip(mean, std, strict=True)), "rgb"
-
-
-def _rounded(x: np.ndarray, scale: float, zero: int) -> np.ndarray:
-    """int8 nearest to float32 `x`, halves to even."""
-    return np.clip(np.rint(x / np.float32(scale)) + zero, -128, 127).astype(np.int8)

@@ -38,6 +38,27 @@ class QParams:
     zero_point: tuple[int, ...]
     axis: int | None = None
 
+    def quantize(self, real: np.ndarray) -> np.ndarray:
+        """int8 nearest to `real / scale`, divided in float32, halves to even, saturated. One scale only.
+
+        >>> QParams((0.5,), (-3,)).quantize(np.array([0.2, 0.25, 0.75, 99.0])).tolist()
+        [-3, -3, -1, 127]
+        """
+        steps = np.rint(np.asarray(real, np.float32) / np.float32(self.scale[0]))
+        return np.clip(steps + self.zero_point[0], -128, 127).astype(np.int8)
+
+    def dequantize(self, q: np.ndarray) -> np.ndarray:
+        """`scale * (q - zero_point)`, float64; scales of several channels go along `axis`.
+
+        >>> QParams((0.5, 2.0), (0, 0), axis=0).dequantize(np.array([[1, 2], [3, 4]])).tolist()
+        [[0.5, 1.0], [6.0, 8.0]]
+        """
+        shape = [1] * np.ndim(q)
+        if self.axis is not None and len(self.scale) > 1:
+            shape[self.axis] = -1
+        scale, zero = np.reshape(self.scale, shape), np.reshape(self.zero_point, shape)
+        return scale * (np.asarray(q, np.float64) - zero)
+
 
 @dataclass(frozen=True)
 class Tensor:

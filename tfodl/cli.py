@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tflm_export.cli import Parser
-from tflm_export.errors import TfodlError
+from tflm_export.errors import TfodlError, missing_package
 from tflm_export.plan import Budget, UpdatePlan
 from tfodl.jobs.settings import FinetuneJob, QuantizeJob
 
@@ -25,10 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (TfodlError, OSError) as error:
         print(f"tfodl: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except ValueError as error:
-        if type(error).__name__ != "ExportError":
-            raise
-        print(f"tfodl: {' '.join(str(error).split())}", file=sys.stderr)
+    except ModuleNotFoundError as error:
+        print(f"tfodl: {missing_package(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("tfodl: interrupted", file=sys.stderr)

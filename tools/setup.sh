@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Set up all that `make` needs, once: a virtual environment in .venv and, where missing, Debian's compilers
-# and QEMU. Usage: tools/setup.sh EXTRAS (for example "dev,ray", or "" for the base install).
+# and QEMU. Usage: tools/setup.sh EXTRAS ("train" for the demo, "dev,ray" for the tests).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-extras="${1:-}"
+extras="${1:-train}"
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 python=""
-for candidate in python3.11 python3; do
-  if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then
+for candidate in python3.11 python3.12 python3.13 python3.10 python3; do
+  if command -v "$candidate" >/dev/null &&
+      "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))'; then
     python="$candidate"; break
   fi
 done
@@ -29,11 +30,14 @@ if [ "${#packages[@]}" -gt 0 ]; then
 fi
 [ -n "$python" ] || python=python3.11
 
+# The versions that the suite ran with; they are of Python 3.11.
+pins() { .venv/bin/python -c 'import sys; print("-c constraints.txt" * (sys.version_info[:2] == (3, 11)))'; }
+
 # The venv is current when it was made from these very files with at least these extras.
 stamp=".venv/installed-$(cat pyproject.toml constraints.txt tools/setup.sh | sha256sum | cut -c1-16)-${extras//,/-}"
 if [ ! -e "$stamp" ]; then
   echo "Installing Python packages into .venv (a few minutes the first time)"
   [ -x .venv/bin/python ] || "$python" -m venv .venv
-  .venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".${extras:+[$extras]}"
+  .venv/bin/python -m pip install -q --disable-pip-version-check $(pins) -e ".${extras:+[$extras]}"
   touch "$stamp"
 fi

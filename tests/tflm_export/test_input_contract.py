@@ -13,9 +13,11 @@ from tflm_export.board.client import BoardClient, Command
 from tflm_export.board.sketch import metadata, sketch_files
 from tflm_export.boards import board
 from tflm_export.companion import companion_path, read_companion, write_companion
-from tflm_export.compiler import compile_model, load
+from tflm_export.compiler import compile_model
+from tflm_export.engine_folder import load
 from tflm_export.errors import ExportError, TfodlError
 from tflm_export.input_contract import InputContract, usual
+from tflm_export.ir import QParams
 from tflm_export.machines.host import compile_cpp
 from tflm_export.plan import UpdatePlan
 from tflm_export.report.verify import samples
@@ -26,11 +28,11 @@ BGR = InputContract((8, 8, 3), (101.3, 127.1, 203.7), (-1.0, -0.5, 0.0), "bgr", 
 
 @given(st.sampled_from(RULES), st.floats(1e-3, 2), st.integers(-128, 127))
 def test_json_and_table_say_the_same(rule, scale, zero):
-    contract = InputContract.parse(rule, (2, 128, 3))
+    contract, quant = InputContract.parse(rule, (2, 128, 3)), QParams((scale,), (zero,))
     assert InputContract.from_json(contract.to_json()) == contract
     pixels = np.arange(256, dtype=np.uint8).reshape(1, 2, 128, 1).repeat(3, -1)
-    table = np.broadcast_to(contract.table(scale, zero), (256, 3))
-    np.testing.assert_array_equal(contract.quantize(pixels, scale, zero).reshape(256, 3), table)
+    table = np.broadcast_to(contract.table(quant), (256, 3))
+    np.testing.assert_array_equal(contract.quantize(pixels, quant).reshape(256, 3), table)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ import numpy as np
 from tflm_export.compiler import Compiled
 from tflm_export.errors import ExportError
 from tflm_export.input_contract import InputContract
+from tflm_export.ir import QParams
 from tflm_export.variable import Variable, variables
 
 MAGIC = b"\xa5\x7e"
@@ -204,7 +205,7 @@ class BoardClient:
         x = np.asarray(x)
         if x.dtype == np.uint8 and self._contract is not None:
             info = self.info()
-            x = self._contract.quantize(x, info.input_scale, info.input_zero)
+            x = self._contract.quantize(x, QParams((info.input_scale,), (info.input_zero,)))
         return _int8(x)
 
     def _variables(self, compiled: Compiled) -> list[tuple[int, Variable]]:

@@ -18,9 +18,10 @@ from typing import Any
 
 from tflm_export import __version__
 from tflm_export.boards import Board, board
-from tflm_export.compiler import Compiled, load
+from tflm_export.compiler import Compiled
 from tflm_export.cpp import wrap
 from tflm_export.emit.memory_table import memory_table
+from tflm_export.engine_folder import opened
 from tflm_export.errors import ExportError
 from tflm_export.files import write_bytes
 from tflm_export.ir import Graph
@@ -37,18 +38,18 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file, so that the same engine gives th
 
 
 def make_sketch(
-    folder: str | os.PathLike[str],
+    engine: Compiled | str | os.PathLike[str],
     board_name: str,
     out: str | os.PathLike[str],
     costs: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write the library of the engine in `folder` to the .zip `out`, whole or not at all.
+    """Write the library of an engine, compiled or in its folder, to the .zip `out`, whole or not at all.
 
     costs: facts of `report`, measured; the plan's own figures are used without them. Raises `ExportError` for
     an unknown board, a folder without an engine, an engine that only infers, or one whose static memory
     exceeds the board's.
     """
-    target, compiled = board(board_name), load(folder)
+    target, compiled = board(board_name), opened(engine)
     if compiled.graph.loss is None:
         raise ExportError(
             f"engine {compiled.name!r} only infers, the sketch is for one that learns; put the engine's src "
@@ -114,7 +115,7 @@ def pixel_code(compiled: Compiled) -> str:
     if contract is None:
         return ""
     quant = tensor_quant(graph, graph.inputs[0])
-    table = contract.table(quant.scale[0], quant.zero_point[0]).T
+    table = contract.table(quant).T
     names = {"grey": ("grey",), "rgb": ("red", "green", "blue"), "bgr": ("blue", "green", "red")}
     channels = names[contract.order]
     rows = ",\n".join(f"    {{\n{wrap(map(str, row.tolist()))}\n    }}" for row in table)

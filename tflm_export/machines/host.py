@@ -21,8 +21,10 @@ from string import Template
 
 import numpy as np
 
-from tflm_export.compiler import Compiled, load
+from tflm_export.compiler import Compiled
+from tflm_export.engine_folder import opened
 from tflm_export.errors import ExportError
+from tflm_export.files import replace_folder
 from tflm_export.ir import Op
 from tflm_export.ops import LOSSES
 from tflm_export.variable import Variable, variables
@@ -33,15 +35,16 @@ FLAGS = ("-O2", "-ffp-contract=off", "-std=c++14", "-fPIC", "-Wall", "-Wextra")
 class HostEngine:
     """One engine in a shared library of its own: its weights are its own too.
 
-    folder: what `tflm-export compile` wrote. Raises `ExportError` when it does not build, and when an engine
-    that only infers is asked to learn.
+    engine: compiled, or the folder that `tflm-export compile` wrote. Raises `ExportError` when it does not
+    build, and when an engine that only infers is asked to learn.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], flags: Sequence[str] = FLAGS):
-        self.compiled = load(folder)
+    def __init__(self, engine: Compiled | str | os.PathLike[str], flags: Sequence[str] = FLAGS):
+        self.compiled = opened(engine)
         self._temporary = tempfile.TemporaryDirectory(prefix="tfodl-host-")
+        folder = replace_folder(Path(self._temporary.name) / "sources", sources_of(self.compiled))
         library = Path(self._temporary.name) / "engine.so"
-        build_library(Path(folder) / "src", self.compiled, library, flags)
+        build_library(folder / "src", self.compiled, library, flags)
         self._library = _bind(ctypes.CDLL(str(library)))
         if self.compiled.graph.loss is not None:
             _bind_training(self._library)
@@ -51,12 +54,6 @@ class HostEngine:
         self._loss = graph.loss
         self._variables = variables(graph)
         self.reset()
-
-    @classmethod
-    def of(cls, compiled: Compiled, flags: Sequence[str] = FLAGS) -> HostEngine:
-        """An engine that was never saved."""
-        with tempfile.TemporaryDirectory(prefix="tfodl-engine-") as folder:
-            return cls(compiled.save(Path(folder) / "engine"), flags)
 
     def infer(self, x: np.ndarray) -> np.ndarray:
         """The output int8 for one input int8 (the input tensor's shape)."""
@@ -152,6 +149,11 @@ def _bind_training(library: ctypes.CDLL) -> ctypes.CDLL:
     library.shim_set_learning_rate.argtypes = [ctypes.c_float]
     library.shim_parameter_bytes.restype = ctypes.c_uint32
     return library
+
+
+def sources_of(compiled: Compiled) -> dict[str, bytes]:
+    """The engine's sources as files, below src/."""
+    return {path: text.encode() for path, text in compiled.sources.items()}
 
 
 def build_library(source: Path, compiled: Compiled, out: Path, flags: Sequence[str] = FLAGS) -> None:

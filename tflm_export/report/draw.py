@@ -39,17 +39,11 @@ def draw_memory(compiled: Compiled, path: str | os.PathLike[str], stack_bytes: i
 
     Raises `ExportError` for another format, `TfodlError` when the file cannot be written.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     target = Path(path)
     kind = picture_format(target)
     figure = memory_figure(compiled, stack_bytes)
     picture = io.BytesIO()
     figure.savefig(picture, format=kind, dpi=120)
-    pyplot.close(figure)
     write_bytes(target, picture.getvalue())
     return target
 
@@ -69,11 +63,10 @@ def memory_figure(
     stack_bytes: the stack as measured, part of what is always there. limits: `{name: bytes}`, drawn as lines;
     by default what each board leaves to the engine's static memory and stack.
     """
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
-    figure, (above, below) = pyplot.subplots(
-        2, 1, figsize=(11, 8), sharex=True, height_ratios=(1, 1.5), layout="constrained"
-    )
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.5))
     if limits is None:
         limits = {b.title: b.ram_bytes + (b.stack_bytes if stack_bytes else 0) for b in BOARDS.values()}
     _draw_live(above, compiled, stack_bytes, limits)

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from tflm_export.boards import BOARDS
-from tflm_export.compiler import Compiled, load
+from tflm_export.compiler import Compiled
 from tflm_export.emit.names import display, shape_text
+from tflm_export.engine_folder import opened
 from tflm_export.input_contract import InputContract
 from tflm_export.ir import Graph, Op
 from tflm_export.machines.m4 import ROOMY
@@ -45,13 +46,13 @@ class Report:
 
 
 def report(
-    folder: str | os.PathLike[str],
+    engine: Compiled | str | os.PathLike[str],
     *,
     steps: int = 2,
     per_op: bool = False,
     picture: str | os.PathLike[str] | None = None,
 ) -> Report:
-    """Measure the engine in `folder` on the emulated board and report.
+    """Measure an engine, compiled or in its folder, on the emulated board and report.
 
     steps: training steps that run; the last one counts. per_op: with every kernel call's.
     picture: a file for the memory plan's picture (.png, .svg, .pdf).
@@ -59,7 +60,7 @@ def report(
     """
     if picture is not None:
         picture_format(Path(picture))
-    compiled = load(folder)
+    compiled = opened(engine)
     xs, ts = samples(compiled, None, None, 0)
     calls = profile(compiled, xs[:steps], ts[:steps], memories=ROOMY) if per_op else {}
     measured = measure(compiled, xs[:steps], ts[:steps], memories=ROOMY)

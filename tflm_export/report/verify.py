@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tflm_export.compiler import Compiled, load
+from tflm_export.compiler import Compiled
+from tflm_export.engine_folder import opened
 from tflm_export.errors import ExportError
 from tflm_export.front.schema import parse
 from tflm_export.ir import Graph
@@ -82,7 +83,7 @@ class Verification:
 
 
 def verify(
-    folder: str | os.PathLike[str],
+    engine: Compiled | str | os.PathLike[str],
     inputs: np.ndarray | None = None,
     targets: Sequence[int] | np.ndarray | None = None,
     *,
@@ -91,23 +92,23 @@ def verify(
     board: bool = False,
     seed: int = 0,
 ) -> Verification:
-    """Verify what `tflm-export compile` wrote to `folder`.
+    """Verify an engine, compiled or in its folder.
 
     inputs: int8 [n, ...input shape without batch], random by default. targets: n class indices (or int8
     [n, ...] for MSE). count: inferences; steps: training steps; both on the inputs in turn.
     Raises `ExportError` when something needed is missing or does not build.
     """
-    compiled = load(folder)
+    compiled = opened(engine)
     xs, ts = samples(compiled, inputs, targets, seed)
-    engine, simulator = HostEngine(folder), Simulator(compiled.graph, compiled.plan)
-    by_simulator, by_tflm = _compare_inference(compiled, engine, simulator, _take(xs, count))
+    host, simulator = HostEngine(compiled), Simulator(compiled.graph, compiled.plan)
+    by_simulator, by_tflm = _compare_inference(compiled, host, simulator, _take(xs, count))
     steps = steps if compiled.graph.loss is not None else 0
     cosines = gradient_cosines(compiled, _take(xs, min(steps, 8)), _take(ts, min(steps, 8)))
-    outputs = [engine.infer(x) for x in _take(xs, BOARD_INFERENCES)] if board else []
+    outputs = [host.infer(x) for x in _take(xs, BOARD_INFERENCES)] if board else []
     for x, t in zip(_take(xs, steps), _take(ts, steps), strict=True):
-        engine.train_step(x, t)
+        host.train_step(x, t)
         simulator.train_step(x, t)
-    weights = engine.weights()
+    weights = host.weights()
     differing = sum(int((weights[name] != simulator.weights[name]).sum()) for name in weights)
     result = Verification(count, by_simulator, by_tflm, steps, differing, cosines)
     if not board:
@@ -199,14 +200,14 @@ class TflmOracle:
         if dtype == np.uint8:
             x = (x.astype(np.int16) + 128).astype(np.uint8)
         elif dtype == np.float32:
-            x = ((x.astype(np.float32) - self._input.zero_point[0]) * self._input.scale[0]).astype(np.float32)
+            x = self._input.dequantize(x).astype(np.float32)
         self._interpreter.set_input(x, 0)
         self._interpreter.invoke()
         y = self._interpreter.get_output(0)
         if y.dtype == np.uint8:
             return (y.astype(np.int16) - 128).astype(np.int8)
         if y.dtype == np.float32:
-            y = np.round(y / self._output.scale[0] + self._output.zero_point[0]).astype(np.int8)
+            return self._output.quantize(y)
         return y
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,7 +12,6 @@ from tflm_export.compiler import Compiled
 from tflm_export.errors import TfodlError
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.machines.host import HostEngine
-from tflm_export.ops.result import tensor_quant
 from tflm_export.simulate.reference import cosine
 from tflm_export.simulate.step import Simulator
 from tflm_export.variable import variables
@@ -41,13 +39,6 @@ def quantise(model: keras.Model, domains: Domains, config: DemoConfig) -> tuple[
     x, y, *_ = domains.source
     aware = quantize.qat(model, x, y, epochs=config.qat_epochs, seed=config.seed)
     return aware, convert.to_int8(aware)
-
-
-def to_int8(compiled: Compiled, x: np.ndarray) -> np.ndarray:
-    """Pictures float32 [N, ...] as the model's int8 input."""
-    quant = tensor_quant(compiled.graph, compiled.graph.inputs[0])
-    q = np.rint(x / quant.scale[0]) + quant.zero_point[0]
-    return np.clip(q, -128, 127).astype(np.int8)
 
 
 def tensorflow_cosines(compiled: Compiled, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
@@ -83,14 +74,14 @@ def accuracy(engine: HostEngine, x: np.ndarray, y: np.ndarray) -> float:
     )
 
 
-def learn(folder: Path, domains: Domains, config: DemoConfig, held_out: int) -> Learning:
-    """Train the engine in `folder`, built for the host, on labelled target pictures one by one.
+def learn(compiled: Compiled, domains: Domains, config: DemoConfig, held_out: int) -> Learning:
+    """Train the engine, built for the host, on labelled target pictures one by one.
 
     held_out: target pictures at the end of the train split that are not learnt from.
     """
-    engine = HostEngine(folder)
+    engine = HostEngine(compiled)
     x, y, x_test, y_test = domains.target
-    x, x_test = to_int8(engine.compiled, x), to_int8(engine.compiled, x_test)
+    x, x_test = compiled.to_int8(x), compiled.to_int8(x_test)
     n = config.device_count(len(x) - held_out)
     every = max(1, n // POINTS)
     samples, curve = [0], [accuracy(engine, x_test, y_test)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,15 +53,15 @@ def run(config: DemoConfig) -> dict[str, Any]:
         folder = compiled.save(out / "engine")
         print(f"      arena {compiled.memory.arena:,} B, lower bound {compiled.memory.lower_bound:,} B")
     with stages.stage("verify", "against TFLite Micro, numpy, TensorFlow and the emulated Cortex-M4F"):
-        checks = _verify(compiled, folder, domains, config)
+        checks = _verify(compiled, domains, config)
     with stages.stage("learn", "the device takes target pictures one by one"):
-        learning = device.learn(folder, domains, config, adapt.HELD_OUT)
+        learning = device.learn(compiled, domains, config, adapt.HELD_OUT)
         found["device_before"], found["device_after"] = learning.accuracy[0], learning.accuracy[-1]
         print(f"      accuracy {found['device_before']:.1%} -> {found['device_after']:.1%}")
     with stages.stage("sketch", "Arduino library and sketch as a .zip"):
-        make_sketch(folder, "nano33ble", out / "sketch.zip")
+        make_sketch(compiled, "nano33ble", out / "sketch.zip")
     with stages.stage("report", "measure on the emulated Cortex-M4F, write tables and pictures"):
-        x = device.to_int8(compiled, domains.target[0][:2])
+        x = compiled.to_int8(domains.target[0][:2])
         measured = measure(compiled, x[:, None], domains.target[1][:2])
         facts = dict(make_report(compiled, measured).facts)
     facts |= {
@@ -83,11 +82,11 @@ def run(config: DemoConfig) -> dict[str, Any]:
     return facts
 
 
-def _verify(compiled: Compiled, folder: Path, domains: Any, config: DemoConfig) -> dict[str, Any]:
+def _verify(compiled: Compiled, domains: Any, config: DemoConfig) -> dict[str, Any]:
     """Every comparison of the demo, as plain values. Raises `TfodlError` when one fails."""
-    x, y = device.to_int8(compiled, domains.target[0]), domains.target[1]
+    x, y = compiled.to_int8(domains.target[0]), domains.target[1]
     result = verify(
-        folder, x[: config.verify_inputs], y[: config.verify_inputs].tolist(),
+        compiled, x[: config.verify_inputs], y[: config.verify_inputs].tolist(),
         count=config.verify_inputs, steps=config.m4_steps, board=True,
     )  # fmt: skip
     cosines = device.tensorflow_cosines(compiled, x[: config.verify_inputs], y[: config.verify_inputs])

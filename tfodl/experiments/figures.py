@@ -6,10 +6,6 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -18,10 +14,10 @@ from tflm_export.plan import UpdatePlan
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write `figure` as PNG, whole or not at all, and close it. Raises `TfodlError` when it cannot."""
+    """Write `figure` as PNG, whole or not at all, without pyplot: a notebook's
+    backend stays as it is. Raises `TfodlError` when it cannot."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
-    plt.close(figure)
     write_bytes(path, buffer.getvalue())
 
 
@@ -29,7 +25,8 @@ def accuracy_figure(
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], levels: Mapping[str, float], x_label: str
 ) -> Figure:
     """Accuracy curves `{name: (x, fraction)}` with horizontal reference `levels {name: fraction}`."""
-    figure, axes = plt.subplots(figsize=(7.5, 4.2))
+    figure = Figure(figsize=(7.5, 4.2))
+    axes = figure.subplots()
     for name, (x, y) in curves.items():
         axes.plot(x, 100 * np.asarray(y), marker="o", markersize=3, label=name)
     for index, (name, level) in enumerate(levels.items()):
@@ -59,7 +56,8 @@ def selection_shares(plans: Sequence[UpdatePlan], channels: Mapping[str, int]) -
 def selection_figure(plans: Sequence[UpdatePlan], channels: Mapping[str, int]) -> Figure:
     """Heat map of `selection_shares`: which layers learn in which epoch."""
     shares = selection_shares(plans, channels)
-    figure, axes = plt.subplots(figsize=(1.5 + 0.45 * max(8, len(plans)), 1 + 0.28 * max(4, len(channels))))
+    figure = Figure(figsize=(1.5 + 0.45 * max(8, len(plans)), 1 + 0.28 * max(4, len(channels))))
+    axes = figure.subplots()
     image = axes.imshow(100 * shares, aspect="auto", vmin=0, vmax=100, cmap="viridis")
     axes.set(xlabel="epoch", yticks=range(len(channels)), yticklabels=list(channels))
     axes.set_xticks(range(len(plans)), [str(epoch + 1) for epoch in range(len(plans))])

@@ -14,23 +14,16 @@ import tensorflow as tf
 from tflm_export.errors import TfodlError
 from tflm_export.gradients.head import logits_of
 from tflm_export.ir import Graph, Op
+from tflm_export.ops.result import tensor_quant
 from tflm_export.simulate.evaluate import run
 
 ROUNDING = 1e-4  # of an int8 step: above the error of a dequantised bias, below any sum's own step
 
 
 def dequantize(graph: Graph, name: str, values: np.ndarray | None = None) -> np.ndarray:
-    """`scale * (q - zero_point)` of tensor `name`, float64, per channel where its scales are.
-
-    values: int8 or int32 of the tensor's shape, or a batch; by default the constant of the model.
-    """
-    quant = graph.tensors[name].quant
-    values = graph.tensors[name].data if values is None else values
-    assert quant is not None and values is not None, name
-    shape = [1] * values.ndim
-    if quant.axis is not None and len(quant.scale) > 1:
-        shape[quant.axis] = -1
-    return np.reshape(quant.scale, shape) * (values.astype(np.float64) - np.reshape(quant.zero_point, shape))
+    """Real values float64 of a tensor: of `values`, or of the constant itself."""
+    values = graph.constant(name) if values is None else values
+    return tensor_quant(graph, name).dequantize(values)
 
 
 def gradients(

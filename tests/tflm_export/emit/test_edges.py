@@ -94,7 +94,7 @@ def test_the_largest_shapes_build_and_are_right(case):
     data = net(layers, shape)
     plan = UpdatePlan((LayerUpdate("#0", "out", (0,), "all"),), optimizer=Optimizer(0.01))
     compiled = compile_model(data, plan)
-    engine, simulator = HostEngine.of(compiled), Simulator(compiled.graph, plan)
+    engine, simulator = HostEngine(compiled), Simulator(compiled.graph, plan)
     x = RNG.integers(-128, 128, shape, np.int8)
     (expected,) = oracle(data, x)
     np.testing.assert_array_equal(engine.infer(x), expected)

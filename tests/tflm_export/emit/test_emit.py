@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from streams import longest_chains
 
-from tflm_export.compiler import compile_model, load, plan_memory
+from tflm_export.compiler import compile_model, plan_memory
 from tflm_export.cpp import definition, literal
 from tflm_export.emit import emit
 from tflm_export.emit.names import display, identifier
-from tflm_export.errors import ExportError
+from tflm_export.engine_folder import load
+from tflm_export.errors import ExportError, TfodlError
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.gradients.training_graph import training_graph
@@ -104,7 +105,7 @@ def test_save_leaves_nothing_half_written(compiled, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(ExportError, match="cannot write .*No space left on device"):
+    with pytest.raises(TfodlError, match="cannot write .*No space left on device"):
         compiled.save(tmp_path / "engine")
     assert not any(tmp_path.iterdir())
 

@@ -16,7 +16,7 @@ from tflm_export.variable import variables
 def case(request):
     make, plan = CASES[request.param]
     compiled = compile_model(make(), plan)
-    return compiled, HostEngine.of(compiled)
+    return compiled, HostEngine(compiled)
 
 
 def test_inference_is_that_of_tflite_micro(case):

@@ -16,8 +16,9 @@ import pytest
 from engine_cases import CASES, MOBILE, ZOO
 
 from tflm_export import cli
-from tflm_export.compiler import Compiled, compile_model, load
+from tflm_export.compiler import Compiled, compile_model
 from tflm_export.emit import dispatch
+from tflm_export.engine_folder import load
 from tflm_export.errors import ExportError
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.gradients.training_graph import GRADIENT_TYPES
@@ -47,7 +48,7 @@ LARGEST_UNITS = 2.0**21  # of a sample's step: fine enough to read gradients fro
 def test_training_is_that_of_numpy(name):
     make, plan = CASES[name]
     compiled = compile_model(make(), plan, gradients="float32")
-    engine, simulator = HostEngine.of(compiled), Simulator(compiled.graph, compiled.plan)
+    engine, simulator = HostEngine(compiled), Simulator(compiled.graph, compiled.plan)
     start, (xs, ts) = engine.weights(), samples(compiled, None, None, seed=1)
     for x, t in zip(xs[:24], ts[:24], strict=True):
         assert engine.train_step(x, t) == pytest.approx(simulator.train_step(x, t), rel=1e-4, abs=3e-5)
@@ -61,7 +62,7 @@ def test_sanitizers_have_no_complaint(name):
     make, plan = CASES[name]
     compiled = compile_model(make(), plan, gradients="float32")
     xs, ts = samples(compiled, None, None, 0)
-    weights, engine = run_sanitized(compiled, xs[:4], ts[:4]), HostEngine.of(compiled)
+    weights, engine = run_sanitized(compiled, xs[:4], ts[:4]), HostEngine(compiled)
     check_resident(compiled, engine, xs[:4], ts[:4], weights)
 
 
@@ -71,7 +72,7 @@ def test_the_cortex_m4f_computes_the_same(flags):
     make, plan = CASES["mixed"]
     compiled = compile_model(make(), plan, gradients="float32")
     xs, ts = samples(compiled, None, None, 0)
-    measured, engine = measure(compiled, xs[:4], ts[:4], flags=flags), HostEngine.of(compiled)
+    measured, engine = measure(compiled, xs[:4], ts[:4], flags=flags), HostEngine(compiled)
     check_resident(compiled, engine, xs[:4], ts[:4], measured.weights)
     assert measured.static_ram_bytes == pytest.approx(compiled.memory.static_ram, rel=0.01)
     assert "by float32 gradients |" in make_report(compiled, measured).to_text()
@@ -116,7 +117,7 @@ class GradientEngine:
             sources["src/engine.cpp"] += (
                 f'extern "C" void* held_{symbol}() {{ return engine::batch_{symbol}; }}\n'
             )
-        self.engine = HostEngine.of(dataclasses.replace(self.compiled, sources=sources))
+        self.engine = HostEngine(dataclasses.replace(self.compiled, sources=sources))
 
     @staticmethod
     def symbol(variable: Variable) -> str:
@@ -213,7 +214,7 @@ def test_both_learn_alike():
     train, test = (digits_net.to_int8(graph, x) for x in (data.x_train[:1600], data.x_test))
     plan, after = UpdatePlan(digits_net.LAYERS[3:], optimizer=Optimizer(0.05, batch=16)), {}
     for gradients in GRADIENT_TYPES:
-        engine = HostEngine.of(compile_model(tflite, plan, gradients=gradients))
+        engine = HostEngine(compile_model(tflite, plan, gradients=gradients))
         assert _accuracy(engine, test, renamed(data.y_test)) < 0.15
         for x, label in zip(train, renamed(data.y_train), strict=False):
             engine.train_step(x, label)

@@ -7,7 +7,8 @@ import pytest
 from tflite_file import O, T, build, fused
 
 from tflm_export.board.sketch import make_sketch
-from tflm_export.compiler import compile_model, load
+from tflm_export.compiler import compile_model
+from tflm_export.engine_folder import load
 from tflm_export.errors import ExportError
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.measure import measure
@@ -66,7 +67,7 @@ def test_it_comes_back_from_its_folder(compiled, tmp_path):
 
 
 def test_it_refuses_to_learn(compiled, tmp_path):
-    engine, simulator = HostEngine.of(compiled), Simulator(compiled.graph, compiled.plan)
+    engine, simulator = HostEngine(compiled), Simulator(compiled.graph, compiled.plan)
     x = np.zeros((1, 12, 12, 2), np.int8)
     for learn in (engine.train_step, simulator.train_step):
         with pytest.raises(ExportError, match="only infers"):

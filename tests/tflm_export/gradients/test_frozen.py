@@ -43,7 +43,7 @@ def dense_net(lowest=-127, bias=-100_000):
 
 def trained(compiled, steps=12):
     """Weights after some steps, of the host engine; numpy has the same."""
-    engine, simulator = HostEngine.of(compiled), Simulator(compiled.graph, compiled.plan)
+    engine, simulator = HostEngine(compiled), Simulator(compiled.graph, compiled.plan)
     xs = np.random.default_rng(1).integers(-128, 128, (steps, 1, 6)).astype(np.int8)
     for i, x in enumerate(xs):
         engine.train_step(x, i % 3)
@@ -70,7 +70,7 @@ def test_frozen_weights_of_minus_128_stay():
     rows = tuple(unit for unit in range(7) if unit != 5)
     compiled = compile_model(data, UpdatePlan((LayerUpdate("#0", "out", rows),), optimizer=Optimizer(5.0)))
     x = np.random.default_rng(2).integers(-128, 128, (1, 6)).astype(np.int8)
-    np.testing.assert_array_equal(HostEngine.of(compiled).infer(x), oracle(data, x)[0])
+    np.testing.assert_array_equal(HostEngine(compiled).infer(x), oracle(data, x)[0])
     after, start = trained(compiled)["hidden/w"], compiled.graph.tensors["hidden/w"].data
     assert (after != start).any() and after[5].tolist() == start[5].tolist() and after[5, 2] == -128
 

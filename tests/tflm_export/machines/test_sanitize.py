@@ -20,7 +20,7 @@ def test_no_complaint_and_the_same_weights(name):
     compiled = compile_model(make(), plan)
     xs, ts = samples(compiled, None, None, 0)
     weights = run_sanitized(compiled, xs[:6], ts[:6])
-    engine = HostEngine.of(compiled)
+    engine = HostEngine(compiled)
     for x, t in zip(xs[:6], ts[:6], strict=True):
         engine.train_step(x, t)
     for variable in variables(compiled.graph):

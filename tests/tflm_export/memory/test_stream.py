@@ -49,7 +49,7 @@ def test_a_streamed_engine_learns_the_same(rows):
     compiled = dataclasses.replace(
         compiled, graph=graph, memory=memory, sources={**compiled.sources, **sources}
     )
-    engine, simulator = HostEngine.of(compiled), Simulator(plain, PLAN)
+    engine, simulator = HostEngine(compiled), Simulator(plain, PLAN)
     xs, ts = samples(compiled, None, None, 0)
     for x, t in zip(xs[:24], ts[:24], strict=True):
         np.testing.assert_array_equal(engine.infer(x), simulator.infer(x))

@@ -71,7 +71,7 @@ def test_the_plan_is_within_one_percent_of_the_linked_program(compiled, measured
 
 
 def test_the_board_computes_what_the_host_does(compiled, measured):
-    engine = HostEngine.of(compiled)
+    engine = HostEngine(compiled)
     xs, ts = samples(compiled, None, None, 0)
     for i in range(2):
         np.testing.assert_array_equal(measured.outputs[i], engine.infer(xs[i]).reshape(-1))

@@ -76,6 +76,11 @@ inline int64_t step_units(int64_t sum, Rate rate, int64_t limit) {
   return -(product * (int64_t{1} << up));
 }
 
+// Steps of n biases without batch or momentum, as long as no limit is near: each moves by less than 2^29. How many
+// were done.
+int32_t step_biases(int32_t* bias, int32_t n, const int32_t* sums, const float* scale, float learning_rate,
+                    int32_t exponent, uint32_t number);
+
 // The same for the weights of one row. Where the shift allows, the mantissa is moved up once a row, so that one
 // high multiply does the work of every weight.
 class WeightUnits {

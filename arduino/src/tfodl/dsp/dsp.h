@@ -29,11 +29,12 @@ bool depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g
                               int32_t shift, int16_t* g_x, void* scratch, uint32_t* bits);
 
 // step_stochastic of update_step.h for the sums g (x[i] - zero) and the numbers from `number` on.
-bool step_outer_s8(int8_t* w, const int8_t* end, const int8_t* x, int32_t g, int32_t zero, uint32_t number,
+void step_outer_s8(int8_t* w, const int8_t* end, const int8_t* x, int32_t g, int32_t zero, uint32_t number,
                    int32_t high, int32_t down);
 
-// sums[i] = the sum over all positions of channel co + i, i < 8, where the mask passes; co and out_c multiples of 8.
-void sum_eight(const int16_t* g, const uint8_t* mask, int32_t positions, int32_t out_c, int32_t co, int32_t* sums);
+// sums[i] = the sum of channel i, i < 8, of the gradients g, g + step, ... before `end`, where its bit of the masks
+// passes; `step` in bytes, 16 times that of the mask.
+extern "C" void tfodl_sum_eight(const int16_t* g, const uint8_t* mask, int32_t step, const int16_t* end, int32_t* sums);
 // Channels co and co + 1 of g at n positions from `first` on, as a pair of rows of `groups` groups: inner.h. co even,
 // out_c a multiple of 8.
 void gather_pair(const int16_t* g, const uint8_t* mask, int32_t out_c, int32_t co, int32_t first, int32_t n,
@@ -50,11 +51,9 @@ inline bool depthwise_input_grad_s16(const Conv&, const ConvGrad&, const int16_t
                                      void*, uint32_t*) {
   return false;
 }
-inline void sum_eight(const int16_t*, const uint8_t*, int32_t, int32_t, int32_t, int32_t*) {}
+inline void tfodl_sum_eight(const int16_t*, const uint8_t*, int32_t, const int16_t*, int32_t*) {}
 inline void gather_pair(const int16_t*, const uint8_t*, int32_t, int32_t, int32_t, int32_t, int32_t, int16_t*) {}
-inline bool step_outer_s8(int8_t*, const int8_t*, const int8_t*, int32_t, int32_t, uint32_t, int32_t, int32_t) {
-  return false;
-}
+inline void step_outer_s8(int8_t*, const int8_t*, const int8_t*, int32_t, int32_t, uint32_t, int32_t, int32_t) {}
 #endif
 
 }  // namespace dsp

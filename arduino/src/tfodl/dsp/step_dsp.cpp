@@ -12,7 +12,7 @@ constexpr uint32_t kFirst = 0x7feb352d, kSecond = 0x846ca68b;
 
 }  // namespace
 
-bool step_outer_s8(int8_t* w, const int8_t* end, const int8_t* x, int32_t g, int32_t zero, uint32_t number,
+void step_outer_s8(int8_t* w, const int8_t* end, const int8_t* x, int32_t g, int32_t zero, uint32_t number,
                    int32_t high, int32_t down) {
   const int32_t bias = -g * zero;
   const uint32_t to_number = number - reinterpret_cast<uintptr_t>(w);
@@ -40,7 +40,6 @@ bool step_outer_s8(int8_t* w, const int8_t* end, const int8_t* x, int32_t g, int
           [high] "r"(high), [down] "r"(down), [one] "r"(1)
         : "memory");
   }
-  return true;
 }
 
 }  // namespace dsp

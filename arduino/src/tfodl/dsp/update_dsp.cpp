@@ -8,28 +8,20 @@
 #include "tfodl/dsp/prepare_dsp.h"
 #include "tfodl/detail/tap_cursor.h"
 
-// Read by the assembly: keep order and size.
-struct EightSums {
-  tfodl::dsp::HalvesTable table;
-  const int16_t* end;
-};
+namespace tfodl {
+namespace dsp {
 
-// r4-r11 sums, r12 bits of the mask, lr a mask of two gradients. Frame: EightSums.
-#define TFODL_SUM_TWO(at, first, even, odd)     \
-  "ldr r3, [r0, #" at "]\n"                     \
-  "ubfx lr, r12, #" first ", #2\n"              \
-  "ldr lr, [sp, lr, lsl #2]\n"                  \
-  "and r3, lr\n"                                \
-  "sxtah " even ", " even ", r3\n"              \
-  "add " odd ", " odd ", r3, asr #16\n"
+// A bit of the mask, 0 or 1, times a gradient is added: r4-r11 sums, r12 byte of the mask, r3 two gradients.
+#define TFODL_SUM_TWO(at, bit, next, even, odd)  \
+  "ldr r3, [r0, #" at "]\n"                      \
+  "ubfx lr, r12, #" bit ", #1\n"                 \
+  "smlabb " even ", r3, lr, " even "\n"          \
+  "ubfx lr, r12, #" next ", #1\n"                \
+  "smlatb " odd ", r3, lr, " odd "\n"
 
-// 8 channels of all positions; `step`: bytes from position to position, 16 times that of the mask.
-extern "C" __attribute__((naked)) void tfodl_sum_eight(const int16_t*, const uint8_t*, int32_t /* step */,
-                                                       const EightSums*, int32_t* /* sums */) {
+__attribute__((naked)) void tfodl_sum_eight(const int16_t*, const uint8_t*, int32_t, const int16_t*, int32_t*) {
   __asm volatile(
-      "push {r4-r11, lr}\n"
-      "ldmia r3, {r4-r8}\n"
-      "push {r4-r8}\n"
+      "push {r3-r11, lr}\n"
       "mov r4, #0\n"
       "mov r5, #0\n"
       "mov r6, #0\n"
@@ -39,28 +31,18 @@ extern "C" __attribute__((naked)) void tfodl_sum_eight(const int16_t*, const uin
       "mov r10, #0\n"
       "mov r11, #0\n"
       "1: ldrb r12, [r1]\n"
+      TFODL_SUM_TWO("0", "0", "1", "r4", "r5")
+      TFODL_SUM_TWO("4", "2", "3", "r6", "r7")
+      TFODL_SUM_TWO("8", "4", "5", "r8", "r9")
+      TFODL_SUM_TWO("12", "6", "7", "r10", "r11")
+      "ldr lr, [sp]\n"
       "add r1, r1, r2, lsr #4\n"
-      TFODL_SUM_TWO("0", "0", "r4", "r5")
-      TFODL_SUM_TWO("4", "2", "r6", "r7")
-      TFODL_SUM_TWO("8", "4", "r8", "r9")
-      TFODL_SUM_TWO("12", "6", "r10", "r11")
       "add r0, r2\n"
-      "ldr lr, [sp, #16]\n"
       "cmp r0, lr\n"
       "bne 1b\n"
-      "ldr r12, [sp, #56]\n"
+      "ldr r12, [sp, #40]\n"
       "stmia r12, {r4-r11}\n"
-      "add sp, #20\n"
-      "pop {r4-r11, pc}\n");
-}
-
-namespace tfodl {
-namespace dsp {
-
-void sum_eight(const int16_t* g, const uint8_t* mask, int32_t positions, int32_t out_c, int32_t co, int32_t* sums) {
-  const EightSums block = {mask ? kMasked : kUnmasked, g + positions * out_c + co};
-  const uint8_t* bytes = mask ? mask + (co >> 3) : reinterpret_cast<const uint8_t*>(g);
-  tfodl_sum_eight(g + co, bytes, 2 * out_c, &block, sums);
+      "pop {r3-r11, pc}\n");
 }
 
 void gather_pair(const int16_t* g, const uint8_t* mask, int32_t out_c, int32_t co, int32_t first, int32_t n,

@@ -42,7 +42,7 @@ struct Outer {
 
 // Found before the template of update_step.h.
 inline void step_stochastic(int8_t* w, const int8_t* end, Outer sum, Run number, int32_t high, int32_t down) {
-  if (dsp::step_outer_s8(w, end, sum.x, sum.g, sum.zero, number.next, high, down)) return;
+  if (TFODL_DSP) return dsp::step_outer_s8(w, end, sum.x, sum.g, sum.zero, number.next, high, down);
   tfodl::step_stochastic<Outer, Run>(w, end, sum, number, high, down);
 }
 
@@ -87,28 +87,16 @@ int64_t sum_one(const int16_t* g, const uint8_t* mask, int32_t positions, int32_
   return sum;
 }
 
-// A word of two gradients under two bits of the mask.
-constexpr uint32_t kHalves[4] = {0, 0xFFFF, 0xFFFF0000, 0xFFFFFFFF};
-
 // Channels co..co + 7 of every position, co and out_c multiples of 8: one byte of the mask each. At most
 // kMostPositions.
 void sum_eight(const int16_t* g, const uint8_t* mask, int32_t positions, int32_t out_c, int32_t co, int32_t* sums) {
-  if (TFODL_DSP) return dsp::sum_eight(g, mask, positions, out_c, co, sums);
-  int32_t even[4] = {}, odd[4] = {};
-  const int16_t* const end = g + positions * out_c;
-  mask += mask ? co >> 3 : 0;
-  for (g += co; g < end; g += out_c) {
-    const uint32_t bits = mask ? *mask : 255;
-    mask += mask ? out_c >> 3 : 0;
-    for (int32_t i = 0; i < 4; ++i) {
-      uint32_t word;
-      memcpy(&word, g + 2 * i, 4);
-      word &= kHalves[(bits >> (2 * i)) & 3];
-      even[i] += static_cast<int16_t>(word);
-      odd[i] += static_cast<int32_t>(word) >> 16;
-    }
+  const int16_t* const end = g + positions * out_c + co;
+  g += co, mask += co >> 3;
+  if (TFODL_DSP) return dsp::tfodl_sum_eight(g, mask, 2 * out_c, end, sums);
+  memset(sums, 0, 8 * sizeof *sums);
+  for (; g < end; g += out_c, mask += out_c >> 3) {
+    for (int32_t i = 0; i < 8; ++i) sums[i] += ((*mask >> i) & 1) * g[i];
   }
-  for (int32_t i = 0; i < 4; ++i) sums[2 * i] = even[i], sums[2 * i + 1] = odd[i];
 }
 
 }  // namespace
@@ -155,21 +143,26 @@ void depthwise_weights_update_s8(const Conv& conv, const int8_t* x, const int16_
 void bias_update_s32(const int16_t* g_y, int16_t e_y, const uint8_t* mask, int32_t positions, int32_t out_c,
                      const Sgd& sgd, const UpdateState& state, int32_t* bias) {
   const Stepper stepper(sgd, state);
-  const auto step = [&](int32_t j, int32_t co, int64_t sum) {
-    const Rate rate = rate_of(sgd.learning_rate, state.scale[co], e_y);
-    const uint32_t number = stepper.key() + static_cast<uint32_t>(co);
-    bias[co] = stepper.bias(bias[co], step_units(sum, rate, kBiasUnits), j, number);
-  };
-  const bool eights = out_c % 8 == 0 && !state.channels && positions <= kMostPositions;
-  const int32_t in_eights = eights ? state.n & ~7 : 0;
-  for (int32_t co = 0; co < in_eights; co += 8) {
-    int32_t sums[8];
-    sum_eight(g_y, mask, positions, out_c, co, sums);
-    for (int32_t i = 0; i < 8; ++i) step(co + i, co + i, sums[i]);
-  }
-  for (int32_t j = in_eights; j < state.n; ++j) {
+  const bool few = positions <= kMostPositions, eights = few && mask && out_c % 8 == 0 && !state.channels;
+  for (int32_t j = 0, n; j < state.n; j += n) {
     const int32_t co = state.channels ? state.channels[j] : j;
-    step(j, co, sum_one(g_y, mask, positions, out_c, co));
+    int32_t sums[8];
+    int64_t sum = 0;
+    n = eights && j + 8 <= state.n ? 8 : 1;
+    if (n == 8) {
+      sum_eight(g_y, mask, positions, out_c, co, sums);
+    } else {
+      sum = sum_one(g_y, mask, positions, out_c, co);
+      sums[0] = static_cast<int32_t>(sum);
+    }
+    const uint32_t number = stepper.key() + static_cast<uint32_t>(co);
+    int32_t i = 0;
+    if (few && stepper.plain()) i = step_biases(bias + co, n, sums, state.scale + co, sgd.learning_rate, e_y, number);
+    for (; i < n; ++i) {
+      const Rate rate = rate_of(sgd.learning_rate, state.scale[co + i], e_y);
+      const int64_t units = step_units(n == 8 ? sums[i] : sum, rate, kBiasUnits);
+      bias[co + i] = stepper.bias(bias[co + i], units, j + i, number + static_cast<uint32_t>(i));
+    }
   }
 }
 
