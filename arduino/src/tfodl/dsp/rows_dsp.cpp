@@ -124,7 +124,8 @@
   TFODL_RELU("r10", "[r8]")                                                      \
   "add r8, r8, r7, lsl #2\n"                                                     \
   keep                                                                           \
-  TFODL_NEXT_QUAD
+  "blo.w .Lrows_whole_" name "\n"                                                \
+  "b.w .Lrows_next\n"
 #define TFODL_KERNEL_WORDS(name, more)                                           \
   ".word .Lrows_whole_" name " + 1, .Lrows_more_" name " + 1\n"                   \
   ".word .Lrows_more_" name " - .Lrows_whole_" name " - 2, " more "\n"
