@@ -181,21 +181,6 @@ __attribute__((noinline)) void store_sums(const Layer& layer, const Band& band, 
   }
 }
 
-// The short requantisation of channels c .. c + n - 1, false where one does not allow it. With masks: a multiplier of
-// 2^30 or more leaves a sum above 0 at 1 or more. `low`: as in MaskedChannel.
-__attribute__((noinline)) bool relu_factors(const Conv& p, int32_t c, int32_t n, bool masked, RowsFactors* to) {
-  const int32_t products = p.k_h * p.k_w, act_min = p.act_min, act_end = p.act_max + 1;
-  for (int32_t end = c + n; c < end; ++c, ++to) {
-    const int32_t multiplier = p.multiplier[c];
-    if (!relu_channel(p, c, products) || (masked && multiplier < 1 << 30)) return false;
-    const int32_t shift = relu_shift(p, c), offset = relu_offset(p, shift);
-    const int32_t low = act_min == p.out_zero ? offset + 1 : act_min * (1 << shift);
-    *to = {p.bias[c] * (1 << kReluBits), multiplier, shift, offset, low,
-           static_cast<uint32_t>(act_end * (1 << shift) - 1 - low)};
-  }
-  return true;
-}
-
 // Channels c .. c + n - 1 of a band, each from its plane, by the short requantisation.
 void filter_relu(const Layer& layer, const Band& band, RowsBlock& block, RowsFactors* factors, int32_t c, int32_t n) {
   const Conv& p = layer.p;

@@ -70,8 +70,12 @@ inline int32_t row_kernel_words(int32_t k_w, int32_t stride_w) { return stride_w
 // What all channels have in common: `taps` rows of the kernel, a row of outputs `y_row` bytes long.
 RowsBlock rows_block(const RowsShape& shape, int32_t taps, RowsEnd end, int32_t stride, int32_t y_row);
 
+// The short requantisation of channels c .. c + n - 1, false where one does not allow it. With masks: a multiplier of
+// 2^30 or more leaves a sum above 0 at 1 or more. `low`: as in MaskedChannel.
+bool relu_factors(const Conv& p, int32_t c, int32_t n, bool masked, RowsFactors* to);
+
 // `rows` rows of the kernels of 4 channels, whose weights are at w, w + tap, ..., in the order that the assembly
-// reads, times 2^bits; channel i from to + i * pitch on.
+// reads, times 2^bits; channel i from to + i * kernel_words on.
 void fill_kernels(const int8_t* w, int32_t tap, int32_t row, int32_t rows, const RowsShape& shape, int32_t bits,
                   uint32_t* to);
 
