@@ -14,6 +14,16 @@
 namespace tfodl {
 namespace dsp {
 
+// ADD of a multiple of 4 elements where `a` has the factor 1/2, without clip masks. With e, out_e > 0:
+//   2 sum = a 2^20 + base + 2 divide(high_multiply(b 2^21 + start, multiplier), e)
+//   y = saturated divide(high_multiply(2 sum, out), out_e) + zero point
+// Read by the assembly: keep order and size.
+struct HalfAdd {
+  int32_t start, multiplier, half, e;  // half: 2^(e - 1)
+  int32_t base, out, offset, out_e;    // offset: 2^(out_e - 1) and the zero point 2^out_e
+  const int8_t* end;
+};
+
 #if TFODL_DSP
 // CONV_2D; pointwise ones without gathering, dense ones as below. Rows y0 <= y < y1.
 void conv_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask, void* scratch);
@@ -27,6 +37,9 @@ uint32_t pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_
                                   int32_t shift, int16_t* g_x, void* scratch);
 bool depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
                               int32_t shift, int16_t* g_x, void* scratch, uint32_t* bits);
+
+// ADD as HalfAdd says, from `a` to its end.
+extern "C" void tfodl_add_fours(const int8_t* a, const int8_t* b, int8_t* y, const HalfAdd* add);
 
 // step_stochastic of update_step.h for the sums g (x[i] - zero) and the numbers from `number` on.
 void step_outer_s8(int8_t* w, const int8_t* end, const int8_t* x, int32_t g, int32_t zero, uint32_t number,
@@ -51,6 +64,7 @@ inline bool depthwise_input_grad_s16(const Conv&, const ConvGrad&, const int16_t
                                      void*, uint32_t*) {
   return false;
 }
+inline void tfodl_add_fours(const int8_t*, const int8_t*, int8_t*, const HalfAdd*) {}
 inline void tfodl_sum_eight(const int16_t*, const uint8_t*, int32_t, const int16_t*, int32_t*) {}
 inline void gather_pair(const int16_t*, const uint8_t*, int32_t, int32_t, int32_t, int32_t, int32_t, int16_t*) {}
 inline void step_outer_s8(int8_t*, const int8_t*, const int8_t*, int32_t, int32_t, uint32_t, int32_t, int32_t) {}

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "tfodl/detail/fixed_point.h"
+#include "tfodl/dsp/dsp.h"
 #include "tfodl/forward.h"
 
 namespace tfodl {
@@ -49,8 +50,14 @@ __attribute__((noinline)) void add_to_half(const int8_t* a, int32_t a_zero, cons
   const int32_t start = b_zero * (1 << kUp), e = -shift, half = 1 << (e - 1), base = -a_zero * (1 << (kUp - 2));
   const int32_t out = p.out_multiplier, out_e = -p.out_shift;
   const int32_t offset = (1 << (out_e - 1)) + p.out_zero * (1 << out_e);
+  const int8_t* const end = a + n;
+  if (TFODL_DSP && !kMask && n >= 4) {
+    const dsp::HalfAdd block = {-start, multiplier, half, e, 2 * base, out, offset, out_e, a + (n & ~3)};
+    dsp::tfodl_add_fours(a, b, y, &block);
+    a += n & ~3, b += n & ~3, y += n & ~3;
+  }
   uint32_t bits = 1u << 31;  // a marker in front of eight bits
-  for (const int8_t* const end = a + n; a < end; ++a, ++b, ++y) {
+  for (; a < end; ++a, ++b, ++y) {
     const int32_t scaled = high_multiply(*b * (1 << kUp) - start, multiplier);
     const int32_t sum = *a * (1 << (kUp - 2)) + ((scaled + half + (scaled >> 31)) >> e) + base;
     const int32_t high = high_multiply(2 * sum, out), v = (high + offset + (high >> 31)) >> out_e;
