@@ -18,6 +18,7 @@ lint: setup-dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(PY) -m mypy --strict tflm_export
 
 fuzz: setup-dev
 	$(PY) -m pytest tests/tflm_export -k fuzz --fuzz-files 20000

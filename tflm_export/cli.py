@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = parser().parse_args(arguments)
     try:
-        return options.run(options)
+        result: int = options.run(options)
+        return result
     except (ExportError, TfodlError) as error:
         message = str(error)
     except ModuleNotFoundError as error:
@@ -105,7 +106,9 @@ def parser() -> Parser:
 
 
 def _command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
-    one = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    one: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text[0].upper() + text[1:] + "."
+    )
     one.set_defaults(run=run)
     return one
 

@@ -45,7 +45,8 @@ class QParams:
         [-3, -3, -1, 127]
         """
         steps = np.rint(np.asarray(real, np.float32) / np.float32(self.scale[0]))
-        return np.clip(steps + self.zero_point[0], -128, 127).astype(np.int8)
+        result: np.ndarray = np.clip(steps + self.zero_point[0], -128, 127).astype(np.int8)
+        return result
 
     def dequantize(self, q: np.ndarray) -> np.ndarray:
         """`scale * (q - zero_point)`, float64; scales of several channels go along `axis`.
@@ -57,7 +58,8 @@ class QParams:
         if self.axis is not None and len(self.scale) > 1:
             shape[self.axis] = -1
         scale, zero = np.reshape(self.scale, shape), np.reshape(self.zero_point, shape)
-        return scale * (np.asarray(q, np.float64) - zero)
+        result: np.ndarray = scale * (np.asarray(q, np.float64) - zero)
+        return result
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ def op_macs(op: Op, layers: Mapping[str, Op], graph: Graph) -> int:
     full = layer_macs(layer, graph)
     if op.role != "update":
         return full
-    return full * len(op.attrs["channels"]) // graph.tensors[op.inputs[-1]].shape[op.attrs["along"]]
+    result: int = full * len(op.attrs["channels"]) // graph.tensors[op.inputs[-1]].shape[op.attrs["along"]]
+    return result
 
 
 def count_macs(graph: Graph) -> dict[str, int]:

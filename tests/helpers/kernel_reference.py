@@ -1,7 +1,7 @@
 """docs/arithmetic.md once more, written for the kernel tests alone: loops over definitions, exact integers.
 
 >>> shift_rule(np.array([70000, -5]), exponent=-20, shift=0)
-(array([17500,    -1], dtype=int16), -18, 2)
+(array([8750,   -1], dtype=int16), -17, 3)
 """
 
 from __future__ import annotations

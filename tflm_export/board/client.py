@@ -3,9 +3,8 @@
 The protocol is arduino/src/tfodl/serial_protocol.h. The stream is anything with `read(n) -> bytes` (fewer, or
 none, after its own timeout) and `write(bytes)`: a `serial.Serial`, a socket file, a pipe.
 
->>> with BoardClient.open("/dev/ttyACM0") as board:                              # doctest: +SKIP
-...     board.train(picture, label)
-TrainResult(loss=0.41, steps=1)
+    with BoardClient.open("/dev/ttyACM0") as board:
+        board.train(picture, label)
 """
 
 from __future__ import annotations

@@ -8,9 +8,11 @@ import numpy as np
 
 from tflm_export.errors import ExportError
 from tflm_export.front.read_tflite import constants
-from tflm_export.ir import DTYPES
+from tflm_export.ir import DTYPES, Tensor
 
 WRITABLE = ("int8", "int32")
+
+Constants = Mapping[str, tuple[Tensor, int]]  # by name: the tensor and its offset in the file
 
 
 def patch_constants(data: bytes, changes: Mapping[str, np.ndarray]) -> bytes:
@@ -43,17 +45,18 @@ def patch_constants(data: bytes, changes: Mapping[str, np.ndarray]) -> bytes:
     return bytes(patched)
 
 
-def _file_layout(name: str, array: np.ndarray, known: Mapping) -> np.ndarray:
+def _file_layout(name: str, array: np.ndarray, known: Constants) -> np.ndarray:
     """`[O, k_h, k_w, 1]` back to the `[1, k_h, k_w, O]` of the file, where that is what it holds."""
     shape: tuple[int, ...] = known[name][0].shape if name in known else ()
     swapped = len(shape) == 4 and array.shape == (shape[3], shape[1], shape[2], shape[0])
     return np.moveaxis(array, 0, 3).reshape(shape) if swapped and shape[0] == 1 else array
 
 
-def _check_sharing(patched: bytes, changes: Mapping[str, np.ndarray], known: Mapping) -> None:
+def _check_sharing(patched: bytes, changes: Mapping[str, np.ndarray], known: Constants) -> None:
     """Refuse when writing one tensor changed another that keeps its data in the same bytes."""
     for name, (tensor, offset) in known.items():
         wanted = changes.get(name, tensor.data)
+        assert tensor.data is not None and wanted is not None, name
         raw = patched[offset : offset + tensor.size * DTYPES[tensor.dtype]]
         if not np.array_equal(np.frombuffer(raw, tensor.data.dtype).reshape(tensor.shape), wanted):
             raise ExportError(

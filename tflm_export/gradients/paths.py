@@ -66,7 +66,7 @@ class Int16Path:
 
     def gradient(self, call: Call, inputs: list[Any]) -> Gradient:
         """The gradient that `call.op` computes, by the shift rule where sums come out."""
-        result = GRADIENTS[call.op.kind].run(call, *inputs)
+        result: Gradient | Sums = GRADIENTS[call.op.kind].run(call, *inputs)
         if isinstance(result, Sums):
             name = call.op.name
             result, self._shifts[name] = narrow(result.acc, result.exponent, self._shifts[name])
@@ -74,11 +74,13 @@ class Int16Path:
 
     def sums(self, call: Call, g: Gradient, *others: Any) -> np.ndarray:
         """Exact sums."""
-        return UPDATES[call.op.kind].sums(call, g.values, *others)
+        result: np.ndarray = UPDATES[call.op.kind].sums(call, g.values, *others)
+        return result
 
     def real(self, sums: np.ndarray, g: Gradient) -> np.ndarray:
         """`sums * 2**exponent`."""
-        return np.ldexp(sums, g.exponent)
+        result: np.ndarray = np.ldexp(sums, g.exponent)
+        return result
 
     def units(self, sums: np.ndarray, rate: np.ndarray, g: Gradient, bias: bool) -> np.ndarray:
         """`U` by shifts."""
@@ -108,7 +110,8 @@ class Float32Path:
 
     def sums(self, call: Call, g: np.ndarray, *others: Any) -> np.ndarray:
         """Sums in the kernels' order."""
-        return UPDATES[call.op.kind].sums(call, g, *others)
+        result: np.ndarray = UPDATES[call.op.kind].sums(call, g, *others)
+        return result
 
     def real(self, sums: np.ndarray, g: np.ndarray) -> np.ndarray:
         """As they are."""

@@ -80,15 +80,17 @@ class Step:
 
 
 def _sat32(x: np.ndarray) -> np.ndarray:
-    return np.clip(x, -INT32 - 1, INT32)
+    result: np.ndarray = np.clip(x, -INT32 - 1, INT32)
+    return result
 
 
 def _round(units: np.ndarray, index: np.ndarray, key: int, accumulator: np.ndarray | None) -> np.ndarray:
     """Whole LSB of a step of 16 fraction bits; what is left over goes to the accumulator."""
     if accumulator is None:
-        return (units + random_bits(key, index)) >> 16
+        dithered: np.ndarray = (units + random_bits(key, index)) >> 16
+        return dithered
     total = units + accumulator
-    whole = (total + 32768) >> 16
+    whole: np.ndarray = (total + 32768) >> 16
     accumulator[...] = total - (whole << 16)
     return whole
 
@@ -117,7 +119,7 @@ def update(
         units = state.momentum
     key = random_key(settings.seed, step.number, rule.tensor)
     wanted = parameter + _round(units, index, key, state.accumulator)
-    result = np.clip(wanted, -rule.limit, rule.limit)
+    result: np.ndarray = np.clip(wanted, -rule.limit, rule.limit)
     if state.accumulator is not None:
         state.accumulator[wanted != result] = 0
     return result

@@ -3,7 +3,10 @@
 The engine is emitted with a lap of the counter behind every call of its lists; the laps' own cost is taken
 off, so that the parts add up to what `measure` counts.
 
->>> print(table(profile(compiled, pictures, labels)["train_step"]))               # doctest: +SKIP
+>>> costs = profile(compile_model(tflite, plan), inputs[:2], [0, 1])["train_step"]
+>>> print(table(costs))                                                          # doctest: +ELLIPSIS
+| op | kernel | cycles | share | MAC | cycles a MAC | instructions |
+...
 """
 
 from __future__ import annotations

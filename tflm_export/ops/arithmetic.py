@@ -46,7 +46,8 @@ def bitlen(x: np.ndarray) -> int:
 def saturate(x: np.ndarray, bits: int) -> np.ndarray:
     """Clamp to the symmetric range of a signed integer of `bits` bits: int16 is -32767..32767."""
     limit = (1 << (bits - 1)) - 1
-    return np.clip(x, -limit, limit)
+    result: np.ndarray = np.clip(x, -limit, limit)
+    return result
 
 
 def narrow(acc: np.ndarray, exponent: int, shift: int) -> tuple[Gradient, int]:
@@ -96,7 +97,8 @@ def mix(x: np.ndarray) -> np.ndarray:
     x = np.asarray(x, np.uint64)
     x = ((x ^ (x >> np.uint64(16))) * np.uint64(0x7FEB352D)) & np.uint64(0xFFFFFFFF)
     x = ((x ^ (x >> np.uint64(15))) * np.uint64(0x846CA68B)) & np.uint64(0xFFFFFFFF)
-    return (x ^ (x >> np.uint64(16))).astype(np.uint32)
+    result: np.ndarray = (x ^ (x >> np.uint64(16))).astype(np.uint32)
+    return result
 
 
 def random_key(seed: int, step: int, tensor: int) -> int:
@@ -134,7 +136,8 @@ def step_units(sums: np.ndarray, rate: np.ndarray, exponent: int, limit: int) ->
     raised = np.where(
         np.abs(product) > bound, np.sign(product) * limit, np.clip(product, -bound, bound) << up
     )
-    return np.clip(-np.where(shift >= 0, raised, down), -limit, limit)
+    result: np.ndarray = np.clip(-np.where(shift >= 0, raised, down), -limit, limit)
+    return result
 
 
 def float_units(sums: np.ndarray, rate: np.ndarray, limit: int) -> np.ndarray:

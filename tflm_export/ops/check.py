@@ -103,7 +103,8 @@ def fused(op: Op) -> str:
     require(
         name in ACTIVATIONS, op, f"fused activation {name} is not supported; allowed: {list(ACTIVATIONS)}."
     )
-    return name
+    result: str = name
+    return result
 
 
 def headroom(op: Op, largest: int, shifts: Sequence[int]) -> None:

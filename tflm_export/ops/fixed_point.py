@@ -28,19 +28,22 @@ Q2_MINUS_32_OVER_17 = -1010580540
 
 def multiply_high(a: np.ndarray, b: np.ndarray | int) -> np.ndarray:
     """Saturating rounding doubling high product: `a * b / 2**31`, halves up."""
-    return np.minimum((a * b + (1 << 30)) >> 31, INT32_MAX)
+    result: np.ndarray = np.minimum((a * b + (1 << 30)) >> 31, INT32_MAX)
+    return result
 
 
 def divide_by_power(x: np.ndarray, e: int | np.ndarray) -> np.ndarray:
     """`x / 2**e`, halves away from zero; `e` >= 0."""
     e = np.asarray(e, np.int64)
     half = (np.int64(1) << e) >> 1
-    return (x + half - ((x < 0) & (e > 0))) >> e
+    result: np.ndarray = (x + half - ((x < 0) & (e > 0))) >> e
+    return result
 
 
 def shift_saturating(x: np.ndarray, bits: int) -> np.ndarray:
     """`x << bits`, saturated to int32."""
-    return np.clip(x << bits, INT32_MIN, INT32_MAX)
+    result: np.ndarray = np.clip(x << bits, INT32_MIN, INT32_MAX)
+    return result
 
 
 def exp_small(a: np.ndarray) -> np.ndarray:
@@ -86,7 +89,8 @@ def one_over_one_plus(a: np.ndarray) -> np.ndarray:
 def tanh(a: np.ndarray, integer_bits: int) -> np.ndarray:
     """`tanh a`, Q0.31: `(1 - x) / (1 + x)` of `x = exp(-2 |a|)`."""
     x = exp_on_negative_values(-np.abs(a), integer_bits + 1)
-    return np.sign(a) * shift_saturating(_two_over_one_plus(x) - (1 << 29), 2)
+    result: np.ndarray = np.sign(a) * shift_saturating(_two_over_one_plus(x) - (1 << 29), 2)
+    return result
 
 
 def logistic(a: np.ndarray, integer_bits: int) -> np.ndarray:

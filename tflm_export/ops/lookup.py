@@ -65,7 +65,8 @@ def _reluish(x: np.ndarray, multiplier: int, exponent: int) -> np.ndarray:
 
 
 def _left16(x: np.ndarray, bits: int) -> np.ndarray:
-    return np.clip(x << bits, -INT16_MAX - 1, INT16_MAX)
+    result: np.ndarray = np.clip(x << bits, -INT16_MAX - 1, INT16_MAX)
+    return result
 
 
 def leaky_relu(op: Op, tensors: check.Tensors) -> dict[str, Any]:

@@ -29,7 +29,8 @@ def probabilities_q30(logits: np.ndarray, table: np.ndarray) -> np.ndarray:
     q = logits.astype(np.int64)
     terms = table[q.max() - q].astype(np.int64)
     whole = int(terms.sum())
-    return ((terms << PROBABILITY_BITS) + whole // 2) // whole
+    result: np.ndarray = ((terms << PROBABILITY_BITS) + whole // 2) // whole
+    return result
 
 
 def crossentropy_gradient(logits: np.ndarray, label: int, table: np.ndarray) -> Gradient:
@@ -76,7 +77,8 @@ def probabilities_f32(logits: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Softmax of int8 `logits` [n] in float32."""
     q = logits.reshape(-1).astype(np.int64)
     terms = table[q.max() - q]
-    return terms / total(terms)
+    result: np.ndarray = terms / total(terms)
+    return result
 
 
 def crossentropy_gradient_f32(logits: np.ndarray, label: int, table: np.ndarray) -> np.ndarray:

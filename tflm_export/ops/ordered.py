@@ -13,7 +13,8 @@ import numpy as np
 
 def total(values: np.ndarray) -> np.ndarray:
     """`values` [n, ...] summed over n, the first one first."""
-    return np.add.accumulate(values, axis=0)[-1]
+    result: np.ndarray = np.add.accumulate(values, axis=0)[-1]
+    return result
 
 
 def add_products(out: np.ndarray, g: np.ndarray, weights: np.ndarray) -> None:

@@ -141,7 +141,8 @@ def _first_maximum(call: Call, x: np.ndarray) -> np.ndarray:
     """The tap that holds each window's first maximum, [1, P, Q, C]; padding never wins."""
     padded = np.full(_padded(call), -129, np.int64)
     _inside(call, padded)[...] = x
-    return np.stack(list(_windows(call, padded))).argmax(0)
+    result: np.ndarray = np.stack(list(_windows(call, padded))).argmax(0)
+    return result
 
 
 def max_gradient(call: Call, g: Gradient, x: np.ndarray) -> Sums | Gradient:

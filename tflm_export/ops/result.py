@@ -37,7 +37,8 @@ def passing(op: Op, graph: Graph, result: Result) -> np.ndarray | None:
         return None
     low, high = op.attrs["act_min"], op.attrs["act_max"]
     above = result.acc > 0 if low == output_quant(op, graph).zero_point[0] else result.raw >= low
-    return above & (result.raw <= high)
+    inside: np.ndarray = above & (result.raw <= high)
+    return inside
 
 
 def output_quant(op: Op, graph: Graph) -> QParams:

@@ -77,7 +77,8 @@ def _add(call: Call, a: Gradient, b: Gradient) -> Sums:
 
 
 def _real_add(call: Call, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a + b
+    result: np.ndarray = a + b
+    return result
 
 
 def headroom(count: int, term_bits: int) -> int:
@@ -127,7 +128,8 @@ def _total(call: Call, g: Gradient, passing: Mask) -> Sums:
 
 
 def _real_total(call: Call, g: np.ndarray, passing: Mask) -> np.ndarray:
-    return call.op.attrs["sign"] * real_sums(call, gate(g, passing))
+    result: np.ndarray = call.op.attrs["sign"] * real_sums(call, gate(g, passing))
+    return result
 
 
 # Calls

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -125,7 +126,7 @@ def samples(
     inputs: np.ndarray | None,
     targets: Sequence[int] | np.ndarray | None,
     seed: int,
-) -> tuple[np.ndarray, list]:
+) -> tuple[np.ndarray, list[Any]]:
     """Inputs [n, 1, ...] int8 and n targets; random where not given."""
     graph, rng = compiled.graph, np.random.default_rng(seed)
     shape = graph.tensors[graph.inputs[0]].shape
@@ -149,17 +150,17 @@ def _are_pictures(xs: np.ndarray, shape: Sequence[int], compiled: Compiled) -> b
     return fits and xs.dtype == np.uint8 and compiled.contract is not None
 
 
-def _targets(graph: Graph, count: int, rng: np.random.Generator) -> list:
+def _targets(graph: Graph, count: int, rng: np.random.Generator) -> list[Any]:
     """Random class indices, or int8 targets; None each for a graph without a loss."""
     if graph.loss is None:
         return [None] * count
     logits = graph.tensors[graph.loss.inputs[0]]
     if LOSSES[graph.loss.kind].by_label:
-        return rng.integers(0, logits.size, count).tolist()
+        return list(rng.integers(0, logits.size, count).tolist())
     return list(rng.integers(-128, 128, (count, *logits.shape), np.int8))
 
 
-def _take(items: Sequence | np.ndarray, count: int) -> list:
+def _take(items: Sequence[Any] | np.ndarray, count: int) -> list[Any]:
     return [items[i % len(items)] for i in range(count)]
 
 
@@ -203,7 +204,7 @@ class TflmOracle:
             x = self._input.dequantize(x).astype(np.float32)
         self._interpreter.set_input(x, 0)
         self._interpreter.invoke()
-        y = self._interpreter.get_output(0)
+        y: np.ndarray = self._interpreter.get_output(0)
         if y.dtype == np.uint8:
             return (y.astype(np.int16) - 128).astype(np.int8)
         if y.dtype == np.float32:
@@ -217,7 +218,7 @@ def _check_blocks(tflite: bytes) -> None:
         raise ExportError("TFLite Micro computes SPACE_TO_BATCH_ND otherwise than TensorFlow Lite.")
 
 
-def gradient_cosines(compiled: Compiled, xs: Sequence[np.ndarray], ts: Sequence) -> dict[str, float]:
+def gradient_cosines(compiled: Compiled, xs: Sequence[np.ndarray], ts: Sequence[Any]) -> dict[str, float]:
     """Lowest cosine of each trained tensor's integer gradient with the float64 reference.
 
     Samples that the net knows so well that the device sees no loss are left out.

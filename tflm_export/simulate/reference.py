@@ -54,14 +54,15 @@ def loss_gradient(graph: Graph, logits: np.ndarray, target: int | np.ndarray) ->
     powers = np.exp(real - real.max())
     gradient = powers / powers.sum()
     gradient.reshape(-1)[target] -= 1
-    return gradient
+    result: np.ndarray = gradient
+    return result
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
     """Cosine of two arrays as vectors; 1 when both are zero, 0 when one is.
 
-    >>> cosine(np.array([1.0, 0.0]), np.array([1.0, 1.0])) ** 2
-    0.5000000000000001
+    >>> round(cosine(np.array([1.0, 0.0]), np.array([1.0, 1.0])) ** 2, 6)
+    0.5
     """
     a, b = a.astype(np.float64).reshape(-1), b.astype(np.float64).reshape(-1)
     lengths = math.sqrt(float(a @ a) * float(b @ b))

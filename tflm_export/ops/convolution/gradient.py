@@ -109,7 +109,8 @@ def real_input_gradient(call: Call, g: np.ndarray, passing: Mask, weights: np.nd
     scale = weight_scale(call.forward, call.graph).astype(g.dtype)
     g = gate(g, passing).reshape(geometry.out_shape)
     if geometry.depthwise:  # one channel, one scale: after the sum
-        return (input_sums(g, _four_axes(weights), geometry) * scale).reshape(call.in_shape)
+        result: np.ndarray = (input_sums(g, _four_axes(weights), geometry) * scale).reshape(call.in_shape)
+        return result
     return input_sums(g * scale, _four_axes(weights), geometry).reshape(call.in_shape)
 
 
