@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tflm_export.errors import ExportError
@@ -111,7 +111,7 @@ class _Placed:
     height: int
 
 
-_ORDERS = (
+_ORDERS: tuple[Callable[[Buffer], tuple[int | str, ...]], ...] = (
     lambda b: (-b.room, b.first, b.name),
     lambda b: (-(b.last - b.first), -b.room, b.name),
     lambda b: (b.first, -b.room, b.name),
