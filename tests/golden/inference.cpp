@@ -13,20 +13,20 @@ alignas(8) uint8_t arena[kArenaBytes];
 
 // Offsets in the arena, bytes. y: output of an op, ring: rows of a map inside a stream.
 namespace at {
-constexpr int32_t x = 1064;             // 8x8x3 int8, 192 B, steps 0-0
-constexpr int32_t y1 = 1256;            // 4x4x6 int8, 96 B, steps 0-5
+constexpr int32_t x = 1120;             // 8x8x3 int8, 192 B, steps 0-0
+constexpr int32_t y1 = 1312;            // 4x4x6 int8, 96 B, steps 0-5
 constexpr int32_t y2 = 352;             // 4x4x6 int8, 96 B, steps 1-2
 constexpr int32_t y3 = 448;             // 4x4x6 int8, 96 B, steps 2-3
-constexpr int32_t y4 = 1256;            // 4x4x6 int8, 96 B, steps 0-5, in place of y1
+constexpr int32_t y4 = 1312;            // 4x4x6 int8, 96 B, steps 0-5, in place of y1
 constexpr int32_t y5 = 48;              // 2x2x6 int8, 24 B, steps 4-6
 constexpr int32_t y6 = 72;              // 2x2x6 int8, 24 B, steps 5-6
 constexpr int32_t y7 = 0;               // 2x2x12 int8, 48 B, steps 6-7
 constexpr int32_t y8 = 48;              // 12 int8, 12 B, steps 7-8
 constexpr int32_t y9 = 24;              // 4 int8, 4 B, steps 8-9
 constexpr int32_t y10 = 0;              // 4 int8, 4 B, steps 9-9
-constexpr int32_t scratch_y1 = 0;       // 1064 B, step 0
+constexpr int32_t scratch_y1 = 0;       // 1120 B, step 0
 constexpr int32_t scratch_y2 = 0;       // 352 B, step 1
-constexpr int32_t scratch_y3 = 0;       // 304 B, step 2
+constexpr int32_t scratch_y3 = 0;       // 320 B, step 2
 constexpr int32_t scratch_y9 = 0;       // 24 B, step 8
 }  // namespace at
 
@@ -88,9 +88,9 @@ constexpr tfodl::Conv conv9 = {
     nullptr, nullptr, nullptr, 0,  // slot, trained, columns, n_columns
 };
 
-static_assert(tfodl::conv_s8_scratch_bytes(conv1) == 1064, "scratch");
+static_assert(tfodl::conv_s8_scratch_bytes(conv1) == 1120, "scratch");
 static_assert(tfodl::depthwise_s8_scratch_bytes(conv2) == 352, "scratch");
-static_assert(tfodl::pointwise_s8_scratch_bytes(conv3) == 304, "scratch");
+static_assert(tfodl::pointwise_s8_scratch_bytes(conv3) == 320, "scratch");
 static_assert(tfodl::fully_connected_s8_scratch_bytes(conv9) == 24, "scratch");
 
 }  // namespace

@@ -17,15 +17,15 @@ alignas(8) uint8_t arena[kArenaBytes];
 // dx, dy: gradients (int16) of an op's input and of its output under the mask, ring: rows of a map inside a stream,
 // rates: steps of a parameter per unit of learning rate.
 namespace at {
-constexpr int32_t x = 1064;             // 8x8x3 int8, 192 B, steps 0-0
-constexpr int32_t y1 = 1256;            // 4x4x6 int8, 96 B, steps 0-20
-constexpr int32_t kept2 = 704;          // 16x1 int8, 16 B, steps 1-26
+constexpr int32_t x = 1120;             // 8x8x3 int8, 192 B, steps 0-0
+constexpr int32_t y1 = 1312;            // 4x4x6 int8, 96 B, steps 0-20
+constexpr int32_t kept2 = 736;          // 16x1 int8, 16 B, steps 1-26
 constexpr int32_t y2 = 352;             // 4x4x6 int8, 96 B, steps 2-4
-constexpr int32_t mask2 = 720;          // 4x4x6 bit, 12 B, steps 2-27
-constexpr int32_t kept3 = 672;          // 16x2 int8, 32 B, steps 3-24
+constexpr int32_t mask2 = 752;          // 4x4x6 bit, 12 B, steps 2-27
+constexpr int32_t kept3 = 704;          // 16x2 int8, 32 B, steps 3-24
 constexpr int32_t y3 = 448;             // 4x4x6 int8, 96 B, steps 4-5
-constexpr int32_t mask3 = 736;          // 4x4x6 bit, 12 B, steps 4-25
-constexpr int32_t y4 = 1256;            // 4x4x6 int8, 96 B, steps 0-20, in place of y1
+constexpr int32_t mask3 = 768;          // 4x4x6 bit, 12 B, steps 4-25
+constexpr int32_t y4 = 1312;            // 4x4x6 int8, 96 B, steps 0-20, in place of y1
 constexpr int32_t mask4 = 240;          // 4x4x6 bit, 12 B, steps 5-22
 constexpr int32_t y5 = 48;              // 2x2x6 int8, 24 B, steps 6-8
 constexpr int32_t y6 = 72;              // 2x2x6 int8, 24 B, steps 7-8
@@ -38,23 +38,23 @@ constexpr int32_t dx9 = 112;            // 12 int16, 24 B, steps 13-16
 constexpr int32_t dx8 = 0;              // 2x2x12 int16, 96 B, steps 16-18
 constexpr int32_t dx7_0 = 192;          // 2x2x6 int16, 48 B, steps 17-20
 constexpr int32_t dx7_1 = 96;           // 2x2x6 int16, 48 B, steps 18-19
-constexpr int32_t dx6 = 288;            // 4x4x6 int16, 192 B, steps 19-25
+constexpr int32_t dx6 = 320;            // 4x4x6 int16, 192 B, steps 19-25
 constexpr int32_t dx5 = 0;              // 4x4x6 int16, 192 B, steps 20-21
-constexpr int32_t dx5_sum = 288;        // 4x4x6 int16, 192 B, steps 19-25, in place of dx6
-constexpr int32_t dy4 = 288;            // 4x4x6 int16, 192 B, steps 19-25, in place of dx6
-constexpr int32_t dx3 = 480;            // 4x4x6 int16, 192 B, steps 23-27
-constexpr int32_t scratch_y1 = 0;       // 1064 B, step 0
+constexpr int32_t dx5_sum = 320;        // 4x4x6 int16, 192 B, steps 19-25, in place of dx6
+constexpr int32_t dy4 = 320;            // 4x4x6 int16, 192 B, steps 19-25, in place of dx6
+constexpr int32_t dx3 = 512;            // 4x4x6 int16, 192 B, steps 23-27
+constexpr int32_t scratch_y1 = 0;       // 1120 B, step 0
 constexpr int32_t scratch_y2 = 0;       // 352 B, step 2
-constexpr int32_t scratch_y3 = 0;       // 304 B, step 4
+constexpr int32_t scratch_y3 = 0;       // 320 B, step 4
 constexpr int32_t scratch_y9 = 0;       // 24 B, step 10
 constexpr int32_t scratch_dx9 = 0;      // 112 B, step 13
-constexpr int32_t scratch_dx3 = 0;      // 288 B, step 23
+constexpr int32_t scratch_dx3 = 0;      // 320 B, step 23
 constexpr int32_t scratch_dw3 = 0;      // 224 B, step 24
 constexpr int32_t scratch_dw2 = 0;      // 416 B, step 26
 constexpr int32_t factors_dx9 = 160;    // 8 B, step 13
 constexpr int32_t rates_dw9 = 0;        // 16 B, step 14
 constexpr int32_t rates_db9 = 0;        // 16 B, step 15
-constexpr int32_t factors_dx3 = 752;    // 12 B, step 23
+constexpr int32_t factors_dx3 = 784;    // 12 B, step 23
 constexpr int32_t rates_dw3 = 224;      // 24 B, step 24
 constexpr int32_t rates_db3 = 0;        // 24 B, step 25
 constexpr int32_t rates_dw2 = 416;      // 24 B, step 26
@@ -152,12 +152,12 @@ constexpr tfodl::Conv conv9 = {
     nullptr, w9, nullptr, 0,  // slot, trained, columns, n_columns
 };
 
-static_assert(tfodl::conv_s8_scratch_bytes(conv1) == 1064, "scratch");
+static_assert(tfodl::conv_s8_scratch_bytes(conv1) == 1120, "scratch");
 static_assert(tfodl::depthwise_s8_scratch_bytes(conv2) == 352, "scratch");
-static_assert(tfodl::pointwise_s8_scratch_bytes(conv3) == 304, "scratch");
+static_assert(tfodl::pointwise_s8_scratch_bytes(conv3) == 320, "scratch");
 static_assert(tfodl::fully_connected_s8_scratch_bytes(conv9) == 24, "scratch");
 static_assert(tfodl::fully_connected_input_grad_s16_scratch_bytes(conv9) == 112, "scratch");
-static_assert(tfodl::pointwise_input_grad_s16_scratch_bytes(conv3) == 288, "scratch");
+static_assert(tfodl::pointwise_input_grad_s16_scratch_bytes(conv3) == 320, "scratch");
 static_assert(tfodl::conv_columns_update_s8_scratch_bytes(conv3, 2) == 224, "scratch");
 static_assert(tfodl::depthwise_weights_update_s8_scratch_bytes(conv2) == 416, "scratch");
 

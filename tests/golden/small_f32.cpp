@@ -17,15 +17,15 @@ alignas(8) uint8_t arena[kArenaBytes];
 // dx, dy: gradients (float32) of an op's input and of its output under the mask, ring: rows of a map inside a stream,
 // rates: steps of a parameter per unit of learning rate.
 namespace at {
-constexpr int32_t x = 1064;             // 8x8x3 int8, 192 B, steps 0-0
-constexpr int32_t y1 = 1256;            // 4x4x6 int8, 96 B, steps 0-20
+constexpr int32_t x = 1120;             // 8x8x3 int8, 192 B, steps 0-0
+constexpr int32_t y1 = 1312;            // 4x4x6 int8, 96 B, steps 0-20
 constexpr int32_t kept2 = 896;          // 16x1 int8, 16 B, steps 1-28
 constexpr int32_t y2 = 352;             // 4x4x6 int8, 96 B, steps 2-4
 constexpr int32_t mask2 = 912;          // 4x4x6 bit, 12 B, steps 2-27
 constexpr int32_t kept3 = 864;          // 16x2 int8, 32 B, steps 3-25
 constexpr int32_t y3 = 448;             // 4x4x6 int8, 96 B, steps 4-5
 constexpr int32_t mask3 = 928;          // 4x4x6 bit, 12 B, steps 4-23
-constexpr int32_t y4 = 1256;            // 4x4x6 int8, 96 B, steps 0-20, in place of y1
+constexpr int32_t y4 = 1312;            // 4x4x6 int8, 96 B, steps 0-20, in place of y1
 constexpr int32_t mask4 = 944;          // 4x4x6 bit, 12 B, steps 5-22
 constexpr int32_t y5 = 48;              // 2x2x6 int8, 24 B, steps 6-8
 constexpr int32_t y6 = 72;              // 2x2x6 int8, 24 B, steps 7-8
@@ -45,9 +45,9 @@ constexpr int32_t dy4 = 0;              // 4x4x6 float32, 384 B, steps 19-26, in
 constexpr int32_t dy3 = 0;              // 4x4x6 float32, 384 B, steps 19-26, in place of dx6
 constexpr int32_t dx3 = 384;            // 4x4x6 float32, 384 B, steps 24-29
 constexpr int32_t dy2 = 384;            // 4x4x6 float32, 384 B, steps 24-29, in place of dx3
-constexpr int32_t scratch_y1 = 0;       // 1064 B, step 0
+constexpr int32_t scratch_y1 = 0;       // 1120 B, step 0
 constexpr int32_t scratch_y2 = 0;       // 352 B, step 2
-constexpr int32_t scratch_y3 = 0;       // 304 B, step 4
+constexpr int32_t scratch_y3 = 0;       // 320 B, step 4
 constexpr int32_t scratch_y9 = 0;       // 24 B, step 10
 constexpr int32_t scratch_dx9 = 16;     // 16 B, step 13
 constexpr int32_t scratch_dx3 = 768;    // 96 B, step 24
@@ -140,9 +140,9 @@ constexpr tfodl::Conv conv9 = {
     nullptr, w9, nullptr, 0,  // slot, trained, columns, n_columns
 };
 
-static_assert(tfodl::conv_s8_scratch_bytes(conv1) == 1064, "scratch");
+static_assert(tfodl::conv_s8_scratch_bytes(conv1) == 1120, "scratch");
 static_assert(tfodl::depthwise_s8_scratch_bytes(conv2) == 352, "scratch");
-static_assert(tfodl::pointwise_s8_scratch_bytes(conv3) == 304, "scratch");
+static_assert(tfodl::pointwise_s8_scratch_bytes(conv3) == 320, "scratch");
 static_assert(tfodl::fully_connected_s8_scratch_bytes(conv9) == 24, "scratch");
 static_assert(tfodl::conv_input_grad_f32_scratch_bytes(conv9) == 16, "scratch");
 static_assert(tfodl::conv_input_grad_f32_scratch_bytes(conv3) == 96, "scratch");

@@ -7,11 +7,11 @@ namespace tfodl {
 // One widened column with its trained input channels.
 constexpr int32_t column_bytes(const Conv& p) { return 2 * ((p.k_h * p.k_w * (p.in_c + p.n_columns) + 3) & ~3); }
 
-// Widened columns of a tile and of two rows of weights, and two columns before widening. The portable code
-// needs two widened columns, with their trained input channels, and that is never more. A dense layer needs one.
+// Widened columns of a tile and of four rows of weights. The portable code needs two widened columns, with their
+// trained input channels, and that is never more. A dense layer needs one.
 constexpr int32_t conv_s8_scratch_bytes(const Conv& p) {
   const int32_t groups = (p.k_h * p.k_w * p.in_c + 3) >> 2;
-  return is_dense(p) ? column_bytes(p) : groups * (8 * conv_tile(p) + 16 + 8);
+  return is_dense(p) ? column_bytes(p) : groups * (8 * conv_tile(p) + 32);
 }
 
 // CONV_2D. x [in_h][in_w][in_c], y [out_h][out_w][out_c], mask out_h*out_w*out_c bits.

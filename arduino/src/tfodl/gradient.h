@@ -27,11 +27,11 @@ void conv_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, i
                          const uint8_t* mask, int16_t* g_x, GradScale& s, void* scratch);
 
 // The same for k = 1, stride 1, no padding, and for FULLY_CONNECTED.
-// Scratch: prepared gradients and sums of two pixels; or the prepared gradients of a tile and two columns of
+// Scratch: prepared gradients and sums of two pixels; or the prepared gradients of a tile and four columns of
 // weights, widened.
 constexpr int32_t pointwise_input_grad_s16_scratch_bytes(const Conv& p) {
   const int32_t groups = (p.out_c + 3) >> 2;
-  const int32_t tile = groups * (8 * tile_pixels(p.out_c, p.out_h * p.out_w) + 16);
+  const int32_t tile = groups * (8 * tile_pixels(p.out_c, p.out_h * p.out_w) + 32);
   return tile > 4 * p.out_c + 8 * p.in_c ? tile : 4 * p.out_c + 8 * p.in_c;
 }
 void pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, int16_t e_y,

@@ -43,7 +43,7 @@ def _align4(nbytes: int) -> int:
 def _tile(depth: int, geometry: Geometry) -> int:
     """Pixels that the DSP path widens at once, each `depth` products deep."""
     p, q, _ = geometry.out_shape
-    fitting = min(64, max(16, (512 // ((depth + 3) // 4)) & ~1))
+    fitting = min(256, max(16, (512 // ((depth + 3) // 4)) & ~1))
     return min(fitting, (p * q + 1) & ~1)
 
 
@@ -61,7 +61,7 @@ def _forward(geometry: Geometry, columns: int) -> int:
     depth = _column(geometry)
     if geometry.in_shape[:2] == geometry.out_shape[:2] == geometry.kernel == (1, 1) and not any(geometry.pad):
         return 2 * _align4(depth + math.prod(geometry.kernel) * columns)
-    return (depth + 3) // 4 * (8 * _tile(depth, geometry) + 24)
+    return (depth + 3) // 4 * (8 * _tile(depth, geometry) + 32)
 
 
 def _band(outputs: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int]) -> tuple[int, ...]:
@@ -88,7 +88,7 @@ def _depthwise_plane(geometry: Geometry) -> int:
 def _input_gradient(geometry: Geometry) -> int:
     (_, q, o), c = geometry.out_shape, geometry.in_shape[2]
     if geometry.pointwise:
-        return max(4 * o + 8 * c, (o + 3) // 4 * (8 * _tile(o, geometry) + 16))
+        return max(4 * o + 8 * c, (o + 3) // 4 * (8 * _tile(o, geometry) + 32))
     rows = _align4(2 * geometry.kernel[0] * q * o) + 4 * c
     return max(rows, _depthwise_plane(geometry)) if geometry.depthwise else rows
 

@@ -6,7 +6,7 @@ namespace tfodl {
 
 // Pixels that are widened together, each `depth` products deep: even, fewer where the depth is large.
 constexpr int32_t tile_pixels(int32_t depth, int32_t pixels) {
-  const int32_t fitting = (512 / ((depth + 3) >> 2)) & ~1, tile = fitting < 16 ? 16 : fitting > 64 ? 64 : fitting;
+  const int32_t fitting = (512 / ((depth + 3) >> 2)) & ~1, tile = fitting < 16 ? 16 : fitting > 256 ? 256 : fitting;
   const int32_t even = (pixels + 1) & ~1;
   return tile < even ? tile : even;
 }

@@ -9,12 +9,6 @@
 
 namespace tfodl {
 namespace dsp {
-namespace {
-
-constexpr int32_t kRows = 4;
-
-}  // namespace
-
 // Read and written by the assembly: keep order and size. sums[r] += rows[r] . x over whole groups of 4.
 struct FourRows {
   const uint32_t* x;

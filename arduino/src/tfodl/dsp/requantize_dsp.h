@@ -9,11 +9,26 @@
 namespace tfodl {
 namespace dsp {
 
+// Read by the assembly: keep order and size.
+struct MaskedSums {
+  const int32_t *sums, *end;
+  int8_t* y;
+  uint8_t* byte;
+  int32_t stride, step;       // from output to output, from sum to sum in bytes
+  int32_t multiplier, right_shift, offset, low;
+  uint32_t range;
+};
+// The short requantisation with clip masks from the sums of one channel.
+extern "C" void tfodl_store_masked(const MaskedSums* block);
+
 constexpr int32_t kLargestDepth = 16384;  // products an output: |sum| < 2^30 with a bias below 2^29
 
 // Shifts 1..20 to the right, and sums of `products` terms whose double stays in 32 bits: the short requantisation.
+constexpr int32_t kFastShift = 20;
+// Biases must be below; 0: never.
+inline uint32_t fast_bound(int32_t products) { return products <= kLargestDepth ? 1u << 29 : 0; }
 inline bool fast_channel(const Conv& p, int32_t co, int32_t products) {
-  return products <= kLargestDepth && p.shift[co] < 0 && p.shift[co] >= -20 && magnitude(p.bias[co]) < (1u << 29);
+  return p.shift[co] < 0 && p.shift[co] >= -kFastShift && magnitude(p.bias[co]) < fast_bound(products);
 }
 
 // What turns the truncating shift into a rounding one and adds the zero point.
@@ -26,10 +41,15 @@ inline int32_t requantize_offset(const Conv& p, int32_t right_shift) {
 //   y = floor((2^k sum * multiplier + 2^32 (2^(k-2) + 2^(s+k-2) + z 2^(s+k-1))) / 2^(32+s+k-1))
 constexpr int32_t kReluBits = 8;  // k: int8 weights become the upper bytes
 
-// Sums of `products` terms: none leaves int32.
+constexpr int32_t kReluShift = 16;
+
+// Biases of sums of `products` terms must be below, so that none leaves int32; 0: never.
+inline uint32_t relu_bound(const Conv& p, int32_t products) {
+  const bool possible = p.act_min >= p.out_zero && products < 256;
+  return possible ? (1u << 23) - static_cast<uint32_t>(products) * (128 * 255) : 0;
+}
 inline bool relu_channel(const Conv& p, int32_t co, int32_t products) {
-  return p.act_min >= p.out_zero && p.shift[co] < 0 && p.shift[co] >= -16 && products < 256 &&
-         magnitude(p.bias[co]) < (1u << 23) - static_cast<uint32_t>(products) * (128 * 255);
+  return p.shift[co] < 0 && p.shift[co] >= -kReluShift && magnitude(p.bias[co]) < relu_bound(p, products);
 }
 
 // The last shift, and what is added to the upper half of the product before it.
@@ -38,10 +58,10 @@ inline int32_t relu_offset(const Conv& p, int32_t last_shift) {
   return (1 << (kReluBits - 2)) + (1 << (last_shift - 1)) + p.out_zero * (1 << last_shift);
 }
 
-// As the assembly does it, block_dsp.cpp; zero point included.
+// As the assembly does it, store_dsp.cpp; zero point included.
 inline int32_t requantize_fast(int32_t sum, int32_t multiplier, int32_t right_shift, int32_t offset) {
   int32_t high;
-  __asm("smmlar %0, %1, %2, %3" : "=r"(high) : "r"(sum << 1), "r"(multiplier), "r"(offset));
+  __asm("smmlar %0, %1, %2, %3" : "=r"(high) : "r"(static_cast<uint32_t>(sum) << 1), "r"(multiplier), "r"(offset));
   return (high + (sum >> 31)) >> right_shift;
 }
 

@@ -1,7 +1,8 @@
 // The inner loops of weight gradients for the DSP extension: 4 channels of 4 positions are transposed at a time,
-// block_dsp.cpp multiplies.
+// pair_dsp.cpp multiplies.
 #include "tfodl/dsp/hot_dsp.h"
-#include "tfodl/dsp/block_dsp.h"
+#include "tfodl/dsp/pair_dsp.h"
+#include "tfodl/dsp/widen_dsp.h"
 
 #if TFODL_DSP
 #include "tfodl/detail/inner.h"

@@ -53,8 +53,30 @@ inline void put_words(const Halves& left, const Halves& right, uint32_t* to, int
   to[3 * plane] = high_halves(left.odd, right.odd);
 }
 
+// The first n < 4 bytes at `at`; the others are `fill`.
+inline uint32_t load_bytes(const int8_t* at, int32_t n, int8_t fill) {
+  uint32_t word = 0;
+  for (int32_t i = 0; i < 4; ++i) word |= uint32_t(uint8_t(i < n ? at[i] : fill)) << (8 * i);
+  return word;
+}
+
 inline void fill_words(uint32_t* to, int32_t n, uint32_t value) {  // newlib-nano's memset goes by bytes
   for (uint32_t* const end = to + n; to < end; ++to) __asm volatile("str %1, %0" : "=m"(*to) : "r"(value));
+}
+
+constexpr uint32_t kUpperBytes = 0xFF00FF00;  // of both halves
+
+// In the layout of block_dsp.h. Each returns the end of what it has written.
+extern "C" {
+// `groups` whole groups of 4 rows; `scaled`: times 2^8.
+uint32_t* tfodl_widen_four(const int8_t* const* rows, int32_t groups, uint32_t* to);
+uint32_t* tfodl_scale_four(const int8_t* const* rows, int32_t groups, uint32_t* to);
+// `groups` > 0 whole groups of two pixels plus an offset in both halves.
+uint32_t* tfodl_widen_pair(const int8_t* first, const int8_t* second, int32_t groups, uint32_t offset, uint32_t* to);
+// The same of one pixel of a pair.
+uint32_t* tfodl_widen_words(const int8_t* from, int32_t groups, uint32_t offset, uint32_t* to);
+// The same of 3 rows of 9 bytes, `pitch` apart: 7 groups, the ninth bytes in the last.
+void tfodl_widen_nines(const int8_t* from, int32_t pitch, uint32_t offset, uint32_t* to);
 }
 
 }  // namespace dsp
