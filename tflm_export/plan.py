@@ -23,6 +23,17 @@ VERSION = 1
 AXES = ("out", "in")
 BIASES = ("none", "selected", "all")
 ROUNDINGS = ("stochastic", "accumulator")
+SMALLEST_RATE, LARGEST_RATE = 1e-30, 1e6  # kMaxLearningRate of support.h
+
+
+def is_learning_rate(rate: float) -> bool:
+    """Whether the device takes `rate`: finite, > 0, in the range that float32 and its steps have."""
+    return SMALLEST_RATE <= rate <= LARGEST_RATE
+
+
+def no_learning_rate(rate: object) -> str:
+    """Why `rate` is refused."""
+    return f"learning_rate must be a number from {SMALLEST_RATE:g} to {LARGEST_RATE:g}, got {rate!r}."
 
 
 def _require(ok: bool, message: str) -> None:
@@ -123,9 +134,8 @@ class Optimizer:
     qas: bool = True
 
     def __post_init__(self) -> None:
-        number = isinstance(self.learning_rate, (int, float)) and 1e-30 <= self.learning_rate <= 1e30
-        allowed = "must be a number > 0 (1e-30 to 1e30, the device has float32)"
-        _require(number, f"Optimizer: learning_rate {allowed}, got {self.learning_rate!r}.")
+        number = isinstance(self.learning_rate, (int, float)) and is_learning_rate(self.learning_rate)
+        _require(number, f"Optimizer: {no_learning_rate(self.learning_rate)}")
         number = isinstance(self.momentum, (int, float)) and 0 <= self.momentum < 1
         _require(number, f"Optimizer: momentum must be in [0, 1), got {self.momentum!r}.")
         whole = _is_count(self.batch) and self.batch >= 1

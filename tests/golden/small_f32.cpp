@@ -174,21 +174,23 @@ void reset() {
   ready = true;
 }
 
-void set_learning_rate(float learning_rate) {
+bool set_learning_rate(float learning_rate) {
+  if (!tfodl::is_learning_rate(learning_rate)) return false;
   if (!ready) reset();
   sgd.learning_rate = learning_rate;
+  return true;
 }
 
 int32_t guess() { return guessed; }
 
 const tfodl::Parameter* parameters() {
   static const tfodl::Parameter table[kParameters] = {
-      {"head/w", w9, sizeof w9},
-      {"head/b", b9, sizeof b9},
-      {"pw/w", w3, sizeof w3},
-      {"pw/b", b3, sizeof b3},
-      {"dw/w", w2, sizeof w2},
-      {"dw/b", b2, sizeof b2},
+      {"head/w", w9, sizeof w9, 0},
+      {"head/b", b9, sizeof b9, 1},
+      {"pw/w", w3, sizeof w3, 0},
+      {"pw/b", b3, sizeof b3, 1},
+      {"dw/w", w2, sizeof w2, 0},
+      {"dw/b", b2, sizeof b2, 1},
   };
   return table;
 }

@@ -39,8 +39,9 @@ float train_step(int32_t label);
 // The class with the largest logit in the last train_step, before the step; -1 before the first.
 int32_t guess();
 
-// Takes effect in the next step. The plan's: 0.01.
-void set_learning_rate(float learning_rate);
+// Takes effect in the next step. The plan's: 0.01. False, and nothing changes, for what is no rate (NaN,
+// infinity, 0 or less, more than a million).
+bool set_learning_rate(float learning_rate);
 
 // Weights, optimizer and step count as they were flashed.
 void reset();

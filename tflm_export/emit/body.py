@@ -237,7 +237,7 @@ def _parameter_table(e: Engine) -> str:
     for variable in e.variables:
         symbol = symbol_of(e, variable)
         quoted = display(variable.tensor).replace('"', "'")
-        rows.append(f'      {{"{quoted}", {symbol}, sizeof {symbol}}},')
+        rows.append(f'      {{"{quoted}", {symbol}, sizeof {symbol}, {int(variable.bias)}}},')
     return "\n".join(rows)
 
 

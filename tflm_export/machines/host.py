@@ -28,6 +28,7 @@ from tflm_export.errors import ExportError
 from tflm_export.files import replace_folder
 from tflm_export.ir import Op
 from tflm_export.ops import LOSSES
+from tflm_export.plan import no_learning_rate
 from tflm_export.variable import Variable, variables
 
 FLAGS = ("-O2", "-ffp-contract=off", "-std=c++14", "-fPIC", "-Wall", "-Wextra")
@@ -85,9 +86,15 @@ class HostEngine:
         return float(self._library.shim_train_target(target.ctypes.data))
 
     def set_learning_rate(self, rate: float) -> None:
-        """Takes effect in the next step."""
+        """Takes effect in the next step. Raises `ExportError` for what is no rate, as `Simulator` does."""
         self._learning()
-        self._library.shim_set_learning_rate(rate)
+        if not self._library.shim_set_learning_rate(rate):
+            raise ExportError(no_learning_rate(rate))
+
+    def saturated_share(self) -> float:
+        """Share of the trained tensors' weights at +-127: the engine's health (docs/sketch.md)."""
+        self._learning()
+        return float(self._library.shim_saturated_share())
 
     def reset(self) -> None:
         """Weights, optimizer state and step count as they were flashed."""
@@ -148,6 +155,8 @@ def _bind_training(library: ctypes.CDLL) -> ctypes.CDLL:
         getattr(library, f"shim_{name}").restype = ctypes.c_float
     library.shim_train_target.argtypes = [ctypes.c_void_p]
     library.shim_set_learning_rate.argtypes = [ctypes.c_float]
+    library.shim_set_learning_rate.restype = ctypes.c_bool
+    library.shim_saturated_share.restype = ctypes.c_float
     library.shim_parameter_bytes.restype = ctypes.c_uint32
     return library
 

@@ -23,7 +23,7 @@ from tflm_export.ops import loss as losses
 from tflm_export.ops.call import Call
 from tflm_export.ops.convolution.rates import rate_constants
 from tflm_export.ops.result import tensor_quant
-from tflm_export.plan import UpdatePlan
+from tflm_export.plan import UpdatePlan, is_learning_rate, no_learning_rate
 from tflm_export.simulate.evaluate import run_forward
 from tflm_export.variable import Variable, variables
 
@@ -39,12 +39,23 @@ class Simulator:
     def __init__(self, graph: Graph, plan: UpdatePlan):
         optimizer = plan.optimizer
         self.graph = graph
-        self.learning_rate = float(np.float32(optimizer.learning_rate))
+        self.learning_rate = optimizer.learning_rate
         self.settings = Settings(optimizer.momentum, optimizer.batch, optimizer.rounding, plan.seed)
         self.qas = optimizer.qas
         self._layers = graph.layers
         self._variables = {v.op.name: v for v in variables(graph)}
         self.reset()
+
+    @property
+    def learning_rate(self) -> float:
+        """The step size, float32; may be changed between steps. Raises `ExportError` for what is no rate."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        if not is_learning_rate(rate):
+            raise ExportError(no_learning_rate(rate))
+        self._learning_rate = float(np.float32(rate))
 
     def reset(self) -> None:
         """Weights, optimizer state and step counter as they were at the start."""

@@ -48,9 +48,11 @@ $reset
   ready = true;
 }
 
-void set_learning_rate(float learning_rate) {
+bool set_learning_rate(float learning_rate) {
+  if (!tfodl::is_learning_rate(learning_rate)) return false;
   if (!ready) reset();
   sgd.learning_rate = learning_rate$per_batch;
+  return true;
 }
 
 int32_t guess() { return guessed; }

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from tflm_export.plan import Optimizer, UpdatePlan
+from tflm_export.plan import Optimizer, UpdatePlan, is_learning_rate
 from tfodl.callbacks.hypergrad import HyperSGD
 
 LOSSES = {
@@ -43,7 +43,7 @@ def compiled_optimizer(model: Any, batch: int, otherwise: Optimizer) -> Optimize
         )
         return otherwise
     rate, momentum = map(_shortest, found)
-    if not 1e-30 <= rate <= 1e30:
+    if not is_learning_rate(rate):
         return otherwise
     return dataclasses.replace(otherwise, learning_rate=rate, momentum=momentum, batch=batch)
 

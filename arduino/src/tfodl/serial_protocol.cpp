@@ -231,9 +231,7 @@ void SerialProtocol::answer_write() {
 void SerialProtocol::answer_learning_rate() {
   float rate;
   memcpy(&rate, staging_, sizeof rate);
-  const bool usable = rate > 0.0f && rate < 1e6f;  // false for NaN
-  if (usable) learner_.set_learning_rate(rate);
-  answer(usable ? Status::kOk : Status::kOutOfRange);
+  answer(learner_.set_learning_rate(rate) ? Status::kOk : Status::kOutOfRange);
 }
 
 void SerialProtocol::answer_parameter() {

@@ -38,7 +38,7 @@ struct Learner {
   int32_t output_zero;
   bool (*train)(const uint8_t* target, float* loss);
   uint32_t target_bytes;
-  void (*set_learning_rate)(float);
+  bool (*set_learning_rate)(float);
   void (*reset)();
   const Parameter* (*parameters)();
   uint32_t parameter_count;

@@ -8,8 +8,22 @@ namespace tfodl {
 struct Parameter {
   const char* name;  // the tensor's name in the .tflite
   void* data;
-  uint32_t nbytes;
+  uint32_t nbytes : 31;
+  uint32_t is_bias : 1;
 };
+
+// Whether a number is a learning rate: not NaN, > 0 (1e-30), at most a million.
+constexpr float kMinLearningRate = 1e-30f, kMaxLearningRate = 1e6f;
+inline bool is_learning_rate(float rate) { return rate >= kMinLearningRate && rate <= kMaxLearningRate; }
+
+// Share of the weights in `n` trained tensors that are at +-127, 0 to 1: the health of a net that learns. One that
+// was wrecked by a rate too high has many; compare with the share after reset().
+float saturated_share(const Parameter* parameters, int32_t n);
+
+// A loss that follows the last 50 steps or so: loss = running_loss(loss, train_step(label)), -1 at first.
+inline float running_loss(float before, float loss) {
+  return before < 0.0f || !(before == before) ? loss : before + 0.02f * (loss - before);
+}
 
 // Switches the nRF52840's instruction cache on, which is off at reset (without it all takes 1.3 times as long).
 // Nothing on any other chip. An engine calls it in reset(), one that only infers in infer().

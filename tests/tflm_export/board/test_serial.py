@@ -143,7 +143,7 @@ def test_learning_rate(client, compiled):
     x, labels = pictures(1)
     client.train(x[0], labels[0])
     assert all((client.read_weights(compiled)[n] == flashed[n]).all() for n in flashed)
-    for rate in (0.0, -1.0, np.nan, np.inf):
+    for rate in (0.0, -1.0, np.nan, np.inf, 1e20):
         with pytest.raises(ExportError, match="out of range"):
             client.set_learning_rate(rate)
 

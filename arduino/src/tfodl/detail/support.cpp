@@ -22,6 +22,17 @@ float cross_entropy(uint32_t p_q30) {
   return static_cast<float>(30 - bits) * 0.69314718f - log_mantissa;
 }
 
+float saturated_share(const Parameter* parameters, int32_t n) {
+  int32_t saturated = 0, weights = 0;
+  for (const Parameter* p = parameters; p < parameters + n; ++p) {
+    if (p->is_bias) continue;
+    const int8_t* w = static_cast<const int8_t*>(p->data);
+    for (const int8_t* const end = w + p->nbytes; w < end; ++w) saturated += *w == 127 || *w <= -127;
+    weights += static_cast<int32_t>(p->nbytes);
+  }
+  return weights == 0 ? 0.0f : static_cast<float>(saturated) / static_cast<float>(weights);
+}
+
 void update_rates(const Conv& p, float factor, bool inverse, float* rates) {
   for (int32_t co = 0; co < p.out_c; ++co) {
     const uint32_t power_bits = static_cast<uint32_t>(127 + p.shift[co] - 31) << 23;
