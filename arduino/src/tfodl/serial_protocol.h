@@ -10,6 +10,7 @@
 // reader looks for the next 0xA5 0x7E. There is no buffer for a picture: it goes straight into the engine's
 // input(). Portable C++14; no allocation.
 #pragma once
+#include "tfodl/detail/crc32.h"
 #include "tfodl/support.h"
 
 namespace tfodl {
@@ -129,9 +130,6 @@ class SerialProtocol {
   uint32_t steps_ = 0;
   float loss_ = 0.0f;
 };
-
-// CRC-32 (IEEE 802.3) of `n` more bytes; start and end with crc = 0.
-uint32_t crc32(uint32_t crc, const void* data, uint32_t n);
 
 // "loss:0.412\tacc:0.750\n" for the serial plotter, 0-terminated; out [48]. Loss is clamped to 0..1e6, acc to
 // 0..1. Returns the length.

@@ -1,0 +1,18 @@
+#include "tfodl/detail/crc32.h"
+
+namespace tfodl {
+
+uint32_t crc32(uint32_t crc, const void* data, uint32_t n) {
+  static const uint32_t kNibble[16] = {
+      0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+      0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
+  const uint8_t* p = static_cast<const uint8_t*>(data);
+  crc = ~crc;
+  for (uint32_t i = 0; i < n; ++i) {
+    crc = kNibble[(crc ^ p[i]) & 15] ^ (crc >> 4);
+    crc = kNibble[(crc ^ (p[i] >> 4)) & 15] ^ (crc >> 4);
+  }
+  return ~crc;
+}
+
+}  // namespace tfodl

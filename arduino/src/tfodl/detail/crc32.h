@@ -1,0 +1,9 @@
+#pragma once
+#include <stdint.h>
+
+namespace tfodl {
+
+// CRC-32 (IEEE 802.3) of `n` more bytes; start and end with crc = 0.
+uint32_t crc32(uint32_t crc, const void* data, uint32_t n);
+
+}  // namespace tfodl
