@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import house
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -53,6 +54,12 @@ def test_nothing_imports_what_stands_above_it(path):
 @pytest.mark.parametrize("path", files("tflm_export"), ids=name)
 def test_compiler_does_not_know_tensorflow(path):
     assert not packages(path) & HEAVY
+
+
+def test_no_wing_stands_on_itself():
+    graph = house.wings()
+    levels = house.floors(graph)
+    assert all(levels[name] > levels[below] for name, used in graph.items() for below in used)
 
 
 def test_only_one_file_touches_tfmot():

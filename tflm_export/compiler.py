@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from tflm_export import __version__
 from tflm_export.cpp import wrap
 from tflm_export.emit import emit
 from tflm_export.errors import ExportError
+from tflm_export.files import replace_folder
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.gradients.paths import gradient_type
@@ -74,10 +76,25 @@ class Compiled:
         return tensor_quant(self.graph, self.output.name).dequantize(y).astype(np.float32)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write everything to `folder`: `tflm_export.engine_folder.save`."""
-        from tflm_export.engine_folder import save
+        """Write everything to `folder`, which is replaced as a whole or not at all.
 
-        return save(self, folder)
+        Raises `ExportError` when it holds something that is no engine, `TfodlError` when it cannot be
+        written.
+        """
+        target = Path(folder)
+        if target.exists() and not (target.is_dir() and (not any(target.iterdir()) or _is_engine(target))):
+            raise ExportError(
+                f"{str(target)!r} exists and is not a compiled engine; name a new or empty folder."
+            )
+        return replace_folder(target, self.files())
+
+    def files(self) -> dict[str, bytes]:
+        """What `save` writes, by path."""
+        files = {path: text.encode() for path, text in self.sources.items()}
+        files["model.tflite"] = self.tflite
+        files["plan.json"] = (self.plan.to_json() + "\n").encode()
+        files["engine.json"] = (json.dumps(dict(self.facts), indent=2) + "\n").encode()
+        return files
 
     def quantize(self, pictures: np.ndarray) -> np.ndarray:
         """Pictures uint8 [N, H, W, C], grey or RGB, as the engine's int8 input, by its input contract.
@@ -177,3 +194,7 @@ def _input_facts(graph: Graph, contract: InputContract | None) -> dict[str, Any]
     quant = tensor_quant(graph, graph.inputs[0])
     contract.check(graph.tensors[graph.inputs[0]].shape[1:], quant.scale[0], quant.zero_point[0])
     return contract.to_dict()
+
+
+def _is_engine(folder: Path) -> bool:
+    return (folder / "engine.json").is_file() and (folder / "model.tflite").is_file()

@@ -3,8 +3,11 @@
 SGD with momentum under a threshold (SCoTTi; after Chandra et al., "Gradient Descent: The Ultimate Optimizer",
 NeurIPS 2022), `g` the gradient now and everything else from the step before:
 
-    buf = mu · buf_prev + g_prev              w = w_prev − alpha · buf · M,   M = STE(|v| − eps) = 1[|v| ≥
-    eps] dL/dalpha = −<g, buf · M>     dL/dmu = −alpha <g, buf_prev · M>     dL/deps = +alpha <g, buf>
+    buf = mu · buf_prev + g_prev
+    w = w_prev − alpha · buf · M,  M = STE(|v| − eps) = 1[|v| ≥ eps]
+    dL/dalpha = −<g, buf · M>
+    dL/dmu = −alpha <g, buf_prev · M>
+    dL/deps = +alpha <g, buf>
 
 The last takes the step function's derivative for one (straight-through), over the weights that have a
 velocity.

@@ -1,0 +1,73 @@
+"""README and docs: every Python block runs, page by page; every link and every file named exists.
+
+A block that needs what a test has not says so behind its language: `python needs-board`, `needs-network`
+(weights or data are downloaded), `needs-hours`.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+NEEDS = {"needs-board", "needs-network", "needs-hours"}
+BLOCK = re.compile(r"^( *)```(\w+)([^\n]*)\n(.*?)^ *```", re.M | re.S)
+LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#]+)")
+FOLDERS = "tflm_export|tfodl|arduino|scripts|tests|benchmarks|examples|docs|tools"
+FILE = re.compile(rf"`((?:{FOLDERS})/[\w./-]+\.\w+)`")
+
+
+def blocks(page: Path) -> list[str]:
+    """The page's Python that a test can run."""
+    found = []
+    for indent, language, needs, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+        assert set(needs.split()) <= NEEDS, f"{page.name}: {needs}"
+        if language == "python" and not needs.strip():
+            found.append(re.sub(f"^{indent}", "", text, flags=re.M))
+    return found
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A folder with a small model, its data and an engine, and names for what a page takes as given."""
+    import keras
+    import nets
+
+    from tflm_export import UpdatePlan, compile_model
+
+    monkeypatch.chdir(tmp_path)
+    layers = keras.layers
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            layers.Conv2D(8, 3, strides=2, activation="relu", name="stem"),
+            layers.Conv2D(8, 3, activation="relu", name="wide"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, name="head"),
+        ]
+    )
+    model.save("my_model.keras")
+    (tmp_path / "model.tflite").write_bytes(nets.residual_net())
+    compile_model(nets.residual_net(), UpdatePlan()).save("build/engine")
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (24, 16, 16, 3)).astype(np.float32)
+    y = rng.integers(0, 3, 24)
+    return {"model": model, "x": x, "y": y, "x_held_out": x[:6], "y_held_out": y[:6], "np": np}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem)
+def test_blocks_run(page, world):
+    world["__name__"] = "docs"
+    for text in blocks(page):
+        exec(compile(text, str(page), "exec"), world)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_is_named_exists(page):
+    text = page.read_text(encoding="utf-8")
+    missing = [link for link in LINK.findall(text) if not (page.parent / link).exists()]
+    missing += [file for file in FILE.findall(text) if not (ROOT / file).exists()]
+    assert not missing
