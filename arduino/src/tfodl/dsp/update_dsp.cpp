@@ -23,14 +23,14 @@ namespace dsp {
 __attribute__((naked)) void tfodl_sum_eight(const int16_t*, const uint8_t*, int32_t, const int16_t*, int32_t*) {
   __asm volatile(
       "push {r3-r11, lr}\n"
-      "mov r4, #0\n"
-      "mov r5, #0\n"
-      "mov r6, #0\n"
-      "mov r7, #0\n"
-      "mov r8, #0\n"
-      "mov r9, #0\n"
-      "mov r10, #0\n"
-      "mov r11, #0\n"
+      "movs r4, #0\n"
+      "mov r5, r4\n"
+      "mov r6, r4\n"
+      "mov r7, r4\n"
+      "mov r8, r4\n"
+      "mov r9, r4\n"
+      "mov r10, r4\n"
+      "mov r11, r4\n"
       "1: ldrb r12, [r1]\n"
       TFODL_SUM_TWO("0", "0", "1", "r4", "r5")
       TFODL_SUM_TWO("4", "2", "3", "r6", "r7")
@@ -46,19 +46,52 @@ __attribute__((naked)) void tfodl_sum_eight(const int16_t*, const uint8_t*, int3
       "pop {r3-r11, pc}\n");
 }
 
+// Two channels of a position, a word, under two bits of the mask from a table of 4; four words are put together as
+// rows. r0 gradients, r1 mask, r2 step, r3 out, r4 groups, r5 first bit, r6 table, r7-r10 positions.
+#define TFODL_GATHER(position)              \
+  "ldr " position ", [r0]\n"                \
+  "ldrb lr, [r1]\n"                         \
+  "add r0, r2\n"                            \
+  "add r1, r1, r2, lsr #4\n"                \
+  "lsr lr, r5\n"                            \
+  "and lr, #3\n"                            \
+  "ldr lr, [r6, lr, lsl #2]\n"              \
+  "and " position ", lr\n"
+
+extern "C" __attribute__((naked)) void tfodl_gather_pairs(const int16_t*, const uint8_t*, int32_t /* step, bytes */,
+                                                          int16_t* /* out */, int32_t /* groups */,
+                                                          int32_t /* first bit */, const HalvesTable*) {
+  __asm volatile(
+      "push {r4-r11, lr}\n"
+      "ldrd r4, r5, [sp, #36]\n"
+      "ldr r6, [sp, #44]\n"
+      "1:\n" TFODL_GATHER("r7") TFODL_GATHER("r8") TFODL_GATHER("r9") TFODL_GATHER("r10")
+      "pkhbt r11, r7, r9, lsl #16\n"
+      "str r11, [r3], #4\n"
+      "pkhbt r12, r8, r10, lsl #16\n"
+      "str r12, [r3], #4\n"
+      "pkhtb r9, r9, r7, asr #16\n"
+      "str r9, [r3], #4\n"
+      "pkhtb r10, r10, r8, asr #16\n"
+      "str r10, [r3], #4\n"
+      "subs r4, #1\n"
+      "bne 1b\n"
+      "pop {r4-r11, pc}\n");
+}
+
 void gather_pair(const int16_t* g, const uint8_t* mask, int32_t out_c, int32_t co, int32_t first, int32_t n,
                  int32_t groups, int16_t* out) {
-  const int32_t bit = first * out_c + co, down = bit & 7, step = out_c >> 3;
-  const uint32_t* halves = (mask ? kMasked : kUnmasked).halves;
+  const int32_t bit = first * out_c + co, down = bit & 7, step = out_c >> 3, whole = n >> 2;
+  const HalvesTable& table = mask ? kMasked : kUnmasked;
   g += bit;
   const uint8_t* byte = mask ? mask + (bit >> 3) : reinterpret_cast<const uint8_t*>(g);
-  for (int16_t* const end = out + 8 * groups; out < end; n -= 4, out += 8) {
-    for (int32_t j = 0; j < 4; ++j) {
-      uint32_t both = 0;
-      if (j < n) both = load_word(g) & halves[(*byte >> down) & 3], g += out_c, byte += step;
-      out[kPlaceInGroup[j]] = static_cast<int16_t>(both);
-      out[4 + kPlaceInGroup[j]] = static_cast<int16_t>(both >> 16);
-    }
+  if (whole) tfodl_gather_pairs(g, byte, 2 * out_c, out, whole, down, &table);
+  fill_words(reinterpret_cast<uint32_t*>(out) + 4 * whole, 4 * (groups - whole), 0);
+  g += 4 * whole * out_c, byte += 4 * whole * step, out += 8 * whole;
+  for (int32_t j = 0; j < (n & 3); ++j, g += out_c, byte += step) {
+    const uint32_t both = load_word(g) & table.halves[(*byte >> down) & 3];
+    out[kPlaceInGroup[j]] = static_cast<int16_t>(both);
+    out[4 + kPlaceInGroup[j]] = static_cast<int16_t>(both >> 16);
   }
 }
 
