@@ -1,4 +1,4 @@
-#include "tfodl/dsp/hot_dsp.h"
+#include "tfodl/detail/cold.h"
 #include "tfodl/dsp/rows_dsp.h"
 
 #if TFODL_DSP
@@ -13,7 +13,7 @@
 // Frame: 0 weights, 4 x_back, 8 multiplier, 12 right_shift, 16 offset, 20 stride, 24 y, 28 where the plane's row ends
 // (0: not kRelu), 32 bias, 36 first_row, 40 other_rows, 44 end, 48 where the plane's row ends, 52 rows, 56 x_skip,
 // 60 y_skip, 64 x_row, 68 relu_mask, 72 low, 76 range, 80 mask, 84 row_bytes, 88 rest of the block, 92 surplus, 96 x,
-// 100 weights_end.
+// 100 weights_end, 104 behind the quads.
 
 #define TFODL_LOAD(to, at) "ldr " to ", [r0, #" at "]\n"
 #define TFODL_WEIGHT(to) "ldr " to ", [r1], #4\n"
@@ -96,6 +96,17 @@
   "strb " sum ", [r8]\n"                 \
   "add r8, r7\n"
 
+// Two outputs of a row: r12 and lr, which sets out from s.
+#define TFODL_PAIR_OF_OUTPUTS(s)   \
+  "ldr r3, [r0]\n"                 \
+  "ldr r9, [r0, #4]\n"             \
+  "ldr r10, [r1], #4\n"            \
+  "ldr r11, [r1], #4\n"            \
+  "smlatb lr, r3, r10, " s "\n"    \
+  "smlad r12, r3, r10, r12\n"      \
+  "smlad lr, r9, r11, lr\n"        \
+  "smlabt r12, r9, r11, r12\n"
+
 #define TFODL_NEXT_QUAD "it lo\n" "ldrlo pc, [sp, #36]\n" "b.w .Lrows_next\n"
 
 // Back to the first of `name`'s rows until the weights are used up: two rows stand for the many of a large kernel.
@@ -103,7 +114,7 @@
 
 // A kernel of k rows: `more` after the first in code. `reload`: the frame's first words, r8 and r9 only where the rows
 // use them.
-#define TFODL_KERNEL(name, row, more, loop, reload, keep)                        \
+#define TFODL_KERNEL(name, row, more, loop, reload, keep, then)                  \
   ".Lrows_whole_" name ":\n"                                                     \
   "ldr r10, [sp, #32]\n"                                                         \
   row("r10", "r10", "r10")                                                       \
@@ -125,7 +136,7 @@
   "add r8, r8, r7, lsl #2\n"                                                     \
   keep                                                                           \
   "blo.w .Lrows_whole_" name "\n"                                                \
-  "b.w .Lrows_next\n"
+  then
 #define TFODL_KERNEL_WORDS(name, more)                                           \
   ".word .Lrows_whole_" name " + 1, .Lrows_more_" name " + 1\n"                   \
   ".word .Lrows_more_" name " - .Lrows_whole_" name " - 2, " more "\n"
@@ -134,7 +145,8 @@ extern "C" __attribute__((naked)) void tfodl_rows(tfodl::dsp::RowsBlock*) {
   __asm volatile(
       "push {r4-r11, lr}\n"
       "sub sp, #108\n"
-      "ldmia r0!, {r1-r11}\n"
+      "ldmia r0!, {r1-r12}\n"
+      "str r12, [sp, #104]\n"
       "str r1, [sp, #4]\n"
       "str r2, [sp, #20]\n"
       "add r12, sp, #36\n"
@@ -207,6 +219,22 @@ extern "C" __attribute__((naked)) void tfodl_rows(tfodl::dsp::RowsBlock*) {
       "add r8, r8, r7, lsl #2\n"
       "b .Lrows_next\n"
 
+      // 3x3, kRelu: the last one or two outputs of a row behind the whole quads.
+      ".Lrows_pair:\n"
+      "ldr r12, [sp, #32]\n"
+      TFODL_PAIR_OF_OUTPUTS("r12")
+      "add r0, r2\n"
+      TFODL_PAIR_OF_OUTPUTS("lr")
+      "add r0, r2\n"
+      TFODL_PAIR_OF_OUTPUTS("lr")
+      "ldr r1, [sp]\n"
+      "ldr r3, [sp, #92]\n"
+      "sub r0, r0, r2, lsl #1\n"
+      TFODL_RELU("r12", "[r8]")
+      "cbnz r3, 1f\n"
+      TFODL_RELU("lr", "[r8, r7]")
+      "1: b .Lrows_next\n"
+
       ".Lrows_masked:\n"
       "ldr r3, [sp, #48]\n"
       "str r0, [sp, #96]\n"
@@ -278,12 +306,12 @@ extern "C" __attribute__((naked)) void tfodl_rows(tfodl::dsp::RowsBlock*) {
       "mov lr, r10\n"
       "ldr pc, [sp, #40]\n"
 
-      TFODL_KERNEL("3_1", TFODL_ROW_3_1, "2", "", "r7", "")
-      TFODL_KERNEL("3_2", TFODL_ROW_3_2, "2", "", "r9", "str r8, [sp, #24]\n")
-      TFODL_KERNEL("5_1", TFODL_ROW_5_1, "2", TFODL_AGAIN("5_1"), "r9", "str r8, [sp, #24]\n")
-      TFODL_KERNEL("5_2", TFODL_ROW_5_2, "2", TFODL_AGAIN("5_2"), "r9", "str r8, [sp, #24]\n")
-      TFODL_KERNEL("7_1", TFODL_ROW_7_1, "2", TFODL_AGAIN("7_1"), "r9", "str r8, [sp, #24]\n")
-      TFODL_KERNEL("7_2", TFODL_ROW_7_2, "2", TFODL_AGAIN("7_2"), "r9", "str r8, [sp, #24]\n")
+      TFODL_KERNEL("3_1", TFODL_ROW_3_1, "2", "", "r7", "", "ldr pc, [sp, #104]\n")
+      TFODL_KERNEL("3_2", TFODL_ROW_3_2, "2", "", "r9", "str r8, [sp, #24]\n", "b.w .Lrows_next\n")
+      TFODL_KERNEL("5_1", TFODL_ROW_5_1, "2", TFODL_AGAIN("5_1"), "r9", "str r8, [sp, #24]\n", "b.w .Lrows_next\n")
+      TFODL_KERNEL("5_2", TFODL_ROW_5_2, "2", TFODL_AGAIN("5_2"), "r9", "str r8, [sp, #24]\n", "b.w .Lrows_next\n")
+      TFODL_KERNEL("7_1", TFODL_ROW_7_1, "2", TFODL_AGAIN("7_1"), "r9", "str r8, [sp, #24]\n", "b.w .Lrows_next\n")
+      TFODL_KERNEL("7_2", TFODL_ROW_7_2, "2", TFODL_AGAIN("7_2"), "r9", "str r8, [sp, #24]\n", "b.w .Lrows_next\n")
 
       ".balign 4\n"
       ".global tfodl_rows_kernels\n"
@@ -296,6 +324,40 @@ extern "C" __attribute__((naked)) void tfodl_rows(tfodl::dsp::RowsBlock*) {
       TFODL_KERNEL_WORDS("7_2", "2")
       ".global tfodl_rows_ends\n"
       "tfodl_rows_ends:\n"
-      ".word .Lrows_relu + 1, .Lrows_masked + 1, .Lrows_narrow + 1, .Lrows_sums + 1, .Lrows_part + 1\n");
+      ".word .Lrows_relu + 1, .Lrows_masked + 1, .Lrows_narrow + 1, .Lrows_sums + 1\n"
+      ".word .Lrows_part + 1, .Lrows_next + 1, .Lrows_pair + 1\n");
 }
+namespace tfodl {
+namespace dsp {
+
+RowsBlock rows_block(const RowsShape& shape, int32_t taps, RowsEnd end, int32_t stride, int32_t y_row) {
+  const RowsKernel& kernel = tfodl_rows_kernels[shape.k_w - 3 + shape.stride_w - 1];
+  const int32_t row_bytes = 4 * shape.row_words, quad_bytes = 8 * shape.stride_w, rest = shape.out_w & 3;
+  const bool pair = end == RowsEnd::kRelu && shape.k_w == 3 && shape.stride_w == 1 && shape.out_w > 4 && rest && rest < 3;
+  const int32_t quads = (shape.out_w + (pair ? 0 : 3)) >> 2;
+  const int32_t x_row = shape.stride_h * row_bytes, channel = 4 * shape.plane_words;
+  const bool whole = taps == shape.k_w, steps = end == RowsEnd::kRelu || end == RowsEnd::kNarrow;
+  RowsBlock block;
+  block.x_back = (whole ? taps - 1 : taps) * row_bytes - quad_bytes;
+  block.stride = stride;
+  block.first_row = whole ? kernel.whole : tfodl_rows_ends[4];
+  block.other_rows = kernel.more + static_cast<uintptr_t>((kernel.rows * taps - taps) % kernel.rows * kernel.row_code);
+  block.used_bytes = 4 * taps * row_kernel_words(shape.k_w, shape.stride_w);
+  block.end = tfodl_rows_ends[static_cast<int32_t>(end)];
+  block.surplus = pair ? 2 - rest : 4 * quads - shape.out_w;
+  block.x_skip = x_row - quads * quad_bytes;
+  block.y_skip = steps ? y_row - 4 * quads * stride : 0;
+  block.x_row = x_row;
+  block.relu_mask = end == RowsEnd::kRelu ? -1 : 0;
+  block.row_bytes = row_bytes;
+  block.behind = tfodl_rows_ends[pair ? 6 : 5];
+  block.width = 2 * shape.stride_w * (pair ? 4 * quads : shape.out_w);
+  block.weight_bytes = 4 * shape.kernel_words;
+  block.plane_bytes = channel;
+  block.y_bytes = end == RowsEnd::kNarrow ? 2 : 1;
+  return block;
+}
+
+}  // namespace dsp
+}  // namespace tfodl
 #endif

@@ -31,11 +31,12 @@ struct RowsBlock {
   uintptr_t first_row;   // code, as the next two
   uintptr_t other_rows;
   uintptr_t end;
-  int32_t surplus;       // outputs of the last quad that do not count
+  int32_t surplus;       // outputs of the last quad (or pair) that do not count
   int32_t x_skip, y_skip;  // bytes from the end of a row of outputs to the start of the next
   int32_t x_row;         // bytes of the plane from a row of outputs to the next
   int32_t relu_mask;     // -1 where `end` begins in line: kRelu
   int32_t row_bytes;     // of the plane
+  uintptr_t behind;      // code, behind the last quad: kRelu of 3x3
   // From here on of the last channel, and moved on to the one before it.
   const uint32_t* x;
   const uint32_t* weights;
@@ -55,7 +56,7 @@ struct RowsKernel {
 extern "C" {
 void tfodl_rows(RowsBlock*);
 extern const RowsKernel tfodl_rows_kernels[6];  // 3x3, 5x5, 7x7, each for stride 1 and 2
-extern const uintptr_t tfodl_rows_ends[5];
+extern const uintptr_t tfodl_rows_ends[7];  // by RowsEnd; where rows are left out; the next row; two outputs
 }
 
 // How much of a layer's map, one call of tfodl_rows.

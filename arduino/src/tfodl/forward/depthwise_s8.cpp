@@ -55,8 +55,9 @@ void fold_bias(const Conv& p, int32_t* folded) {
 void depthwise_pixel(const Conv& p, ConstRows x, const Window& win, const int32_t* folded, int8_t* y,
                      uint8_t* mask, int32_t first_bit) {
   const Clip clip = {p.out_zero, p.act_min, p.act_max};
-  const int32_t channels = p.in_c, zero = win.whole ? 0 : p.in_zero;
-  const int32_t* bias = win.whole ? folded : p.bias;
+  const bool fold = !TFODL_DSP && win.whole;  // small where few layers come by
+  const int32_t channels = p.in_c, zero = fold ? 0 : p.in_zero;
+  const int32_t* bias = fold ? folded : p.bias;
   int32_t sums[kBlock];
   for (int32_t c = 0; c < channels; c += kBlock) {
     const int32_t n = channels - c < kBlock ? channels - c : kBlock;
@@ -80,7 +81,7 @@ void depthwise_rows_s8(const Conv& conv, ConstRows x, Rows y, int16_t y0, int16_
   if (dsp::depthwise_rows_s8(conv, x, y, y0, y1, mask, scratch)) return;
   const Conv p = conv;
   int32_t* folded = static_cast<int32_t*>(scratch);
-  fold_bias(p, folded);
+  if (!TFODL_DSP) fold_bias(p, folded);
   for (int32_t oy = y0; oy < y1; ++oy) {
     int8_t* out = y.data + (oy % y.rows) * p.out_w * p.out_c;
     for (int32_t ox = 0; ox < p.out_w; ++ox) {
