@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_demo(commands: argparse._SubParsersAction) -> None:
+def _add_demo(commands: argparse._SubParsersAction[Any]) -> None:
     demo = commands.add_parser(
         "demo", help="the whole way: data, float, int8, compile, verify, learn, sketch"
     )
@@ -62,7 +62,7 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
     demo.set_defaults(run=_run_demo)
 
 
-def _add_finetune(commands: argparse._SubParsersAction) -> None:
+def _add_finetune(commands: argparse._SubParsersAction[Any]) -> None:
     tune = commands.add_parser(
         "finetune",
         help="fine-tune a Keras model under a budget; writes model and plan",
@@ -79,7 +79,7 @@ def _add_finetune(commands: argparse._SubParsersAction) -> None:
     tune.set_defaults(run=_run_finetune)
 
 
-def _add_quantize(commands: argparse._SubParsersAction) -> None:
+def _add_quantize(commands: argparse._SubParsersAction[Any]) -> None:
     quantize = commands.add_parser(
         "quantize", help="QAT and conversion to an int8 .tflite", argument_default=argparse.SUPPRESS
     )

@@ -47,4 +47,5 @@ class Fisher(Selection):
         return {g.layer: information[g.layer] / self._cost_of(g) for g in self.pool}
 
     def _cost_of(self, group: Any) -> float:
-        return np.float64(neuron_cost(group, self.options)) * max(1, group.macs // group.channels)
+        found: float = np.float64(neuron_cost(group, self.options)) * max(1, group.macs // group.channels)
+        return found

@@ -87,7 +87,8 @@ def weight_gradient_norms(
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             loss = model.compute_loss(x, y, model.base(x, training=False))
-        return tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        found: list[Any] = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return found
 
     total = [np.zeros(variable.shape) for variable in variables]
     count = 0

@@ -180,7 +180,7 @@ def _on_every_device(
 
         strategy.extended.update(rows[0].variable, local, args=(gradients, rows, hyper), group=False)
 
-    return replica.merge_call(update, args=(gradients,))
+    replica.merge_call(update, args=(gradients,))
 
 
 def _masked(tensor: Any, mask: Any) -> Any:

@@ -71,7 +71,8 @@ class Similarity:
 
     def _summed(self, moments: Array) -> Array:
         """Over the samples of a batch: moments `[3, C]`, or where each sample has its own cosine, `[C]`."""
-        return moments.sum(1) if self._mode == "pooled" else cosine(*moments).sum(0)
+        found: Array = moments.sum(1) if self._mode == "pooled" else cosine(*moments).sum(0)
+        return found
 
     def _phi(self, total: Array, count: int) -> Array:
         return cosine(*total) if self._mode == "pooled" else total / count

@@ -52,7 +52,8 @@ class ScottiSelection(EquilibriumSelection):
         self.model.optimizer.set_speeds(self._by_variable(endless))
 
     def threshold(self) -> float:
-        return self.model.optimizer.hyper("eps")
+        found: float = self.model.optimizer.hyper("eps")
+        return found
 
     def measure(self) -> None:
         super().measure()

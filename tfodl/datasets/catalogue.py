@@ -116,7 +116,7 @@ def is_in_tfds(name: str) -> bool:
     return name.split("/")[0] in known
 
 
-def _labels(name: str, builder: Any) -> tuple[Callable[[dict], int], tuple[str, ...]]:
+def _labels(name: str, builder: Any) -> tuple[Callable[[dict[str, Any]], int], tuple[str, ...]]:
     """How to find a picture's label, and the class names."""
     if name == "vww":
         return lambda e: int(has_person(e["objects"]["bbox"], e["objects"]["label"])), ("no_person", "person")
@@ -129,13 +129,13 @@ def _labels(name: str, builder: Any) -> tuple[Callable[[dict], int], tuple[str, 
 
 
 def _collect(
-    name: str, dataset: Any, label: Callable[[dict], int], size: int | None
+    name: str, dataset: Any, label: Callable[[dict[str, Any]], int], size: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
     import tensorflow as tf
     import tensorflow_datasets as tfds
     from tqdm import tqdm
 
-    def shrink(example: dict) -> dict:
+    def shrink(example: dict[str, Any]) -> dict[str, Any]:
         image = tf.image.resize(example["image"], (size, size), method="bilinear", antialias=True)
         return example | {"image": tf.cast(tf.round(image), tf.uint8)}
 

@@ -33,7 +33,8 @@ def check_inputs(x: Any, shape: tuple[int, ...], where: str) -> np.ndarray:
             f"{where}: {bad.sum()} of {len(x)} inputs hold NaN or infinity, the first at index "
             f"{bad.argmax()}; remove them."
         )
-    return x
+    found: np.ndarray = x
+    return found
 
 
 def check_training_data(
@@ -66,7 +67,8 @@ def check_labels(y: Any, count: int, classes: int, where: str) -> np.ndarray:
             f"{where}: labels run from {y.min()} to {y.max()}, but the model's head has {classes} classes "
             f"(0..{classes - 1}); give the model a head of the right size or remap the labels."
         )
-    return y
+    found: np.ndarray = y
+    return found
 
 
 def check_two_classes(y: np.ndarray, where: str) -> None:
@@ -83,4 +85,5 @@ def _indices(rows: np.ndarray, where: str) -> np.ndarray:
             f"{where}: labels {list(rows.shape)} are no one-hot rows (each >= 0, adding up to 1); give those "
             "or class indices [N]."
         )
-    return rows.argmax(axis=1)
+    found: np.ndarray = rows.argmax(axis=1)
+    return found

@@ -9,7 +9,7 @@ import pickle
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, cast
 
 from tflm_export.errors import TfodlError
 
@@ -137,7 +137,7 @@ def run_ray(
         ray.init(log_to_driver=False, include_dashboard=False)
     task = ray.remote(max_retries=attempts - 1, num_cpus=1)(call)
     queue = deque(jobs.items())
-    limit = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+    limit = workers or max(1, int(cast(Any, ray).cluster_resources().get("CPU", 1)))
     flying: dict[Any, str] = {}
     try:
         while queue or flying:

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tflm_export.errors import TfodlError
 from tflm_export.gradients.head import logits_of
-from tflm_export.ir import Graph, Op
+from tflm_export.ir import Graph, Op, Tensor
 from tflm_export.ops.result import tensor_quant
 from tflm_export.simulate.evaluate import run
 
@@ -68,7 +68,7 @@ def gradients(
     return {name: gradient.numpy() for name, gradient in zip(variables, found, strict=True)}
 
 
-def _real(tensor) -> bool:
+def _real(tensor: Tensor) -> bool:
     return tensor.data is not None and tensor.quant is not None and tensor.dtype == "int8"
 
 

@@ -224,7 +224,8 @@ def _pulled_back(layer: Any, x: Any, kernel: Any, g: Any) -> tuple[Any, Any]:
     with tf.GradientTape() as tape:
         tape.watch([x, kernel])
         y = layer._sum(x, kernel)
-    return tape.gradient(y, [x, kernel], output_gradients=tf.cast(g, tf.float64))
+    found: tuple[Any, Any] = tape.gradient(y, [x, kernel], output_gradients=tf.cast(g, tf.float64))
+    return found
 
 
 def repeated_axes(g: Any, like: Any) -> list[int]:

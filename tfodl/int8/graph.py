@@ -77,7 +77,8 @@ class Int8Model(SelectiveModel):
     @property
     def classes(self) -> int:
         """Number of logits."""
-        return self.base.output_shape[-1]
+        found: int = self.base.output_shape[-1]
+        return found
 
     def compile(self, optimizer: Any = None, loss: Any = None, metrics: Any = None, **kwargs: Any) -> None:
         """As Keras's, with the board's defaults; any optimizer's steps are rounded to whole LSB."""
@@ -161,7 +162,8 @@ class Int8Model(SelectiveModel):
         layer = "input_int8" if producer is None else _output_layer(producer, self.base)
         body = keras.Model(self.base.input, self.base.get_layer(layer).output)
         q = body.predict(x, batch_size=batch_size, verbose=0)
-        return (q - quant.zero_point[0]) * np.float32(quant.scale[0])
+        found: np.ndarray = (q - quant.zero_point[0]) * np.float32(quant.scale[0])
+        return found
 
     def infer(self, x: Any, batch_size: int = 64) -> np.ndarray:
         """The file's own output, int8 [N, ...], for real inputs [N, ...]."""
@@ -171,7 +173,8 @@ class Int8Model(SelectiveModel):
         values = {self._file.logits: (np.round(real / np.float32(quant.scale[0])) + quant.zero_point[0])}
         values[self._file.logits] = values[self._file.logits].astype(np.int8)
         if self.graph.outputs[0] == self._file.logits:
-            return values[self._file.logits]
+            found: np.ndarray = values[self._file.logits]
+            return found
         softmax = self.graph.producer(self.graph.outputs[0])
         assert softmax is not None
         return forward(softmax, self.graph, values).value

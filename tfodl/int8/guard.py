@@ -108,7 +108,8 @@ def _is_array(x: Any) -> bool:
 
 
 def _is_number(x: Any) -> bool:
-    return x.dtype.is_floating or x.dtype.is_integer or x.dtype.is_bool
+    found: bool = x.dtype.is_floating or x.dtype.is_integer or x.dtype.is_bool
+    return found
 
 
 def _sizes(x: Any) -> str:

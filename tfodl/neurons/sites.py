@@ -291,8 +291,9 @@ def calls(run: Run, found: dict[keras.layers.Layer, Adapter]) -> dict[keras.laye
     """What `intercept` needs to run a model through `run`."""
 
     def bound(adapter: Adapter) -> Callable[..., Any]:
-        return tf.autograph.experimental.do_not_convert(
+        found: Callable[..., Any] = tf.autograph.experimental.do_not_convert(
             lambda *args, **kwargs: adapter.call(run, *args, **kwargs)
         )
+        return found
 
     return {layer: bound(adapter) for layer, adapter in found.items()}

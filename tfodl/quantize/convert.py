@@ -142,7 +142,8 @@ def convert_saved_model(folder: Path) -> bytes:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.representative_dataset = lambda: _one_by_one(np.load(samples))
     try:
-        return converter.convert()
+        found: bytes = converter.convert()
+        return found
     except (RuntimeError, ValueError, tf.errors.OpError) as error:
         raise TfodlError(f"the converter refused the model: {str(error).strip().splitlines()[-1]}") from error
 
@@ -165,7 +166,8 @@ def check_int8(data: bytes) -> None:
 def _representative(folded: FoldedModel, samples: Any) -> np.ndarray:
     samples = check_inputs(samples, folded.input_shape, "representative")[:MOST_REPRESENTATIVE]
     scale, offset = folded.rescaling
-    return samples * np.float32(scale) + np.float32(offset)
+    found: np.ndarray = samples * np.float32(scale) + np.float32(offset)
+    return found
 
 
 def _one_by_one(samples: np.ndarray) -> Iterator[list[np.ndarray]]:

@@ -151,7 +151,8 @@ def _scales(op: Op, graph: Graph) -> np.ndarray:
 
 
 def _op_real(op: Op, graph: Graph) -> np.ndarray:
-    return _op_rows(op, graph) * _scales(op, graph)[:, None]
+    found: np.ndarray = _op_rows(op, graph) * _scales(op, graph)[:, None]
+    return found
 
 
 def _equals(rows: np.ndarray, op: Op, graph: Graph) -> bool:

@@ -105,7 +105,8 @@ class QATModel:
     def predict(self, x: Any, batch_size: int = 64) -> np.ndarray:
         """Outputs [N, classes] float32, with everything rounded as in int8."""
         x = check_inputs(x, self.folded.input_shape, "predict")
-        return self.model.predict(self.rescale(x), batch_size=batch_size, verbose=0)
+        found: np.ndarray = self.model.predict(self.rescale(x), batch_size=batch_size, verbose=0)
+        return found
 
     def evaluate(self, x: Any, y: Any, batch_size: int = 64) -> dict[str, float]:
         """Loss and accuracy on inputs [N, ...] and labels [N], as plain floats."""
@@ -213,4 +214,5 @@ class _MaskedModel(tf_keras.Model):
         for variable in self.trainable_variables:
             if variable.ref() in before:
                 variable.assign(tf.where(self.masks[variable.ref()], variable, before[variable.ref()]))
-        return logs
+        found: dict[str, Any] = logs
+        return found

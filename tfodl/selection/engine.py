@@ -43,19 +43,23 @@ class Engine:
 
     def ram_bytes(self, plan: UpdatePlan) -> int:
         """Static RAM and stack, bytes: never less than the compiled engine's, at most some 0.5 % more."""
-        return self._asked(self._size.ram_bytes, plan)
+        found: int = self._asked(self._size.ram_bytes, plan)
+        return found
 
     def least_ram_bytes(self, plan: UpdatePlan) -> int:
         """The same before its buffers are placed, without gaps: fast, and a little less than `ram_bytes`."""
-        return self._asked(self._size.least_ram_bytes, plan)
+        found: int = self._asked(self._size.least_ram_bytes, plan)
+        return found
 
     def fits(self, plan: UpdatePlan, ram_bytes: int) -> bool:
         """Whether `least_ram_bytes` is at most `ram_bytes`: faster still."""
-        return self._asked(lambda addressed: self._size.fits(addressed, ram_bytes), plan)
+        found: bool = self._asked(lambda addressed: self._size.fits(addressed, ram_bytes), plan)
+        return found
 
     def flash_bytes(self, plan: UpdatePlan) -> int:
         """Constants and program, bytes: an estimate from above."""
-        return self._asked(self._size.flash_bytes, plan)
+        found: int = self._asked(self._size.flash_bytes, plan)
+        return found
 
     def _asked(self, size: Any, plan: UpdatePlan) -> Any:
         rows = tuple(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,11 @@ def _saved(wanted: Any) -> UpdatePlan | None:
 
 
 def _layers(wanted: Any, groups: Sequence[NeuronGroup]) -> tuple[LayerUpdate, ...]:
-    named = {"head": lambda: (), "biases": lambda: _biases(groups), "all": lambda: _all(groups)}
+    named: dict[str, Callable[[], tuple[LayerUpdate, ...]]] = {
+        "head": lambda: (),
+        "biases": lambda: _biases(groups),
+        "all": lambda: _all(groups),
+    }
     if isinstance(wanted, str):
         return named[wanted]() if wanted in named else _scheme(wanted, groups)
     if isinstance(wanted, Sequence) and all(isinstance(name, str) for name in wanted):

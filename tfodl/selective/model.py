@@ -213,7 +213,8 @@ class SelectiveModel(keras.Model):
         if trained:
             gradients = tape.gradient(scaled, [variable.value for variable in variables])
             self._update(trained, gradients)
-        return self.compute_metrics(x, y, y_pred, sample_weight)
+        found: dict[str, Any] = self.compute_metrics(x, y, y_pred, sample_weight)
+        return found
 
     def _track_loss(self, loss: Any, x: Any) -> None:
         batch = tf.shape(keras.tree.flatten(x)[0])[0]

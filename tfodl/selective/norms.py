@@ -56,4 +56,5 @@ def kernel_is_larger(kernel: Any, x: Any) -> bool:
     Sizes that are known on no trace count as Keras's own: a batch of 32, maps of one position.
     """
     batch, *rest = x.shape
-    return math.prod(kernel.shape) > (batch or 32) * math.prod(side or 1 for side in rest)
+    found: bool = math.prod(kernel.shape) > (batch or 32) * math.prod(side or 1 for side in rest)
+    return found

@@ -125,4 +125,4 @@ def _merge(a: Part, b: Part) -> Part | None:
         return None
     weight = next(iter(sorted(weights - {"whole"})), "masked_out" if weights else "frozen")
     bias: Bias = a.bias if a.bias == b.bias else "masked"
-    return Part(weight, bias, a.statistics)  # type: ignore[arg-type]
+    return Part(weight, bias, a.statistics)

@@ -64,7 +64,8 @@ class FoldedModel:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one input, without the batch axis."""
-        return self.nodes[0].config["shape"]
+        found: tuple[int, ...] = self.nodes[0].config["shape"]
+        return found
 
     @property
     def gives_probabilities(self) -> bool:
