@@ -161,23 +161,25 @@ void clear_padding(const Layer& layer, const Band& band) {
   }
 }
 
-// One channel of a band by way of its sums: any shift, clamp and mask.
-__attribute__((noinline)) void store_sums(const Layer& layer, const Band& band, int32_t i, int32_t c, bool shift_in) {
+// Channels c .. c + n - 1 of a band by way of their sums: any shift, clamp and mask.
+__attribute__((noinline)) void store_sums(const Layer& layer, const Band& band, int32_t c, int32_t n, bool shift_in) {
   const Conv& p = layer.p;
   const int32_t out_row = p.out_w * p.out_c, most = layer.size.sum_rows;
-  RowsFactors factors = {p.bias[c], 0, 0, 0, 0, 0};
-  for (int32_t r = 0, n; r < band.n; r += n) {
-    n = band.n - r < most ? band.n - r : most;
-    RowsBlock block = rows_block(layer.shape, p.k_h, RowsEnd::kSums, 0, 0);
-    block.x = layer.planes + i * layer.shape.plane_words + r * p.stride_h * layer.shape.row_words;
-    block.weights = layer.kernels + i * layer.shape.kernel_words;
-    block.factors = &factors;
-    block.rows = n;
-    block.y = layer.sums;
-    block.channels = 1;
-    tfodl_rows(&block);
-    const ChannelOutput output = {p, c, band.y + r * out_row, band.mask, (band.y0 + r) * out_row, shift_in};
-    output.store<1>({layer.sums, p.out_w, n, 4 * layer.size.quads});
+  RowsBlock block = rows_block(layer.shape, p.k_h, RowsEnd::kSums, 0, 0);
+  for (int32_t i = n - 1; i >= 0; --i) {
+    RowsFactors factors = {p.bias[c + i], 0, 0, 0, 0, 0};
+    for (int32_t r = 0, rows; r < band.n; r += rows) {
+      rows = band.n - r < most ? band.n - r : most;
+      block.x = layer.planes + i * layer.shape.plane_words + r * p.stride_h * layer.shape.row_words;
+      block.weights = layer.kernels + i * layer.shape.kernel_words;
+      block.factors = &factors;
+      block.rows = rows;
+      block.y = layer.sums;
+      block.channels = 1;
+      tfodl_rows(&block);
+      const ChannelOutput output = {p, c + i, band.y + r * out_row, band.mask, (band.y0 + r) * out_row, shift_in};
+      output.store<1>({layer.sums, p.out_w, rows, 4 * layer.size.quads});
+    }
   }
 }
 
@@ -216,9 +218,9 @@ __attribute__((noinline)) void filter_band(const Layer& layer, const Band& band)
     fill_kernels(p.weights + c, p.in_c, p.k_w * p.in_c, p.k_h, layer.shape, relu ? kReluBits : 0, layer.kernels);
     if (relu) {
       filter_relu(layer, band, block, factors + (band.mask && byte_begins ? kRowsChannels : 0), c, n);
-      continue;
+    } else {
+      store_sums(layer, band, c, n, shift_in);
     }
-    for (int32_t i = n - 1; i >= 0; --i) store_sums(layer, band, i, c + i, shift_in);
   }
   clamp_outputs(p, band.y, band.n * p.out_w * p.out_c);
 }

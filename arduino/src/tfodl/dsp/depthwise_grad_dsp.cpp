@@ -72,22 +72,40 @@ __attribute__((noinline)) void fill_planes(const Layer& layer, int32_t c, Range 
   }
 }
 
-// Rows iy, iy + stride, ... of the input gradient of channels c .. c + 3 from the one in `rows` that begins above
-// them; bits as for the pass.
-__attribute__((noinline)) uint32_t filter_rows(const Layer& layer, int32_t c, int32_t iy, int32_t end, Range rows, int16_t* g_x) {
+constexpr int32_t kMostPhases = 2;  // rows of inputs that meet different taps
+
+// Rows iy, iy + stride, ... of a band of the input gradient.
+struct Phase {
+  int32_t taps, last_weight;  // rows of the kernel that they meet, the last weight of these
+  const uint32_t* x;          // of the last channel's plane
+  int16_t* g_x;
+  RowsBlock block;
+};
+
+Phase phase_at(const Layer& layer, int32_t iy, int32_t end, Range rows, int16_t* g_x) {
   const Conv& p = layer.p;
-  const int32_t taps = taps_of(p, iy), row = p.in_w * p.in_c, phase = (iy + p.pad_top) % p.stride_h;
-  const int32_t above = taps < p.k_h, top = last_reader(p, iy) - (taps - 1) - rows.first - above, last = kRowsChannels - 1;
-  const int8_t* w = p.weights + ((phase + (taps - 1) * p.stride_h) * p.k_w + p.k_w - 1) * p.in_c + c;
-  fill_kernels(w, -p.in_c, -p.stride_h * p.k_w * p.in_c, taps, layer.shape, 1, layer.kernels);
+  const int32_t taps = taps_of(p, iy), row = p.in_w * p.in_c, first = (iy + p.pad_top) % p.stride_h;
+  const int32_t above = taps < p.k_h, top = last_reader(p, iy) - (taps - 1) - rows.first - above;
+  const int32_t plane = (kRowsChannels - 1) * layer.shape.plane_words;
+  Phase phase = {taps, ((first + (taps - 1) * p.stride_h) * p.k_w + p.k_w - 1) * p.in_c,
+                 reinterpret_cast<uint32_t*>(layer.planes) + plane + top * layer.shape.row_words, g_x + iy * row,
+                 rows_block(layer.shape, taps, RowsEnd::kNarrow, 2 * p.in_c, 2 * p.stride_h * row)};
+  phase.block.rows = (end - iy + p.stride_h - 1) / p.stride_h;
+  return phase;
+}
+
+// Channels c .. c + 3; bits as for the pass.
+__attribute__((noinline)) uint32_t filter_phase(const Layer& layer, Phase& phase, int32_t c) {
+  const Conv& p = layer.p;
+  const int32_t row = -p.stride_h * p.k_w * p.in_c, last = kRowsChannels - 1;
+  fill_kernels(p.weights + phase.last_weight + c, -p.in_c, row, phase.taps, layer.shape, 1, layer.kernels);
   RowsFactors factors[kRowsChannels];
   for (RowsFactors& f : factors) f = {0, layer.shift, 1, 0, 0, 0};
-  RowsBlock block = rows_block(layer.shape, taps, RowsEnd::kNarrow, 2 * p.in_c, 2 * p.stride_h * row);
-  block.x = reinterpret_cast<uint32_t*>(layer.planes) + last * layer.shape.plane_words + top * layer.shape.row_words;
+  RowsBlock& block = phase.block;
+  block.x = phase.x;
   block.weights = layer.kernels + last * layer.shape.kernel_words;
   block.factors = factors + last;
-  block.rows = (end - iy + p.stride_h - 1) / p.stride_h;
-  block.y = g_x + iy * row + c + last;
+  block.y = phase.g_x + c + last;
   block.channels = kRowsChannels;
   tfodl_rows(&block);
   uint32_t bits = 0;
@@ -95,29 +113,35 @@ __attribute__((noinline)) uint32_t filter_rows(const Layer& layer, int32_t c, in
   return bits;
 }
 
-// Kernels k wide.
-template <int k>
-uint32_t filter_bands(Layer layer, int32_t out_rows, int16_t* g_x) {
+__attribute__((noinline)) uint32_t filter_bands(const Layer& layer, int32_t out_rows, int16_t* g_x) {
   const Conv& p = layer.p;
-  uint32_t kernels[kRowsChannels * k * (k - 1)], bits = 0;
-  layer.kernels = kernels;
+  uint32_t bits = 0;
   for (int32_t iy = 0; iy < p.in_h; iy += out_rows) {
     const int32_t end = p.in_h - iy < out_rows ? p.in_h : iy + out_rows;
+    const int32_t phases = end - iy < p.stride_h ? end - iy : p.stride_h;
     const Range rows = {last_reader(p, iy) - (taps_of(p, iy) - 1), last_reader(p, end - 1) + 1};
+    Phase phase[kMostPhases];
+    for (int32_t i = 0; i < phases; ++i) phase[i] = phase_at(layer, iy + i, end, rows, g_x);
     fill_words(reinterpret_cast<uint32_t*>(layer.planes), kRowsChannels * layer.shape.plane_words, 0);
     for (int32_t next = 0; next < p.in_c; next += kRowsChannels) {
       const int32_t c = next + kRowsChannels <= p.in_c ? next : p.in_c - kRowsChannels;
       fill_planes(layer, c, rows);
-      for (int32_t i = 0; i < p.stride_h && iy + i < end; ++i) {
-        bits |= filter_rows(layer, c, iy + i, end, rows, g_x);
-      }
+      for (int32_t i = 0; i < phases; ++i) bits |= filter_phase(layer, phase[i], c);
     }
   }
   return bits;
 }
 
+// Kernels k wide.
+template <int k>
+__attribute__((noinline)) uint32_t with_kernels(Layer& layer, int32_t out_rows, int16_t* g_x) {
+  uint32_t kernels[kRowsChannels * k * (k - 1)];
+  layer.kernels = kernels;
+  return filter_bands(layer, out_rows, g_x);
+}
+
 bool takes(const Conv& p) {
-  return p.k_h == p.k_w && (p.k_w == 3 || p.k_w == 5 || p.k_w == 7) && p.stride_h <= p.k_h && p.in_c >= kRowsChannels;
+  return p.k_h == p.k_w && (p.k_w == 3 || p.k_w == 5 || p.k_w == 7) && p.stride_h <= kMostPhases && p.in_c >= kRowsChannels;
 }
 
 // Does the last output lie within the plane? Otherwise some of it serves no input pixel.
@@ -133,10 +157,11 @@ bool depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g
   const DepthwiseBand size = depthwise_grad_band(p);
   const int32_t words = size.in_rows * size.row_words;
   const RowsShape shape = {p.k_w, 1, 1, p.in_w, size.row_words, words, p.k_h * row_kernel_words(p.k_w, 1)};
-  const Layer layer = {p, q, g_y, mask, shift, p.k_w - 1 - p.pad_left, shape, static_cast<int16_t*>(scratch),
+  Layer layer = {p, q, g_y, mask, shift, p.k_w - 1 - p.pad_left, shape, static_cast<int16_t*>(scratch),
                        2 * words, nullptr};
   if (!fits(p, layer)) return false;
-  *bits = (p.k_w == 3 ? filter_bands<3> : p.k_w == 5 ? filter_bands<5> : filter_bands<7>)(layer, size.out_rows, g_x) >> 1;
+  const auto pass = p.k_w == 3 ? with_kernels<3> : p.k_w == 5 ? with_kernels<5> : with_kernels<7>;
+  *bits = pass(layer, size.out_rows, g_x) >> 1;
   return true;
 }
 
