@@ -163,20 +163,6 @@ TFODL_APART void store_sums(const Layer& layer, int32_t co, int32_t rows, int32_
   }
 }
 
-// Have channels co to co + 3 shifts of 1 to `longest` to the right, and biases within +-bound?
-inline bool within(const Conv& p, int32_t co, int32_t longest, uint32_t bound) {
-  const int32_t* bias = p.bias + co;
-  const int8_t* shift = p.shift + co;
-  uint32_t shifts = 0;
-  int32_t biases = 0;
-  for (int32_t r = 0; r < kRows; ++r) {
-    const uint32_t right = static_cast<uint32_t>(~shift[r]);  // less 1
-    shifts = right > shifts ? right : shifts;
-    biases |= bias[r] ^ (bias[r] >> 31);  // at least the largest, less than twice it
-  }
-  return shifts < static_cast<uint32_t>(longest) && static_cast<uint32_t>(biases) < bound;
-}
-
 // All output channels of a tile of n pixels. Where they are no multiple of 4 the last blocks overlap.
 void multiply_tile(const Layer& layer, int32_t n, int8_t* y, int32_t bit) {
   const Conv& p = layer.p;
@@ -187,9 +173,9 @@ void multiply_tile(const Layer& layer, int32_t n, int8_t* y, int32_t bit) {
   for (int32_t left = p.out_c; left > 0; left -= rows) {
     const int32_t co = left > rows ? left - rows : 0;
     if (layer.mask && left % 8 == 0) shift_in = masks_in_bytes(p, left - 1, layer.depth);
-    const bool relu = relu_bias && within(p, co, kReluShift, relu_bias);
+    const bool relu = relu_bias && within(p, co, kRows, kReluShift, relu_bias);
     fill_weights(layer, co, rows, relu);
-    if (relu || (fast_bias && within(p, co, kFastShift, fast_bias))) {
+    if (relu || (fast_bias && within(p, co, kRows, kFastShift, fast_bias))) {
       requantize_pairs(layer, co, n, relu, y);
     } else if (shift_in) {
       mask_tile(layer, co, n, y, bit);

@@ -31,6 +31,20 @@ inline bool fast_channel(const Conv& p, int32_t co, int32_t products) {
   return p.shift[co] < 0 && p.shift[co] >= -kFastShift && magnitude(p.bias[co]) < fast_bound(products);
 }
 
+// Have n channels from co on shifts of 1 to `longest` to the right, and biases within +-bound?
+inline bool within(const Conv& p, int32_t co, int32_t n, int32_t longest, uint32_t bound) {
+  const int32_t* bias = p.bias + co;
+  const int8_t* shift = p.shift + co;
+  uint32_t shifts = 0;
+  int32_t biases = 0;
+  for (int32_t r = 0; r < n; ++r) {
+    const uint32_t right = static_cast<uint32_t>(~shift[r]);  // less 1
+    shifts = right > shifts ? right : shifts;
+    biases |= bias[r] ^ (bias[r] >> 31);  // at least the largest, less than twice it
+  }
+  return shifts < static_cast<uint32_t>(longest) && static_cast<uint32_t>(biases) < bound;
+}
+
 // What turns the truncating shift into a rounding one and adds the zero point.
 inline int32_t requantize_offset(const Conv& p, int32_t right_shift) {
   return (1 << (right_shift - 1)) + p.out_zero * (1 << right_shift);
