@@ -1,0 +1,98 @@
+"""The figures that README and docs print, from what was measured: results/bench/engine.json, nothing typed.
+
+`python benchmarks/engine.py --out results/bench/engine.json`, then `python benchmarks/tables.py`; a test holds
+the pages to it. A page has a figure between `<!-- bench:NAME -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+MEASURED = ROOT / "results" / "bench" / "engine.json"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "measuring.md")
+BLOCK = re.compile(r"(<!-- bench:(\w+) -->\n).*?(<!-- end -->)", re.S)
+KINDS = {"train_step": "training step", "inference": "inference"}
+SHOWN = (
+    ("mcunet-5fps 128x128x3", "49 KB scheme", ("train_step", "inference")),
+    ("mbv2-w0.35 96x96x3", "49 KB scheme", ("train_step", "inference")),
+    ("MobileNetV2-0.35 96x96x3", "inference", ("inference",)),
+    ("MobileNetV1-0.25 96x96x3 (MLPerf VWW)", "inference", ("inference",)),
+    ("ResNet-8 32x32x3 (MLPerf IC)", "inference", ("inference",)),
+    ("DS-CNN 49x10x1 (MLPerf KWS)", "inference", ("inference",)),
+    ("autoencoder 640 (MLPerf AD)", "inference", ("inference",)),
+    ("linear 256-10", "everything", ("train_step",)),
+    ("CNN 16x16x1, conv 8, conv 16, dense 10", "everything", ("train_step",)),
+)
+HEAD = (
+    "| net, plan | | cycles, M | ms | a MAC | instructions, M | peer | cycles, M | instructions, M |\n"
+    "|---|---|--:|--:|--:|--:|---|--:|--:|\n"
+)
+
+
+def work(rows: list[dict[str, Any]]) -> str:
+    """Cycles, milliseconds and instructions beside the peers'."""
+    return HEAD + "".join(_line(_row(rows, net, plan), kind) for net, plan, kinds in SHOWN for kind in kinds)
+
+
+def memory(rows: list[dict[str, Any]]) -> str:
+    """RAM and flash beside the peers'; RAM is static data and painted stack."""
+    head = "| net, plan | RAM, B | flash, B | peer | its RAM, B | its flash, B |\n|---|--:|--:|---|--:|--:|\n"
+    return head + "".join(_memory_line(_row(rows, net, plan)) for net, plan, _ in SHOWN)
+
+
+def filled(page: str, rows: list[dict[str, Any]]) -> str:
+    """The page with its figures. Raises `KeyError` for a name that is none of ours."""
+    makers = {"work": work, "memory": memory}
+    return BLOCK.sub(lambda m: m[1] + makers[m[2]](rows) + m[3], page)
+
+
+def _row(rows: list[dict[str, Any]], net: str, plan: str) -> dict[str, Any]:
+    return next(row for row in rows if (row["net"], row["plan"]) == (net, plan))
+
+
+def _line(row: dict[str, Any], kind: str) -> str:
+    peer = row["yardstick"]
+    cells = [
+        f"{row['net'].replace('x', '×')}, {row['plan']}", KINDS[kind],
+        _short(row[f"cycles_{kind}"] / 1e6), _short(row[f"milliseconds_{kind}"]),
+        f"{row[f'cycles_a_mac_{kind}']:.2f}", _short(row[f"instructions_{kind}"] / 1e6),
+        str(peer.get("by", "")).split(";")[0],
+        *(_short(peer[f"{what}_{kind}"] / 1e6) if f"{what}_{kind}" in peer else ""
+          for what in ("cycles", "instructions")),
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _memory_line(row: dict[str, Any]) -> str:
+    peer = row["yardstick"]
+    others = [f"{peer[key]:,}" if key in peer else "" for key in ("total_ram_bytes", "flash_bytes")]
+    own = [f"{row[key]:,}" for key in ("total_ram_bytes", "flash_bytes")]
+    name = f"{row['net'].replace('x', '×')}, {row['plan']}"
+    return f"| {' | '.join([name, *own, str(peer.get('by', '')).split(';')[0], *others])} |\n"
+
+
+def _short(value: float) -> str:
+    """Three figures: 1,083, 69.3, 5.21, 0.662."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.3g}"
+
+
+def main() -> int:
+    """Write the figures into the pages; 2 where nothing was measured."""
+    if not MEASURED.is_file():
+        print(
+            f"benchmarks/tables.py: {MEASURED} is missing; run engine.py first.", file=sys.stderr
+        )
+        return 2
+    rows = json.loads(MEASURED.read_text(encoding="utf-8"))
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8"), rows), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
