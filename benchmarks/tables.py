@@ -1,7 +1,7 @@
 """The figures that README and docs print, from what was measured: results/bench/engine.json, nothing typed.
 
-`python benchmarks/engine.py --out results/bench/engine.json`, then `python benchmarks/tables.py`; a test holds
-the pages to it. A page has a figure between `<!-- bench:NAME -->` and `<!-- end -->`.
+`python benchmarks/engine.py --out results/bench/engine.json`, then `python benchmarks/tables.py`; a test
+holds the pages to it. A page has a figure between `<!-- bench:NAME -->` and `<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -84,9 +84,7 @@ def _short(value: float) -> str:
 def main() -> int:
     """Write the figures into the pages; 2 where nothing was measured."""
     if not MEASURED.is_file():
-        print(
-            f"benchmarks/tables.py: {MEASURED} is missing; run engine.py first.", file=sys.stderr
-        )
+        print(f"benchmarks/tables.py: {MEASURED} is missing; run engine.py first.", file=sys.stderr)
         return 2
     rows = json.loads(MEASURED.read_text(encoding="utf-8"))
     for page in PAGES:

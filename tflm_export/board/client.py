@@ -9,10 +9,12 @@ none, after its own timeout) and `write(bytes)`: a `serial.Serial`, a socket fil
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 import struct
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Protocol
@@ -20,12 +22,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from tflm_export.compiler import Compiled
+from tflm_export.emit.names import parameter_name
 from tflm_export.errors import ExportError
 from tflm_export.input_contract import InputContract
 from tflm_export.ir import QParams
 from tflm_export.variable import Variable, variables
 
 MAGIC = b"\xa5\x7e"
+STALLED = 1.0  # seconds after which a frame that stops half way was cut
 VERSION = 1
 ANSWER = 0x80
 HEADER = struct.Struct("<2sBBIH")
@@ -97,11 +101,11 @@ class BoardClient:
     """A board on `stream`.
 
     timeout: seconds to wait for an answer. on_text: gets the text lines between answers. pause: seconds
-    after every 64 bytes sent, for boards that lose bytes otherwise. retries: how often a frame is sent again
-    that the board calls damaged or cut (such a frame has changed nothing). contract: the engine's, where
-    pictures are given as they are.
+    after every 64 bytes sent, for links without flow control. retries: how often a frame is sent again that
+    the board calls damaged or cut, or whose answer does not come whole. The frame is the same then, and the
+    board carries out a training step once. contract: the engine's, where pictures are given as they are.
 
-    Every method raises `ExportError` when no answer comes, or the board refuses.
+    Every method raises `ExportError` when no answer comes, the board refuses, or the cable is pulled.
     """
 
     def __init__(
@@ -117,7 +121,7 @@ class BoardClient:
         self._stream, self._timeout, self._on_text = stream, timeout, on_text
         self._pause, self._retries = pause, retries
         self._contract = contract
-        self._sequence = 0
+        self._sequence = secrets.randbelow(256)  # not that of an earlier client
         self._pending = b""
 
     @classmethod
@@ -126,9 +130,9 @@ class BoardClient:
         try:
             import serial
         except ImportError as error:
-            raise ExportError("a serial port needs pyserial: pip install pyserial") from error
+            raise ExportError("a serial port needs pyserial: pip install 'tfodl[board]'") from error
         try:
-            return cls(serial.Serial(port, 115200, timeout=0.1), **({"pause": 0.001} | options))
+            return cls(serial.Serial(port, 115200, timeout=0.1, write_timeout=10), **options)
         except serial.SerialException as error:
             raise ExportError(f"cannot open serial port {port!r}: {error}.") from error
 
@@ -215,44 +219,54 @@ class BoardClient:
             raise ExportError(f"the board runs model {actual}, not {expected}; flash this engine's sketch.")
         for i, variable in known:
             name, nbytes = self.parameter(i)
-            if (name, nbytes) != (variable.tensor, variable.nbytes):
+            wanted = parameter_name(variable.tensor)
+            if (name, nbytes) != (wanted, variable.nbytes):
                 raise ExportError(
-                    f"the board's tensor {i} is {name!r} of {nbytes} bytes; expected {variable.tensor!r} of "
+                    f"the board's tensor {i} is {name!r} of {nbytes} bytes; expected {wanted!r} of "
                     f"{variable.nbytes}. It was made with another plan."
                 )
         return known
 
     def _ask(self, command: Command, payload: bytes = b"") -> bytes:
         """Send a frame, wait for its answer; the answer's payload behind its status."""
-        for _ in range(self._retries + 1):
-            answer = self._attempt(command, payload)
-            if answer[0] not in TRANSIENT:
+        self._sequence = (self._sequence + 1) % 256
+        answer = self._attempt(command, payload)
+        for _ in range(self._retries):
+            if answer and answer[0] not in TRANSIENT:
                 break
+            answer = self._attempt(command, payload)
+        if not answer:
+            raise ExportError(f"the board does not answer {command.name} within {self._timeout:g} s.")
         if answer[0] != 0:
             reason = STATUS.get(answer[0], f"status {answer[0]}.")
             raise ExportError(f"the board refuses {command.name}: {reason}")
         return answer[1:]
 
     def _attempt(self, command: Command, payload: bytes) -> bytes:
-        self._sequence = (self._sequence + 1) % 256
+        """The answer to one frame; b"" where none comes in time."""
         self._send(frame(command, self._sequence, payload))
         deadline = time.monotonic() + self._timeout
-        while True:
-            kind, sequence, answer = self._receive(command, deadline)
+        while time.monotonic() <= deadline:
+            kind, sequence, answer = self._receive(deadline)
             if (kind, sequence) == (command | ANSWER, self._sequence) and answer:
                 return answer
+        return b""
 
     def _send(self, data: bytes) -> None:
         size = 64 if self._pause else len(data)
         for at in range(0, len(data), size):
-            self._stream.write(data[at : at + size])
-            getattr(self._stream, "flush", lambda: None)()
+            with self._link():
+                self._stream.write(data[at : at + size])
+                getattr(self._stream, "flush", lambda: None)()
             if self._pause:
                 time.sleep(self._pause)
 
-    def _receive(self, command: Command, deadline: float) -> tuple[int, int, bytes]:
-        """The next whole and undamaged frame; text before it goes to `on_text`."""
-        while True:
+    def _receive(self, deadline: float) -> tuple[int, int, bytes]:
+        """The next whole and undamaged frame, (0, 0, b"") at the deadline; text before it goes to `on_text`.
+
+        A frame that stalls was cut: the search goes on behind its first byte.
+        """
+        while time.monotonic() <= deadline:
             at = self._pending.find(MAGIC)
             if at >= 0 and len(self._pending) - at >= HEADER.size:
                 self._text(self._pending[:at])
@@ -263,8 +277,9 @@ class BoardClient:
                     self._pending = self._pending[1:]
                     continue
                 end = HEADER.size + length
-                while len(self._pending) < end + 4:
-                    self._more(command, deadline)
+                if not self._filled(end + 4, deadline):
+                    self._pending = self._pending[1:]
+                    continue
                 payload = self._pending[HEADER.size : end]
                 (final,) = struct.unpack_from("<I", self._pending, end)
                 if zlib.crc32(payload, crc) == final:
@@ -272,12 +287,34 @@ class BoardClient:
                     return kind, sequence, payload
                 self._pending = self._pending[1:]
             else:
-                self._more(command, deadline)
+                self._more()
+        return 0, 0, b""
 
-    def _more(self, command: Command, deadline: float) -> None:
-        self._pending += self._stream.read(max(1, getattr(self._stream, "in_waiting", 0)))
-        if time.monotonic() > deadline:
-            raise ExportError(f"the board does not answer {command.name} within {self._timeout:g} s.")
+    def _filled(self, size: int, deadline: float) -> bool:
+        """Whether `size` bytes are pending before a pause of `STALLED` seconds or the deadline."""
+        last = time.monotonic()
+        while len(self._pending) < size:
+            if self._more():
+                last = time.monotonic()
+            elif time.monotonic() > min(deadline, last + STALLED):
+                return False
+        return True
+
+    def _more(self) -> bool:
+        """Take what has come in; whether anything had."""
+        with self._link():
+            data = self._stream.read(max(1, getattr(self._stream, "in_waiting", 0)))
+        self._pending += data
+        return bool(data)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _link() -> Iterator[None]:
+        """Say in words when the cable is pulled or the board takes nothing."""
+        try:
+            yield
+        except OSError as error:  # of which pyserial's are
+            raise ExportError(f"the connection to the board is lost ({error}); plug it in again.") from error
 
     def _text(self, raw: bytes) -> None:
         for line in raw.decode("ascii", "replace").splitlines():

@@ -8,7 +8,7 @@ from tflm_export.cpp import literal
 from tflm_export.emit.dispatch import call
 from tflm_export.emit.engine import Engine
 from tflm_export.emit.memory_table import transient_symbols
-from tflm_export.emit.names import display, shape_text
+from tflm_export.emit.names import display, parameter_name, shape_text
 from tflm_export.gradients.paths import first_shift
 from tflm_export.ir import Op
 from tflm_export.memory.lifetimes import movable
@@ -236,8 +236,9 @@ def _parameter_table(e: Engine) -> str:
     rows = []
     for variable in e.variables:
         symbol = symbol_of(e, variable)
-        quoted = display(variable.tensor).replace('"', "'")
-        rows.append(f'      {{"{quoted}", {symbol}, sizeof {symbol}, {int(variable.bias)}}},')
+        rows.append(
+            f'      {{"{parameter_name(variable.tensor)}", {symbol}, sizeof {symbol}, {int(variable.bias)}}},'
+        )
     return "\n".join(rows)
 
 

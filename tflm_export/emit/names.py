@@ -61,6 +61,15 @@ def display(name: str) -> str:
     return text if len(text) <= 60 else "..." + text[-57:]
 
 
+def parameter_name(tensor: str) -> str:
+    """A trained tensor's name on the board: for people; which tensor it is, its place in the table says.
+
+    >>> parameter_name('dense/kernel"1";fused/with/others')
+    "dense/kernel'1'"
+    """
+    return display(tensor).replace('"', "'")
+
+
 def shape_text(shape: tuple[int, ...]) -> str:
     """`6x6x16`, without the batch axis of 1."""
     return "x".join(map(str, shape[1:] if len(shape) > 1 and shape[0] == 1 else shape))

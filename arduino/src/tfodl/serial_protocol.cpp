@@ -130,6 +130,7 @@ void SerialProtocol::finish() {
 }
 
 void SerialProtocol::execute() {
+  if (static_cast<Command>(header_[2]) != Command::kTrain) again_ = false;
   switch (static_cast<Command>(header_[2])) {
     case Command::kInfo: answer_info(); break;
     case Command::kPredict: answer_predict(); break;
@@ -172,16 +173,20 @@ void SerialProtocol::answer_predict() {
 }
 
 void SerialProtocol::answer_train() {
-  float loss = 0.0f;
-  if (!learner_.train(staging_, &loss)) {
-    done_ = 0;
-    answer(Status::kOutOfRange);
-    return;
+  if (!again_ || trained_ != crc_) {
+    float loss = 0.0f;
+    if (!learner_.train(staging_, &loss)) {
+      done_ = 0;
+      answer(Status::kOutOfRange);
+      return;
+    }
+    loss_ = loss;
+    ++steps_;
+    trained_ = crc_;
+    again_ = true;
   }
-  loss_ = loss;
-  ++steps_;
   begin_answer(Status::kOk, 8);
-  put_f32(loss);
+  put_f32(loss_);
   put_u32(steps_);
   end_answer();
 }

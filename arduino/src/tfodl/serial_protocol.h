@@ -6,6 +6,9 @@
 // the payload. An answer has the command with bit 7 set, the same sequence, and a Status as the first byte of
 // its payload. Text lines may stand between answers: 0xA5 is no ASCII.
 //
+// The same training frame twice in a row, sequence and all, is a host that did not get the answer: the step is
+// answered again and not carried out again.
+//
 // A frame that is damaged, too long or stalls is answered with a Status and changes nothing but input(); the
 // reader looks for the next 0xA5 0x7E. There is no buffer for a picture: it goes straight into the engine's
 // input(). Portable C++14; no allocation.
@@ -126,6 +129,8 @@ class SerialProtocol {
   uint32_t check_ = 0;
   uint32_t last_byte_ms_ = 0;
   uint32_t answer_crc_ = 0;
+  uint32_t trained_ = 0;     // CRC of the last training frame
+  bool again_ = false;       // nothing else was carried out since
   uint8_t done_ = 0;
   uint32_t steps_ = 0;
   float loss_ = 0.0f;

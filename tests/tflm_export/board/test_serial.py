@@ -197,7 +197,7 @@ def reply(client, raw):
     try:
         client._stream = type("Deaf", (), {"read": stream.read, "write": lambda self, data: None})()
         if raw[2] != command:
-            kind, _, answer = client._receive(command, float("inf"))
+            kind, _, answer = client._receive(float("inf"))
             assert kind == raw[2] | 0x80
             raise ExportError("does not know" if answer[0] == 1 else str(answer))
         client._ask(command)
@@ -236,6 +236,47 @@ def test_damaged_frames_are_sent_again(client, compiled):
     client._stream = client._stream.stream
 
 
+class Cutting:
+    """A stream that loses the end of the first answer to a training frame."""
+
+    def __init__(self, stream):
+        self.stream, self.write, self.left = stream, stream.write, 7
+
+    def read(self, size):
+        data = self.stream.read(size)
+        if self.left <= 0:
+            return data
+        kept, self.left = data[: self.left], self.left - len(data)
+        return kept
+
+
+def test_a_lost_answer_is_asked_for_again_and_learns_once(client, compiled):
+    client.reset()
+    simulator = Simulator(compiled.graph, compiled.plan)
+    x, labels = pictures(2)
+    stream = client._stream
+    client._stream, client._timeout = Cutting(stream), 3
+    assert client.train(x[0], labels[0]).steps == 1
+    client._stream, client._timeout = stream, 5
+    assert client.train(x[0], labels[0]).steps == 2  # the same picture once more is another step
+    for _ in range(2):
+        simulator.train_step(x[0], int(labels[0]))
+    for name, weights in client.read_weights(compiled).items():
+        np.testing.assert_array_equal(weights, simulator.weights[name], err_msg=name)
+
+
+def test_a_pulled_cable_is_said_in_words():
+    class Pulled:
+        def write(self, data):
+            raise OSError(5, "Input/output error")
+
+        def read(self, size):
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(ExportError, match="connection to the board is lost.*plug it in again"):
+        BoardClient(Pulled()).info()
+
+
 def test_pauses_change_nothing(client):
     info = client.info()
     client._pause = 1e-4
@@ -267,7 +308,7 @@ def test_a_port_that_is_not_there():
 
 def test_without_pyserial(monkeypatch):
     monkeypatch.setitem(sys.modules, "serial", None)
-    with pytest.raises(ExportError, match="pip install pyserial"):
+    with pytest.raises(ExportError, match=r"pip install 'tfodl\[board\]'"):
         BoardClient.open("/dev/nothing")
 
 
