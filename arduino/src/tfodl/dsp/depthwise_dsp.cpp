@@ -33,6 +33,18 @@ struct PixelRows {
   "str " fourth ", [r2, r6]\n"                      \
   "str " first ", [r2], #4\n"
 
+#define TFODL_TWO_PIXELS \
+  "ldr r7, [r0]\n" \
+  "ldr r8, [r0, r1]\n" \
+  "add r0, r0, r1, lsl #1\n" \
+  TFODL_WIDEN("r7", "r9", "r7") \
+  TFODL_WIDEN("r8", "r10", "r8") \
+  "pkhtb lr, r10, r9, asr #16\n" \
+  "pkhbt r9, r9, r10, lsl #16\n" \
+  "pkhtb r10, r8, r7, asr #16\n" \
+  "pkhbt r7, r7, r8, lsl #16\n" \
+  TFODL_TO_PLANES("r9", "r7", "lr", "r10")
+
 extern "C" __attribute__((naked)) void tfodl_widen_rows(const PixelRows*) {
   __asm volatile(
       "push {r4-r11, lr}\n"
@@ -53,16 +65,12 @@ extern "C" __attribute__((naked)) void tfodl_widen_rows(const PixelRows*) {
       "bfc r9, #0, #16\n"
       TFODL_TO_PLANES("r7", "r10", "r8", "r9")
       "2: cbz r3, 4f\n"
-      "3: ldr r7, [r0]\n"
-      "ldr r8, [r0, r1]\n"
-      "add r0, r0, r1, lsl #1\n"
-      TFODL_WIDEN("r7", "r9", "r7")
-      TFODL_WIDEN("r8", "r10", "r8")
-      "pkhtb lr, r10, r9, asr #16\n"
-      "pkhbt r9, r9, r10, lsl #16\n"
-      "pkhtb r10, r8, r7, asr #16\n"
-      "pkhbt r7, r7, r8, lsl #16\n"
-      TFODL_TO_PLANES("r9", "r7", "lr", "r10")
+      "lsrs r3, #1\n"
+      "itt cs\n"
+      "addcs r3, #1\n"
+      "bcs.n 6f\n"
+      "3:\n" TFODL_TWO_PIXELS
+      "6:\n" TFODL_TWO_PIXELS
       "subs r3, #1\n"
       "bne 3b\n"
       "4: ldr r3, [r12, #8]\n"
