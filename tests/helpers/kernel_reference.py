@@ -1,7 +1,7 @@
 """docs/arithmetic.md once more, written for the kernel tests alone: loops over definitions, exact integers.
 
 >>> shift_rule(np.array([70000, -5]), exponent=-20, shift=0)
-(array([8750,   -1], dtype=int16), -17, 3)
+(array([4375,    0], dtype=int16), -16, 4)
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def bit_length(values: np.ndarray) -> int:
 def shift_rule(acc: np.ndarray, exponent: int, shift: int) -> tuple[np.ndarray, int, int]:
     """int16 gradients, their exponent, the next step's shift."""
     n = bit_length(acc)
-    if n - shift > 15:
-        shift = n - 14
+    if n - shift > 15 or (0 < n < 11 + shift):
+        shift = max(0, n - 13)
     g = np.clip(rshift(acc, shift), -32767, 32767).astype(np.int16)
-    following = max(0, n - 14) if n > 0 and not 12 <= n - shift <= 14 else shift
+    following = n - 13 if n - shift == 15 else shift
     return g, exponent + shift, following
 
 

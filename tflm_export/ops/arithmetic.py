@@ -5,7 +5,7 @@ Everything is numpy int64 unless a dtype is given; every function is what the C+
 >>> rshift(np.array([-3, -2, 2, 3]), 1).tolist()
 [-1, -1, 1, 2]
 >>> narrow(np.array([70000, -5]), exponent=-20, shift=0)
-(Gradient(values=array([8750,   -1], dtype=int16), exponent=-17), 3)
+(Gradient(values=array([4375,    0], dtype=int16), exponent=-16), 4)
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 WEIGHT_LIMIT = 2**24 - 1
 BIAS_LIMIT = 2**46
 SUM_LIMIT = 2**38 - 1
+FEWEST_BITS, BITS, MOST_BITS = 11, 13, 15  # of a gradient tensor's largest value: allowed, aimed at
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,11 @@ def narrow(acc: np.ndarray, exponent: int, shift: int) -> tuple[Gradient, int]:
     Returns the gradient and the shift to start from in the next step.
     """
     n = bitlen(acc)
-    if n - shift > 15:
-        shift = n - 14
+    fitting = max(0, n - BITS)
+    if n - shift > MOST_BITS or (n - shift < FEWEST_BITS and n > 0):
+        shift = fitting
     gradient = Gradient(saturate(rshift(acc, shift), 16).astype(np.int16), exponent + shift)
-    if n > 0 and not 12 <= n - shift <= 14:
-        shift = max(0, n - 14)
-    return gradient, shift
+    return gradient, fitting if n - shift == MOST_BITS else shift
 
 
 def align(g1: Gradient, g2: Gradient) -> tuple[np.ndarray, int]:

@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from tflm_export.errors import TfodlError
+from tflm_export.ops.arithmetic import BITS, FEWEST_BITS, MOST_BITS
 from tfodl.int8.pooling import BELOW_INT8
 
 SMALLEST_POWER, LARGEST_POWER = -400, 400
@@ -92,10 +93,11 @@ class DeviceGradients:
         shift = self._shifts[name]
         s = tf.identity(shift)
         n = bitlen(acc)
-        s = tf.where(n - s > 15, n - 14, s)
+        fitting = tf.maximum(tf.zeros_like(n), n - BITS)
+        bad = (n - s > MOST_BITS) | ((n - s < FEWEST_BITS) & (n > 0))
+        s = tf.where(bad, fitting, s)
         g = int16(rshift(acc, s))
-        fits = (n == 0) | ((n - s >= 12) & (n - s <= 14))
-        shift.assign(tf.where(fits, s, tf.maximum(tf.zeros_like(n), n - 14)))
+        shift.assign(tf.where(n - s == MOST_BITS, fitting, s))
         return g, e + s
 
     def loss(self, q: Any, dy: Any, scale: float, edge: str) -> Any:

@@ -28,8 +28,8 @@ def test_narrow_keeps_the_value_within_half_a_step(acc, shift, exponent):
         exact = Fraction(a, 2**used)
         assert abs(g - exact) <= Fraction(1, 2) or abs(g) == 32767 and abs(exact) < 32768
     n = max(abs(a) for a in acc).bit_length()
-    assert used == (n - 14 if n - shift > 15 else shift)
-    assert following == shift if n == 0 or 12 <= n - shift <= 14 else following == max(0, n - 14)
+    assert used == (shift if n == 0 or 11 <= n - shift <= 15 else max(0, n - 13))
+    assert following == (n - 13 if n - used == 15 else used)
 
 
 @given(INT16, INT16, st.integers(-60, 0), st.integers(-60, 0))

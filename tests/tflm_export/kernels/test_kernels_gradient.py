@@ -332,10 +332,10 @@ def test_pad_and_concatenation(data):
 @pytest.mark.parametrize(
     ("acc", "shift", "expected", "exponent", "following"),
     [
-        ([40000], 0, [10000], 2, 2),  # does not fit: 16 bits move by 2, and the next step starts there
-        ([32767], 0, [32767], 0, 1),  # fits, but only just: a bit more room next time
+        ([40000], 0, [5000], 3, 3),  # does not fit: 16 bits move by 3, and the next step starts there
+        ([32767], 0, [32767], 0, 2),  # fits, but only just: a bit more room next time
         ([16383, -1], 0, [16383, -1], 0, 0),
-        ([100], 3, [13], 3, 0),  # too small for its shift: next time none
+        ([100], 3, [100], 0, 0),  # too small for its shift: computed again without
         ([0, 0], 5, [0, 0], 5, 5),  # nothing to learn from zeros
     ],
 )

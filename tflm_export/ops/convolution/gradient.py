@@ -116,7 +116,7 @@ def real_input_gradient(call: Call, g: np.ndarray, passing: Mask, weights: np.nd
 
 def first_shift(op: Op, graph: Graph) -> int:
     """A sum of K products of 14-bit gradients and 6-bit weights has about 20 + log2(K) / 2 bits, less the
-    headroom; low is better than high, which would lose precision in the first step."""
+    headroom; where the guess is too low or too high the first step computes the tensor again."""
     products = Geometry.of(graph.layers[op.of], graph).products
     headroom = max(0, math.ceil(math.log2(products / 256)))
     return max(0, 4 + round(math.log2(products) / 2) - headroom)

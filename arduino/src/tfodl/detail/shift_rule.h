@@ -5,19 +5,26 @@
 
 namespace tfodl {
 
+constexpr int32_t kFewestBits = 11, kBits = 13, kMostBits = 15;  // of the largest gradient
+
+// Whether sums of n bits keep enough of them, and fit int16, when they are moved right by `shift`.
+inline bool shift_fits(int32_t n, int32_t shift) {
+  return n - shift <= kMostBits && (n - shift >= kFewestBits || shift == 0 || n == 0);
+}
+inline int32_t fitting_shift(int32_t n) { return n > kBits ? n - kBits : 0; }
+
 // `pass(shift)` writes all gradients with that shift and returns the OR of all |sums|, which has as many bits
-// as their maximum. It runs a second time when they did not fit.
+// as their maximum. It runs a second time when they did not fit or lost too much.
 template <class Pass>
 void apply_shift_rule(GradScale& s, int32_t e_acc, Pass pass) {
   int32_t shift = s.shift;
   const int32_t n = bit_length(pass(shift));
-  if (n - shift > 15) {
-    shift = n - 14;
+  if (!shift_fits(n, shift)) {
+    shift = fitting_shift(n);
     pass(shift);
   }
   s.exponent = static_cast<int16_t>(e_acc + shift);
-  if (n > 0 && (n - shift < 12 || n - shift > 14)) shift = n > 14 ? n - 14 : 0;
-  s.shift = static_cast<int8_t>(shift);
+  s.shift = static_cast<int8_t>(n - shift == kMostBits ? fitting_shift(n) : shift);
 }
 
 // The same for sums that cost little and may be computed twice: out may overlap what `sum(i)` reads at i.
@@ -26,7 +33,7 @@ void narrow_elements(GradScale& s, int32_t e_acc, int32_t n, int16_t* out, Sum s
   uint32_t bits = 0;
   for (int32_t i = 0; i < n; ++i) bits |= magnitude(sum(i));
   apply_shift_rule(s, e_acc, [=](int32_t shift) {
-    if (bit_length(bits) - shift > 15) return bits;
+    if (!shift_fits(bit_length(bits), shift)) return bits;
     for (int32_t i = 0; i < n; ++i) out[i] = saturate_s16(rshift(sum(i), shift));
     return bits;
   });
