@@ -84,6 +84,7 @@ def parser() -> Parser:
     one.add_argument("--count", type=_positive, default=256, help="inferences to compare (default: 256)")
     one.add_argument("--steps", type=_positive, default=32, help="training steps to compare (default: 32)")
     one.add_argument("--board", action="store_true", help="on the emulated Cortex-M4F, too")
+    one.add_argument("--without-tflm", action="store_true", help="go by numpy alone, not by TFLite Micro")
 
     one = _command(commands, "report", report_command, "RAM, flash and work, measured on the emulated board")
     one.add_argument("folder", metavar="DIR")
@@ -168,6 +169,7 @@ def verify_command(options: argparse.Namespace) -> int:
         count=options.count,
         steps=options.steps,
         board=options.board,
+        tflm=not options.without_tflm,
     )
     print(result.summary())
     return 0 if result.ok else FAILED

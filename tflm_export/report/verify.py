@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from tflm_export.compiler import Compiled
+from tflm_export.emit.names import display
 from tflm_export.engine_folder import opened
 from tflm_export.errors import ExportError
-from tflm_export.front.schema import parse
 from tflm_export.ir import Graph
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.measure import Measured, measure
+from tflm_export.machines.tflm import tflm_outputs
 from tflm_export.ops import LOSSES
-from tflm_export.ops.result import tensor_quant
-from tflm_export.simulate.reference import cosine, loss_gradient, reference_gradients
+from tflm_export.simulate.reference import exact_gradients, loss_gradient
 from tflm_export.simulate.step import Simulator
 from tflm_export.variable import variables
 
@@ -32,13 +32,14 @@ BOARD_INFERENCES = 4
 
 @dataclass(frozen=True)
 class Verification:
-    """What was compared and what differed; `ok` when nothing did.
+    """What was compared and what differed; `ok` when nothing did and an oracle was there.
 
     inputs: inferences compared. simulator_mismatches, tflm_mismatches: inferences with a differing output of
-    the host engine; the latter is None where TFLite Micro itself cannot run the model. steps: training steps.
-    weight_mismatches: parameters that differ after them, host against numpy. gradient_cosines: the lowest of
-    each tensor over the samples. board_inferences, board_steps, board_mismatches: on the emulated Cortex-M4F,
-    inferences and parameters that differ from the host's. An engine that only infers takes no steps.
+    the host engine; the latter is None where TFLite Micro did not run the model, and `unrun` says why.
+    tflm: whether it was asked. steps: training steps. weight_mismatches: parameters that differ after them,
+    host against numpy. gradient_cosines: each tensor's lowest agreement with float64 (`agreement`).
+    board_inferences, board_steps, board_mismatches: on the emulated Cortex-M4F, inferences and parameters
+    that differ from the host's. An engine that only infers takes no steps.
     """
 
     inputs: int
@@ -50,12 +51,20 @@ class Verification:
     board_inferences: int = 0
     board_steps: int = 0
     board_mismatches: int = 0
+    unrun: str = ""
+    tflm: bool = True
 
     @property
     def ok(self) -> bool:
-        """Whether everything agrees."""
+        """Whether everything agrees, and with TFLite Micro where it was asked."""
         mismatches = self.simulator_mismatches + (self.tflm_mismatches or 0) + self.weight_mismatches
-        return not mismatches and not self.board_mismatches and self.lowest_cosine >= COSINE
+        agrees = not mismatches and not self.board_mismatches and self.lowest_cosine >= COSINE
+        return agrees and self.compared
+
+    @property
+    def compared(self) -> bool:
+        """Whether TFLite Micro was there where it was asked."""
+        return self.tflm_mismatches is not None or not self.tflm
 
     @property
     def lowest_cosine(self) -> float:
@@ -65,22 +74,45 @@ class Verification:
     def summary(self) -> str:
         """A few lines for people."""
         lines = [
-            f"inference   {self.inputs} inputs: {self._by_tflm()}, {self.simulator_mismatches} from numpy",
-            f"training    {self.steps} steps: {self.weight_mismatches} weights differ from numpy",
-            f"gradients   {len(self.gradient_cosines)} tensors: lowest cosine {self.lowest_cosine:.5f} "
-            f"(needed {COSINE})",
+            f"inference   {self.inputs} inputs: {self.simulator_mismatches} differ from numpy",
+            self._by_tflm(),
         ]
-        if not self.steps:
-            lines[1:] = ["training    none: this engine only infers"]
+        if self.steps:
+            lines.append(
+                f"training    {self.steps} steps: {self.weight_mismatches} weights differ from numpy"
+            )
+            lines += self._gradients()
+        else:
+            lines.append("training    none: this engine only infers")
         if self.board_inferences:
             ran = f"{self.board_inferences} inferences, {self.board_steps} steps"
             lines.append(f"Cortex-M4F  {ran}: {self.board_mismatches} outputs and weights differ")
-        return "\n".join([*lines, "all right" if self.ok else "NOT right"])
+        verdict = "all right" if self.ok else "NOT right" if self.compared else "NOT verified"
+        return "\n".join([*lines, verdict])
 
     def _by_tflm(self) -> str:
-        if self.tflm_mismatches is None:
-            return "TFLite Micro cannot run this model rightly"
-        return f"{self.tflm_mismatches} differ from TFLite Micro"
+        if self.tflm_mismatches is not None:
+            return f"            {self.inputs} inputs: {self.tflm_mismatches} differ from TFLite Micro"
+        if not self.tflm:
+            return "            not compared with TFLite Micro, as asked"
+        return (
+            f"            NOT compared with TFLite Micro: {self.unrun} To go by numpy alone, say so: "
+            "verify --without-tflm."
+        )
+
+    def _gradients(self) -> list[str]:
+        """The agreement of all tensors, and by name of those that fall short."""
+        low = {name: c for name, c in self.gradient_cosines.items() if c < COSINE}
+        lines = [
+            f"gradients   {len(self.gradient_cosines)} tensors: lowest cosine with float64 "
+            f"{self.lowest_cosine:.5f} (needed {COSINE})"
+        ]
+        worst = sorted(low, key=lambda name: low[name])
+        lines += [f"            {display(name)}: {low[name]:.5f}" for name in worst[:5]]
+        lines += [f"            and {len(worst) - 5} more"] if len(worst) > 5 else []
+        if worst:
+            lines.append("            leave these layers frozen, or compile with --gradients float32")
+        return lines
 
 
 def verify(
@@ -92,17 +124,21 @@ def verify(
     steps: int = 32,
     board: bool = False,
     seed: int = 0,
+    tflm: bool = True,
 ) -> Verification:
     """Verify an engine, compiled or in its folder.
 
     inputs: int8 [n, ...input shape without batch], random by default. targets: n class indices (or int8
-    [n, ...] for MSE). count: inferences; steps: training steps; both on the inputs in turn.
+    [n, ...] for MSE). count: inferences; steps: training steps; both on the inputs in turn. tflm: compare
+    with TFLite Micro's interpreter (in a process of its own).
     Raises `ExportError` when something needed is missing or does not build.
     """
     compiled = opened(engine)
     xs, ts = samples(compiled, inputs, targets, seed)
     host, simulator = HostEngine(compiled), Simulator(compiled.graph, compiled.plan)
-    by_simulator, by_tflm = _compare_inference(compiled, host, simulator, _take(xs, count))
+    inferred = [host.infer(x) for x in _take(xs, count)]
+    by_simulator = _differing(inferred, [simulator.infer(x) for x in _take(xs, count)])
+    by_tflm, unrun = _compare_with_tflm(compiled, _take(xs, count), inferred) if tflm else (None, "")
     steps = steps if compiled.graph.loss is not None else 0
     cosines = gradient_cosines(compiled, _take(xs, min(steps, 8)), _take(ts, min(steps, 8)))
     outputs = [host.infer(x) for x in _take(xs, BOARD_INFERENCES)] if board else []
@@ -111,7 +147,7 @@ def verify(
         simulator.train_step(x, t)
     weights = host.weights()
     differing = sum(int((weights[name] != simulator.weights[name]).sum()) for name in weights)
-    result = Verification(count, by_simulator, by_tflm, steps, differing, cosines)
+    result = Verification(count, by_simulator, by_tflm, steps, differing, cosines, unrun=unrun, tflm=tflm)
     if not board:
         return result
     rows = steps or BOARD_INFERENCES
@@ -164,62 +200,23 @@ def _take(items: Sequence[Any] | np.ndarray, count: int) -> list[Any]:
     return [items[i % len(items)] for i in range(count)]
 
 
-def _compare_inference(
-    compiled: Compiled, engine: HostEngine, simulator: Simulator, xs: Sequence[np.ndarray]
-) -> tuple[int, int | None]:
-    """Inferences where the host engine differs from numpy, and from TFLite Micro."""
-    outputs = [engine.infer(x) for x in xs]
-    by_simulator = sum(not np.array_equal(y, simulator.infer(x)) for x, y in zip(xs, outputs, strict=True))
+def _compare_with_tflm(
+    compiled: Compiled, xs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]
+) -> tuple[int | None, str]:
+    """Outputs that differ from TFLite Micro's; None and why where it does not run the model."""
     try:
-        oracle = TflmOracle(compiled)
-    except ExportError:
-        return by_simulator, None
-    return by_simulator, sum(not np.array_equal(y, oracle.infer(x)) for x, y in zip(xs, outputs, strict=True))
+        expected = tflm_outputs(compiled, xs)
+    except ExportError as error:
+        return None, str(error)
+    return _differing(outputs, expected), ""
 
 
-class TflmOracle:
-    """TFLite Micro's own interpreter on the same model; float and uint8 edges are crossed exactly.
-
-    Raises `ExportError` for a model that it cannot run.
-    """
-
-    def __init__(self, compiled: Compiled):
-        from tflite_micro.python.tflite_micro import runtime
-
-        graph = compiled.graph
-        _check_blocks(compiled.tflite)
-        try:
-            self._interpreter = runtime.Interpreter.from_bytes(compiled.tflite)
-        except RuntimeError as error:
-            raise ExportError(f"TFLite Micro cannot run this model ({error}).") from error
-        self._input = tensor_quant(graph, graph.inputs[0])
-        self._output = tensor_quant(graph, graph.outputs[0])
-
-    def infer(self, x: np.ndarray) -> np.ndarray:
-        """The output int8 for one input int8."""
-        dtype = self._interpreter.get_input_details(0)["dtype"]
-        if dtype == np.uint8:
-            x = (x.astype(np.int16) + 128).astype(np.uint8)
-        elif dtype == np.float32:
-            x = self._input.dequantize(x).astype(np.float32)
-        self._interpreter.set_input(x, 0)
-        self._interpreter.invoke()
-        y: np.ndarray = self._interpreter.get_output(0)
-        if y.dtype == np.uint8:
-            return (y.astype(np.int16) - 128).astype(np.int8)
-        if y.dtype == np.float32:
-            return self._output.quantize(y)
-        return y
-
-
-def _check_blocks(tflite: bytes) -> None:
-    """Refuse SPACE_TO_BATCH_ND: TFLM pads with 0, not the zero point, and takes a batch of 1 literally."""
-    if any(op.kind == "SPACE_TO_BATCH_ND" for op in parse(tflite).ops):
-        raise ExportError("TFLite Micro computes SPACE_TO_BATCH_ND otherwise than TensorFlow Lite.")
+def _differing(ys: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> int:
+    return sum(not np.array_equal(a, b) for a, b in zip(ys, expected, strict=True))
 
 
 def gradient_cosines(compiled: Compiled, xs: Sequence[np.ndarray], ts: Sequence[Any]) -> dict[str, float]:
-    """Lowest cosine of each trained tensor's integer gradient with the float64 reference.
+    """Lowest agreement of each trained tensor's integer gradient with the float64 reference.
 
     Samples that the net knows so well that the device sees no loss are left out.
     """
@@ -228,9 +225,9 @@ def gradient_cosines(compiled: Compiled, xs: Sequence[np.ndarray], ts: Sequence[
     for x, t in zip(xs, ts, strict=True):
         if np.abs(loss_gradient(compiled.graph, simulator.logits(x), t)).max() < LEAST_LOSS_GRADIENT:
             continue
-        device, reference = simulator.gradients(x, t), reference_gradients(compiled.graph, x, t)
+        device, exact = simulator.gradients(x, t), exact_gradients(compiled.graph, x, t)
         for name, gradient in device.items():
-            lowest[name] = min(lowest.get(name, 1.0), cosine(gradient, reference[name]))
+            lowest[name] = min(lowest.get(name, 1.0), exact[name].agreement(gradient))
     return lowest
 
 

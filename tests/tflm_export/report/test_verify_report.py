@@ -6,7 +6,7 @@ import keras_nets as models
 import nets
 import numpy as np
 import pytest
-from tflite_file import O, T, build, fused
+from tflite_file import O, T, build, conv_options, fused
 
 from tflm_export.boards import Board
 from tflm_export.compiler import compile_model
@@ -16,8 +16,8 @@ from tflm_export.machines.measure import measure
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
 from tflm_export.report import report as reports
 from tflm_export.report.advice import smaller_plan
-from tflm_export.report.verify import samples, verify
-from tflm_export.simulate.reference import cosine
+from tflm_export.report.verify import Verification, samples, verify
+from tflm_export.simulate.reference import Exact, cosine
 
 PLAN = UpdatePlan(
     (LayerUpdate("#2", "out", (1, 4), "all"), LayerUpdate("#3", "in", (0, 2), "all")),
@@ -154,6 +154,63 @@ def test_verify_an_autoencoder(tmp_path):
         compile_model(models.autoencoder(), plan).save(tmp_path / "e"), count=8, steps=8, board=True
     )
     assert result.ok, result.summary()
+
+
+def depthwise_net(size: int, bias: str = "b") -> bytes:
+    """A depthwise layer on a map of 1 channel, and a head of 3."""
+    tensors = [
+        T("x", (1, size, size, 1)),
+        T("w", (1, 3, 3, 1), scale=0.01, data=np.full((1, 3, 3, 1), 50, np.int8)),
+        T("b", (1,), "int32", 0.005, data=np.array([3], np.int32)),
+        T("y", (1, size, size, 1), scale=1.0),
+        T("axes", (2,), "int32", None, data=np.array([1, 2], np.int32)),
+        T("m", (1, 1), scale=1.0),
+        T("hw", (3, 1), scale=0.02, data=np.array([[90], [-60], [20]], np.int8)),
+        T("z", (1, 3), scale=0.1),
+    ]
+    ops = [
+        O("DEPTHWISE_CONV_2D", ["x", "w", bias], ["y"], conv_options(DepthMultiplier=1)),
+        O("MEAN", ["y", "axes"], ["m"], {"KeepDims": False}),
+        O("FULLY_CONNECTED", ["m", "hw", ""], ["z"], fused("NONE")),
+    ]
+    return build(tensors, ops, ["x"], ["z"])
+
+
+def test_an_arena_that_is_found(tmp_path):
+    """Ten times the file would not hold the map; a bias of one element has no direction."""
+    data = depthwise_net(600)
+    assert 10 * len(data) < 600 * 600
+    plan = UpdatePlan((LayerUpdate("#0", "out", (), "all"),), optimizer=Optimizer(0.02))
+    result = verify(compile_model(data, plan), count=4, steps=4)
+    assert result.ok and result.tflm_mismatches == 0, result.summary()
+    assert "4 inputs: 0 differ from TFLite Micro" in result.summary()
+
+
+def test_an_oracle_that_crashes_is_a_finding():
+    """TFLite Micro ends in a segmentation fault where a depthwise layer's bias is absent."""
+    result = verify(compile_model(depthwise_net(9, bias=""), UpdatePlan()), count=4, steps=2)
+    assert not result.ok and result.simulator_mismatches == result.weight_mismatches == 0
+    assert "NOT compared with TFLite Micro: TFLite Micro was ended by SIGSEGV" in result.summary()
+    assert result.summary().endswith("NOT verified")
+    assert verify(compile_model(depthwise_net(9, bias=""), UpdatePlan()), count=2, steps=2, tflm=False).ok
+
+
+def test_low_gradients_are_named():
+    low = Verification(1, 0, 0, 1, 0, {"conv/w": 0.98, "head/w": 1.0})
+    assert not low.ok and "conv/w: 0.98000" in low.summary() and "head/w" not in low.summary()
+    assert "--gradients float32" in low.summary()
+
+
+def test_agreement():
+    one = Exact(np.array([2.0]), resolution=0.01)
+    assert one.agreement(np.array([2.005])) == 1 and 0.999 < one.agreement(np.array([2.08])) < 1
+    assert one.agreement(np.array([-2.0])) == 0
+    assert (
+        Exact(np.zeros(1), 0.0).agreement(np.zeros(1)) == 1
+        and Exact(np.zeros(1), 0.0).agreement(np.ones(1)) == 0
+    )
+    two = np.array([1.0, 0.0])
+    assert Exact(two, 0.0).agreement(2 * two) == 1 and Exact(two, 0.0).agreement(np.zeros(2)) == 0
 
 
 def test_cosine():
