@@ -26,6 +26,7 @@ _HOME = {
     "RandomSelection": "tfodl.callbacks",
     "FixedSelection": "tfodl.callbacks",
     "EquilibriumSelection": "tfodl.callbacks",
+    "BestEpoch": "tfodl.callbacks",
     "ScottiSelection": "tfodl.callbacks",
     "TopLayersRandom": "tfodl.callbacks",
     "Fisher": "tfodl.callbacks",

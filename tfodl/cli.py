@@ -76,6 +76,13 @@ def _add_finetune(commands: argparse._SubParsersAction[Any]) -> None:
         "--fit", metavar="BOARD", help="keep the engine within this board (default nano33ble); none: any size"
     )
     tune.add_argument("--method", help="velocity, random, head, full, ...")
+    tune.add_argument("--momentum", type=float, help="of SGD (default 0; 4 B a trained weight on the board)")
+    tune.add_argument("--head-epochs", type=int, help="of the classifier alone first (default: if it is new)")
+    tune.add_argument(
+        "--device-batch",
+        type=int,
+        help="samples a step on the board (default: the batch size)",
+    )
     tune.set_defaults(run=_run_finetune)
 
 
@@ -99,6 +106,7 @@ def _add_job_flags(command: argparse.ArgumentParser, model: str) -> None:
     command.add_argument("--learning-rate", type=float)
     command.add_argument("--size", type=int, help="resize pictures to SIZE x SIZE")
     command.add_argument("--seed", type=int)
+    command.add_argument("--calibration", type=int, help="pictures that activation ranges are found by")
     command.add_argument("--out", required=True, help="output folder")
 
 

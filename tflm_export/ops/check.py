@@ -114,5 +114,6 @@ def headroom(op: Op, largest: int, shifts: Sequence[int]) -> None:
         largest << min(left, 64) < 2**31,
         op,
         f"accumulators up to {largest} shifted left by {left} leave int32: the scales do not fit together. "
-        "The output's is too small; was this layer silent in calibration? Calibrate with more samples.",
+        "The output's is too small; was this layer silent in calibration? Calibrate with more samples "
+        "(tfodl finetune and quantize: --calibration N).",
     )

@@ -4,6 +4,7 @@ A rule of your own is a `Selection` with a `scores` method: docs/selection.md, e
 """
 
 from tfodl.callbacks.base import Selection
+from tfodl.callbacks.best import BestEpoch
 from tfodl.callbacks.equilibrium import EquilibriumSelection
 from tfodl.callbacks.fisher import Fisher
 from tfodl.callbacks.fixed import FixedSelection
@@ -13,6 +14,7 @@ from tfodl.callbacks.top_layers import TopLayersRandom
 from tfodl.callbacks.velocity import VelocitySelection
 
 __all__ = [
+    "BestEpoch",
     "EquilibriumSelection",
     "Fisher",
     "FixedSelection",

@@ -10,13 +10,14 @@ import keras
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
 from tfodl import callbacks, datasets, models
+from tfodl.jobs.dry_run import check_rule, dry_engine, samples
 from tfodl.jobs.files import make_folder, save_model
-from tfodl.jobs.fit import ANY, within
+from tfodl.jobs.fit import within
 from tfodl.jobs.settings import FinetuneJob
-from tfodl.selection.engine import Engine
+from tfodl.jobs.tune import Pictures, device_optimizer, tune
 from tfodl.selective.model import SelectiveModel
 
-HELD_OUT = 50  # train pictures that rules measure on, at most; never trained on
+JUDGED, MEASURED = 500, 50  # train pictures that epochs are judged by and rules measure on, at most
 
 METHODS: dict[str, Callable[..., callbacks.Selection]] = {
     "velocity": lambda budget, x, y, **o: callbacks.VelocitySelection(budget, x=x, **o),
@@ -31,9 +32,9 @@ METHODS: dict[str, Callable[..., callbacks.Selection]] = {
 
 
 def finetune(job: FinetuneJob) -> None:
-    """Fine-tune `job.model` on `job.data`.
+    """Fine-tune `job.model` on `job.data`, after the whole way to the board was tried dry.
 
-    Writes `model.keras`, `plan.json` (the last epoch's selection) and `history.json` to `job.out`.
+    Writes `model.keras` and `plan.json`, both of the best epoch, and `history.json` to `job.out`.
     Raises `TfodlError`.
     """
     if job.method not in METHODS:
@@ -44,23 +45,34 @@ def finetune(job: FinetuneJob) -> None:
     base = models.load(job.model, input_shape=data.input_shape, classes=data.classes)
     model = SelectiveModel(base)
     x, y = models.preprocess(data.x_train), data.y_train
-    held_out = min(HELD_OUT, len(x) // 10) or 1
-    engine = None if job.fit == ANY and not job.budget.limits_engine else Engine.of(model)
-    budget = within(job.budget, job.fit)
-    selection = METHODS[job.method](
-        budget, x[-held_out:], y[-held_out:], batchnorm=False, seed=job.seed, verbose=1, engine=engine
+    held_out = max(1, min(JUDGED, len(x) // 10))
+    pictures = Pictures(
+        (x[:-held_out], y[:-held_out]),
+        (x[-held_out:], y[-held_out:]),
+        (models.preprocess(data.x_test), data.y_test),
     )
+    rule = _rule(job, model, pictures)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not gives_probabilities(base))
-    optimizer = keras.optimizers.SGD(job.learning_rate, momentum=0.9)
+    optimizer = keras.optimizers.SGD(job.learning_rate or 0.01, momentum=job.momentum)
     model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
-    history = model.fit(
-        x[:-held_out], y[:-held_out], batch_size=job.batch_size, epochs=job.epochs,
-        validation_data=(models.preprocess(data.x_test), data.y_test), callbacks=[selection],
-    )  # fmt: skip
+    check_rule(model, rule, within(job.budget, job.fit))
+    tuned = tune(model, rule, pictures, job)
     save_model(base, out / "model.keras")
-    selection.plans[-1].save(out / "plan.json")
-    write_text(out / "history.json", json.dumps(history.history, indent=1, default=float) + "\n")
+    tuned.plan.save(out / "plan.json")
+    write_text(out / "history.json", json.dumps(tuned.history, indent=1) + "\n")
     print(f"wrote {out}/model.keras, plan.json, history.json")
+
+
+def _rule(job: FinetuneJob, model: SelectiveModel, pictures: Pictures) -> callbacks.Selection:
+    """The method's callback, with an engine to size its plans by where bytes count."""
+    budget, engine = within(job.budget, job.fit), None
+    if budget.limits_engine:
+        engine = dry_engine(model, samples(pictures.train[0], job.calibration, job.seed))
+    measured = [part[:MEASURED] for part in pictures.held_out]
+    device = device_optimizer(job, job.learning_rate or 0.01)
+    return METHODS[job.method](
+        budget, *measured, batchnorm=False, seed=job.seed, verbose=1, engine=engine, device=device
+    )
 
 
 def gives_probabilities(model: keras.Model) -> bool:

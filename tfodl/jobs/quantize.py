@@ -20,7 +20,7 @@ def quantize(job: QuantizeJob) -> None:
     model = models.load(job.model, input_shape=data.input_shape, classes=data.classes)
     aware = quantization.qat(
         model, models.preprocess(data.x_train), data.y_train, epochs=job.epochs, batch_size=job.batch_size,
-        learning_rate=job.learning_rate, seed=job.seed, verbose=1,
+        learning_rate=job.learning_rate or 1e-4, seed=job.seed, calibration=job.calibration, verbose=1,
     )  # fmt: skip
     tflite = convert.to_int8(aware)
     addressed = layer_map.address(plan, aware, tflite) if plan else None

@@ -25,6 +25,7 @@ class _Job:
     learning_rate: step size, finite and > 0.
     size: side in pixels that pictures are resized to; None keeps theirs.
     seed: of every draw, in [0, 2**32).
+    calibration: train pictures that activation ranges are found by, a whole number >= 1.
 
     Raises `TfodlError` for a value outside these.
     """
@@ -34,35 +35,54 @@ class _Job:
     out: str
     epochs: int = 1
     batch_size: int = 32
-    learning_rate: float = 0.01
+    learning_rate: float | None = 0.01
     size: int | None = None
     seed: int = 0
+    calibration: int = 512
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "size"):
-            value = getattr(self, name)
-            if not (value is None and name == "size") and not (_is_whole(value) and value >= 1):
-                raise TfodlError(f"{_flag(name)} must be a whole number >= 1, got {value!r}.")
-        if not (_is_number(self.learning_rate) and 0 < self.learning_rate < math.inf):
+        for name in ("epochs", "batch_size", "size", "calibration"):
+            self._require_whole(name, 1, or_none=name == "size")
+        rate = self.learning_rate
+        if rate is not None and not (_is_number(rate) and 0 < rate < math.inf):
             raise TfodlError(f"--learning-rate must be a finite number > 0, got {self.learning_rate!r}.")
         if not (_is_whole(self.seed) and 0 <= self.seed < 2**32):
             raise TfodlError(f"--seed must be a whole number in [0, 2**32), got {self.seed!r}.")
+
+    def _require_whole(self, name: str, least: int, or_none: bool) -> None:
+        value = getattr(self, name)
+        if not (value is None and or_none) and not (_is_whole(value) and value >= least):
+            raise TfodlError(f"{_flag(name)} must be a whole number >= {least}, got {value!r}.")
 
 
 @dataclass(frozen=True)
 class FinetuneJob(_Job):
     """Fine-tune a Keras model under a budget.
 
+    learning_rate: None finds one by short trials on held-out pictures.
     method: a key of `finetune.METHODS`. fit: a board whose RAM and flash bound the budget, or "none".
+    momentum: of SGD, in [0, 1); the board keeps it, at 4 bytes a trained weight.
+    head_epochs: of the classifier alone before the method; None is some where the head is new.
+    device_batch: samples a step on the board, with the rate in proportion; None is `batch_size`. More than 1
+        takes 4 bytes a trained weight.
     """
 
     epochs: int = 10
+    learning_rate: float | None = None
+    momentum: float = 0.0
+    head_epochs: int | None = None
+    device_batch: int | None = None
+    calibration: int = 64
     method: str = "velocity"
     budget: Budget = field(default_factory=Budget)
     fit: str = "nano33ble"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._require_whole("head_epochs", 0, or_none=True)
+        self._require_whole("device_batch", 1, or_none=True)
+        if not (_is_number(self.momentum) and 0 <= self.momentum < 1):
+            raise TfodlError(f"--momentum must be a number in [0, 1), got {self.momentum!r}.")
         if self.fit != "none" and self.fit not in BOARDS:
             raise TfodlError(f"--fit must be one of {', '.join(BOARDS)} or none, got {self.fit!r}.")
 
@@ -72,7 +92,7 @@ class QuantizeJob(_Job):
     """QAT and conversion. `plan`: file of an update plan that shall be addressed to the `.tflite`'s ops."""
 
     epochs: int = 2
-    learning_rate: float = 1e-4
+    learning_rate: float | None = 1e-4
     plan: str | None = None
 
 

@@ -43,7 +43,7 @@ def to_int8(model: Any, representative: Any = None, *, isolate: bool = False) ->
     Returns bytes whose every activation and weight is int8 and every bias int32.
     Raises `TfodlError` when the model cannot be converted, or a tensor stays float (it is named).
     """
-    if hasattr(model, "trained"):
+    if hasattr(model, "folded"):
         return _converted(model.model, None, isolate)
     if representative is None:
         raise TfodlError("to_int8: a model without QAT needs `representative` inputs to find its ranges.")

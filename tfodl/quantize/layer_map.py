@@ -79,7 +79,7 @@ def address(plan: UpdatePlan, model: Any, tflite: bytes) -> UpdatePlan:
 
 
 def _folded(model: Any) -> FoldedModel:
-    return model.trained() if hasattr(model, "trained") else fold(model)
+    return model.trained() if hasattr(model, "folded") else fold(model)
 
 
 def _read(tflite: bytes) -> Graph:

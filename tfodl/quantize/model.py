@@ -36,13 +36,15 @@ def qat(
     learning_rate: float = 1e-4,
     seed: int = 0,
     plan: UpdatePlan | None = None,
+    calibration: int | None = None,
     verbose: int | str = 0,
 ) -> QATModel:
     """Fine-tune `model` with Adam while its weights and activations round as they will in int8.
 
     model: Keras 3 or tf_keras classifier, one input, one output (logits or softmax); it is not changed.
     x, y: inputs [N, ...] as the model takes them, labels [N] (class indices) or one-hot.
-    epochs: 0 calibrates the activation ranges only.
+    epochs: 0 calibrates the activation ranges only. calibration: inputs that the ranges are first found by;
+        None is 16 batches.
     plan: only its channels change, every other kernel and bias stays bit-identical; batch normalisation is
         folded, so its gamma and beta are part of the kernels here. None trains everything.
     Raises `TfodlError` for layers without an int8 form, data that cannot be learnt, an unknown plan layer.
@@ -59,7 +61,7 @@ def qat(
     result = QATModel(folded, masks)
     x = result.rescale(x)
     tf_keras.utils.set_random_seed(seed)
-    result.calibrate(x, batch_size)
+    result.calibrate(x, batch_size, calibration)
     loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not folded.gives_probabilities)
     optimizer = tf_keras.optimizers.Adam(learning_rate)
     result.model.compile(optimizer, loss, metrics=["accuracy"])
@@ -130,12 +132,14 @@ class QATModel:
         """The int8 `.tflite`; `tfodl.quantize.convert.to_int8` does the work."""
         return convert.to_int8(self)
 
-    def calibrate(self, x: np.ndarray, batch_size: int) -> None:
-        """Set every activation range from up to 16 batches of `x` (already rescaled); no weight changes."""
+    def calibrate(self, x: np.ndarray, batch_size: int, count: int | None = None) -> None:
+        """Set every activation range from `count` of `x` (already rescaled), 16 batches at most for None; no
+        weight changes."""
         for variable in self.model.non_trainable_variables:
             if variable.name.split(":")[0].endswith(("_min", "_max")):
                 variable.assign(tf.zeros_like(variable))
-        for start in range(0, min(len(x), CALIBRATION_BATCHES * batch_size), batch_size):
+        x = x[: CALIBRATION_BATCHES * batch_size if count is None else count]
+        for start in range(0, len(x), batch_size):
             self.model(x[start : start + batch_size], training=True)
 
     def _variables(self, name: str) -> tuple[Any, Any]:

@@ -21,6 +21,7 @@ FILES = {"model": "m.keras", "data": "pictures", "out": "out"}
         ("batch_size", -1),
         ("batch_size", True),
         ("size", 0),
+        ("calibration", 0),
         ("learning_rate", math.nan),
         ("learning_rate", math.inf),
         ("learning_rate", 0.0),
@@ -33,9 +34,22 @@ def test_a_bad_value_is_named_by_its_flag(kind, name, value):
         kind(**FILES, **{name: value})
 
 
+@pytest.mark.parametrize(
+    "name, value", [("momentum", 1.0), ("momentum", math.nan), ("head_epochs", -1), ("device_batch", 0)]
+)
+def test_a_bad_value_of_finetune_is_named_by_its_flag(name, value):
+    with pytest.raises(TfodlError, match=f"--{name.replace('_', '-')} must"):
+        FinetuneJob(**FILES, **{name: value})
+
+
+def test_a_board_that_is_not_known_is_named():
+    with pytest.raises(TfodlError, match="--fit must be one of nano33ble or none, got 'mega'"):
+        FinetuneJob(**FILES, fit="mega")
+
+
 def test_settings_are_frozen_and_have_their_command_s_defaults():
     job = FinetuneJob(**FILES)
-    assert (job.epochs, job.learning_rate, job.method) == (10, 0.01, "velocity")
+    assert (job.epochs, job.learning_rate, job.method) == (10, None, "velocity")
     assert (QuantizeJob(**FILES).epochs, QuantizeJob(**FILES).learning_rate) == (2, 1e-4)
     with pytest.raises(dataclasses.FrozenInstanceError):
         job.epochs = 1
