@@ -15,6 +15,11 @@ constexpr int32_t kPairsOfSums = 2;  // of pixels, on the stack, where the sums 
 
 // So that one block at a time is on the stack.
 #define TFODL_APART __attribute__((noinline))
+#if defined(__GNUC__) && !defined(__clang__)
+#define TFODL_SELDOM __attribute__((noinline, optimize("Os")))
+#else
+#define TFODL_SELDOM TFODL_APART
+#endif
 
 struct Layer {
   const Conv& p;
@@ -24,57 +29,73 @@ struct Layer {
   uint8_t* mask;      // or null
 };
 
-// Where the weights of channels co to co + rows - 1 lie; those that miss: the first of them.
-void find_rows(const Layer& layer, int32_t co, int32_t rows, const int8_t** from) {
+// Where 4 rows of something lie.
+struct FourBytes {
+  const int8_t* at[kRows];
+};
+
+// The weights of channels co to co + rows - 1; those that miss: the first of them.
+inline FourBytes find_rows(const Layer& layer, int32_t co, int32_t rows) {
   const Conv& p = layer.p;
   const int32_t depth = layer.columns.order.depth;
-  const int8_t* row = p.weights + co * depth;
-  for (int32_t r = 0; r < kRows; ++r, row += r < rows ? depth : 0) from[r] = r < rows ? row : from[0];
+  const int8_t* first = p.weights + co * depth;
+  FourBytes four = {{first, first + depth, first + 2 * depth, first + 3 * depth}};
   for (int32_t r = 0; p.slot && r < rows; ++r) {
-    if (p.slot[co + r] >= 0) from[r] = p.trained + p.slot[co + r] * depth;
+    if (p.slot[co + r] >= 0) four.at[r] = p.trained + p.slot[co + r] * depth;
   }
+  for (int32_t r = rows; r < kRows; ++r) four.at[r] = four.at[0];
+  return four;
 }
 
 // Puts the trained input channels of `rows` rows from co on over their first values, times 2^bits.
-void put_columns(const Layer& layer, int32_t co, int32_t rows, int32_t bits) {
+TFODL_APART void put_columns(const Layer& layer, int32_t co, int32_t rows, int32_t bits) {
   const Conv& p = layer.p;
-  const int32_t taps = p.k_h * p.k_w, n = p.n_columns, trained_row = taps * n;
-  const int8_t* trained = p.trained + co * trained_row;
+  const int32_t taps = p.k_h * p.k_w, n = p.n_columns, row = taps * n;
+  const int8_t* first = p.trained + co * row;
+  const int8_t* second = rows > 1 ? first + row : first;
+  const int8_t* third = rows > 2 ? second + row : first;
+  const int8_t* fourth = rows > 3 ? third + row : first;
   int16_t* const weights = reinterpret_cast<int16_t*>(layer.weights);
-  for (int32_t tap = 0; tap < taps; ++tap, trained += n) {
-    for (int32_t j = 0; j < n; ++j) {
-      int16_t* to = weights + layer.columns.order.place(tap * p.in_c + p.columns[j]);
-      const int8_t* value = trained + j;
-      for (int32_t r = 0; r < rows; ++r, to += 4, value += trained_row) {
-        *to = static_cast<int16_t>(*value * (1 << bits));
-      }
+  for (int32_t tap = 0, k = 0; tap < taps; ++tap, k += p.in_c) {
+    for (const int16_t *column = p.columns, *const end = column + n; column < end; ++column) {
+      int16_t* const to = weights + layer.columns.order.place(k + *column);
+      to[0] = static_cast<int16_t>(*first++ * (1 << bits));
+      to[4] = static_cast<int16_t>(*second++ * (1 << bits));
+      to[8] = static_cast<int16_t>(*third++ * (1 << bits));
+      to[12] = static_cast<int16_t>(*fourth++ * (1 << bits));
     }
   }
 }
 
-// Bytes from..depth of a row of weights in the order of `nines` of DepthOrder, as a word of group g.
-uint32_t group_of_nines(const int8_t* row, int32_t g) {
-  if (g < 6) return load_word(row + 9 * (g >> 1) + 4 * (g & 1));
-  return uint32_t(uint8_t(row[8])) | uint32_t(uint8_t(row[17])) << 8 | uint32_t(uint8_t(row[26])) << 16;
+// The 27 bytes of a row in the order of `nines` of DepthOrder, and one that is 0.
+void order_nines(const int8_t* row, int8_t* to) {
+  for (int32_t i = 0; i < 3; ++i) {
+    memcpy(to + 8 * i, row + 9 * i, 8);
+    to[24 + i] = row[9 * i + 8];
+  }
+  to[27] = 0;
 }
 
 // Rows co to co + rows - 1, the first one in the place of those that miss; times 2^8 where `scaled`.
 void fill_weights(const Layer& layer, int32_t co, int32_t rows, bool scaled) {
-  const Conv& p = layer.p;
   const DepthOrder& order = layer.columns.order;
-  const int8_t* from[kRows];
-  find_rows(layer, co, rows, from);
-  const int32_t whole = order.nines ? 0 : order.depth >> 2;
-  if (whole > 0) (scaled ? tfodl_scale_four : tfodl_widen_four)(from, whole, layer.weights);
-  uint32_t* to = layer.weights + 2 * kRows * whole;
-  for (int32_t g = whole; g < order.groups; ++g) {
+  FourBytes from = find_rows(layer, co, rows);
+  int8_t ordered[kRows][28];
+  for (int32_t r = 0; order.nines && r < kRows; ++r) {
+    order_nines(from.at[r], ordered[r]);
+    from.at[r] = ordered[r];
+  }
+  const int32_t whole = order.nines ? order.groups : order.depth >> 2;
+  if (whole > 0) (scaled ? tfodl_scale_four : tfodl_widen_four)(from.at, whole, layer.weights);
+  if (whole < order.groups) {
+    uint32_t* to = layer.weights + 2 * kRows * whole;
     for (int32_t r = 0; r < kRows; ++r, to += 2) {
-      const uint32_t word = order.nines ? group_of_nines(from[r], g) : load_bytes(from[r] + 4 * g, order.depth & 3, 0);
+      const uint32_t word = load_bytes(from.at[r] + 4 * whole, order.depth & 3, 0);
       to[0] = scaled ? (word << 8) & kUpperBytes : widen_even(word, 0);
       to[1] = scaled ? word & kUpperBytes : widen_odd(word, 0);
     }
   }
-  if (p.columns) put_columns(layer, co, rows, scaled ? kReluBits : 0);
+  if (layer.p.columns) put_columns(layer, co, rows, scaled ? kReluBits : 0);
 }
 
 // The end of a tile of n pixels.
@@ -141,8 +162,8 @@ void mask_tile(const Layer& layer, int32_t co, int32_t n, int8_t* y, int32_t bit
 
 // Up to 4 output channels of a tile of n pixels by way of their sums: any shift and mask. The pixel that is computed
 // twice is stored once.
-TFODL_APART void store_sums(const Layer& layer, int32_t co, int32_t rows, int32_t n, int8_t* y, int32_t bit,
-                            bool shift_in) {
+TFODL_SELDOM void store_sums(const Layer& layer, int32_t co, int32_t rows, int32_t n, int8_t* y, int32_t bit,
+                             bool shift_in) {
   const Conv& p = layer.p;
   const int32_t words = 4 * layer.groups, pairs = (n + 1) / 2, half = n / 2;
   int32_t sums[2 * kRows * kPairsOfSums];

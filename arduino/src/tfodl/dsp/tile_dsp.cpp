@@ -47,10 +47,13 @@ void copy_window(const Columns& columns, ConstRows x, int32_t top, int32_t left)
   fill_bytes(zero, 4 * columns.order.groups - columns.order.depth, to);
 }
 
+// Seldom run, often called: one copy.
+#define TFODL_ONCE __attribute__((noinline))
+
 // Widens the windows of output pixels one after the other.
 class Cursor {
  public:
-  Cursor(const Columns& columns, ConstRows x, int32_t pixel)
+  TFODL_ONCE Cursor(const Columns& columns, ConstRows x, int32_t pixel)
       : columns_(columns), p_(columns.p), x_(x), row_(p_.in_w * p_.in_c), step_(p_.stride_w * p_.in_c),
         offset_(both_halves(-p_.in_zero)), oy_(pixel / p_.out_w) {
     start_row(pixel % p_.out_w);
@@ -74,8 +77,24 @@ class Cursor {
     if (--left_in_row_ == 0) ++oy_, start_row(0);
   }
 
+  // How many windows of 3 x 9 bytes can be read in place one after the other from here.
+  TFODL_ONCE int32_t nines_in_place() const {
+    if (!columns_.order.nines || !rows_inside_ || left_ < 0 || slot_ + 3 > x_.rows) return 0;
+    const int32_t beyond = p_.in_w - p_.k_w - left_;
+    const int32_t fit = beyond < 0 ? 0 : beyond / p_.stride_w + 1;
+    return fit < left_in_row_ ? fit : left_in_row_;
+  }
+
+  // Widens n of them to every other pixel from `to` on.
+  TFODL_ONCE void widen_nines(int32_t n, uint32_t* to) {
+    left_ += n * p_.stride_w;
+    left_in_row_ -= n;
+    for (; n > 0; --n, at_ += step_, to += 4 * 7) tfodl_widen_nines(at_, row_, offset_, to);
+    if (left_in_row_ == 0) ++oy_, start_row(0);
+  }
+
  private:
-  void start_row(int32_t ox) {
+  TFODL_ONCE void start_row(int32_t ox) {
     left_in_row_ = p_.out_w - ox;
     left_ = ox * p_.stride_w - p_.pad_left;
     top_ = oy_ * p_.stride_h - p_.pad_top;
@@ -149,9 +168,18 @@ void Columns::fill(ConstRows x, int32_t first, int32_t n) const {
     return;
   }
   Cursor one(*this, x, first), other(*this, x, first + half);
-  for (int32_t i = 0; i < pairs; ++i, to += 4 * order.groups) {
-    one.widen_next(to);
-    other.widen_next(to + 2);
+  for (int32_t left = pairs; left > 0;) {
+    const int32_t a = one.nines_in_place(), b = other.nines_in_place(), both = a < b ? a : b;
+    const int32_t run = both < left ? both : left;
+    if (run > 0) {
+      one.widen_nines(run, to);
+      other.widen_nines(run, to + 2);
+    } else {
+      one.widen_next(to);
+      other.widen_next(to + 2);
+    }
+    left -= run > 0 ? run : 1;
+    to += 4 * order.groups * (run > 0 ? run : 1);
   }
 }
 
