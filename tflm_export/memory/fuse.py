@@ -34,20 +34,28 @@ def fuse(graph: Graph, enough: int = 0) -> Graph:
 
 
 def _widened(graph: Graph, name: str, bound: int) -> Graph:
-    """The widest steps of one stream that keep the peak."""
-    for rows in STEPS:
-        wider = _with_steps(graph, name, rows)
-        if peak(wider)[0] <= bound:
-            return wider
+    """The widest steps of one stream that keep the peak: of all its layers, then of one after the other.
+
+    Depthwise layers come first: for every step they lay out all the rows that their kernels reach over.
+    """
+    stages = next(op for op in graph.ops if op.name == name).attrs["stages"]
+    order = sorted(range(len(stages)), key=lambda i: stages[i].kind != "DEPTHWISE_CONV_2D")
+    for stage in (None, *order):
+        wider = (_with_steps(graph, name, rows, stage) for rows in STEPS)
+        graph = next((g for g in wider if peak(g)[0] <= bound), graph)
     return graph
 
 
-def _with_steps(graph: Graph, name: str, rows: int) -> Graph:
+def _with_steps(graph: Graph, name: str, rows: int, stage: int | None = None) -> Graph:
+    """Steps of `rows` rows, or all that there are, for one layer of a stream or for all."""
+
     def widen(op: Op) -> Op:
         if op.kind != "STREAM" or op.name != name:
             return op
-        heights = [Geometry.of(stage, graph).out_shape[0] for stage in op.attrs["stages"]]
-        return replace(op, attrs={**op.attrs, "steps": tuple(min(rows, h) for h in heights)})
+        heights = [Geometry.of(layer, graph).out_shape[0] for layer in op.attrs["stages"]]
+        pairs = enumerate(zip(op.attrs["steps"], heights, strict=True))
+        steps = tuple(min(rows, h) if stage in (None, i) else step for i, (step, h) in pairs)
+        return replace(op, attrs={**op.attrs, "steps": steps})
 
     return graph.replace(ops=tuple(map(widen, graph.ops)))
 
