@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -109,8 +111,33 @@ def build(
 def _compile(folder: Path, index: int, source: Path, command: Sequence[str]) -> Path:
     target = folder / f"{index}" / f"{source.stem}.o"
     target.parent.mkdir()
+    kept = _kept_object(source, command)
+    if kept is not None and kept.is_file():
+        shutil.copyfile(kept, target)
+        return target
     _call([*command, *CPU, *_SECTIONS, "-c", str(source), "-o", str(target)], f"compiling {source.name}")
+    if kept is not None:
+        _keep(target, kept)
     return target
+
+
+def _kept_object(source: Path, command: Sequence[str]) -> Path | None:
+    """Where the object of one of the library's kernels is kept, by the content of all that it may include."""
+    library = next((parent for parent in source.parents if parent.name == "tfodl"), None)
+    if library is None:
+        return None
+    flags = [flag for flag in command if not flag.startswith("-I")]
+    digest = hashlib.sha256(repr((flags, source.relative_to(library).as_posix())).encode())
+    for file in [*sorted(library.rglob("*.h")), source]:
+        digest.update(file.read_bytes())
+    return Path(tempfile.gettempdir()) / f"tfodl-m4-{os.getuid()}" / f"{digest.hexdigest()[:32]}.o"
+
+
+def _keep(made: Path, kept: Path) -> None:
+    kept.parent.mkdir(mode=0o700, exist_ok=True)
+    staged = kept.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+    shutil.copyfile(made, staged)
+    staged.replace(kept)
 
 
 def _link(objects: Sequence[Path], out: Path, float_abi: str, scripts: Path) -> None:
