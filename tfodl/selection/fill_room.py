@@ -8,6 +8,8 @@ planner find the prefix of thousands of neurons.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,33 +36,43 @@ def fill_room(
     mask. affordable: of the neurons in a list, those that other limits let in beside a mask. skip: pass over
     a layer that does not fit and go on; else the first neuron that does not fit is the end (eq. 6).
     """
-    spare = 0
+    spare, none = 0, np.zeros(len(layer_of), bool)
+    question = _Question(layer_of, layers, affordable, room)
     while True:
-        filling = _Filling(layer_of, room, layers, affordable, spare)
-        chosen = filling.run(list(order), skip)
+        chosen = _Filling(question, partial(room.fits, spare=spare), none).run(order, skip)
         over = room.over(layers(chosen))
         if not over or not chosen.any():
-            return chosen
+            break
         spare += over  # gaps between the placed buffers
+    if spare and skip:  # the gaps of the plan that fits may be smaller: what is left, asked by placement
+        left = [i for i in order if not chosen[i]]
+        chosen = _Filling(question, lambda rows: room.fits(rows) and not room.over(rows), chosen).run(
+            left, skip
+        )
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What filling asks of its caller: see `fill_room`."""
+
+    layer_of: NDArray[np.intp]
+    layers: Callable[[Mask], Layers]
+    affordable: Callable[[Mask, list[int]], list[int]]
+    room: Room
 
 
 class _Filling:
     """One pass down the ranking. `chosen` grows; `closed` layers are passed over from then on."""
 
-    def __init__(
-        self,
-        layer_of: NDArray[np.intp],
-        room: Room,
-        layers: Callable[[Mask], Layers],
-        affordable: Callable[[Mask, list[int]], list[int]],
-        spare: int,
-    ) -> None:
-        self.layer_of, self.room, self.layers = layer_of, room, layers
-        self.affordable, self.spare = affordable, spare
-        self.chosen = np.zeros(len(layer_of), bool)
+    def __init__(self, question: _Question, fits: Callable[[Layers], bool], chosen: Mask) -> None:
+        self.layer_of, self.room, self.layers = question.layer_of, question.room, question.layers
+        self.affordable, self._room_for = question.affordable, fits
+        self.chosen = chosen.copy()
         self.closed: set[int] = set()
 
-    def run(self, left: list[int], skip: bool) -> Mask:
+    def run(self, left: Sequence[int], skip: bool) -> Mask:
+        left = list(left)
         while left:
             run = self.affordable(self.chosen, left)
             count = self._longest(run)
@@ -85,7 +97,7 @@ class _Filling:
     def _fits(self, more: Sequence[int]) -> bool:
         mask = self.chosen.copy()
         mask[list(more)] = True
-        return self.room.fits(self.layers(mask), self.spare)
+        return self._room_for(self.layers(mask))
 
     def _full(self) -> bool:
         return self.room.left(self.layers(self.chosen)) <= ENOUGH_LEFT

@@ -1,5 +1,6 @@
 """The sizes that plans are chosen by, against the compiler's memory plan and the linked program's."""
 
+import dataclasses
 import functools
 
 import pytest
@@ -8,11 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras_nets import mobile_net
 from nets import gated_net, residual_net
+from streams import longest_chains
 
-from tflm_export.compiler import compile_model
+from tflm_export.compiler import compile_model, plan_memory
+from tflm_export.emit import emit
 from tflm_export.errors import ExportError
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
+from tflm_export.gradients.training_graph import training_graph
 from tflm_export.machines.measure import measure
 from tflm_export.memory.engine_size import PADDING_BYTES, STACK_BYTES, EngineSize
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
@@ -71,6 +75,19 @@ def test_the_linked_program_takes_no_more(case):
     ram = measured.static_ram_bytes + measured.stack_bytes
     assert 0 <= size.ram_bytes(plan) - ram <= STACK_BYTES - 1200  # what the stack's constant keeps in hand
     assert measured.flash_bytes <= size.flash_bytes(plan) <= measured.flash_bytes + 32 * 1024
+
+
+def test_streams_need_no_deeper_stack_than_is_counted():
+    plan = CASES["mixed"][1]
+    graph = longest_chains(training_graph(simplify(read_tflite(mobile_net())), plan))
+    assert any(op.kind == "STREAM" for op in graph.ops)
+    memory, compiled = plan_memory(graph, plan), compile_model(mobile_net(), plan)
+    sources = {f"src/{path}": text for path, text in emit(graph, memory, plan).items()}
+    streamed = dataclasses.replace(
+        compiled, graph=graph, memory=memory, sources={**compiled.sources, **sources}
+    )
+    xs, ts = samples(streamed, None, None, 0)
+    assert measure(streamed, xs[:2], ts[:2]).stack_bytes <= STACK_BYTES
 
 
 def test_a_plan_of_another_model_is_refused():
