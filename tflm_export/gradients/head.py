@@ -7,19 +7,38 @@ import math
 from tflm_export.errors import ExportError
 from tflm_export.ir import Graph, Op
 
-SKIPPED = {"crossentropy": ("DEQUANTIZE", "SOFTMAX"), "mse": ("DEQUANTIZE",)}
-COPIES = ("RESHAPE", "QUANTIZE")  # between the classifier and the logits
+ENDS = ("SOFTMAX", "LOGISTIC")  # cross-entropy reads what is before them
+COPIES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+BEHIND = (*COPIES, "QUANTIZE", "LOGISTIC", "SOFTMAX", "MEAN", "AVERAGE_POOL_2D")  # a classifier
 CLASSIFIERS = ("FULLY_CONNECTED", "CONV_2D")
 
 
 def logits_of(graph: Graph, loss: str = "crossentropy") -> str:
-    """The int8 tensor that the loss reads: the output, before a DEQUANTIZE and (cross-entropy) a SOFTMAX."""
-    name = graph.outputs[0]
+    """The int8 tensor that the loss reads: the output, before a DEQUANTIZE.
+
+    For cross-entropy, before a SOFTMAX or a LOGISTIC of several values, and before reshapes behind these.
+    """
+    name = _before(graph, graph.outputs[0], ("DEQUANTIZE",))
+    if loss != "crossentropy":
+        return name
+    op = graph.producer(_before(graph, name, COPIES))
+    if op is None or op.kind not in ENDS or (op.kind == "LOGISTIC" and graph.tensors[name].size < 2):
+        return name
+    return op.inputs[0]
+
+
+def _before(graph: Graph, name: str, kinds: tuple[str, ...]) -> str:
+    """What ops of these kinds make the tensor of."""
     op = graph.producer(name)
-    while op is not None and op.kind in SKIPPED[loss]:
+    while op is not None and op.kind in kinds:
         name = op.inputs[0]
         op = graph.producer(name)
     return name
+
+
+def softmax_beta(graph: Graph, logits: str) -> float:
+    """What the SOFTMAX behind the logits multiplies them by; 1 where there is none."""
+    return next((float(op.attrs["beta"]) for op in graph.consumers(logits) if op.kind == "SOFTMAX"), 1.0)
 
 
 def check_logits(graph: Graph, loss: str) -> None:
@@ -27,7 +46,7 @@ def check_logits(graph: Graph, loss: str) -> None:
     if loss != "crossentropy":
         return
     output, logits = graph.tensors[graph.outputs[0]], graph.tensors[logits_of(graph, loss)]
-    if math.prod(output.shape) != output.shape[-1]:
+    if math.prod(logits.shape) != logits.shape[-1]:
         raise ExportError(
             f"loss: the output {output.name!r} has shape {list(output.shape)}; cross-entropy takes one row "
             "of logits, [1, classes]. Pool the map first, or train with mean squared error."
@@ -39,14 +58,22 @@ def check_logits(graph: Graph, loss: str) -> None:
 
 
 def head_of(graph: Graph, logits: str) -> Op:
-    """The classifier: the last op with weights on the way to the logits, if it sees no map."""
-    op = graph.producer(logits)
-    while op is not None and op.kind in COPIES:
-        op = graph.producer(op.inputs[0])
-    output = None if op is None else graph.tensors[op.outputs[0]]
-    if op is None or output is None or op.kind not in CLASSIFIERS or output.size != output.shape[-1]:
+    """The classifier: the last op with weights on the way to the logits.
+
+    It sees no map, or is a 1x1 convolution whose map is pooled to the logits.
+    """
+    op = graph.producer(_before(graph, logits, BEHIND))
+    if op is None or op.kind not in CLASSIFIERS or not _one_row(graph, op, logits):
         raise ExportError(
             f"update plan: head is true, but the logits {logits!r} do not come from a dense layer "
             f"(got {'the input' if op is None else op.kind}); set head to false and name what trains."
         )
     return op
+
+
+def _one_row(graph: Graph, op: Op, logits: str) -> bool:
+    """Whether a classifier gives one row of values, itself or by the pool behind it."""
+    output = graph.tensors[op.outputs[0]]
+    kernel = (op.attrs.get("k_h", 1), op.attrs.get("k_w", 1))
+    pooled = kernel == (1, 1) and graph.tensors[logits].size == output.shape[-1]
+    return output.size == output.shape[-1] or pooled

@@ -22,7 +22,6 @@ from tflm_export.ops.arithmetic import (
     step_units,
 )
 from tflm_export.ops.call import Call, Sums
-from tflm_export.ops.result import tensor_quant
 
 
 class Path(Protocol):
@@ -55,7 +54,7 @@ class Int16Path:
 
     def loss(self, op: Op, graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> Gradient:
         """The gradient of the loss."""
-        scale = tensor_quant(graph, op.inputs[0]).scale[0]
+        scale = losses.loss_scale(op, graph)
         if isinstance(target, np.ndarray):
             return losses.mse_gradient(logits, target, scale)
         return losses.crossentropy_gradient(logits, target, losses.exp_table(scale))
@@ -93,7 +92,7 @@ class Float32Path:
 
     def loss(self, op: Op, graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> np.ndarray:
         """The gradient of the loss."""
-        scale = tensor_quant(graph, op.inputs[0]).scale[0]
+        scale = losses.loss_scale(op, graph)
         if isinstance(target, np.ndarray):
             return losses.mse_gradient_f32(logits, target, scale)
         return losses.crossentropy_gradient_f32(logits, target, losses.exp_table_f32(scale))

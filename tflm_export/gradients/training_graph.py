@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tflm_export.errors import ExportError
-from tflm_export.gradients.head import check_logits, logits_of
+from tflm_export.gradients.head import check_logits, logits_of, softmax_beta
 from tflm_export.gradients.trained import Trained, resolve
 from tflm_export.ir import Graph, Op, Role, Tensor
 from tflm_export.ops import OPS, op_kind
@@ -76,7 +76,8 @@ class Builder:
         """The loss, whose gradient flows into the logits."""
         gradient = Tensor("loss/grad", self.graph.tensors[self.logits].shape, self.dtype)
         self.tensors[gradient.name] = gradient
-        self.ops.append(Op(kind, "loss", (self.logits,), (gradient.name,), role="gradient"))
+        attrs = {"beta": softmax_beta(self.graph, self.logits)} if kind == LOSS_KINDS["crossentropy"] else {}
+        self.ops.append(Op(kind, "loss", (self.logits,), (gradient.name,), attrs, role="gradient"))
         self.pending[self.logits] = gradient.name
 
     def _carrying(self) -> set[str]:
@@ -101,7 +102,7 @@ class Builder:
         if trained is not None and self._keeps_part(trained):
             self._keep_channels(trained)
         if masked and op_kind(op).masked and op.outputs[0] != self.logits:
-            mask = Tensor(f"{op.outputs[0]}/mask", self.graph.tensors[op.outputs[0]].shape, "bit")
+            mask = Tensor(f"{op.name}/mask", self.graph.tensors[op.outputs[0]].shape, "bit")
             self.tensors[mask.name] = mask
             op = replace(op, outputs=(op.outputs[0], mask.name))
         self.ops.append(op)
@@ -168,7 +169,7 @@ class Builder:
 
     def _backward(self, op: Op, carrying: set[str]) -> None:
         gradient = self.pending.pop(op.outputs[0])
-        mask = f"{op.outputs[0]}/mask"
+        mask = f"{op.name}/mask"
         mask = mask if mask in self.tensors else ""
         if self.dtype == "float32":
             gradient, mask = self.passing(op, gradient, mask), ""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tflm_export.cpp import literal
-from tflm_export.ir import Op
+from tflm_export.ir import Graph, Op
 from tflm_export.ops.arithmetic import Gradient, bitlen, fraction_q15, rshift, saturate
 from tflm_export.ops.kind import Emitter, LossKind
 from tflm_export.ops.ordered import total
@@ -101,16 +101,24 @@ def mse_gradient_f32(output: np.ndarray, target: np.ndarray, scale: float) -> np
     return (2 * difference).astype(np.float32) * np.float32(scale / output.size)
 
 
+def loss_scale(op: Op, graph: Graph) -> float:
+    """What one LSB of the logits is to the loss: their scale times the softmax's beta.
+
+    The gradient is taken with respect to `beta` times the logits; the updates' rates make up for it.
+    """
+    return tensor_quant(graph, op.inputs[0]).scale[0] * float(op.attrs.get("beta", 1.0))
+
+
 def _crossentropy(e: Emitter, op: Op) -> list[str]:
     q = op.inputs[0]
-    table = e.tables.add("uint32_t", "loss_exp", exp_table(tensor_quant(e.graph, q).scale[0]))
+    table = e.tables.add("uint32_t", "loss_exp", exp_table(loss_scale(op, e.graph)))
     args = (e.at(q, "s8"), e.tensor(q).size, "label", e.at(op.outputs[0], "s16"), e.scale(op), "&observed")
     return kernel_call("softmax_cross_entropy_s8", table, *args)
 
 
 def _crossentropy_f32(e: Emitter, op: Op) -> list[str]:
     q = op.inputs[0]
-    table = e.tables.add("float", "loss_exp", exp_table_f32(tensor_quant(e.graph, q).scale[0]))
+    table = e.tables.add("float", "loss_exp", exp_table_f32(loss_scale(op, e.graph)))
     args = (e.at(q, "s8"), e.tensor(q).size, "label", e.at(op.outputs[0], "f32"), "&observed")
     return kernel_call("softmax_cross_entropy_f32", table, *args)
 

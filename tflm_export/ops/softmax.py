@@ -39,7 +39,7 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     real = min(beta * qx.scale[0] * 2 ** (31 - DIFF_BITS), 2.0**31 - 1)
     check.require(real > 1, op, f"input scale {qx.scale[0]:g} is too small.")
     multiplier, shift = quantize_multiplier(real)
-    return {"exp": tuple(exp_table(multiplier, shift).tolist())}
+    return {"exp": tuple(exp_table(multiplier, shift).tolist()), "beta": beta}
 
 
 def exp_table(multiplier: int, shift: int) -> np.ndarray:

@@ -90,7 +90,7 @@ def loss_gradient(graph: Graph, logits: np.ndarray, target: int | np.ndarray) ->
     if not LOSSES[op.kind].by_label:
         goal = quant.scale[0] * (np.asarray(target, np.float64).reshape(real.shape) - quant.zero_point[0])
         return 2 * (real - goal) / real.size
-    powers = np.exp(real - real.max())
+    powers = np.exp((real - real.max()) * op.attrs.get("beta", 1.0))
     gradient = powers / powers.sum()
     gradient.reshape(-1)[target] -= 1
     result: np.ndarray = gradient

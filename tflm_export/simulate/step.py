@@ -139,7 +139,7 @@ class Simulator:
         return label
 
     def _loss_value(self, logits: np.ndarray, label: int | np.ndarray) -> float:
-        scale, target = tensor_quant(self.graph, self._loss.inputs[0]).scale[0], self._target(logits, label)
+        scale, target = losses.loss_scale(self._loss, self.graph), self._target(logits, label)
         if isinstance(target, np.ndarray):
             return losses.mse(logits, target, scale)
         return self._path.crossentropy(logits, target, scale)

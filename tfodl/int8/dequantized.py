@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tflm_export.errors import TfodlError
-from tflm_export.gradients.head import logits_of
+from tflm_export.gradients.head import logits_of, softmax_beta
 from tflm_export.ir import Graph, Op, Tensor
 from tflm_export.ops.result import tensor_quant
 from tflm_export.simulate.evaluate import run
@@ -56,13 +56,14 @@ def gradients(
     with tf.GradientTape() as tape:
         tape.watch(list(variables.values()))
         for op in graph.ops:
-            if op.kind != "SOFTMAX":
-                real = _twin(op)(op, graph, values)
-                if op.outputs[0] != output:
-                    real = _clip(op, graph, real)
-                exact = dequantize(graph, op.outputs[0], int8[op.outputs[0]])
-                values[op.outputs[0]] = exact + (real - tf.stop_gradient(real))  # ties stay ties
-        flat = tf.reshape(values[output], [len(x), -1])
+            if output in values:
+                break
+            real = _twin(op)(op, graph, values)
+            if op.outputs[0] != output:
+                real = _clip(op, graph, real)
+            exact = dequantize(graph, op.outputs[0], int8[op.outputs[0]])
+            values[op.outputs[0]] = exact + (real - tf.stop_gradient(real))  # ties stay ties
+        flat = softmax_beta(graph, output) * tf.reshape(values[output], [len(x), -1])
         loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, flat))
     found = tape.gradient(loss, list(variables.values()), unconnected_gradients="zero")
     return {name: gradient.numpy() for name, gradient in zip(variables, found, strict=True)}

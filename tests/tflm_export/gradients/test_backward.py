@@ -101,8 +101,18 @@ def test_no_bias():
 
 def test_a_head_that_is_not_dense():
     graph = simplify(read_tflite(models.mobile_net()))
-    graph = graph.replace(ops=graph.ops[:-1], outputs=graph.ops[-2].outputs)
-    with pytest.raises(ExportError, match="do not come from a dense layer .got MEAN."):
+    cut = next(i for i, op in enumerate(graph.ops) if op.kind == "DEPTHWISE_CONV_2D")
+    graph = graph.replace(ops=graph.ops[: cut + 1], outputs=graph.ops[cut].outputs)
+    with pytest.raises(ExportError, match="cross-entropy takes one row"):
+        train(graph, head=True)
+    with pytest.raises(ExportError, match="do not come from a dense layer .got DEPTHWISE_CONV_2D."):
+        train(graph, head=True, loss="mse")
+
+
+def test_a_head_of_nothing():
+    graph = simplify(read_tflite(models.mobile_net()))
+    graph = graph.replace(ops=graph.ops[:1], outputs=graph.ops[0].outputs)
+    with pytest.raises(ExportError, match="cross-entropy"):
         train(graph, head=True)
 
 

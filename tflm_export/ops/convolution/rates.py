@@ -13,11 +13,15 @@ from tflm_export.ops.result import output_quant, tensor_quant
 
 
 def rate_factor(update: Op, layer: Op, graph: Graph, qas: bool) -> tuple[np.float32, bool]:
-    """The layer's constant, and whether R divides it (QAS) or multiplies it."""
+    """The layer's constant, and whether R divides it (QAS) or multiplies it.
+
+    A softmax's beta is in it: the gradients are those of the loss with respect to beta times the logits.
+    """
+    beta = 1.0 if graph.loss is None else float(graph.loss.attrs.get("beta", 1.0))
     s_x, s_y = tensor_quant(graph, layer.inputs[0]).scale[0], output_quant(layer, graph).scale[0]
     if not qas:
-        return np.float32(s_y), False
-    return np.float32(1 / s_y if update.kind == "BIAS_UPDATE" else s_x * s_x / s_y), True
+        return np.float32(beta * s_y), False
+    return np.float32(beta / s_y if update.kind == "BIAS_UPDATE" else beta * s_x * s_x / s_y), True
 
 
 def rate_constants(update: Op, layer: Op, graph: Graph, qas: bool) -> np.ndarray:
