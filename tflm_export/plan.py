@@ -20,6 +20,7 @@ from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
 
 VERSION = 1
+LARGEST_BATCH = 2**15
 AXES = ("out", "in")
 BIASES = ("none", "selected", "all")
 ROUNDINGS = ("stochastic", "accumulator")
@@ -39,6 +40,10 @@ def no_learning_rate(rate: object) -> str:
 def _require(ok: bool, message: str) -> None:
     if not ok:
         raise TfodlError(message)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_count(value: object) -> bool:
@@ -134,12 +139,14 @@ class Optimizer:
     qas: bool = True
 
     def __post_init__(self) -> None:
-        number = isinstance(self.learning_rate, (int, float)) and is_learning_rate(self.learning_rate)
+        number = _is_number(self.learning_rate) and is_learning_rate(self.learning_rate)
         _require(number, f"Optimizer: {no_learning_rate(self.learning_rate)}")
-        number = isinstance(self.momentum, (int, float)) and 0 <= self.momentum < 1
+        number = _is_number(self.momentum) and 0 <= self.momentum < 1
         _require(number, f"Optimizer: momentum must be in [0, 1), got {self.momentum!r}.")
-        whole = _is_count(self.batch) and self.batch >= 1
-        _require(whole, f"Optimizer: batch must be a whole number >= 1, got {self.batch!r}.")
+        whole = _is_count(self.batch) and 1 <= self.batch <= LARGEST_BATCH
+        _require(
+            whole, f"Optimizer: batch must be a whole number from 1 to {LARGEST_BATCH}, got {self.batch!r}."
+        )
         _require(
             self.rounding in ROUNDINGS,
             f"Optimizer: rounding must be one of {ROUNDINGS}, got {self.rounding!r}.",

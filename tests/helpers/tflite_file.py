@@ -64,7 +64,7 @@ class O:  # noqa: E742
     kind: str
     inputs: Sequence[str | int]
     outputs: Sequence[str | int]
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] | None = field(default_factory=dict)  # None: no table of options
 
 
 def conv_options(padding="SAME", stride=(1, 1), activation="NONE", **more: Any) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def _operator(b: flatbuffers.Builder, op: O, code: int, index: dict[str, int]) -
     vectors = [b.CreateNumpyVector(_indices(names, index)) for names in (op.inputs, op.outputs)]
     table = OPTIONS.get(op.kind)
     options = None
-    if table is not None:
+    if table is not None and op.options is not None:
         getattr(tflite, f"{table}Start")(b)
         for name, value in op.options.items():
             getattr(tflite, f"{table}Add{name}")(b, value)

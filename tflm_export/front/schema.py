@@ -21,6 +21,7 @@ IDENTIFIER = b"TFL3"
 MAX_BYTES = 2**27
 MAX_RECORDS = 2**14
 MAX_OPS = 2**10
+OWN_PREFIXES = ("#", "loss/")
 MAX_NAME = 2048  # converters join the names of fused layers
 
 DTYPES = {
@@ -191,27 +192,34 @@ def _op_record(op: Any, codes: list[str]) -> OpRecord:
 
 
 def _options(op: Any, kind: str) -> dict[str, Any]:
-    """The op's options as plain values, enums as names; {} for ops without."""
+    """The op's options as plain values, enums as names; {} for ops without.
+
+    Absent ones, or those of another op, are all 0: so TFLite Micro takes them.
+    """
     known = OPS[kind].options if kind in OPS else None
     if known is None:
         return {}
     table, fields = known.table, known.fields
-    stated = op.BuiltinOptionsType()
-    if stated != getattr(tflite.BuiltinOptions, table) or op.BuiltinOptions() is None:
-        raise ExportError(f"a {kind} op has options of type {stated}; expected {table}.")
-    options = getattr(tflite, table)()
+    values: dict[str, Any] = dict.fromkeys(fields, 0)
     raw = op.BuiltinOptions()
-    options.Init(raw.Bytes, raw.Pos)
-    values = {name: getattr(options, method)() for name, method in fields.items()}
+    if raw is not None and op.BuiltinOptionsType() == getattr(tflite.BuiltinOptions, table):
+        options = getattr(tflite, table)()
+        options.Init(raw.Bytes, raw.Pos)
+        values = {name: getattr(options, method)() for name, method in fields.items()}
     return {name: ENUMS[name].get(v, str(v)) if name in ENUMS else v for name, v in values.items()}
 
 
 def _unique_names(rows: list[TensorRecord]) -> list[TensorRecord]:
-    """Rows whose names occur once; a repeated or empty name gets `@<tensor index>`."""
+    """Rows whose names occur once; a repeated or empty name gets `@<tensor index>`.
+
+    So does one that begins as the names of ops do: the compiler's own tensors are named after ops.
+    """
     seen: set[str] = set()
     unique = []
     for i, row in enumerate(rows):
         name = row.name
+        if name.startswith(OWN_PREFIXES):
+            name = f"{name}@{i}"
         while not name or name in seen:
             name = f"{name}@{i}"
         seen.add(name)

@@ -15,12 +15,18 @@ IN_FLOAT = (
     "or cut the model before it and run that part outside."
 )
 
+IN_UINT8 = (
+    "computes in uint8, the older quantisation of TensorFlow Lite; allowed: int8. Convert the float model "
+    "again with full integer quantisation."
+)
+
 
 def check_kinds(records: Records) -> None:
     """Raise `ExportError` for the first op of a kind that the compiler does not know.
 
     Arithmetic on shapes and what converters put around others is left to the passes that remove it.
     """
+    _check_uint8(records)
     for index, record in enumerate(records.ops):
         dtypes = {records.tensors[i].dtype for i in record.outputs if i >= 0}
         if record.kind in OPS or record.kind in AROUND or (dtypes and dtypes <= set(SHAPE_DTYPES)):
@@ -29,6 +35,17 @@ def check_kinds(records: Records) -> None:
         if "float32" in dtypes and any(tensor.dtype == "int8" for tensor in records.tensors):
             raise ExportError(f"{where(op)}: {IN_FLOAT}")
         raise ExportError(unsupported(op))
+
+
+def _check_uint8(records: Records) -> None:
+    """Raise `ExportError` for a net of uint8, whatever its ops; a uint8 edge is another matter."""
+    for index, record in enumerate(records.ops):
+        inputs, outputs = (
+            [records.tensors[i] for i in group if i >= 0] for group in (record.inputs, record.outputs)
+        )
+        inner = record.kind not in AROUND and any(tensor.dtype == "uint8" for tensor in outputs)
+        if inner and all(tensor.dtype != "int8" for tensor in inputs):
+            raise ExportError(f"{where(_op(index, record, records))}: {IN_UINT8}")
 
 
 def check_left_over(graph: Graph) -> None:

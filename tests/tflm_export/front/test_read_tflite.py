@@ -50,6 +50,27 @@ def test_names_are_made_unique():
     assert (graph.inputs, graph.outputs) == (("t",), ("@2",))
 
 
+def test_absent_options_are_zero():
+    """As TFLite Micro takes them: no fused activation, axes go."""
+    tensors = [
+        T("x", (1, 2, 3), scale=0.5),
+        T("y", (1, 2, 3), scale=0.75),
+        T("axes", (1,), "int32", None, data=np.array([1], np.int32)),
+        T("m", (1, 3), scale=0.75),
+    ]
+    ops = [O("ADD", ["x", "x"], ["y"], None), O("MEAN", ["y", "axes"], ["m"], None)]
+    data = build(tensors, ops, ["x"], ["m"])
+    x = np.array([[[-9, 5, 100], [3, -128, 127]]], np.int8)
+    graph = read_tflite(data)
+    np.testing.assert_array_equal(run(graph, {"x": x})["m"], oracle(data, x)[0])
+
+
+def test_names_of_the_compiler_are_its_own():
+    tensors = [T("#1/mask", (1, 4)), T("loss/grad", (1, 4))]
+    graph = read_tflite(build(tensors, [O("RELU", [0], [1])], [0], [1]))
+    assert (graph.inputs, graph.outputs) == (("#1/mask@0",), ("loss/grad@1",))
+
+
 def float_edges():
     tensors = [
         T("x", (1, 4), "float32", None),
@@ -201,6 +222,29 @@ BAD_MODELS = {
     "activation": (
         conv_model(options=conv_options(FusedActivationFunction=4)),
         "fused activation TANH is not supported; allowed",
+    ),
+    "no options": (
+        build(conv_tensors(), [O("CONV_2D", [0, 1, 2], [3], None)], ["x"], ["y"]),
+        "dilation 0 is not supported",
+    ),
+    "depth multiplier": (
+        conv_model(
+            "DEPTHWISE_CONV_2D",
+            conv_options(DepthMultiplier=0),
+            w={"shape": (1, 3, 3, 2), "scale": 0.01, "data": np.ones((1, 3, 3, 2), np.int8)},
+            b={"shape": (2,), "data": np.zeros(2, np.int32)},
+            y={"shape": (1, 4, 4, 2)},
+        ),
+        "the depth multiplier is 0, but 2 channels become 2",
+    ),
+    "uint8 inside": (
+        build(
+            [T("x", (1, 4), "uint8"), T("n", (2,), "int32", None), T("y", (1, 8), "uint8")],
+            [O("TILE", ["x", "n"], ["y"])],
+            ["x"],
+            ["y"],
+        ),
+        r"TILE '#0' \(output 'y'\): computes in uint8, the older quantisation",
     ),
     "padding": (conv_model(options=conv_options(Padding=7)), "padding 7 is not supported"),
     "index": (build(conv_tensors(), [O("RELU", [9], [3])], ["x"], ["y"]), r"indices \[9\] are out of range"),

@@ -28,6 +28,9 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     check.require(outputs % channels == 0, op, f"{outputs} outputs are no multiple of {channels} channels.")
     check.shape(op, y, (*y.shape[:3], outputs))
     check.require(y.size * k_h * k_w <= check.MAX_MACS, op, "too many multiply-accumulates.")
+    stated = op.attrs.get("depth_multiplier", outputs // channels)
+    text = f"the depth multiplier is {stated}, but {channels} channels become {outputs}. Convert again."
+    check.require(stated * channels == outputs, op, text)
     attrs["depth_multiplier"] = outputs // channels
     return attrs | layer.requantisation(op, tensors, axis=3, products=k_h * k_w)
 
@@ -45,8 +48,8 @@ def forward(op: Op, graph: Graph, values: Values) -> Result:
     return layer.finish(op, graph, values, acc)
 
 
+FIELDS = layer.STRIDES | layer.DILATION | FUSED | {"depth_multiplier": "DepthMultiplier"}
 KIND = OpKind(
-    prepare, forward, layer.call,
-    Options("DepthwiseConv2DOptions", layer.STRIDES | layer.DILATION | FUSED), gradient.rule,
+    prepare, forward, layer.call, Options("DepthwiseConv2DOptions", FIELDS), gradient.rule,
     masked=True, axes={"out": 3, "in": 3}, resident=True, scratch=scratch.forward,
 )  # fmt: skip
