@@ -108,6 +108,18 @@ constexpr tfodl::Conv conv9 = {
     nullptr, w9, nullptr, 0,  // slot, trained, columns, n_columns
 };
 
+const tfodl::UpdateState update_w9 = {
+    reinterpret_cast<float*>(arena + at::rates_dw9),  // rates
+    nullptr, nullptr, nullptr,
+    18, nullptr, 4,  // number of the tensor, channels
+};
+
+const tfodl::UpdateState update_b9 = {
+    reinterpret_cast<float*>(arena + at::rates_db9),  // rates
+    nullptr, nullptr, nullptr,
+    19, nullptr, 4,  // number of the tensor, channels
+};
+
 static_assert(tfodl::conv_s8_scratch_bytes(conv1) == 1120, "scratch");
 static_assert(tfodl::depthwise_s8_scratch_bytes(conv2) == 352, "scratch");
 static_assert(tfodl::pointwise_s8_scratch_bytes(conv3) == 320, "scratch");
@@ -200,16 +212,10 @@ float train_step(const int8_t* target) {
 
   // #9 FULLY_CONNECTED (logits)
   tfodl::update_rates(conv9, 0.025f, true, f32(at::rates_dw9));
-  {
-    const tfodl::UpdateState state = {f32(at::rates_dw9), nullptr, nullptr, nullptr, 18, nullptr, 4};
-    tfodl::fully_connected_weights_update_s8(conv9, s8(at::y8), s16(at::dy), e_dy.exponent, nullptr, sgd,
-                                             state, w9);
-  }
+  tfodl::fully_connected_weights_update_s8(conv9, s8(at::y8), s16(at::dy), e_dy.exponent, nullptr, sgd,
+                                           update_w9, w9);
   tfodl::update_rates(conv9, 10.0f, true, f32(at::rates_db9));
-  {
-    const tfodl::UpdateState state = {f32(at::rates_db9), nullptr, nullptr, nullptr, 19, nullptr, 4};
-    tfodl::bias_update_s32(s16(at::dy), e_dy.exponent, nullptr, 1, 4, sgd, state, b9);
-  }
+  tfodl::bias_update_s32(s16(at::dy), e_dy.exponent, nullptr, 1, 4, sgd, update_b9, b9);
   ++sgd.step;
   return static_cast<float>(observed) * 0.0025000002f;
 }

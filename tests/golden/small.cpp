@@ -152,6 +152,42 @@ constexpr tfodl::Conv conv9 = {
     nullptr, w9, nullptr, 0,  // slot, trained, columns, n_columns
 };
 
+const tfodl::UpdateState update_w9 = {
+    reinterpret_cast<float*>(arena + at::rates_dw9),  // rates
+    nullptr, momentum_w9, accumulator_w9,
+    18, nullptr, 4,  // number of the tensor, channels
+};
+
+const tfodl::UpdateState update_b9 = {
+    reinterpret_cast<float*>(arena + at::rates_db9),  // rates
+    nullptr, momentum_b9, nullptr,
+    19, nullptr, 4,  // number of the tensor, channels
+};
+
+const tfodl::UpdateState update_w3 = {
+    reinterpret_cast<float*>(arena + at::rates_dw3),  // rates
+    nullptr, momentum_w3, accumulator_w3,
+    6, channels3, 2,  // number of the tensor, channels
+};
+
+const tfodl::UpdateState update_b3 = {
+    reinterpret_cast<float*>(arena + at::rates_db3),  // rates
+    nullptr, momentum_b3, nullptr,
+    7, nullptr, 6,  // number of the tensor, channels
+};
+
+const tfodl::UpdateState update_w2 = {
+    reinterpret_cast<float*>(arena + at::rates_dw2),  // rates
+    nullptr, momentum_w2, accumulator_w2,
+    4, channels2, 1,  // number of the tensor, channels
+};
+
+const tfodl::UpdateState update_b2 = {
+    reinterpret_cast<float*>(arena + at::rates_db2),  // rates
+    nullptr, momentum_b2, nullptr,
+    5, channels_b2, 1,  // number of the tensor, channels
+};
+
 static_assert(tfodl::conv_s8_scratch_bytes(conv1) == 1120, "scratch");
 static_assert(tfodl::depthwise_s8_scratch_bytes(conv2) == 352, "scratch");
 static_assert(tfodl::pointwise_s8_scratch_bytes(conv3) == 320, "scratch");
@@ -289,17 +325,10 @@ float train_step(int32_t label) {
   tfodl::fully_connected_input_grad_s16(conv9, {s16(at::factors_dx9), -7, 0}, s16(at::dy), e_dy.exponent,
                                         nullptr, s16(at::dx9), e_dx9, any(at::scratch_dx9));
   tfodl::update_rates(conv9, 0.025f, true, f32(at::rates_dw9));
-  {
-    const tfodl::UpdateState state = {f32(at::rates_dw9), nullptr, momentum_w9, accumulator_w9, 18, nullptr,
-                                          4};
-    tfodl::fully_connected_weights_update_s8(conv9, s8(at::y8), s16(at::dy), e_dy.exponent, nullptr, sgd,
-                                             state, w9);
-  }
+  tfodl::fully_connected_weights_update_s8(conv9, s8(at::y8), s16(at::dy), e_dy.exponent, nullptr, sgd,
+                                           update_w9, w9);
   tfodl::update_rates(conv9, 10.0f, true, f32(at::rates_db9));
-  {
-    const tfodl::UpdateState state = {f32(at::rates_db9), nullptr, momentum_b9, nullptr, 19, nullptr, 4};
-    tfodl::bias_update_s32(s16(at::dy), e_dy.exponent, nullptr, 1, 4, sgd, state, b9);
-  }
+  tfodl::bias_update_s32(s16(at::dy), e_dy.exponent, nullptr, 1, 4, sgd, update_b9, b9);
 
   // #8 MEAN (mean)
   tfodl::mean_input_grad_s16(16384, -1, s16(at::dx9), e_dx9.exponent, {1, 4, 1, 1, 12}, s16(at::dx8), e_dx8);
@@ -325,31 +354,17 @@ float train_step(int32_t label) {
   tfodl::pointwise_input_grad_s16(conv3, {s16(at::factors_dx3), -7, 0}, s16(at::dy4), e_dx5_sum.exponent,
                                   bits(at::mask3), s16(at::dx3), e_dx3, any(at::scratch_dx3));
   tfodl::update_rates(conv3, 0.0625f, true, f32(at::rates_dw3));
-  {
-    const tfodl::UpdateState state = {f32(at::rates_dw3), nullptr, momentum_w3, accumulator_w3, 6, channels3,
-                                          2};
-    tfodl::conv_columns_update_s8(conv3, s8(at::kept3), s16(at::dy4), e_dx5_sum.exponent, bits(at::mask3),
-                                  sgd, state, w3, any(at::scratch_dw3));
-  }
+  tfodl::conv_columns_update_s8(conv3, s8(at::kept3), s16(at::dy4), e_dx5_sum.exponent, bits(at::mask3), sgd,
+                                update_w3, w3, any(at::scratch_dw3));
   tfodl::update_rates(conv3, 25.0f, true, f32(at::rates_db3));
-  {
-    const tfodl::UpdateState state = {f32(at::rates_db3), nullptr, momentum_b3, nullptr, 7, nullptr, 6};
-    tfodl::bias_update_s32(s16(at::dy4), e_dx5_sum.exponent, bits(at::mask3), 16, 6, sgd, state, b3);
-  }
+  tfodl::bias_update_s32(s16(at::dy4), e_dx5_sum.exponent, bits(at::mask3), 16, 6, sgd, update_b3, b3);
 
   // #2 DEPTHWISE_CONV_2D (dw)
   tfodl::update_rates(conv2, 0.05f, true, f32(at::rates_dw2));
-  {
-    const tfodl::UpdateState state = {f32(at::rates_dw2), nullptr, momentum_w2, accumulator_w2, 4, channels2,
-                                          1};
-    tfodl::depthwise_weights_update_s8(conv2, s8(at::kept2), s16(at::dx3), e_dx3.exponent, bits(at::mask2),
-                                       sgd, state, w2, any(at::scratch_dw2));
-  }
+  tfodl::depthwise_weights_update_s8(conv2, s8(at::kept2), s16(at::dx3), e_dx3.exponent, bits(at::mask2), sgd,
+                                     update_w2, w2, any(at::scratch_dw2));
   tfodl::update_rates(conv2, 20.0f, true, f32(at::rates_db2));
-  {
-    const tfodl::UpdateState state = {f32(at::rates_db2), nullptr, momentum_b2, nullptr, 5, channels_b2, 1};
-    tfodl::bias_update_s32(s16(at::dx3), e_dx3.exponent, bits(at::mask2), 16, 6, sgd, state, b2);
-  }
+  tfodl::bias_update_s32(s16(at::dx3), e_dx3.exponent, bits(at::mask2), 16, 6, sgd, update_b2, b2);
   ++sgd.step;
   return tfodl::cross_entropy(observed);
 }

@@ -90,10 +90,11 @@ class Engine:
     def _constant_number(self, name: str) -> int:
         return list(self.graph.tensors).index(name)
 
-    def struct(self, kind: str, name: str, rows: Sequence[str]) -> str:
-        """`constexpr tfodl::kind name = {rows};`, once; the name is returned."""
+    def struct(self, kind: str, name: str, rows: Sequence[str], constant: bool = True) -> str:
+        """`constexpr tfodl::kind name = {rows};`, once; the name is returned. Not `constant`: `const`, for
+        addresses in the arena."""
         body = "\n".join(f"    {row}" for row in rows)
-        text = f"constexpr tfodl::{kind} {name} = {{\n{body}\n}};"
+        text = f"{'constexpr' if constant else 'const'} tfodl::{kind} {name} = {{\n{body}\n}};"
         if text not in self.structs:
             self.structs.append(text)
         return name
@@ -107,6 +108,10 @@ class Engine:
     def rates(self, op: Op) -> str:
         """Where the rates of an update op are."""
         return f"f32(at::rates_{op_symbol(op)})"
+
+    def rates_address(self, op: Op) -> str:
+        """The same as an initialiser that the compiler puts into flash."""
+        return f"reinterpret_cast<float*>(arena + at::rates_{op_symbol(op)})"
 
     def factors(self, op: Op) -> str:
         """Where the Q15 factors of a layer's gradient are."""

@@ -48,7 +48,9 @@ def _inputs(interpreter: Any, folder: Path) -> np.ndarray:
     """The inputs in the type that the model takes."""
     dtype = interpreter.get_input_details(0)["dtype"]
     xs = np.load(folder / ("float32.npy" if dtype == np.float32 else "int8.npy"))
-    found: np.ndarray = (xs.astype(np.int16) + 128).astype(np.uint8) if dtype == np.uint8 else xs.astype(dtype)
+    found: np.ndarray = (
+        (xs.astype(np.int16) + 128).astype(np.uint8) if dtype == np.uint8 else xs.astype(dtype)
+    )
     return found
 
 

@@ -44,14 +44,17 @@ class Emitter(Protocol):
     def at(self, name: str, kind: str) -> str:
         """A pointer to a tensor: `s8(at::y3)`; `kind` is s8, s16, f32 or bits; nullptr for ""."""
 
-    def struct(self, kind: str, name: str, rows: Sequence[str]) -> str:
-        """`constexpr tfodl::kind name = {rows};`, once; the name is returned."""
+    def struct(self, kind: str, name: str, rows: Sequence[str], constant: bool = True) -> str:
+        """`constexpr tfodl::kind name = {rows};`, once; the name is returned. Not `constant`: `const`."""
 
     def scratch(self, op: Op) -> str:
         """The op's scratch, or nullptr."""
 
     def rates(self, op: Op) -> str:
         """Where the rates of an update op are."""
+
+    def rates_address(self, op: Op) -> str:
+        """The same as an initialiser that the compiler puts into flash."""
 
     def factors(self, op: Op) -> str:
         """Where the Q15 factors of a layer's gradient are."""

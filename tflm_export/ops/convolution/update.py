@@ -83,14 +83,17 @@ def state_arrays(optimizer: Optimizer, variable: Variable) -> dict[str, bool]:
     }
 
 
-def _with_state(e: Emitter, op: Op, variable: Variable, call: list[str]) -> list[str]:
-    """`call` in a block with the UpdateState that it names `state`: its stack is free again behind it."""
+def _state(e: Emitter, op: Op, variable: Variable) -> str:
+    """The UpdateState `update_w3`: in flash, for all that it holds is known; its name is returned."""
     symbol = f"{'b' if variable.bias else 'w'}{op.label}"
     arrays = state_arrays(e.plan.optimizer, variable).items()
-    states = ", ".join(f"{kind}_{symbol}" if on else "nullptr" for kind, on in arrays)
-    channels = channel_table(e, variable)
-    fields = f"{e.rates(op)}, {states}, {op.attrs['tensor']}, {channels}, {len(variable.channels)}"
-    return ["{", f"  const tfodl::UpdateState state = {{{fields}}};", *(f"  {line}" for line in call), "}"]
+    rows = [
+        f"{e.rates_address(op)},  // rates",
+        ", ".join(f"{kind}_{symbol}" if on else "nullptr" for kind, on in arrays) + ",",
+        f"{op.attrs['tensor']}, {channel_table(e, variable)}, {len(variable.channels)},"
+        "  // number of the tensor, channels",
+    ]
+    return e.struct("UpdateState", f"update_{symbol}", rows, constant=False)
 
 
 def _rates(e: Emitter, op: Op, layer: Op) -> list[str]:
@@ -120,10 +123,10 @@ def _weights(e: Emitter, op: Op) -> list[str]:
     kernel = weights_kernel(e, op, variable)
     name = "conv_columns_update_s8" if kernel == "conv_columns" else f"{kernel}_weights_update_s8"
     args = [conv_struct(e, layer), e.at(x, "s8"), e.at(g, "s16"), e.exponent(g), e.at(mask, "bits")]
-    args += ["sgd", "state", f"w{op.label}"]
+    args += ["sgd", _state(e, op, variable), f"w{op.label}"]
     if kernel != "fully_connected":
         args.append(e.scratch(op))
-    return [*_rates(e, op, layer), *_with_state(e, op, variable, kernel_call(name, *args))]
+    return [*_rates(e, op, layer), *kernel_call(name, *args)]
 
 
 def _weights_f32(e: Emitter, op: Op) -> list[str]:
@@ -131,25 +134,31 @@ def _weights_f32(e: Emitter, op: Op) -> list[str]:
     g, _, x, _ = op.inputs
     kernel = weights_kernel(e, op, variable)
     kernel = {"depthwise": "depthwise_weights", "conv_columns": "conv_columns"}.get(kernel, "conv_weights")
-    args = (conv_struct(e, layer), e.at(x, "s8"), e.at(g, "f32"), "sgd", "state", f"w{op.label}")
-    call = kernel_call(f"{kernel}_update_f32", *args)
-    return [*_rates(e, op, layer), *_with_state(e, op, variable, call)]
+    args = (
+        conv_struct(e, layer),
+        e.at(x, "s8"),
+        e.at(g, "f32"),
+        "sgd",
+        _state(e, op, variable),
+        f"w{op.label}",
+    )
+    return [*_rates(e, op, layer), *kernel_call(f"{kernel}_update_f32", *args)]
 
 
 def _bias(e: Emitter, op: Op) -> list[str]:
     g, mask, bias = op.inputs
     channels = e.tensor(bias).size
     args = (e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"), e.tensor(g).size // channels, channels, "sgd")
-    call = kernel_call("bias_update_s32", *args, "state", f"b{op.label}")
-    return [*_rates(e, op, e.layer(op)), *_with_state(e, op, _variable(e, op), call)]
+    call = kernel_call("bias_update_s32", *args, _state(e, op, _variable(e, op)), f"b{op.label}")
+    return [*_rates(e, op, e.layer(op)), *call]
 
 
 def _bias_f32(e: Emitter, op: Op) -> list[str]:
     g, _, bias = op.inputs
     channels = e.tensor(bias).size
-    args = (e.at(g, "f32"), e.tensor(g).size // channels, channels, "sgd", "state", f"b{op.label}")
-    call = kernel_call("bias_update_f32", *args)
-    return [*_rates(e, op, e.layer(op)), *_with_state(e, op, _variable(e, op), call)]
+    args = (e.at(g, "f32"), e.tensor(g).size // channels, channels, "sgd", _state(e, op, _variable(e, op)))
+    call = kernel_call("bias_update_f32", *args, f"b{op.label}")
+    return [*_rates(e, op, e.layer(op)), *call]
 
 
 WEIGHTS = UpdateKind(weight_gradient, _weights, _weights_f32, scratch.update)
