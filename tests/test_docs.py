@@ -7,6 +7,7 @@ A block that needs what a test has not says so behind its language: `python need
 import re
 from pathlib import Path
 
+import kernel_tables
 import numpy as np
 import pytest
 
@@ -71,3 +72,8 @@ def test_what_is_named_exists(page):
     missing = [link for link in LINK.findall(text) if not (page.parent / link).exists()]
     missing += [file for file in FILE.findall(text) if not (ROOT / file).exists()]
     assert not missing
+
+
+def test_the_kernels_tables_are_the_headers():
+    page = kernel_tables.PAGE.read_text(encoding="utf-8")
+    assert page == kernel_tables.filled(page), "run python tools/kernel_tables.py"
