@@ -14,7 +14,7 @@ struct PixelRows {
   uint32_t* to;          // the first of 4 planes
   uint32_t offset;       // less the zero point
   int32_t plane;         // bytes
-  const int8_t* pixels;
+  const int8_t* pixels;  // of channel 0
   int32_t words;         // of a row, both of whose pixels are in the map
   int32_t left, right;   // is there a word before them whose second pixel is, one behind them whose first is?
   int32_t to_skip;       // bytes from the end of these words to the next row's
@@ -45,11 +45,13 @@ struct PixelRows {
   "pkhbt r7, r7, r8, lsl #16\n" \
   TFODL_TO_PLANES("r9", "r7", "lr", "r10")
 
-extern "C" __attribute__((naked)) void tfodl_widen_rows(const PixelRows*) {
+extern "C" __attribute__((naked)) void tfodl_widen_rows(const PixelRows*, int32_t /* channel */) {
   __asm volatile(
       "push {r4-r11, lr}\n"
       "mov r12, r0\n"
+      "mov lr, r1\n"
       "ldmia r12!, {r1, r2, r4, r5, r11}\n"
+      "add r11, lr\n"
       "add r6, r5, r5, lsl #1\n"
       "ldr lr, [r12, #20]\n"
       "1: push {lr}\n"
@@ -131,30 +133,28 @@ Words words_of(const Conv& p, int32_t row_words) {
           ((p.in_w + p.pad_left) & 1) && last >= first && last < row_words};
 }
 
-// What all channels of a band have in common.
-PixelRows pixel_rows(const Layer& layer) {
-  const Conv& p = layer.p;
-  const int32_t row_words = layer.shape.row_words;
-  const Words words = words_of(p, row_words);
-  const int32_t written = words.end - words.first + words.left + words.right;
-  return {p.in_c, nullptr, both_halves(-p.in_zero), 4 * layer.shape.plane_words, nullptr, words.end - words.first,
-          words.left, words.right, 4 * (row_words - written), p.in_w * p.in_c, 0};
-}
+// The rows of a band that are in the map: in a ring, first those up to its end.
+struct BandPixels {
+  PixelRows parts[2];
+  int32_t n;
+};
 
-// The planes of channels c .. c + 3.
-__attribute__((noinline)) void fill_planes(const Layer& layer, const Band& band, PixelRows& pixels, int32_t c) {
+__attribute__((noinline)) void place_pixels(const Layer& layer, const Band& band, BandPixels& pixels) {
   const Conv& p = layer.p;
-  const int32_t ring = layer.x.rows;
+  const int32_t row_words = layer.shape.row_words, row_bytes = p.in_w * p.in_c, ring = layer.x.rows;
+  const Words words = words_of(p, row_words);
+  const int32_t inner = words.end - words.first, to_skip = 4 * (row_words - inner - words.left - words.right);
+  pixels.n = 0;
   int32_t slot = band.first < band.last ? (band.top + band.first) % ring : 0;
-  for (int32_t r = band.first; r < band.last; r += pixels.rows, slot = 0) {
-    pixels.rows = band.last - r < ring - slot ? band.last - r : ring - slot;
-    pixels.pixels = layer.x.data + slot * pixels.row_bytes + c;
-    pixels.to = layer.planes + r * layer.shape.row_words + (p.pad_left >> 1);
-    tfodl_widen_rows(&pixels);
+  for (int32_t r = band.first, rows; r < band.last; r += rows, slot = 0) {
+    rows = band.last - r < ring - slot ? band.last - r : ring - slot;
+    pixels.parts[pixels.n++] = {p.in_c, layer.planes + r * row_words + (p.pad_left >> 1), both_halves(-p.in_zero),
+                                4 * layer.shape.plane_words, layer.x.data + slot * row_bytes, inner, words.left,
+                                words.right, to_skip, row_bytes, rows};
   }
 }
 
-// Clears what no fill_planes writes: rows outside of the map, and the words before and behind it.
+// Clears what no pixel is written to: rows outside of the map, and the words before and behind it.
 void clear_padding(const Layer& layer, const Band& band) {
   const int32_t row_words = layer.shape.row_words;
   const Words words = words_of(layer.p, row_words);
@@ -210,7 +210,8 @@ __attribute__((noinline)) void filter_band(const Layer& layer, const Band& band)
   const RowsEnd end = band.mask ? RowsEnd::kMasked : RowsEnd::kRelu;
   RowsBlock block = rows_block(layer.shape, p.k_h, end, p.out_c, p.out_w * p.out_c);
   RowsFactors factors[2 * kRowsChannels];  // of the 8 channels of a byte of masks
-  PixelRows pixels = pixel_rows(layer);
+  BandPixels pixels;
+  place_pixels(layer, band, pixels);
   bool relu = false, shift_in = false;
   clear_padding(layer, band);
   for (int32_t left = p.in_c; left > 0; left -= kRowsChannels) {
@@ -222,7 +223,7 @@ __attribute__((noinline)) void filter_band(const Layer& layer, const Band& band)
       relu = relu_factors(p, left - 8, 8, true, factors);
       shift_in = masks_in_bytes(p, left - 1, p.k_h * p.k_w);
     }
-    fill_planes(layer, band, pixels, c);
+    for (int32_t i = 0; i < pixels.n; ++i) tfodl_widen_rows(&pixels.parts[i], c);
     fill_kernels(p.weights + c, p.in_c, p.k_w * p.in_c, p.k_h, layer.shape, relu ? kReluBits : 0, layer.kernels);
     if (relu) {
       filter_relu(layer, band, block, factors + (band.mask && byte_begins ? kRowsChannels : 0), c, n);

@@ -49,12 +49,12 @@ void pool(const Pool& pool, const int8_t* x, int8_t* y) {
   }
 }
 
-// Of one mean, whose first element is at `x`; `block` elements lie between the steps of `first`.
-int32_t sum_of(const Reduce& r, const int8_t* x, int32_t block) {
+// Of `rows` times n elements, `row` and `step` apart.
+int32_t sum_of(const int8_t* x, int32_t rows, int32_t row, int32_t n, int32_t step) {
   int32_t sum = 0;
-  for (int32_t f = 0; f < r.first; ++f, x += block) {
+  for (int32_t r = 0; r < rows; ++r, x += row) {
     const int8_t* at = x;
-    for (int32_t s = 0; s < r.second; ++s, at += r.inner) sum += *at;
+    for (int32_t i = 0; i < n; ++i, at += step) sum += *at;
   }
   return sum;
 }
@@ -69,10 +69,13 @@ void mean_s8(const Requantize& requant, const Reduce& shape, const int8_t* x, in
   const Requantize p = requant;
   const Reduce r = shape;
   const int32_t row = r.second * r.inner, block = r.middle * row;
+  const bool single = r.second == 1;  // then the other loop is the inner one
+  const int32_t outer = single ? 1 : r.first, inner = single ? r.first : r.second, step = single ? block : r.inner;
   for (int32_t o = 0; o < r.outer; ++o, x += r.first * block) {
     for (int32_t m = 0; m < r.middle; ++m) {
       for (int32_t c = 0; c < r.inner; ++c) {
-        const int32_t sum = sum_of(r, x + m * row + c, block) - r.first * r.second * p.in_zero;
+        const int8_t* const at = x + m * row + c;
+        const int32_t sum = sum_of(at, outer, block, inner, step) - r.first * r.second * p.in_zero;
         *y++ = static_cast<int8_t>(
             clamp_s32(requantize(sum, p.multiplier, p.shift) + p.out_zero, p.act_min, p.act_max));
       }
