@@ -9,8 +9,8 @@ namespace tfodl {
 // Erased bytes are 0xFF, and a unit of write_bytes is written at most once between two erases.
 class FlashArea {
  public:
-  FlashArea(uint16_t page_bytes, uint8_t pages, uint8_t write_bytes, uint8_t erase_slices)
-      : page_bytes(page_bytes), pages(pages), write_bytes(write_bytes), erase_slices(erase_slices) {}
+  FlashArea(uint16_t page_size, uint8_t page_count, uint8_t write_size, uint8_t slices)
+      : page_bytes(page_size), pages(page_count), write_bytes(write_size), erase_slices(slices) {}
 
   // at: bytes from the start of the area. write: at and n are multiples of write_bytes.
   virtual void read(uint32_t at, void* data, uint32_t n) const = 0;
@@ -36,8 +36,8 @@ class FlashArea {
 class MemoryFlash : public FlashArea {
  public:
   // memory [pages * page_bytes], the caller's.
-  MemoryFlash(uint8_t* memory, uint16_t page_bytes, uint8_t pages, uint8_t write_bytes = 4)
-      : FlashArea(page_bytes, pages, write_bytes, 1), memory_(memory) {}
+  MemoryFlash(uint8_t* memory, uint16_t page_size, uint8_t page_count, uint8_t write_size = 4)
+      : FlashArea(page_size, page_count, write_size, 1), memory_(memory) {}
 
   void read(uint32_t at, void* data, uint32_t n) const override { memcpy(data, memory_ + at, n); }
   void write(uint32_t at, const void* data, uint32_t n) override {
