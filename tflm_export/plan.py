@@ -21,6 +21,7 @@ from tflm_export.files import write_text
 
 VERSION = 1
 LARGEST_BATCH = 2**15
+PAGE_BYTES, PAGES = 4096, range(4, 65)  # of a store
 AXES = ("out", "in")
 BIASES = ("none", "selected", "all")
 ROUNDINGS = ("stochastic", "accumulator")
@@ -161,6 +162,8 @@ class UpdatePlan:
     layers: one `LayerUpdate` a layer; a layer that is not named is frozen.
     head: the classifier (last dense layer) trains whole, outside the budget.
     loss: `"crossentropy"` (softmax cross-entropy on real logits) or `"mse"`.
+    store_bytes: flash in which the device keeps what it learned (docs/store.md): 0 for none, else 4 to 64
+        pages of 4,096 bytes.
     provenance: free facts (method, epoch, data set); `model_sha256` binds the plan to one `.tflite`.
 
     Raises `TfodlError` on anything that is not a plan.
@@ -174,6 +177,7 @@ class UpdatePlan:
     seed: int = 0
     provenance: Mapping[str, Any] = field(default_factory=dict)
     version: int = VERSION
+    store_bytes: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
@@ -194,8 +198,16 @@ class UpdatePlan:
             f"UpdatePlan: seed must be in [0, 2**32), got {self.seed!r}.",
         )
 
+        pages, rest = divmod(self.store_bytes, PAGE_BYTES) if _is_count(self.store_bytes) else (-1, 0)
+        _require(
+            pages in (0, *PAGES) and not rest,
+            f"UpdatePlan: store_bytes must be 0 or 4 to 64 pages of {PAGE_BYTES}, got {self.store_bytes!r}.",
+        )
+
     def __hash__(self) -> int:
-        return hash((self.layers, self.head, self.budget, self.optimizer, self.loss, self.seed))
+        return hash(
+            (self.store_bytes, self.layers, self.head, self.budget, self.optimizer, self.loss, self.seed)
+        )
 
     def layer(self, name: str) -> LayerUpdate | None:
         """The entry of layer `name`, or None when that layer is frozen."""
@@ -205,6 +217,8 @@ class UpdatePlan:
         """The plan as indented JSON; channel lists stay on one line."""
         head = dataclasses.asdict(self)
         layers = head.pop("layers")
+        if not self.store_bytes:
+            del head["store_bytes"]
         head["provenance"] = dict(self.provenance)
         head["layers"] = "@layers@"
         rows = ",\n".join("    " + json.dumps(layer) for layer in layers)

@@ -13,6 +13,7 @@ from tflm_export.cpp import literal
 from tflm_export.emit import body
 from tflm_export.emit.engine import Engine, KernelCall
 from tflm_export.emit.names import identifier, shape_text
+from tflm_export.emit.store import store_parts
 from tflm_export.ir import Graph
 from tflm_export.memory.place import MemoryPlan
 from tflm_export.ops import LOSSES
@@ -43,6 +44,7 @@ def emit_with_laps(
 def _sources(engine: Engine, name: str) -> dict[str, str]:
     facts = _facts(engine) | (_training_facts(engine) if engine.learns else {})
     fields = {"name": identifier(name), "version": __version__} | facts | body.parts(engine)
+    fields |= store_parts(engine)
     template = "engine" if engine.learns else "inference"
     return {
         f"{name}.h": _fill(f"{template}.h", fields),

@@ -183,7 +183,9 @@ def _shim(compiled: Compiled) -> str:
     if loss is not None:
         calls["train_target" if LOSSES[loss.kind].by_label else "train_label"] = "-1.0f"
     templates = resources.files("tflm_export").joinpath("templates")
-    files = ("shim.cpp", "shim_training.cpp") if loss is not None else ("shim.cpp",)
+    files = ["shim.cpp"]
+    if loss is not None:
+        files += ["shim_training.cpp", *["shim_store.cpp"] * bool(compiled.plan.store_bytes)]
     text = "".join(templates.joinpath(file).read_text(encoding="utf-8") for file in files)
     return Template(text).substitute(name=name, **calls)
 

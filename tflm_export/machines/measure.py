@@ -75,9 +75,17 @@ def measure(
 
 
 def board_program(
-    compiled: Compiled, pictures: np.ndarray, targets: Sequence[int | None] | np.ndarray, inferences: int
+    compiled: Compiled,
+    pictures: np.ndarray,
+    targets: Sequence[int | None] | np.ndarray,
+    inferences: int,
+    template: str = "board_main.cpp",
+    **more: int,
 ) -> tuple[str, bytes]:
-    """A `main` for the engine and its `samples.bin`: inferences of the first pictures, a step on each."""
+    """A `main` for the engine and its `samples.bin`: inferences of the first pictures, a step on each.
+
+    template: another program for an engine that learns, `more` its own fields.
+    """
     loss = compiled.graph.loss
     by_label = loss is not None and LOSSES[loss.kind].by_label
     if loss is None:
@@ -87,10 +95,11 @@ def board_program(
     if loss is None:
         return _main("board_inference.cpp", name=compiled.name, inferences=inferences), b"".join(first)
     fields: dict[str, str | int]
-    fields = {"name": compiled.name, "inferences": inferences, "steps": len(rows)}
+    fields = {"name": compiled.name, "inferences": inferences, "steps": len(rows), **more}
+    fields["parts"] = _main("board_parts.cpp", name=compiled.name)
     fields["target_bytes"] = len(rows[0]) - pictures[0].size
     fields["target"] = "label_of(target)" if by_label else "static_cast<const int8_t*>(target)"
-    return _main("board_main.cpp", **fields), b"".join(first + rows)
+    return _main(template, **fields), b"".join(first + rows)
 
 
 def _sample(x: np.ndarray, target: int | np.ndarray | None, by_label: bool) -> bytes:

@@ -27,6 +27,7 @@ from tflm_export.macs import op_macs
 from tflm_export.report.advice import advise, over_board, peak_tensors
 from tflm_export.report.draw import draw_memory, picture_format
 from tflm_export.report.verify import samples
+from tflm_export.store.facts import store_facts
 from tflm_export.variable import Variable, variables
 
 
@@ -92,6 +93,8 @@ def make_report(
     facts["smaller_plans"] = {
         name: json.loads(advice.plan.to_json()) for name, advice in found.items() if advice.plan is not None
     }
+    store = store_facts(compiled.graph, compiled.plan)
+    facts |= {} if store is None else {"store": store}
     facts["peak"] = peak_tensors(compiled)
     facts["layers"] = layer_table(compiled.graph)
     facts["live_bytes"] = memory.live_bytes()
@@ -178,6 +181,19 @@ def _training_rows(facts: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _store_rows(store: Mapping[str, Any] | None) -> list[str]:
+    """The row of the table of totals about the store."""
+    if store is None:
+        return []
+    lasts = f"lasts {store['saves']:,} saves of everything"
+    if not store["saves"]:
+        lasts = "too small for a state that cannot be packed"
+    return [
+        f"| store, beside all this | {store['area_bytes']:,} B of flash ({lasts}), "
+        f"code {store['code_bytes']:,} B, RAM {store['ram_bytes']:,} B |"
+    ]
+
+
 def _text(facts: Mapping[str, Any]) -> str:
     over_bound = facts["arena_bytes"] / max(1, facts["memory_lower_bound_bytes"]) - 1
     lines = [
@@ -192,6 +208,7 @@ def _text(facts: Mapping[str, Any]) -> str:
         f"| input | {_input_text(facts)} |",
         _work_row(facts, "inference", f"{facts['macs']['forward']:,}"),
         *_training_rows(facts),
+        *_store_rows(facts.get("store")),
         *(f"| fits {name} | {'yes' if fits else 'no'} |" for name, fits in facts["fits"].items()),
         "",
         *(line for text in facts["advice"] for line in (text, "")),

@@ -10,26 +10,9 @@ int8_t* samples;
 int8_t* outputs;
 const int32_t kSampleBytes = $name::kInputBytes + $target_bytes;
 
-int32_t label_of(const void* target) {
-  int32_t label;
-  memcpy(&label, target, sizeof label);
-  return label;
-}
-
+$parts
 void infer(void*) { $name::infer(); }
 void train(void* target) { $name::train_step($target); }
-
-void write_weights() {
-  uint32_t total = 0;
-  for (int32_t i = 0; i < $name::kParameters; ++i) total += $name::parameters()[i].nbytes;
-  int8_t* all = static_cast<int8_t*>(board_alloc(total));
-  uint32_t at = 0;
-  for (int32_t i = 0; i < $name::kParameters; ++i) {
-    memcpy(all + at, $name::parameters()[i].data, $name::parameters()[i].nbytes);
-    at += $name::parameters()[i].nbytes;
-  }
-  board_write("weights.bin", all, total);
-}
 
 }  // namespace
 

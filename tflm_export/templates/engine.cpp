@@ -90,5 +90,5 @@ $guard  if (!ready) reset();
 $train
   return $loss_value;
 }
-
+$store
 }  // namespace $name

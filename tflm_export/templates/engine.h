@@ -5,7 +5,7 @@
 #pragma once
 #include <stdint.h>
 
-#include "tfodl/support.h"
+${store_include}#include "tfodl/support.h"
 
 namespace $name {
 
@@ -47,5 +47,5 @@ void reset();
 
 // The trained tensors, to be saved and restored; call reset() or infer() once before.
 const tfodl::Parameter* parameters();  // [kParameters]
-
+$store_header
 }  // namespace $name

@@ -25,12 +25,15 @@ StoreStatus Store::format() {
   return status;
 }
 
+StoreStatus Store::ready() {
+  if (mounted_) return StoreStatus::kOk;
+  const StoreStatus status = mount();
+  return status == StoreStatus::kEmpty ? format() : status;
+}
+
 StoreStatus Store::begin(uint32_t bytes, uint32_t largest) {
-  if (!mounted_) {
-    StoreStatus status = mount();
-    if (status == StoreStatus::kEmpty) status = format();
-    if (status != StoreStatus::kOk) return status;
-  }
+  const StoreStatus mounted = ready();
+  if (mounted != StoreStatus::kOk) return mounted;
   if (!area_.may_write()) return StoreStatus::kRefused;
   // Two pages one after the other are at least half full together; so is every page where all records are small.
   const uint32_t small = usable() / 2, page = largest < small ? usable() - largest : small;

@@ -44,8 +44,11 @@ class Store {
   // An empty log, whatever was there before: the factory reset. After a power cut it is done, or not begun.
   StoreStatus format();
 
-  // Mounts (or formats an empty area) if need be, and makes room for records that take `bytes` in all and
-  // `largest` the largest of them, each counted by room().
+  // Mounts, or formats an empty area, if that is not done yet.
+  StoreStatus ready();
+
+  // ready(), and makes room for records that take `bytes` in all and `largest` the largest of them, each counted by
+  // room().
   StoreStatus begin(uint32_t bytes, uint32_t largest);
 
   // Bytes of flash that a record with `bytes` of payload takes.

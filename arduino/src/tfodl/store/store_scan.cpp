@@ -52,7 +52,7 @@ uint32_t Store::check(uint8_t page, uint32_t sequence, uint32_t at, Head* head) 
   if ((!commit && head->kind != kData) || at + size > end) return 0;
   StoredRecord rest = {at + kHeadBytes, head->bytes};
   uint32_t crc = crc32(sequence, head, sizeof *head);
-  uint8_t some[16];
+  uint8_t some[64];
   while (const uint32_t n = read(&rest, some, sizeof some)) crc = crc32(crc, some, n);
   uint32_t expected;
   area_.read(rest.at, &expected, sizeof expected);

@@ -1,0 +1,79 @@
+"""`StoreEngine`: a host engine that keeps its state in an image of the device's flash.
+
+>>> engine = StoreEngine(compiled); engine.train_step(x, 3); engine.save()           # doctest: +SKIP
+>>> image = engine.image                                                            # doctest: +SKIP
+>>> StoreEngine(compiled, image).restore()                                          # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from tflm_export.compiler import Compiled
+from tflm_export.errors import ExportError
+from tflm_export.machines.host import HostEngine
+
+STATUS = (
+    "ok",
+    "nothing was saved yet",
+    "the area holds the log of another engine; format it to start anew",
+    "a saved record is damaged; format the area to start anew",
+    "the state does not fit; give the plan more store_bytes",
+    "the supply is too low",
+    "the flash does not hold what was written; try again",
+    "a record is outside of the store's layout",
+)  # StoreStatus of store.h
+
+
+class StoreEngine(HostEngine):
+    """A host engine with its store, whose flash is memory here.
+
+    image: what the area holds at first, `plan.store_bytes` bytes; None: erased.
+    Raises `ExportError` for an engine without a store, an image of another size, and, from the calls, for
+    everything but success.
+    """
+
+    def __init__(self, engine: Compiled | str | os.PathLike[str], image: bytes | None = None):
+        super().__init__(engine)
+        size = self.compiled.plan.store_bytes
+        if not size or self.compiled.graph.loss is None:
+            raise ExportError("this engine has no store; compile it with a plan that has store_bytes.")
+        self._library.shim_store_memory.restype = ctypes.c_void_p
+        self._library.shim_store_pages_opened.restype = ctypes.c_uint32
+        address = self._library.shim_store_memory()
+        self._memory = (ctypes.c_char * size).from_address(address)
+        self.load_image(b"\xff" * size if image is None else image)
+
+    @property
+    def image(self) -> bytes:
+        """The flash area as it is."""
+        return self._memory.raw
+
+    def load_image(self, image: bytes) -> None:
+        """Put other contents into the flash area; `restore` reads them."""
+        if len(image) != len(self._memory):
+            raise ExportError(f"store image: got {len(image)} bytes; expected {len(self._memory)}.")
+        self._memory.raw = bytes(image)
+        self._library.shim_store_mount()
+
+    def save(self) -> None:
+        """Write what changed, all or nothing."""
+        self._check(self._library.shim_store_save())
+
+    def restore(self) -> None:
+        """The state that was saved last; after an error the engine is as it was flashed."""
+        self._check(self._library.shim_store_restore())
+
+    def format(self) -> None:
+        """An empty store: the factory reset. The engine's own state stays."""
+        self._check(self._library.shim_store_format())
+
+    @property
+    def pages_opened(self) -> int:
+        """Erases of the area so far, all pages together."""
+        return int(self._library.shim_store_pages_opened())
+
+    def _check(self, status: int) -> None:
+        if status:
+            raise ExportError(f"store: {STATUS[status]}.")

@@ -1,0 +1,45 @@
+"""The weights that a device has saved, from an image of its store."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tflm_export.ir import Graph
+from tflm_export.plan import UpdatePlan
+from tflm_export.store.arrays import StoredArray, store_identity, stored_arrays
+from tflm_export.store.log import Records, read_log
+from tflm_export.store.packing import unpack
+
+
+def read_state(image: bytes, graph: Graph, plan: UpdatePlan) -> dict[str, np.ndarray]:
+    """Every array that the engine keeps, flat int64, by its name in the engine (`w3`, `momentum_w3`, `sgd`).
+
+    image: the store's flash area, 4 KB pages. graph, plan: of the compiled engine.
+    Raises `ExportError` for a store of another engine, an empty or a damaged one.
+    """
+    records = read_log(image, store_identity(graph, plan))
+    arrays = enumerate(stored_arrays(graph, plan))
+    return {array.symbol: _values(array, key, records, graph) for key, array in arrays}
+
+
+def read_weights(image: bytes, graph: Graph, plan: UpdatePlan) -> dict[str, np.ndarray]:
+    """Every trained tensor whole, by its name in the model, for `front.write_tflite.patch_constants`."""
+    state, found = read_state(image, graph, plan), {}
+    for array in stored_arrays(graph, plan):
+        variable = array.variable
+        if variable is not None:
+            stored = state[array.symbol].astype(variable.dtype)
+            found[variable.tensor] = variable.put(graph.constant(variable.tensor), stored)
+    return found
+
+
+def _values(array: StoredArray, key: int, records: Records, graph: Graph) -> np.ndarray:
+    values = np.zeros(array.count, np.int64)
+    for index in range(array.records):
+        at = index * array.piece
+        here = values[at : at + array.piece]
+        if (key, index) in records:
+            here[...] = unpack(records[key, index], here.size, array.width)
+    if array.variable is None:
+        return values
+    return values + array.variable.take(graph.constant(array.variable.tensor)).reshape(-1)
