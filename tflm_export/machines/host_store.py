@@ -1,8 +1,14 @@
 """`StoreEngine`: a host engine that keeps its state in an image of the device's flash.
 
->>> engine = StoreEngine(compiled); engine.train_step(x, 3); engine.save()           # doctest: +SKIP
->>> image = engine.image                                                            # doctest: +SKIP
->>> StoreEngine(compiled, image).restore()                                          # doctest: +SKIP
+>>> from tflm_export.plan import UpdatePlan
+>>> compiled = compile_model(tflite, UpdatePlan(store_bytes=16 * 4096))
+>>> engine = StoreEngine(compiled)
+>>> loss = engine.train_step(inputs[0], 3)
+>>> engine.save()
+>>> again = StoreEngine(compiled, engine.image)
+>>> again.restore()
+>>> all((again.weights()[name] == array).all() for name, array in engine.weights().items())
+True
 """
 
 from __future__ import annotations
