@@ -29,6 +29,8 @@ void tfodl_block_more();  // the end of a turn that is not the last one
 void tfodl_store_requantized();
 // The same from weights and biases times 2^kReluBits, see relu_channel.
 void tfodl_store_relu();
+// The same where the rows have one right shift.
+void tfodl_store_relu_alike();
 // The same with clip masks, from plain weights: four bits are shifted into each byte from below: MaskedBlock.
 void tfodl_store_masks();
 // The 8 sums of a block, two of each row: SumsBlock.
@@ -53,6 +55,11 @@ struct Block {
     store = way;
     weights_end = rows + 2 * kRows * groups - 1;
     pixels_end = end - 1;
+  }
+
+  void store_by(BlockStore way) {
+    if (after == store) after = way;
+    store = way;
   }
 };
 

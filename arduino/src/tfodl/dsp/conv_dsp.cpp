@@ -109,6 +109,7 @@ inline void set_block(const Layer& layer, int32_t co, const uint32_t* end, Block
   block.set(layer.weights, layer.groups, end, way);
   const int32_t* bias = layer.p.bias + co;
   int32_t* start = block.start;
+#pragma GCC unroll 4
   for (int32_t r = 0; r < kRows; ++r, start += 2) start[0] = start[1] = bias[r] * factor;
 }
 
@@ -124,10 +125,14 @@ inline void requantize_pairs(const Layer& layer, int32_t co, int32_t n, bool rel
   block.y = y + co;
   block.distance = n / 2 * distance;
   block.step = distance;
+  int32_t shifts = 0;  // 0 where all are the same
+#pragma GCC unroll 4
   for (int32_t r = 0; r < kRows; ++r) {
     const int32_t right = least - shift[r];
     block.rows[r] = {multiplier[r], right, twice_zero * (1 << (right - 1)) + rounding};
+    shifts |= shift[r] ^ shift[0];
   }
+  if (relu && shifts == 0) block.store_by(tfodl_store_relu_alike);
   tfodl_block(&block, layer.columns.pixels);
 }
 

@@ -102,14 +102,18 @@ void put_rows(const Layer& layer, int32_t ci, int32_t columns) {
 // Up to 4 columns of the weights from ci on. `trained`: trained columns before ci, kept from call to call.
 void fill_weights(const Layer& layer, int32_t ci, int32_t columns, int32_t& trained) {
   const Conv& p = layer.p;
-  const int32_t whole = columns == kRows ? p.out_c >> 2 : 0;
-  if (whole > 0) tfodl_widen_columns(p.weights + ci, p.in_c, whole, layer.weights);
-  for (int32_t r = 0; whole < layer.groups && r < columns; ++r) put_column(layer, p.weights + ci + r, p.in_c, r, whole);
+  if (p.columns) {
+    while (trained > 0 && p.columns[trained - 1] >= ci) --trained;
+    while (trained < p.n_columns && p.columns[trained] < ci) ++trained;
+  }
+  const bool all_trained = p.columns && trained + columns <= p.n_columns &&
+                           p.columns[trained + columns - 1] == ci + columns - 1;
+  const int8_t* first = all_trained ? p.trained + trained : p.weights + ci;
+  const int32_t step = all_trained ? p.n_columns : p.in_c, whole = columns == kRows ? p.out_c >> 2 : 0;
+  if (whole > 0) tfodl_widen_columns(first, step, whole, layer.weights);
+  for (int32_t r = 0; whole < layer.groups && r < columns; ++r) put_column(layer, first + r, step, r, whole);
   if (p.slot) put_rows(layer, ci, columns);
-  if (!p.columns) return;
-  while (trained > 0 && p.columns[trained - 1] >= ci) --trained;
-  while (trained < p.n_columns && p.columns[trained] < ci) ++trained;
-  for (int32_t j = trained; j < p.n_columns && p.columns[j] < ci + columns; ++j) {
+  for (int32_t j = trained; p.columns && !all_trained && j < p.n_columns && p.columns[j] < ci + columns; ++j) {
     put_column(layer, p.trained + j, p.n_columns, p.columns[j] - ci, 0);
   }
 }

@@ -98,6 +98,33 @@ __attribute__((naked)) void tfodl_store_relu() {
       TFODL_RETURN);
 }
 
+// The same frame; shift and offset are those of row 0.
+__attribute__((naked)) void tfodl_store_relu_alike() {
+  __asm volatile(
+      "ldr r0, [sp, #56]\n"
+      "ldr r2, [sp, #60]\n"
+      "ldr r3, [sp, #68]\n"
+      "ldr r4, [sp, #72]\n"
+      "ldr lr, [sp, #76]\n"
+      "add r2, r0\n"
+      TFODL_RELU("r5", "r3", "r4", "lr", "[r0]")
+      TFODL_RELU("r6", "r3", "r4", "lr", "[r2]")
+      "ldr r3, [sp, #80]\n"
+      "ldr r5, [sp, #92]\n"
+      "ldr r6, [sp, #104]\n"
+      TFODL_RELU("r7", "r3", "r4", "lr", "[r0, #1]")
+      TFODL_RELU("r8", "r3", "r4", "lr", "[r2, #1]")
+      TFODL_RELU("r9", "r5", "r4", "lr", "[r0, #2]")
+      TFODL_RELU("r10", "r5", "r4", "lr", "[r2, #2]")
+      TFODL_RELU("r11", "r6", "r4", "lr", "[r0, #3]")
+      TFODL_RELU("r12", "r6", "r4", "lr", "[r2, #3]")
+      "ldr r3, [sp, #64]\n"
+      "ldr r4, [sp, #52]\n"
+      "add r0, r3\n"
+      TFODL_NEXT_BLOCK
+      TFODL_RETURN);
+}
+
 // The same frame.
 __attribute__((naked)) void tfodl_store_requantized() {
   __asm volatile(
