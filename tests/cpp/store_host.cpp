@@ -1,4 +1,4 @@
-// Tests of the store that take one process each: store_host everywhere|random|hostile|full|image SEED COUNT
+// Tests of the store that take one process each: store_host everywhere|random|hostile|full|image|packed SEED COUNT
 // [PAGE PAGES UNIT SLICES].
 // Prints "name value" lines; a wrong state is a non-zero exit status.
 #include <stdio.h>
@@ -10,6 +10,7 @@
 
 #include "store_cases.h"
 #include "tfodl/detail/crc32.h"
+#include "tfodl/store/kept.h"
 
 using tfodl::Store;
 using tfodl::StoreStatus;
@@ -301,6 +302,90 @@ void full(const Geometry& g) {
   require(flash.misused == 0, "misused");
 }
 
+// An array with a base: whole, rows of it or columns of it, by turns.
+struct Array {
+  std::vector<uint8_t> data, base;
+  std::vector<int16_t> rows, columns;
+  tfodl::Kept kept;
+
+  Array(Random& random, uint8_t width, uint32_t kind) {
+    const uint16_t all_rows = static_cast<uint16_t>(1 + random.below(20));
+    const uint16_t all_columns = static_cast<uint16_t>(1 + random.below(90));
+    const uint8_t step = static_cast<uint8_t>(width + (kind == 3 ? 3 : 0));
+    if (kind == 1) rows = chosen(random, all_rows);
+    if (kind == 2) columns = chosen(random, all_columns);
+    const uint16_t here = static_cast<uint16_t>(kind == 2 ? columns.size() : all_columns);
+    const uint32_t count = here * static_cast<uint32_t>(kind == 1 ? rows.size() : all_rows);
+    base.resize(kind == 3 ? 0 : uint32_t{all_rows} * all_columns * width);
+    for (uint8_t& byte : base) byte = static_cast<uint8_t>(random());
+    data.resize(count * step - (step - width));
+    kept = {data.data(), kind == 3 ? nullptr : base.data(), kind == 1 ? rows.data() : nullptr,
+            kind == 2 ? columns.data() : nullptr, count, here, all_columns, width, step};
+  }
+
+  static std::vector<int16_t> chosen(Random& random, uint16_t all) {
+    std::vector<int16_t> found;
+    for (uint16_t i = 0; i < all; ++i) {
+      if (random.below(2) || i + 1 == all) found.push_back(static_cast<int16_t>(i));
+    }
+    return found;
+  }
+
+  void change(Random& random) {
+    const uint32_t most = uint32_t{1} << random.below(9);
+    for (uint8_t& byte : data) {
+      if (random.below(3) == 0) byte = static_cast<uint8_t>(random.below(most));
+    }
+  }
+};
+
+// What was saved comes back; a record with any payload at all is survived.
+void packed(uint64_t seed, uint32_t rounds) {
+  Random random = {seed};
+  for (uint32_t round = 0; round < rounds; ++round) {
+    std::vector<Array> arrays;
+    for (uint32_t i = 0; i < 6; ++i) {
+      const uint8_t width = static_cast<uint8_t>(1u << random.below(3));
+      arrays.emplace_back(random, width, random.below(4));
+    }
+    std::vector<tfodl::Kept> kept;
+    std::vector<uint16_t> first = {0};
+    for (const Array& array : arrays) {
+      kept.push_back(array.kept);
+      first.push_back(static_cast<uint16_t>(first.back() + tfodl::pieces(array.kept.count, array.kept.width)));
+    }
+    const uint16_t n = static_cast<uint16_t>(kept.size());
+    const tfodl::StoreLayout layout = {{3}, first.data(), n};
+    std::vector<uint16_t> where(layout.records());
+    std::vector<uint8_t> memory(4096 * 40);
+    tfodl::MemoryFlash flash(memory.data(), 4096, 40);
+    Store store(flash, layout, where.data());
+    std::vector<std::vector<uint8_t>> saved;
+    for (uint32_t save = 0; save < 4; ++save) {
+      saved.clear();
+      for (Array& array : arrays) array.change(random);
+      require(tfodl::save_kept(store, kept.data(), n) == StoreStatus::kOk, "save");
+      for (Array& array : arrays) saved.push_back(array.data);
+    }
+    for (Array& array : arrays) array.change(random);
+    require(tfodl::restore_kept(store, kept.data(), n) == StoreStatus::kOk, "restore");
+    for (size_t i = 0; i < arrays.size(); ++i) {
+      const Array& array = arrays[i];
+      for (uint32_t j = 0; j < array.kept.count; ++j) {
+        const uint32_t at = j * array.kept.step;
+        require(memcmp(array.data.data() + at, saved[i].data() + at, array.kept.width) == 0, "restored");
+      }
+    }
+    const uint16_t key = static_cast<uint16_t>(random.below(n));
+    std::vector<uint8_t> payload(1 + random.below(600));
+    for (uint8_t& byte : payload) byte = static_cast<uint8_t>(random.below(4) ? random() : 0xFF);
+    payload[0] = static_cast<uint8_t>(random.below(3) ? random.below(26) : 0xFF);
+    require(store.put(key, 0, payload.data(), static_cast<uint16_t>(payload.size())) == StoreStatus::kOk, "put");
+    const StoreStatus status = tfodl::restore_kept(store, kept.data(), n);
+    require(status == StoreStatus::kOk || status == StoreStatus::kDamaged, "restore of anything");
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -317,5 +402,6 @@ int main(int argc, char** argv) {
   if (mode == 'r' || mode == 'i') random_cuts(g, seed, count, mode == 'i');
   if (mode == 'h') hostile(g, seed, count);
   if (mode == 'f') full(g);
+  if (mode == 'p') packed(seed, count);
   return 0;
 }

@@ -15,6 +15,7 @@ from tflm_export.store import Identity, read_log
 CPP = Path(__file__).parents[2] / "cpp"
 SRC = library_root() / "src"
 SOURCES = [SRC / "tfodl" / name for name in ("store/store.cpp", "store/store_scan.cpp", "detail/crc32.cpp")]
+PACKING = [SRC / "tfodl" / "store" / name for name in ("packing.cpp", "kept.cpp")]
 SANITIZE = ("-std=c++14", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 IDENTITY = Identity(bytes(range(1, 9)), (0, 1, 9, 20, 24))
 SMALL, WIDE, MANY = ("512", "8", "4", "3"), ("512", "16", "16", "2"), ("256", "40", "8", "1")
@@ -24,7 +25,15 @@ SMALL, WIDE, MANY = ("512", "8", "4", "3"), ("512", "16", "16", "2"), ("256", "4
 def program(tmp_path_factory):
     out = tmp_path_factory.mktemp("store") / "store_host"
     compile_cpp(
-        [str(CPP / "store_host.cpp"), *map(str, SOURCES), f"-I{SRC}", f"-I{CPP}", "-o", str(out)], SANITIZE
+        [
+            str(CPP / "store_host.cpp"),
+            *map(str, [*SOURCES, *PACKING]),
+            f"-I{SRC}",
+            f"-I{CPP}",
+            "-o",
+            str(out),
+        ],
+        SANITIZE,
     )
     return out
 
@@ -61,6 +70,10 @@ def test_hostile_areas(program, geometry):
     """Random bytes, flipped bits, forged heads with the right checksum: no crash, hang or stray access."""
     found = run_host(program, "hostile", 5, 1_000, *geometry)
     assert 100 < found["mounted"] < 700
+
+
+def test_packed_arrays_come_back_and_any_payload_is_survived(program):
+    run_host(program, "packed", 1, 300)
 
 
 def test_a_full_store_and_bad_calls(program):
