@@ -1,4 +1,4 @@
-"""The command `tflm-export`: compile, verify, report, sketch, patch.
+"""The command `tflm-export`: compile, verify, report, sketch, patch, learned.
 
 Every failure is one line on stderr and exit status 2; nothing is left half-written.
 """
@@ -6,6 +6,7 @@ Every failure is one line on stderr and exit status 2; nothing is left half-writ
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import zipfile
 from collections.abc import Sequence
@@ -65,6 +66,12 @@ def parser() -> Parser:
         "what MODEL.tflite.json says",
     )
     one.add_argument("--out", required=True, metavar="DIR", help="new, empty or an engine's folder")
+    one.add_argument(
+        "--store-bytes",
+        type=int,
+        metavar="N",
+        help="flash in which the device keeps what it learned, whole pages of 4096 (default: the plan's)",
+    )
     one.add_argument("--name", default="engine", help="C++ namespace and file name (default: engine)")
     one.add_argument(
         "--gradients",
@@ -103,6 +110,11 @@ def parser() -> Parser:
     one.add_argument("model", metavar="MODEL.tflite")
     one.add_argument("--weights", required=True, metavar="W.npz", help="arrays by tensor name")
     one.add_argument("--out", required=True, metavar="NEW.tflite")
+
+    one = _command(commands, "learned", learned_command, "what a board has in its store, as a .tflite")
+    one.add_argument("folder", metavar="DIR")
+    one.add_argument("--store", required=True, metavar="AREA.bin", help="its store's flash, byte by byte")
+    one.add_argument("--out", required=True, metavar="NEW.tflite")
     return top
 
 
@@ -127,6 +139,8 @@ def compile_command(options: argparse.Namespace) -> int:
     from tflm_export.plan import UpdatePlan
 
     plan = UpdatePlan.load(options.plan) if options.plan else UpdatePlan()
+    if options.store_bytes is not None:
+        plan = dataclasses.replace(plan, store_bytes=options.store_bytes)
     tflite = Path(options.model).read_bytes()
     contract = _contract(options.model, tflite, options.input)
     compiled = compile_model(tflite, plan, name=options.name, gradients=options.gradients, contract=contract)
@@ -212,6 +226,20 @@ def patch_command(options: argparse.Namespace) -> int:
     except (ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise ExportError(f"{options.weights!r} is no .npz of arrays ({error}).") from error
     write_bytes(options.out, patch_constants(Path(options.model).read_bytes(), changes))
+    print(options.out)
+    return 0
+
+
+def learned_command(options: argparse.Namespace) -> int:
+    """`learned`: write the engine's model with the weights that its store holds."""
+    from tflm_export.engine_folder import load
+    from tflm_export.files import write_bytes
+    from tflm_export.front.write_tflite import patch_constants
+    from tflm_export.store.state import read_weights
+
+    compiled = load(options.folder)
+    weights = read_weights(Path(options.store).read_bytes(), compiled.graph, compiled.plan)
+    write_bytes(options.out, patch_constants(compiled.tflite, weights))
     print(options.out)
     return 0
 

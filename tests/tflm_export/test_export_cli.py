@@ -19,6 +19,7 @@ from tflm_export import cli
 from tflm_export.companion import write_companion
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.input_contract import InputContract
+from tflm_export.machines.host_store import StoreEngine
 from tflm_export.plan import LayerUpdate, UpdatePlan
 
 ROOT = Path(__file__).parent.parent.parent
@@ -124,6 +125,24 @@ def test_patch(files, capsys):
         assert "is no .npz of arrays" in message
     np.save("w.npy", new)
     assert "is no .npz" in fails(capsys, "patch", "m.tflite", "--weights", "w.npy", "--out", "n2.tflite")
+
+
+def test_learned(files, capsys):
+    assert cli.main([*COMPILE, "--store-bytes", "16384"]) == 0
+    engine = StoreEngine("engine")
+    rng = np.random.default_rng(0)
+    engine.train_step(rng.integers(-128, 128, (1, 8, 8, 3)).astype(np.int8), 1)
+    engine.save()
+    Path("area.bin").write_bytes(engine.image)
+    assert cli.main(["learned", "engine", "--store", "area.bin", "--out", "new.tflite"]) == 0
+    learned = read_tflite(Path("new.tflite").read_bytes())
+    for name, weights in engine.weights().items():
+        np.testing.assert_array_equal(learned.constant(name), weights)
+    capsys.readouterr()
+    assert "must be 0 or 4 to 64 pages" in fails(capsys, *COMPILE, "--store-bytes", "5000")
+    for data, why in ((b"", "0 bytes"), (bytes(16384), "no log"), (engine.image[:-4096], "whole pages")):
+        Path("area.bin").write_bytes(data)
+        assert why in fails(capsys, "learned", "engine", "--store", "area.bin", "--out", "n2.tflite")
 
 
 def custom_model():
