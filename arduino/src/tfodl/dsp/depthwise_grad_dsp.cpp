@@ -141,7 +141,8 @@ __attribute__((noinline)) uint32_t with_kernels(Layer& layer, int32_t out_rows, 
 }
 
 bool takes(const Conv& p) {
-  return p.k_h == p.k_w && (p.k_w == 3 || p.k_w == 5 || p.k_w == 7) && p.stride_h <= kMostPhases && p.in_c >= kRowsChannels;
+  const bool square = p.k_h == p.k_w && (p.k_w == 3 || p.k_w == 5 || p.k_w == 7);
+  return square && p.stride_h <= kMostPhases && p.in_c >= kRowsChannels;
 }
 
 // Does the last output lie within the plane? Otherwise some of it serves no input pixel.

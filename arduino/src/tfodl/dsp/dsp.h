@@ -35,6 +35,7 @@ void fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask
 // One pass of the input gradient with this shift; the OR of all |sums| is returned, or put into *bits.
 uint32_t pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
                                   int32_t shift, int16_t* g_x, void* scratch);
+// The same kernels, strides 1 and 2 down.
 bool depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
                               int32_t shift, int16_t* g_x, void* scratch, uint32_t* bits);
 

@@ -1,4 +1,4 @@
-// The kernels and factors that tfodl_rows reads.
+// What tfodl_rows is told: a block, factors, kernels.
 #include "tfodl/detail/cold.h"
 #include "tfodl/dsp/rows_dsp.h"
 
@@ -72,6 +72,35 @@ extern "C" __attribute__((naked)) void tfodl_fill_kernels(const int8_t*, const K
 
 namespace tfodl {
 namespace dsp {
+
+RowsBlock rows_block(const RowsShape& shape, int32_t taps, RowsEnd end, int32_t stride, int32_t y_row) {
+  const RowsKernel& kernel = tfodl_rows_kernels[shape.k_w - 3 + shape.stride_w - 1];
+  const int32_t row_bytes = 4 * shape.row_words, quad_bytes = 8 * shape.stride_w, rest = shape.out_w & 3;
+  const bool small = end == RowsEnd::kRelu && shape.k_w == 3 && shape.stride_w == 1;
+  const bool pair = small && shape.out_w > 4 && (rest == 1 || rest == 2);
+  const int32_t quads = (shape.out_w + (pair ? 0 : 3)) >> 2;
+  const int32_t x_row = shape.stride_h * row_bytes, channel = 4 * shape.plane_words;
+  const bool whole = taps == shape.k_w, steps = end == RowsEnd::kRelu || end == RowsEnd::kNarrow;
+  RowsBlock block;
+  block.x_back = (whole ? taps - 1 : taps) * row_bytes - quad_bytes;
+  block.stride = stride;
+  block.first_row = whole ? kernel.whole : tfodl_rows_ends[4];
+  block.other_rows = kernel.more + static_cast<uintptr_t>((kernel.rows * taps - taps) % kernel.rows * kernel.row_code);
+  block.used_bytes = 4 * taps * row_kernel_words(shape.k_w, shape.stride_w);
+  block.end = tfodl_rows_ends[static_cast<int32_t>(end)];
+  block.surplus = pair ? 2 - rest : 4 * quads - shape.out_w;
+  block.x_skip = x_row - quads * quad_bytes;
+  block.y_skip = steps ? y_row - 4 * quads * stride : 0;
+  block.x_row = x_row;
+  block.relu_mask = end == RowsEnd::kRelu ? -1 : 0;
+  block.row_bytes = row_bytes;
+  block.behind = tfodl_rows_ends[pair ? 6 : 5];
+  block.width = 2 * shape.stride_w * (pair ? 4 * quads : shape.out_w);
+  block.weight_bytes = 4 * shape.kernel_words;
+  block.plane_bytes = channel;
+  block.y_bytes = end == RowsEnd::kNarrow ? 2 : 1;
+  return block;
+}
 
 bool relu_factors(const Conv& p, int32_t c, int32_t n, bool masked, RowsFactors* to) {
   const int32_t products = p.k_h * p.k_w, least = masked ? 1 << 30 : 0;
