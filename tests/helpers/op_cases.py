@@ -206,6 +206,52 @@ def _pad(kind: str, *more: T) -> OpCase:
     return OpCase(kind, (X,), ((1, 8, 5, 4), 0.02, 3), {}, (pads, *more), function)
 
 
+def _ints(name: str, *values: int) -> T:
+    return T(name, (len(values),), "int32", None, data=np.array(values, np.int32))
+
+
+def _transpose(x: Sequence[int], order: Sequence[int]) -> OpCase:
+    y = tuple(x[axis] for axis in order)
+    return OpCase(
+        "TRANSPOSE", ((x, 0.02, 3),), (y, 0.02, 3), {}, (_ints("order", *order),),
+        lambda op, x: _tf().transpose(x, order),
+    )  # fmt: skip
+
+
+def _slice(
+    y: Sequence[int], begin: Sequence[int], end: Sequence[int], step: Sequence[int], *masks: int
+) -> OpCase:
+    """masks: of begin, end and shrunk axes."""
+    names = ("begin_mask", "end_mask", "shrink_axis_mask")
+    given = dict(zip(names, (*masks, 0, 0, 0), strict=False))
+    options = {name.title().replace("_", ""): mask for name, mask in given.items()}
+    constants = (_ints("first", *begin), _ints("last", *end), _ints("step", *step))
+
+    def function(op: Any, x: Any) -> Any:
+        return _tf().strided_slice(x, begin, end, step, **given)
+
+    return OpCase("STRIDED_SLICE", (X,), (y, 0.02, 3), options, constants, function)
+
+
+def _enlarge(x: Sequence[int], size: Sequence[int], **options: bool) -> OpCase:
+    def function(op: Any, x: Any) -> Any:
+        times = [new // old for new, old in zip(size, x.shape[1:3], strict=True)]
+        return _tf().repeat(_tf().repeat(x, times[0], axis=1), times[1], axis=2)
+
+    y = (x[0], *size, x[3])
+    return OpCase(
+        "RESIZE_NEAREST_NEIGHBOR", ((x, 0.02, 3),), (y, 0.02, 3), options, (_ints("size", *size),), function
+    )
+
+
+def _tile(x: Sequence[int], times: Sequence[int]) -> OpCase:
+    y = tuple(a * b for a, b in zip(x, times, strict=True))
+    return OpCase(
+        "TILE", ((x, 0.02, 3),), (y, 0.02, 3), {}, (_ints("times", *times),),
+        lambda op, x: _tf().tile(x, times), by_litert=True,
+    )  # fmt: skip
+
+
 def _same(kind: str, y: Activation, x: Activation = X, **more: Any) -> OpCase:
     """An op of one input that is the identity but for its clamp."""
     return OpCase(kind, (x,), y, function=lambda op, x, *_: x, **more)
@@ -276,6 +322,23 @@ CASES: dict[str, tuple[OpCase, ...]] = {
     "RELU": (_same("RELU", (MAP, 0.01, -128)),),
     "RELU6": (_same("RELU6", RESHAPED, RESHAPED),),
     "RELU_N1_TO_1": (_same("RELU_N1_TO_1", (MAP, 0.02, 3), by_litert=True),),
+    "RESIZE_NEAREST_NEIGHBOR": (
+        _enlarge(MAP, (10, 12)),
+        _enlarge(MAP, (5, 4)),
+        _enlarge(MAP, (15, 4), HalfPixelCenters=True),
+    ),
+    "STRIDED_SLICE": (
+        _slice((1, 2, 3, 2), (0, 1, 0, 1), (1, 5, 3, 3), (1, 2, 1, 1)),
+        _slice((1, 5, 4, 1), (0, 0, 0, -1), (0, 0, 0, 0), (1, 1, 1, 1), 7, 15),
+        _slice((1, 4, 3), (0, 2, 0, 0), (1, 3, 0, 0), (1, 1, 1, 1), 0, 12, 2),
+        _slice((1, 5, 4, 3), (0, -1, 0, 0), (1, -6, 4, 3), (1, -1, 1, 1)),
+    ),
+    "TILE": (_tile(MAP, (1, 2, 1, 3)), _tile((1, 7), (1, 5))),
+    "TRANSPOSE": (
+        _transpose(MAP, (0, 3, 1, 2)),
+        _transpose(MAP, (0, 2, 1, 3)),
+        _transpose((1, 6, 7), (0, 2, 1)),
+    ),
     "RESHAPE": (_same("RESHAPE", ((1, 60), 0.05, -40), RESHAPED),),
     "SOFTMAX": (OpCase("SOFTMAX", (((1, 10), 0.1, 3),), ((1, 10), 1 / 256, -128), {"Beta": 1.0}),),
     "SQUEEZE": (_same("SQUEEZE", ((1, 6), 0.05, -40), ((1, 1, 1, 6), 0.05, -40), by_litert=True),),

@@ -30,10 +30,13 @@ OPTIONS = {
     "PACK": "PackOptions",
     "REDUCE_MAX": "ReducerOptions",
     "RESHAPE": "ReshapeOptions",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
     "SHAPE": "ShapeOptions",
     "SOFTMAX": "SoftmaxOptions",
     "STRIDED_SLICE": "StridedSliceOptions",
     "SUB": "SubOptions",
+    "TILE": "TileOptions",
+    "TRANSPOSE": "TransposeOptions",
 }
 ACTIVATION = vars(tflite.ActivationFunctionType)
 PADDING = vars(tflite.Padding)

@@ -11,6 +11,7 @@ from tflm_export.front.simplify import simplify
 from tflm_export.machines.host import HostEngine
 from tflm_export.ops import OPS
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
+from tflm_export.report.verify import verify
 from tflm_export.simulate.evaluate import run
 from tflm_export.simulate.step import Simulator
 
@@ -69,6 +70,13 @@ def test_the_emitted_engine_is_numpy(case: OpCase, gradients: str):
             np.testing.assert_array_equal(weights, simulator.weights[name], err_msg=f"{name}, step {step}")
     moved = {name for name, weights in engine.weights().items() if (weights != start[name]).any()}
     assert moved == set(start)
+
+
+@pytest.mark.parametrize("kind", ["RESIZE_NEAREST_NEIGHBOR", "TRANSPOSE"])
+def test_moves_on_the_board(kind):
+    plan = UpdatePlan((LayerUpdate("x0/w", "out", (0, 1), "all"),), optimizer=Optimizer(0.5))
+    result = verify(compile_model(CASES[kind][0].net(), plan), count=4, steps=4, board=True)
+    assert result.ok and result.board_steps == 4, result.summary()
 
 
 def litert(data: bytes, xs: list[np.ndarray]) -> np.ndarray:

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "tfodl/detail/fixed_point.h"
+#include "tfodl/detail/runs.h"
 #include "tfodl/gradient_f32.h"
 
 namespace tfodl {
@@ -110,6 +111,13 @@ void pad_input_grad_f32(const Pad& p, const float* g_y, float* g_x) {
       memcpy(g_x, row, sizeof(float) * static_cast<size_t>(p.in_c));
     }
   }
+}
+
+void move_input_grad_f32(const Strided& p, const float* g_y, int32_t n, float* g_x) {
+  memset(g_x, 0, sizeof(float) * static_cast<size_t>(n));
+  for_each_run(p, [&](int32_t to) {
+    for (int32_t i = 0; i < p.size[5]; ++i, to += p.stride[5]) g_x[to] += *g_y++;
+  });
 }
 
 void concatenation_input_grad_f32(const float* g_y, int32_t outer, int32_t inner, int32_t total, int32_t offset,

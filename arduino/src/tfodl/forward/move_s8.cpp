@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "tfodl/detail/runs.h"
 #include "tfodl/forward.h"
 
 namespace tfodl {
@@ -12,6 +13,18 @@ void pad_s8(const Pad& p, const int8_t* x, int8_t* y) {
       memcpy(out, x, static_cast<size_t>(p.in_c));
     }
   }
+}
+
+void move_s8(const Strided& p, const int8_t* x, int8_t* y) {
+  const int32_t n = p.size[5], step = p.stride[5];
+  for_each_run(p, [&](int32_t from) {
+    if (step == 1) {
+      memcpy(y, x + from, static_cast<size_t>(n));
+      y += n;
+      return;
+    }
+    for (int32_t i = 0; i < n; ++i, from += step) *y++ = x[from];
+  });
 }
 
 void concatenation_s8(const int8_t* x, int32_t outer, int32_t inner, int32_t total, int32_t offset, int8_t* y) {

@@ -1,6 +1,7 @@
 #include "tfodl/detail/hot.h"
 #include <string.h>
 
+#include "tfodl/detail/runs.h"
 #include "tfodl/gradient.h"
 #include "tfodl/detail/shift_rule.h"
 #include "tfodl/detail/window.h"
@@ -128,6 +129,17 @@ void pad_input_grad_s16(const Pad& p, const int16_t* g_y, int16_t* g_x) {
       memcpy(g_x, row, sizeof(int16_t) * static_cast<size_t>(p.in_c));
     }
   }
+}
+
+void move_input_grad_s16(const Strided& p, const int16_t* g_y, int16_t e_y, int32_t bits, int32_t n, int16_t* g_x,
+                         GradScale& s) {
+  memset(g_x, 0, sizeof(int16_t) * static_cast<size_t>(n));
+  for_each_run(p, [&](int32_t to) {
+    for (int32_t i = 0; i < p.size[5]; ++i, to += p.stride[5]) {
+      g_x[to] = static_cast<int16_t>(g_x[to] + rshift(*g_y++, bits));
+    }
+  });
+  s.exponent = static_cast<int16_t>(e_y + bits);
 }
 
 void concatenation_input_grad_s16(const int16_t* g_y, int32_t outer, int32_t inner, int32_t total,
