@@ -54,7 +54,7 @@ __attribute__((naked)) uint32_t tfodl_block(const void*, const uint32_t*) {
       "ldmia sp, {r0, r5-r12, pc}\n"
       ".balign 4\n"
       "2:\n"
-      TFODL_FOUR_GROUPS TFODL_FOUR_GROUPS
+      TFODL_FOUR_GROUPS TFODL_FOUR_GROUPS TFODL_FOUR_GROUPS
       "ldr pc, [sp, #40]\n"
       ".global tfodl_block_more\n"
       ".thumb_func\n"

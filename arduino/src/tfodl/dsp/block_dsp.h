@@ -13,7 +13,7 @@ namespace tfodl {
 namespace dsp {
 
 constexpr int32_t kRows = 4;  // of a block
-constexpr int32_t kTurn = 8;  // groups in the unrolled loop
+constexpr int32_t kTurn = 12;  // groups in the unrolled loop
 
 inline int32_t groups_of_4(int32_t depth) { return (depth + 3) >> 2; }
 
@@ -33,6 +33,8 @@ void tfodl_store_relu();
 void tfodl_store_relu_alike();
 // The same with clip masks, from plain weights: four bits are shifted into each byte from below: MaskedBlock.
 void tfodl_store_masks();
+// The same from weights and biases times 2^kReluBits.
+void tfodl_store_relu_masks();
 // The 8 sums of a block, two of each row: SumsBlock.
 void tfodl_store_sums();
 // Rounded shift by 2 or more, saturation to +-32767: NarrowBlock. The result is the OR of all |sums|.
@@ -49,7 +51,7 @@ struct Block {
 
   // 4 rows of `groups` groups; `end` of the pixels. `start` is the caller's.
   void set(const uint32_t* rows, int32_t groups, const uint32_t* end, BlockStore way) {
-    skip = kTurn - 1 - ((groups - 1) & (kTurn - 1));
+    skip = kTurn - 1 - (groups - 1) % kTurn;
     weights = rows - 1 - 2 * kRows * (skip & 3);
     after = groups > kTurn ? tfodl_block_more : way;
     store = way;

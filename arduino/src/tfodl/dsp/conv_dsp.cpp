@@ -138,12 +138,13 @@ inline void requantize_pairs(const Layer& layer, int32_t co, int32_t n, bool rel
 
 // Pairs of pixels, `distance` apart, with their clip masks.
 TFODL_APART void mask_pairs(const Layer& layer, int32_t co, const uint32_t* pixels, const uint32_t* end,
-                            int32_t distance, int8_t* y, int32_t bit) {
+                            int32_t distance, bool relu, int8_t* y, int32_t bit) {
   const Conv& p = layer.p;
   const int32_t bytes = p.out_c >> 3;
-  const MaskedChannel rows[kRows] = {{p, co}, {p, co + 1}, {p, co + 2}, {p, co + 3}};
+  MaskedChannel rows[kRows] = {{p, co}, {p, co + 1}, {p, co + 2}, {p, co + 3}};
+  for (int32_t r = 0; relu && r < kRows; ++r) rows[r] = MaskedChannel::of_relu(p, co + r);
   MaskedBlock block;
-  set_block(layer, co, end, tfodl_store_masks, 1, block);
+  set_block(layer, co, end, relu ? tfodl_store_relu_masks : tfodl_store_masks, relu ? 1 << kReluBits : 1, block);
   block.y = y + co;
   block.distance = distance * p.out_c;
   block.step = p.out_c;
@@ -156,13 +157,13 @@ TFODL_APART void mask_pairs(const Layer& layer, int32_t co, const uint32_t* pixe
 
 // All pixels. Of an odd number the last one comes by itself: in the tile it stands beside the middle one, whose outputs
 // it overwrites here.
-void mask_tile(const Layer& layer, int32_t co, int32_t n, int8_t* y, int32_t bit) {
+void mask_tile(const Layer& layer, int32_t co, int32_t n, bool relu, int8_t* y, int32_t bit) {
   const uint32_t* pixels = layer.columns.pixels;
   const uint32_t* const whole = pixels + n / 2 * 4 * layer.groups;
-  if (n > 1) mask_pairs(layer, co, pixels, whole, n / 2, y, bit);
+  if (n > 1) mask_pairs(layer, co, pixels, whole, n / 2, relu, y, bit);
   if (n % 2 == 0) return;
   const int32_t last = (n - 1) * layer.p.out_c;
-  mask_pairs(layer, co, whole, pixels_end(layer, n), 0, y + last, bit + last);
+  mask_pairs(layer, co, whole, pixels_end(layer, n), 0, relu, y + last, bit + last);
 }
 
 // Up to 4 output channels of a tile of n pixels by way of their sums: any shift and mask. The pixel that is computed
@@ -193,18 +194,18 @@ TFODL_SELDOM void store_sums(const Layer& layer, int32_t co, int32_t rows, int32
 void multiply_tile(const Layer& layer, int32_t n, int8_t* y, int32_t bit) {
   const Conv& p = layer.p;
   const int32_t rows = p.out_c < kRows ? p.out_c : kRows;
-  const uint32_t relu_bias = !layer.mask && rows == kRows ? relu_bound(p, layer.depth) : 0;
+  const uint32_t relu_bias = rows == kRows && (!layer.mask || p.act_min == p.out_zero) ? relu_bound(p, layer.depth) : 0;
   const uint32_t fast_bias = !layer.mask && rows == kRows ? fast_bound(layer.depth) : 0;
   bool shift_in = false;
   for (int32_t left = p.out_c; left > 0; left -= rows) {
     const int32_t co = left > rows ? left - rows : 0;
     if (layer.mask && left % 8 == 0) shift_in = masks_in_bytes(p, left - 1, layer.depth);
-    const bool relu = relu_bias && within(p, co, kRows, kReluShift, relu_bias);
+    const bool relu = relu_bias && (!layer.mask || shift_in) && within(p, co, kRows, kReluShift, relu_bias);
     fill_weights(layer, co, rows, relu);
-    if (relu || (fast_bias && within(p, co, kRows, kFastShift, fast_bias))) {
+    if ((relu && !layer.mask) || (fast_bias && within(p, co, kRows, kFastShift, fast_bias))) {
       requantize_pairs(layer, co, n, relu, y);
     } else if (shift_in) {
-      mask_tile(layer, co, n, y, bit);
+      mask_tile(layer, co, n, relu, y, bit);
     } else {
       store_sums(layer, co, rows, n, y, bit, shift_in);
     }

@@ -94,6 +94,15 @@ struct MaskedChannel {
       : multiplier(p.multiplier[co]), right_shift(-p.shift[co]), offset(requantize_offset(p, right_shift)),
         low(p.act_min == p.out_zero ? offset + 1 : p.act_min * (1 << right_shift)),
         range(static_cast<uint32_t>((p.act_max + 1) * (1 << right_shift) - 1 - low)) {}
+  // From 2^kReluBits times the sum, where act_min is the zero point: see relu_bound.
+  static MaskedChannel of_relu(const Conv& p, int32_t co) {
+    MaskedChannel c(p, co);
+    c.right_shift = relu_shift(p, co);
+    c.offset = relu_offset(p, c.right_shift);
+    c.low = c.offset + 1;
+    c.range = static_cast<uint32_t>((p.act_max + 1) * (1 << c.right_shift) - 1 - c.low);
+    return c;
+  }
 };
 
 // May the 8 channels whose last is `last` be handled so? (A multiplier of 2^30 or more leaves a sum above 0 at 1 or

@@ -42,11 +42,55 @@
   "asr r8, r8, r4\n"                         \
   "ssat r8, #8, r8\n"                        \
   "strb r8, " at "\n"
+// The same as TFODL_RELU does it.
+#define TFODL_MASKED_RELU(sum, bits, at)     \
+  "smmla " sum ", " sum ", r3, r5\n"         \
+  "sub r8, " sum ", r6\n"                    \
+  "cmp r7, r8\n"                             \
+  "adc " bits ", " bits ", " bits "\n"       \
+  "asr " sum ", " sum ", r4\n"               \
+  "ssat " sum ", #8, " sum "\n"              \
+  "strb " sum ", " at "\n"
 // A row, the last one first: its parameters from r2 downwards.
-#define TFODL_MASKED_ROW(first, second, at)  \
-  "ldmdb r2!, {r3-r7}\n"                     \
-  TFODL_MASKED(first, "r9", "[r0, #" at "]") \
-  TFODL_MASKED(second, "r10", "[lr, #" at "]")
+#define TFODL_MASKED_ROW(one, first, second, at)  \
+  "ldmdb r2!, {r3-r7}\n"                          \
+  one(first, "r9", "[r0, #" at "]")               \
+  one(second, "r10", "[lr, #" at "]")
+
+// Frame from 56 on: y, distance, step, mask, mask_distance, mask_step, end of the rows' parameters, six spare words.
+#define TFODL_STORE_MASKS(name, one)                \
+  __attribute__((naked)) void name() {              \
+    __asm volatile(                                 \
+        "add r0, sp, #84\n"                         \
+        "stmia r0, {r5-r10}\n"                      \
+        "ldr r3, [sp, #68]\n"                       \
+        "ldr r4, [sp, #72]\n"                       \
+        "ldr r0, [sp, #56]\n"                       \
+        "ldr.w lr, [sp, #60]\n"                     \
+        "ldr r2, [sp, #80]\n"                       \
+        "add lr, r0\n"                              \
+        "ldrb.w r9, [r3]\n"                         \
+        "ldrb.w r10, [r3, r4]\n"                    \
+        TFODL_MASKED_ROW(one, "r11", "r12", "3")    \
+        "ldrd r11, r12, [sp, #100]\n"               \
+        TFODL_MASKED_ROW(one, "r11", "r12", "2")    \
+        "ldrd r11, r12, [sp, #92]\n"                \
+        TFODL_MASKED_ROW(one, "r11", "r12", "1")    \
+        "ldrd r11, r12, [sp, #84]\n"                \
+        TFODL_MASKED_ROW(one, "r11", "r12", "0")    \
+        "ldr r2, [sp, #68]\n"                       \
+        "ldr r3, [sp, #72]\n"                       \
+        "ldr r5, [sp, #76]\n"                       \
+        "ldr r6, [sp, #64]\n"                       \
+        "ldr r4, [sp, #52]\n"                       \
+        "strb.w r9, [r2]\n"                         \
+        "strb.w r10, [r2, r3]\n"                    \
+        "add r2, r5\n"                              \
+        "str r2, [sp, #68]\n"                       \
+        "add r0, r6\n"                              \
+        TFODL_NEXT_BLOCK                            \
+        TFODL_RETURN);                              \
+  }
 
 // y = ((sum >> half_shift) + 1) >> 1 within +-32767: less 1 before the saturation, plus 1 after it. r2 a fraction,
 // r3 -1 in both halves, r4 the OR of all |sums|, `spare` a register.
@@ -158,39 +202,8 @@ __attribute__((naked)) void tfodl_store_requantized() {
       TFODL_RETURN);
 }
 
-// Frame from 56 on: y, distance, step, mask, mask_distance, mask_step, end of the rows' parameters, six spare words.
-__attribute__((naked)) void tfodl_store_masks() {
-  __asm volatile(
-      "add r0, sp, #84\n"
-      "stmia r0, {r5-r10}\n"
-      "ldr r3, [sp, #68]\n"
-      "ldr r4, [sp, #72]\n"
-      "ldr r0, [sp, #56]\n"
-      "ldr.w lr, [sp, #60]\n"
-      "ldr r2, [sp, #80]\n"
-      "add lr, r0\n"
-      "ldrb.w r9, [r3]\n"
-      "ldrb.w r10, [r3, r4]\n"
-      TFODL_MASKED_ROW("r11", "r12", "3")
-      "ldrd r11, r12, [sp, #100]\n"
-      TFODL_MASKED_ROW("r11", "r12", "2")
-      "ldrd r11, r12, [sp, #92]\n"
-      TFODL_MASKED_ROW("r11", "r12", "1")
-      "ldrd r11, r12, [sp, #84]\n"
-      TFODL_MASKED_ROW("r11", "r12", "0")
-      "ldr r2, [sp, #68]\n"
-      "ldr r3, [sp, #72]\n"
-      "ldr r5, [sp, #76]\n"
-      "ldr r6, [sp, #64]\n"
-      "ldr r4, [sp, #52]\n"
-      "strb.w r9, [r2]\n"
-      "strb.w r10, [r2, r3]\n"
-      "add r2, r5\n"
-      "str r2, [sp, #68]\n"
-      "add r0, r6\n"
-      TFODL_NEXT_BLOCK
-      TFODL_RETURN);
-}
+TFODL_STORE_MASKS(tfodl_store_masks, TFODL_MASKED)
+TFODL_STORE_MASKS(tfodl_store_relu_masks, TFODL_MASKED_RELU)
 
 // Frame from 56 on: sums.
 __attribute__((naked)) void tfodl_store_sums() {
