@@ -82,7 +82,7 @@ StoreStatus restore_kept(Store& store, const Kept* kept, uint16_t n) {
         any = true;
         if (!unpack(store, record, values)) return StoreStatus::kDamaged;
       } else {
-        for (; values.left(); values.next()) values.set(0);
+        set_to_base(values);
       }
     }
   }

@@ -29,7 +29,7 @@ class BitReader {
     return value;
   }
 
-  uint32_t take_wide(uint32_t n) {
+  __attribute__((noinline)) uint32_t take_wide(uint32_t n) {
     if (n <= 16) return take(n);
     const uint32_t low = take(16);
     return take(n - 16) << 16 | low;
@@ -49,7 +49,8 @@ class BitReader {
  private:
   void need(uint32_t n) {
     while (filled_ < n) {
-      bits_ |= uint32_t{byte()} << filled_;
+      if (next_ == buffered_) refill();
+      bits_ |= uint32_t{buffer_[next_++]} << filled_;
       filled_ += 8;
     }
   }
@@ -59,14 +60,13 @@ class BitReader {
     filled_ -= n;
   }
 
-  uint8_t byte() {
-    if (next_ == buffered_) {
-      buffered_ = store_.read(&record_, buffer_, sizeof buffer_);
-      next_ = 0;
-    }
-    if (next_ < buffered_) return buffer_[next_++];
+  __attribute__((noinline)) void refill() {
+    buffered_ = store_.read(&record_, buffer_, sizeof buffer_);
+    next_ = 0;
+    if (buffered_) return;
+    buffer_[0] = 0;
+    buffered_ = 1;
     made_up_ += 8;
-    return 0;
   }
 
   const Store& store_;
@@ -87,20 +87,7 @@ PieceCursor::PieceCursor(const Kept& kept, uint32_t piece) : kept_(&kept) {
   column_ = first % kept.inner;
 }
 
-void PieceCursor::next() {
-  --left_;
-  place_ += kept_->step;
-  if (++column_ == kept_->inner) column_ = 0, ++row_;
-}
-
-uint32_t PieceCursor::base() const {
-  if (!kept_->base) return 0;
-  const uint32_t row = kept_->rows ? static_cast<uint32_t>(kept_->rows[row_]) : row_;
-  const uint32_t column = kept_->columns ? static_cast<uint32_t>(kept_->columns[column_]) : column_;
-  return load(static_cast<const uint8_t*>(kept_->base) + (row * kept_->base_inner + column) * kept_->width);
-}
-
-uint32_t PieceCursor::load(const uint8_t* at) const {
+__attribute__((always_inline)) inline uint32_t PieceCursor::load(const uint8_t* at) const {
   if (kept_->width == 1) return static_cast<uint32_t>(static_cast<int8_t>(*at));
   int16_t half;
   uint32_t word;
@@ -110,7 +97,20 @@ uint32_t PieceCursor::load(const uint8_t* at) const {
   return word;
 }
 
-void PieceCursor::store(uint32_t value) {
+__attribute__((always_inline)) inline void PieceCursor::next() {
+  --left_;
+  place_ += kept_->step;
+  if (++column_ == kept_->inner) column_ = 0, ++row_;
+}
+
+__attribute__((always_inline)) inline uint32_t PieceCursor::base() const {
+  if (!kept_->base) return 0;
+  const uint32_t row = kept_->rows ? static_cast<uint32_t>(kept_->rows[row_]) : row_;
+  const uint32_t column = kept_->columns ? static_cast<uint32_t>(kept_->columns[column_]) : column_;
+  return load(static_cast<const uint8_t*>(kept_->base) + (row * kept_->base_inner + column) * kept_->width);
+}
+
+__attribute__((always_inline)) inline void PieceCursor::store(uint32_t value) {
   const uint16_t half = static_cast<uint16_t>(value);
   if (kept_->width == 1) *place_ = static_cast<uint8_t>(value);
   if (kept_->width == 2) memcpy(place_, &half, 2);
@@ -164,17 +164,23 @@ void Packer::refill() {
   values_.next();
 }
 
+void set_to_base(PieceCursor values) {
+  for (; values.left(); values.next()) values.set(0);
+}
+
 bool unpack(const Store& store, StoredRecord record, PieceCursor values) {
   BitReader bits(store, record);
   const uint32_t parameter = bits.take(8);
   if (parameter != kRaw && parameter > kMostParameter) return false;
   for (; values.left(); values.next()) {
+    int32_t difference;
     if (parameter == kRaw) {
-      values.set(static_cast<int32_t>(bits.take_wide(8 * values.width())));
-      continue;
+      difference = static_cast<int32_t>(bits.take_wide(8 * values.width()));
+    } else {
+      const uint32_t ones = bits.take_ones();
+      difference = unfold(ones < kMostOnes ? ones << parameter | bits.take(parameter) : bits.take_wide(32));
     }
-    const uint32_t ones = bits.take_ones();
-    values.set(unfold(ones < kMostOnes ? ones << parameter | bits.take(parameter) : bits.take_wide(32)));
+    values.set(difference);
   }
   return !bits.over();
 }

@@ -8,7 +8,7 @@ constexpr uint8_t kRaw = 0xFF;           // in place of the parameter: plain lit
 constexpr uint32_t kMostOnes = 20;       // as many ones: 32 plain bits follow
 constexpr uint32_t kMostParameter = 24;
 
-// The values of one piece, one after the other, as differences from their base.
+// The values of one piece, one after the other, as differences from their base. Inlined: for packing.cpp alone.
 class PieceCursor {
  public:
   PieceCursor(const Kept& kept, uint32_t piece);
@@ -54,5 +54,8 @@ class Packer {
 
 // Sets a piece from its record; false: the record is none of a piece like this.
 bool unpack(const Store& store, StoredRecord record, PieceCursor values);
+
+// Sets a piece that has no record.
+void set_to_base(PieceCursor values);
 
 }  // namespace tfodl
