@@ -34,7 +34,7 @@ CASES = {
     "everything": (
         nets.mobile_net,
         UpdatePlan(
-            MOBILE, optimizer=Optimizer(200.0, momentum=0.5, batch=2, rounding="accumulator", qas=False)
+            MOBILE, optimizer=Optimizer(2000.0, momentum=0.5, batch=2, rounding="accumulator", qas=False)
         ),
     ),
     "zoo": (nets.zoo_net, UpdatePlan(ZOO, optimizer=Optimizer(0.02), seed=3)),

@@ -83,8 +83,8 @@ class Int16Path:
 
     def units(self, sums: np.ndarray, rate: np.ndarray, g: Gradient, bias: bool) -> np.ndarray:
         """`U` by shifts."""
-        limit = BIAS_LIMIT if bias else WEIGHT_LIMIT
-        return step_units(sums.astype(np.int64), rate, g.exponent, limit)
+        units = step_units(sums.astype(np.int64), rate, g.exponent, BIAS_LIMIT if bias else WEIGHT_LIMIT)
+        return units if bias else np.maximum(units, 1 - WEIGHT_LIMIT)
 
 
 class Float32Path:
@@ -118,7 +118,7 @@ class Float32Path:
 
     def units(self, sums: np.ndarray, rate: np.ndarray, g: np.ndarray, bias: bool) -> np.ndarray:
         """`U` by a float32 product."""
-        return float_units(sums, rate, BIAS_LIMIT if bias else WEIGHT_LIMIT + 1)
+        return float_units(sums, rate, BIAS_LIMIT if bias else WEIGHT_LIMIT)
 
 
 def gradient_type(graph: Graph) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-WEIGHT_LIMIT = 2**24 - 1
+WEIGHT_LIMIT = 2**19  # 8 LSB a sample
 BIAS_LIMIT = 2**46
 SUM_LIMIT = 2**38 - 1
 FEWEST_BITS, BITS, MOST_BITS = 11, 13, 15  # of a gradient tensor's largest value: allowed, aimed at

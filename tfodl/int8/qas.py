@@ -18,7 +18,7 @@ from tflm_export.errors import TfodlError
 Rounding = Literal["stochastic", "accumulator", "nearest", "truncate"]
 ROUNDINGS = ("stochastic", "accumulator", "nearest", "truncate")
 ONE = 2.0**16  # an LSB in units of the step's 16 fraction bits
-LARGEST_STEP = {True: 2.0**24 - 1, False: 2.0**46}  # by "is a weight"
+LARGEST_STEP = {True: 2.0**19, False: 2.0**46}  # by "is a weight"
 register = keras.saving.register_keras_serializable("tfodl")
 
 
@@ -131,7 +131,7 @@ class IntegerUpdate(_Wrapper):
         for variable, old in zip(whole, before, strict=True):
             units = -tf.floor((old - variable.value) * ONE)
             limit = LARGEST_STEP[_is_weight(variable)]
-            step = self._rounded(variable, old, tf.clip_by_value(units, -limit, limit))
+            step = self._rounded(variable, old, tf.clip_by_value(units, 1 - limit, limit))
             bound = float(variable.quantum.limit)
             new = tf.clip_by_value(old + step, -bound, bound)
             variable.assign(new)

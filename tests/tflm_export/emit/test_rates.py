@@ -52,18 +52,30 @@ def test_the_largest_and_the_smallest_rate_are_taken(compiled, engine):
     assert any((engine.weights()[n] != flashed[n]).any() for n in flashed)
 
 
-def test_health_is_the_share_of_weights_at_the_ends(compiled, engine):
+@pytest.mark.parametrize("gradients", ["int16", "float32"])
+def test_a_step_moves_a_weight_by_at_most_eight(gradients):
+    compiled = compile_model(residual_net(), PLAN, gradients=gradients)
+    simulator, furthest = Simulator(compiled.graph, compiled.plan), 0
+    simulator.learning_rate = 1e6
+    for x, t in zip(*(rows[:6] for rows in samples(compiled, None, None, 0)), strict=True):
+        before = {name: w.astype(int) for name, w in simulator.weights.items() if w.dtype == np.int8}
+        simulator.train_step(x, t)
+        furthest = max(furthest, *(np.abs(simulator.weights[n] - w).max() for n, w in before.items()))
+    assert furthest == 8
+
+
+def test_health_is_the_share_of_weights_at_the_ends(engine):
     engine.reset()
-    xs, ts = samples(compiled, None, None, 0)
-    shares = []
-    for rate in (0.01, 1e5):
-        engine.set_learning_rate(rate)
-        for x, t in zip(xs[:5], ts[:5], strict=True):
-            engine.train_step(x, t)
+    start, shares = engine.weights(), []
+    for sign in (0, 1, -1):
+        wrecked = {
+            n: np.where(np.arange(w.size).reshape(w.shape) % 2, 127 * sign, w) for n, w in start.items()
+        }
+        engine.load_weights(wrecked if sign else start)
         stored = [engine._parameter(i, v) for i, v in enumerate(engine._variables) if not v.bias]
         every = np.concatenate([w.reshape(-1) for w in stored])
         shares.append(engine.saturated_share())
         assert shares[-1] == pytest.approx((np.abs(every) == 127).mean())
-    assert shares[1] > 0.5 > shares[0]
+    assert shares[0] < 0.02 and min(shares[1:]) > 0.4
     engine.reset()
-    assert engine.saturated_share() < 0.02
+    assert engine.saturated_share() == shares[0]

@@ -18,7 +18,7 @@ from kernel_runner import Conv, Pad, Pool, Reduce, Sgd, Spread, call, scratch
 
 RUNS = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32 - 1)
-WEIGHT_LIMIT, BIAS_LIMIT = 2.0**24, 2.0**46
+WEIGHT_LIMIT, BIAS_LIMIT = 2.0**19, 2.0**46
 
 
 def floats(rng: np.random.Generator, *shape: int) -> np.ndarray:

@@ -7,7 +7,7 @@
 
 namespace tfodl {
 
-constexpr int64_t kWeightUnits = (1 << 24) - 1;      // limits of |U|
+constexpr int32_t kWeightUnits = 1 << 19;  // limits of |U|: a sample moves a weight by at most 8 LSB
 constexpr int64_t kBiasUnits = int64_t{1} << 46;
 constexpr int64_t kSumLimit = (int64_t{1} << 38) - 1;
 
@@ -81,6 +81,20 @@ inline int64_t step_units(int64_t sum, Rate rate, int64_t limit) {
 int32_t step_biases(int32_t* bias, int32_t n, const int32_t* sums, const float* scale, float learning_rate,
                     int32_t exponent, uint32_t number);
 
+// -U of a weight within its limits: 20 bits.
+inline int32_t saturate_units(int32_t minus_u) {
+#if defined(__ARM_FEATURE_DSP) && !defined(TFODL_PORTABLE)
+  __asm("ssat %0, #20, %0" : "+r"(minus_u));
+  return minus_u;
+#else
+  return clamp_s32(minus_u, -kWeightUnits, kWeightUnits - 1);
+#endif
+}
+
+inline int32_t weight_units(int64_t sum, Rate rate) {
+  return -saturate_units(static_cast<int32_t>(-step_units(sum, rate, kWeightUnits)));
+}
+
 // The same for the weights of one row. Where the shift allows, the mantissa is moved up once a row, so that one
 // high multiply does the work of every weight.
 class WeightUnits {
@@ -91,13 +105,12 @@ class WeightUnits {
     if (down_ > 31) down_ = 31;
   }
 
-  // Where fast() holds: -U before its clamp is (sum * high()) >> 32 >> down(). A U that the clamp would change
-  // moves the weight by 255 or more either way, to the same end of its range.
+  // Where fast() holds: -U before its clamp is (sum * high()) >> 32 >> down().
   bool fast() const { return fast_; }
   int32_t high() const { return high_; }
   int32_t down() const { return down_; }
 
-  int32_t operator()(int64_t sum) const { return static_cast<int32_t>(step_units(sum, rate_, kWeightUnits)); }
+  int32_t operator()(int64_t sum) const { return weight_units(sum, rate_); }
 
  private:
   Rate rate_;
@@ -114,7 +127,7 @@ __attribute__((noinline)) void step_stochastic(int8_t* w, const int8_t* end, Sum
     const int32_t s = sum();
     const uint32_t x = number();
     if (s == 0) continue;  // a step of 0 units stays 0 under every R
-    const int32_t minus_u = static_cast<int32_t>((static_cast<int64_t>(s) * high) >> 32) >> down;
+    const int32_t minus_u = saturate_units(static_cast<int32_t>((static_cast<int64_t>(s) * high) >> 32) >> down);
     *w = clamp_weight(*w + ((random_bits(x) - minus_u) >> 16));
   }
 }
@@ -123,7 +136,7 @@ template <class Sum>
 __attribute__((noinline)) void step_accumulated(int8_t* w, const int8_t* end, Sum sum, int16_t* left, int32_t high,
                                                 int32_t down) {
   for (; w < end; ++w, ++left) {
-    const int32_t minus_u = static_cast<int32_t>((static_cast<int64_t>(sum()) * high) >> 32) >> down;
+    const int32_t minus_u = saturate_units(static_cast<int32_t>((static_cast<int64_t>(sum()) * high) >> 32) >> down);
     const int32_t t = *left + 32768 - minus_u, wanted = *w + (t >> 16);
     *w = clamp_weight(wanted);
     *left = *w == wanted ? static_cast<int16_t>((t & 0xffff) - 32768) : int16_t{0};

@@ -28,6 +28,7 @@ void step_outer_s8(int8_t* w, const int8_t* end, const int8_t* x, int32_t g, int
         "mul %[t], %[t], %[second]\n"
         "smmul %[s], %[s], %[high]\n"
         "asr %[s], %[s], %[down]\n"
+        "ssat %[s], #20, %[s]\n"
         "rsb %[s], %[s], %[t], lsr #16\n"
         "ldrsb %[t], [%[w]]\n"
         "add %[t], %[t], %[s], asr #16\n"

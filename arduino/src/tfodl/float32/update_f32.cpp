@@ -9,7 +9,7 @@ namespace {
 
 constexpr int32_t kTogether = 4;  // output channels, and input channels
 
-constexpr float kWeightLimit = 16777216.0f, kBiasLimit = 70368744177664.0f;  // of |U|: 2^24, 2^46
+constexpr float kWeightLimit = 524288.0f, kBiasLimit = 70368744177664.0f;  // of |U|: 2^19, 2^46
 
 // U = -rate * sum in 1 / 65536 LSB of the parameter, halves away from zero.
 template <class T>

@@ -133,7 +133,7 @@ void depthwise_weights_update_s8(const Conv& conv, const int8_t* x, const int16_
       const Rate rate = rate_of(sgd.learning_rate, state.scale[c], e_y);
       for (int32_t tap = 0; tap < taps; ++tap) {
         const int32_t at = tap * p.in_c + c;
-        const int64_t u = step_units(sums[tap * together + i], rate, kWeightUnits);
+        const int32_t u = weight_units(sums[tap * together + i], rate);
         weights[at] = stepper.weight(weights[at], u, tap * n + j + i, stepper.key() + static_cast<uint32_t>(at));
       }
     }
