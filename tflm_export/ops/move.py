@@ -36,7 +36,7 @@ def _prepare(places: Places, inputs: int) -> Callable[[Op, check.Tensors], dict[
         x, y = tensors[op.inputs[0]], tensors[op.outputs[0]]
         found = places(op, tensors, np.arange(x.size).reshape(x.shape))
         check.require(found.size == y.size, op, f"{found.size} values, but the output has {list(y.shape)}.")
-        one = x.shape[0] == y.shape[0] == 1
+        one = x.shape[:1] == y.shape[:1] == (1,)
         check.require(one, op, f"{list(x.shape)} to {list(y.shape)}: the batch axis must stay first, and 1.")
         axes = _axes(found)
         check.require(len(axes) <= RANK, op, f"it takes {len(axes)} axes; allowed: at most {RANK}.")
@@ -69,7 +69,8 @@ def _indices(axes: Axes, base: int) -> np.ndarray:
 
 def _transposed(op: Op, tensors: check.Tensors, x: np.ndarray) -> np.ndarray:
     order = check.constant(op, tensors, op.inputs[1], "int32").reshape(-1).tolist()
-    valid = sorted(axis % x.ndim for axis in order) == list(range(x.ndim)) and len(order) == x.ndim
+    inside = all(-x.ndim <= axis < x.ndim for axis in order)
+    valid = inside and sorted(axis % x.ndim for axis in order) == list(range(x.ndim))
     check.require(valid, op, f"{order} does not order {x.ndim} axes.")
     return x.transpose(order)
 
@@ -105,7 +106,7 @@ def _tiled(op: Op, tensors: check.Tensors, x: np.ndarray) -> np.ndarray:
     )
     assert times is not None
     repeats = [int(n) for n in times.reshape(-1)]
-    check.require(min(repeats) > 0, op, f"multiples {repeats}; allowed: 1 and more.")
+    check.shape(op, tensors[op.outputs[0]], [n * size for n, size in zip(repeats, x.shape, strict=True)])
     return _repeated(x, [(n, 1) for n in repeats])
 
 
@@ -123,7 +124,8 @@ def _resized(op: Op, tensors: check.Tensors, x: np.ndarray) -> np.ndarray:
     """Nearest neighbour, by whole factors."""
     check.rank(op, tensors[op.inputs[0]], 4)
     size = check.constant(op, tensors, op.inputs[1], "int32").reshape(-1).tolist()
-    check.require(len(size) == 2 and min(size) > 0, op, f"size {size}; allowed: height and width.")
+    check.require(len(size) == 2, op, f"size {size}; allowed: height and width.")
+    check.shape(op, tensors[op.outputs[0]], [x.shape[0], *size, x.shape[3]])
     check.require(not op.attrs["align_corners"], op, "align_corners is not supported; allowed: false.")
     factors = [new / old for new, old in zip(size, x.shape[1:3], strict=True)]
     whole = all(factor == int(factor) for factor in factors)

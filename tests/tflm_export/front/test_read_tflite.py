@@ -33,6 +33,12 @@ def conv_model(kind="CONV_2D", options=None, **changes):
     return build(conv_tensors(**changes), [op], ["x"], ["y"])
 
 
+def moved(kind, values):
+    """[1, 3, 2] to [1, 3, 2] by a constant of int32."""
+    constant = T("n", (len(values),), "int32", None, data=np.array(values, np.int32))
+    return build([T("x", (1, 3, 2)), constant, T("y", (1, 3, 2))], [O(kind, ["x", "n"], ["y"])], ["x"], ["y"])
+
+
 def test_attributes_are_resolved():
     op = read_tflite(conv_model()).ops[0]
     assert (op.kind, op.name, op.inputs, op.outputs) == ("CONV_2D", "#0", ("x", "w", "b"), ("y",))
@@ -246,6 +252,8 @@ BAD_MODELS = {
         ),
         r"TILE '#0' \(output 'y'\): computes in uint8, the older quantisation",
     ),
+    "axes": (moved("TRANSPOSE", [7, 1, 0]), r"\[7, 1, 0\] does not order 3 axes"),
+    "multiples": (moved("TILE", [2**30, 2**30, 2**30]), r"tensor 'y' has shape \[1, 3, 2\]; expected"),
     "padding": (conv_model(options=conv_options(Padding=7)), "padding 7 is not supported"),
     "index": (build(conv_tensors(), [O("RELU", [9], [3])], ["x"], ["y"]), r"indices \[9\] are out of range"),
     "absent input": (
