@@ -79,6 +79,11 @@ def parser() -> Parser:
         default="int16",
         help="arithmetic of the backward pass; the other commands find it in DIR (default: int16)",
     )
+    one.add_argument(
+        "--keep-dead",
+        action="store_true",
+        help="compile channels of one value for every input, too; without it they are left out",
+    )
 
     one = _command(commands, "verify", verify_command, "hold the engine to numpy, TFLite Micro, float64")
     one.add_argument("folder", metavar="DIR")
@@ -136,6 +141,7 @@ def _positive(text: str) -> int:
 def compile_command(options: argparse.Namespace) -> int:
     """`compile`: write the engine's folder."""
     from tflm_export.compiler import compile_model
+    from tflm_export.front.dead_facts import dead_lines
     from tflm_export.plan import UpdatePlan
 
     plan = UpdatePlan.load(options.plan) if options.plan else UpdatePlan()
@@ -143,7 +149,14 @@ def compile_command(options: argparse.Namespace) -> int:
         plan = dataclasses.replace(plan, store_bytes=options.store_bytes)
     tflite = Path(options.model).read_bytes()
     contract = _contract(options.model, tflite, options.input)
-    compiled = compile_model(tflite, plan, name=options.name, gradients=options.gradients, contract=contract)
+    compiled = compile_model(
+        tflite,
+        plan,
+        name=options.name,
+        gradients=options.gradients,
+        contract=contract,
+        keep_dead=options.keep_dead,
+    )
     folder = compiled.save(options.out)
     facts = compiled.facts
     print(
@@ -151,6 +164,7 @@ def compile_command(options: argparse.Namespace) -> int:
         + _learns(facts)
     )
     print(f"input: {contract.text if contract else UNKNOWN_INPUT}")
+    print(*dead_lines(facts["dead"]), sep="\n")
     return 0
 
 

@@ -22,10 +22,12 @@ from tflm_export.cpp import wrap
 from tflm_export.emit import emit
 from tflm_export.errors import ExportError
 from tflm_export.files import replace_folder
+from tflm_export.front.dead_facts import dead_facts
+from tflm_export.front.prune import prune
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.gradients.paths import gradient_type
-from tflm_export.gradients.training_graph import training_graph
+from tflm_export.gradients.training_graph import trained_ops, training_graph
 from tflm_export.input_contract import InputContract
 from tflm_export.ir import Graph, Tensor
 from tflm_export.library import library_sources
@@ -116,21 +118,31 @@ def compile_model(
     name: str = "engine",
     gradients: str = "int16",
     contract: InputContract | None = None,
+    keep_dead: bool = False,
 ) -> Compiled:
     """Compile an int8 `.tflite` and an update plan to a training engine in namespace `name`.
 
     gradients: "int16" (fast, small) or "float32" (the reference): docs/compiler.md, "Two backward passes".
     contract: how pictures reach the model; it goes where the engine goes.
+    keep_dead: compile channels of one value for every input, too (docs/compiler.md, "Dead channels").
     Raises `ExportError` for a model, plan or op that is not supported, `TfodlError` for a contract that
     cannot be this model's.
     """
     _check_provenance(tflite, plan)
-    graph, memory = derive(simplify(read_tflite(tflite)), plan, gradients)
+    forward = simplify(read_tflite(tflite))
+    live = without_dead(forward, plan)
+    graph, memory = derive(forward if keep_dead else live, plan, gradients)
     sources = {f"src/{path}": text for path, text in emit(graph, memory, plan, name).items()}
     sources |= {f"src/{path}": text for path, text in tflm_array(tflite).items()}
     sources |= {f"src/{path}": text for path, text in library_sources().items()}
     facts = _facts(tflite, graph, memory, name) | {"input": _input_facts(graph, contract)}
+    facts["dead"] = dead_facts(forward, live, trained_ops(forward, plan), keep_dead)
     return Compiled(tflite, plan, name, graph, memory, sources, facts, contract)
+
+
+def without_dead(forward: Graph, plan: UpdatePlan) -> Graph:
+    """A simplified model without the channels that it can do without, whatever `plan` may make of it."""
+    return prune(forward, {trained.op.name for trained in trained_ops(forward, plan)})
 
 
 def derive(forward: Graph, plan: UpdatePlan, gradients: str) -> tuple[Graph, MemoryPlan]:

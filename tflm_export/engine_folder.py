@@ -14,7 +14,7 @@ from tflm_export.plan import UpdatePlan
 
 
 def load(folder: str | os.PathLike[str]) -> Compiled:
-    """Compile again what `Compiled.save` wrote: its model, plan, name and kind of gradients.
+    """Compile again what `Compiled.save` wrote: its model, plan, name and options.
 
     The sources are those of the folder, changed by hand or not: they are what will be flashed.
 
@@ -25,6 +25,7 @@ def load(folder: str | os.PathLike[str]) -> Compiled:
         facts = json.loads((path / "engine.json").read_text(encoding="utf-8"))
         tflite = (path / "model.tflite").read_bytes()
         name, gradients, rule = facts["name"], facts["gradients"], facts["input"]
+        keep_dead = facts["dead"]["kept"]
         files = sorted((path / "src").rglob("*.[ch]*"))
         sources = {file.relative_to(path).as_posix(): file.read_text(encoding="utf-8") for file in files}
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -33,7 +34,9 @@ def load(folder: str | os.PathLike[str]) -> Compiled:
         ) from error
     contract = None if rule is None else InputContract.from_dict(rule)
     plan = UpdatePlan.load(path / "plan.json")
-    compiled = compile_model(tflite, plan, name=name, gradients=gradients, contract=contract)
+    compiled = compile_model(
+        tflite, plan, name=name, gradients=gradients, contract=contract, keep_dead=keep_dead
+    )
     return dataclasses.replace(compiled, sources=sources)
 
 

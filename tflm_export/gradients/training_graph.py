@@ -30,14 +30,23 @@ def training_graph(graph: Graph, plan: UpdatePlan, gradients: str = "int16") -> 
     if gradients not in GRADIENT_TYPES:
         allowed = " or ".join(map(repr, GRADIENT_TYPES))
         raise ExportError(f"gradients {gradients!r} are not supported; allowed: {allowed}.")
+    trained = {t.op.name: t for t in trained_ops(graph, plan)}
+    if not trained:
+        return graph
+    builder = Builder(graph, trained, logits_of(graph, plan.loss), gradients)
+    return builder.build(LOSS_KINDS[plan.loss]).check()
+
+
+def trained_ops(graph: Graph, plan: UpdatePlan) -> tuple[Trained, ...]:
+    """What trains, in execution order; () for a plan of an engine that only infers.
+
+    Raises `ExportError` when the plan does not fit the model.
+    """
     _check_edges(graph)
     if not (plan.head or plan.layers):
-        return graph
+        return ()
     check_logits(graph, plan.loss)
-    logits = logits_of(graph, plan.loss)
-    trained = {t.op.name: t for t in resolve(graph, plan, logits)}
-    builder = Builder(graph, trained, logits, gradients)
-    return builder.build(LOSS_KINDS[plan.loss]).check()
+    return resolve(graph, plan, logits_of(graph, plan.loss))
 
 
 def _check_edges(graph: Graph) -> None:

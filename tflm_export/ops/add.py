@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tflm_export.ir import Graph, Op, QParams
-from tflm_export.ops import check
+from tflm_export.ops import channels, check, interval
 from tflm_export.ops.kind import Backward, Emitter, OpKind, Options
 from tflm_export.ops.requantize import activation_range, quantize_multiplier, requantize
 from tflm_export.ops.result import Result, Values, centred, clamped, output_quant
@@ -94,8 +94,10 @@ def call(e: Emitter, op: Op, masks: bool) -> list[str]:
 
 OPERANDS = (0, 1)
 ADD = OpKind(
-    prepare, forward, call, Options("AddOptions", FUSED), pass_through, masked=True, in_place=OPERANDS
-)
+    prepare, forward, call, Options("AddOptions", FUSED), pass_through,
+    masked=True, in_place=OPERANDS, interval=interval.monotone, reads=channels.elementwise,
+)  # fmt: skip
 SUB = OpKind(
-    prepare, forward, call, Options("SubOptions", FUSED), subtract_rule, masked=True, in_place=OPERANDS
-)
+    prepare, forward, call, Options("SubOptions", FUSED), subtract_rule,
+    masked=True, in_place=OPERANDS, interval=interval.corners, reads=channels.elementwise,
+)  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tflm_export.ir import Graph, Op
-from tflm_export.ops import check
+from tflm_export.ops import channels, check, interval
 from tflm_export.ops.arithmetic import Gradient
 from tflm_export.ops.call import Call
 from tflm_export.ops.kind import Backward, Emitter, GradientKind, OpKind, Options
@@ -100,5 +100,8 @@ def gradient_call_f32(e: Emitter, op: Op) -> list[str]:
     return kernel_call("concatenation_input_grad_f32", *args)
 
 
-KIND = OpKind(prepare, forward, call, Options("ConcatenationOptions", FUSED | {"axis": "Axis"}), rule)
+KIND = OpKind(
+    prepare, forward, call, Options("ConcatenationOptions", FUSED | {"axis": "Axis"}), rule,
+    interval=interval.monotone, reads=channels.joined,
+)  # fmt: skip
 GRADIENT = GradientKind(gradient, real_gradient, gradient_call, gradient_call_f32, same_exponent=True)

@@ -14,6 +14,8 @@ import numpy as np
 
 from tflm_export.cpp import Tables
 from tflm_export.ir import Graph, Op, Tensor
+from tflm_export.ops.channels import Sources
+from tflm_export.ops.interval import Rule as IntervalRule
 from tflm_export.ops.result import Result, Values
 from tflm_export.plan import UpdatePlan
 from tflm_export.variable import Variable
@@ -109,6 +111,9 @@ class OpKind:
     view: the output is the input's bytes. in_place: operands that the output may take the place of.
     axes: where "out" and "in" channels lie in the weights, for ops that have some; resident: trained weights
     live in RAM whole. scratch(op, layer, graph) -> bytes of the kernel.
+    interval(forward, op, graph, intervals) -> how far its outputs go (`ops/interval.py`); None: as far as its
+    clamp. reads(op, tensors) -> which input channels make which output channels (`ops/channels.py`); None
+    where channels are not kept apart, as in layers with weights.
     """
 
     prepare: Callable[[Op, Mapping[str, Tensor]], dict[str, Any]]
@@ -122,6 +127,8 @@ class OpKind:
     axes: Mapping[str, int] = field(default_factory=dict)
     resident: bool = False
     scratch: Scratch | None = None
+    interval: IntervalRule | None = None
+    reads: Callable[[Op, Mapping[str, Tensor]], Sources | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tflm_export.ir import Graph, Op, QParams
-from tflm_export.ops import check
+from tflm_export.ops import channels, check, interval
 from tflm_export.ops.arithmetic import Gradient
 from tflm_export.ops.call import Call, Sums
 from tflm_export.ops.fixed_point import divide_by_power, logistic
@@ -93,7 +93,10 @@ def gradient_call_f32(e: Emitter, op: Op) -> list[str]:
     return kernel_call("logistic_input_grad_f32", *args)
 
 
-KIND = OpKind(prepare, forward, call, rule=rule, in_place=(0,))
+KIND = OpKind(
+    prepare, forward, call, rule=rule,
+    in_place=(0,), interval=interval.table, reads=channels.channelwise,
+)  # fmt: skip
 GRADIENT = GradientKind(
     gradient, real_gradient, gradient_call, gradient_call_f32, in_place=(0,), first_shift=11
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tflm_export.ir import Graph, Op, QParams
-from tflm_export.ops import check
+from tflm_export.ops import channels, check, interval
 from tflm_export.ops.arithmetic import Gradient
 from tflm_export.ops.call import Call, Sums
 from tflm_export.ops.fixed_point import divide_by_power, tanh
@@ -20,6 +21,7 @@ from tflm_export.ops.text import elements, kernel_call
 
 SLOPE_BITS = 13
 INT16_MAX = 2**15 - 1
+Prepare = Callable[[Op, check.Tensors], dict[str, Any]]
 
 
 def forward(op: Op, graph: Graph, values: Values) -> Result:
@@ -156,11 +158,16 @@ def gradient_call_f32(e: Emitter, op: Op) -> list[str]:
     return kernel_call("lookup_input_grad_f32", _slopes(e, op), *args)
 
 
-HARD_SWISH = OpKind(hard_swish, forward, call, rule=rule, in_place=(0,))
-LEAKY_RELU = OpKind(
-    leaky_relu, forward, call, Options("LeakyReluOptions", {"alpha": "Alpha"}), rule, in_place=(0,)
-)
-TANH = OpKind(hyperbolic_tangent, forward, call, rule=rule, in_place=(0,))
+def _kind(prepare: Prepare, options: Options | None = None) -> OpKind:
+    return OpKind(
+        prepare, forward, call, options, rule,
+        in_place=(0,), interval=interval.table, reads=channels.channelwise,
+    )  # fmt: skip
+
+
+HARD_SWISH = _kind(hard_swish)
+LEAKY_RELU = _kind(leaky_relu, Options("LeakyReluOptions", {"alpha": "Alpha"}))
+TANH = _kind(hyperbolic_tangent)
 GRADIENT = GradientKind(
     gradient, real_gradient, gradient_call, gradient_call_f32, in_place=(0,), first_shift=13
 )

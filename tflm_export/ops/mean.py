@@ -9,7 +9,7 @@ import numpy as np
 
 from tflm_export.errors import ExportError
 from tflm_export.ir import Graph, Op
-from tflm_export.ops import check
+from tflm_export.ops import channels, check, interval
 from tflm_export.ops.arithmetic import Gradient, fraction_q15, rshift
 from tflm_export.ops.broadcast import reduce
 from tflm_export.ops.call import Call
@@ -123,5 +123,5 @@ def gradient_call_f32(e: Emitter, op: Op) -> list[str]:
     return kernel_call("mean_input_grad_f32", *args)
 
 
-KIND = OpKind(prepare, forward, call, REDUCER, rule)
+KIND = OpKind(prepare, forward, call, REDUCER, rule, interval=interval.monotone, reads=channels.reduced)
 GRADIENT = GradientKind(gradient, real_gradient, gradient_call, gradient_call_f32)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tflm_export.ir import Graph, Op
-from tflm_export.ops import check
+from tflm_export.ops import check, interval
 from tflm_export.ops.arithmetic import Gradient, rshift
 from tflm_export.ops.call import Call
 from tflm_export.ops.kind import Backward, Emitter, GradientKind, OpKind, Options
@@ -203,8 +203,10 @@ def gradient_call_f32(e: Emitter, op: Op) -> list[str]:
 MASKS = ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
 SLICE = Options("StridedSliceOptions", {f"{m}_mask": f"{m.title().replace('_', '')}Mask" for m in MASKS})
 RESIZE = Options("ResizeNearestNeighborOptions", {"align_corners": "AlignCorners"})
-TRANSPOSE = OpKind(_prepare(_transposed, 2), forward, call, rule=rule)
-STRIDED_SLICE = OpKind(_prepare(_sliced, 4), forward, call, SLICE, rule)
-TILE = OpKind(_prepare(_tiled, 2), forward, call, rule=rule)
-RESIZE_NEAREST_NEIGHBOR = OpKind(_prepare(_resized, 2), forward, call, RESIZE, rule)
+TRANSPOSE = OpKind(_prepare(_transposed, 2), forward, call, rule=rule, interval=interval.monotone)
+STRIDED_SLICE = OpKind(_prepare(_sliced, 4), forward, call, SLICE, rule, interval=interval.monotone)
+TILE = OpKind(_prepare(_tiled, 2), forward, call, rule=rule, interval=interval.monotone)
+RESIZE_NEAREST_NEIGHBOR = OpKind(
+    _prepare(_resized, 2), forward, call, RESIZE, rule, interval=interval.monotone
+)
 GRADIENT = GradientKind(gradient, real_gradient, gradient_call, gradient_call_f32)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tflm_export.cpp import literal
 from tflm_export.ir import Graph, Op
-from tflm_export.ops import check
+from tflm_export.ops import channels, check, interval
 from tflm_export.ops.add import broadcast_shape
 from tflm_export.ops.arithmetic import Gradient, fraction_q15, rshift
 from tflm_export.ops.call import Call, Mask, Sums, gate
@@ -97,7 +97,10 @@ def gradient_call_f32(e: Emitter, op: Op) -> list[str]:
     return kernel_call("mul_input_grad_f32", *args, e.at(op.outputs[0], "f32"))
 
 
-KIND = OpKind(prepare, forward, call, Options("MulOptions", FUSED), rule, masked=True, in_place=(0, 1))
+KIND = OpKind(
+    prepare, forward, call, Options("MulOptions", FUSED), rule,
+    masked=True, in_place=(0, 1), interval=interval.corners, reads=channels.elementwise,
+)  # fmt: skip
 GRADIENT = GradientKind(
     gradient, real_gradient, gradient_call, gradient_call_f32, in_place=(0,), first_shift=6
 )

@@ -8,7 +8,7 @@ import numpy as np
 
 from tflm_export.errors import ExportError
 from tflm_export.ir import Graph, Op
-from tflm_export.ops import check
+from tflm_export.ops import channels, check, interval
 from tflm_export.ops.arithmetic import Gradient
 from tflm_export.ops.call import Call
 from tflm_export.ops.kind import Backward, Emitter, GradientKind, OpKind
@@ -97,5 +97,5 @@ def gradient_call_f32(e: Emitter, op: Op) -> list[str]:
     return kernel_call("pad_input_grad_f32", pad, e.at(op.inputs[0], "f32"), e.at(op.outputs[0], "f32"))
 
 
-KIND = OpKind(prepare, forward, call, rule=rule)
+KIND = OpKind(prepare, forward, call, rule=rule, interval=interval.monotone, reads=channels.padded)
 GRADIENT = GradientKind(gradient, real_gradient, gradient_call, gradient_call_f32, same_exponent=True)

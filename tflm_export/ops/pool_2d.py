@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tflm_export.ir import Graph, Op
-from tflm_export.ops import check, window
+from tflm_export.ops import channels, check, interval, window
 from tflm_export.ops.arithmetic import Gradient, fraction_q15, rshift
 from tflm_export.ops.call import Call, Sums
 from tflm_export.ops.kind import Backward, Emitter, GradientKind, OpKind, Options
@@ -212,8 +212,12 @@ def max_gradient_call_f32(e: Emitter, op: Op) -> list[str]:
 
 
 OPTIONS = Options("Pool2DOptions", STRIDES | FUSED | {"k_h": "FilterHeight", "k_w": "FilterWidth"})
-AVERAGE = OpKind(prepare, average, call, OPTIONS, average_rule)
-MAX = OpKind(prepare, maximum, call, OPTIONS, max_rule)
+AVERAGE = OpKind(
+    prepare, average, call, OPTIONS, average_rule, interval=interval.monotone, reads=channels.channelwise
+)
+MAX = OpKind(
+    prepare, maximum, call, OPTIONS, max_rule, interval=interval.monotone, reads=channels.channelwise
+)
 AVERAGE_GRADIENT = GradientKind(
     average_gradient, real_average_gradient, average_gradient_call, average_gradient_call_f32
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tflm_export.ir import Graph, Op
-from tflm_export.ops import check
+from tflm_export.ops import channels, check, interval
 from tflm_export.ops.kind import Emitter, OpKind
 from tflm_export.ops.requantize import INT8_MAX, INT8_MIN, quantize_multiplier, requantize
 from tflm_export.ops.result import Result, Values, centred, clamped, output_quant
@@ -40,4 +40,7 @@ def call(e: Emitter, op: Op, masks: bool) -> list[str]:
     return kernel_call("requantize_s8", struct, x, elements(e, op), y, clip_mask(e, op, masks))
 
 
-KIND = OpKind(prepare, forward, call, rule=pass_through, masked=True, in_place=(0,))
+KIND = OpKind(
+    prepare, forward, call, rule=pass_through,
+    masked=True, in_place=(0,), interval=interval.monotone, reads=channels.channelwise,
+)  # fmt: skip

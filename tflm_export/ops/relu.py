@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tflm_export.ir import Graph, Op
-from tflm_export.ops import check
+from tflm_export.ops import channels, check, interval
 from tflm_export.ops.kind import Emitter, OpKind
 from tflm_export.ops.requantize import activation_range, quantize_multiplier, requantize
 from tflm_export.ops.result import Result, Values, centred, clamped, output_quant
@@ -46,4 +46,7 @@ def call(e: Emitter, op: Op, masks: bool) -> list[str]:
     return kernel_call("relu_s8", requantize_struct(e, op), x, elements(e, op), y, clip_mask(e, op, masks))
 
 
-KIND = OpKind(prepare, forward, call, rule=pass_through, masked=True, in_place=(0,))
+KIND = OpKind(
+    prepare, forward, call, rule=pass_through,
+    masked=True, in_place=(0,), interval=interval.monotone, reads=channels.channelwise,
+)  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tflm_export.ir import Graph, Op
-from tflm_export.ops import check
+from tflm_export.ops import channels, check, interval
 from tflm_export.ops.kind import Backward, Emitter, OpKind
 from tflm_export.ops.result import Result, Values, operand
 from tflm_export.ops.shared import sum_over
@@ -35,4 +35,4 @@ def call(e: Emitter, op: Op, masks: bool) -> list[str]:
     return kernel_call("repeat_s8", x, spread_text(e, op, 0), elements(e, op), y)
 
 
-KIND = OpKind(prepare, forward, call, rule=rule)
+KIND = OpKind(prepare, forward, call, rule=rule, interval=interval.monotone, reads=channels.repeated)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tflm_export.ir import Graph, Op
-from tflm_export.ops import check
+from tflm_export.ops import channels, check, interval
 from tflm_export.ops.arithmetic import Gradient
 from tflm_export.ops.call import Call
 from tflm_export.ops.kind import Backward, GradientKind, OpKind
@@ -45,5 +45,5 @@ def real_gradient(call: Call, g: np.ndarray) -> np.ndarray:
     return g.reshape(call.in_shape)
 
 
-KIND = OpKind(prepare, forward, rule=rule, view=True)
+KIND = OpKind(prepare, forward, rule=rule, view=True, interval=interval.monotone, reads=channels.reshaped)
 GRADIENT = GradientKind(gradient, real_gradient, view=True, same_exponent=True)

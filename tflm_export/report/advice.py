@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tflm_export.boards import Board
-from tflm_export.compiler import Compiled, derive
+from tflm_export.compiler import Compiled, derive, without_dead
 from tflm_export.emit.names import display
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
@@ -159,8 +159,13 @@ def _shrinking(plan: UpdatePlan, layers: list[LayerUpdate]) -> list[UpdatePlan]:
 
 def _static_ram(compiled: Compiled) -> Callable[[UpdatePlan], int]:
     """Static memory of the same model's engine by plan, bytes; the model is read once."""
-    forward = simplify(read_tflite(compiled.tflite))
-    return lambda plan: derive(forward, plan, compiled.facts["gradients"])[1].static_ram
+    forward, facts = simplify(read_tflite(compiled.tflite)), compiled.facts
+
+    def ram(plan: UpdatePlan) -> int:
+        graph = forward if facts["dead"]["kept"] else without_dead(forward, plan)
+        return derive(graph, plan, facts["gradients"])[1].static_ram
+
+    return ram
 
 
 def _depth(graph: Graph, layer: LayerUpdate) -> int:

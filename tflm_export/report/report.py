@@ -18,6 +18,7 @@ from tflm_export.boards import BOARDS
 from tflm_export.compiler import Compiled
 from tflm_export.emit.names import display, shape_text
 from tflm_export.engine_folder import opened
+from tflm_export.front.dead_facts import dead_lines
 from tflm_export.input_contract import InputContract
 from tflm_export.ir import Graph, Op
 from tflm_export.machines.m4 import ROOMY
@@ -211,7 +212,7 @@ def _text(facts: Mapping[str, Any]) -> str:
         *_store_rows(facts.get("store")),
         *(f"| fits {name} | {'yes' if fits else 'no'} |" for name, fits in facts["fits"].items()),
         "",
-        *(line for text in facts["advice"] for line in (text, "")),
+        *(line for text in (*dead_lines(facts["dead"]), *facts["advice"]) for line in (text, "")),
         "| op | kind | output | weights, B | forward | dX | dW | trained | kept, B |",
         "|---|---|---|--:|--:|--:|--:|--:|--:|",
     ]

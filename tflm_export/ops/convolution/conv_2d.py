@@ -9,6 +9,7 @@ import numpy as np
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import check, window
 from tflm_export.ops.convolution import gradient, layer, scratch
+from tflm_export.ops.convolution.interval import interval
 from tflm_export.ops.kind import OpKind, Options
 from tflm_export.ops.result import Result, Values, centred, operand
 from tflm_export.ops.text import FUSED
@@ -50,4 +51,5 @@ KIND = OpKind(
     prepare, forward, layer.call,
     Options("Conv2DOptions", layer.STRIDES | layer.DILATION | FUSED), gradient.rule,
     masked=True, axes={"out": 0, "in": 3}, scratch=scratch.forward,
+    interval=interval,
 )  # fmt: skip

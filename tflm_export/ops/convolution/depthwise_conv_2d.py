@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from tflm_export.ir import Graph, Op
-from tflm_export.ops import check, window
+from tflm_export.ops import channels, check, window
 from tflm_export.ops.convolution import gradient, layer, scratch
+from tflm_export.ops.convolution.interval import interval
 from tflm_export.ops.kind import OpKind, Options
 from tflm_export.ops.result import Result, Values, centred, operand
 from tflm_export.ops.text import FUSED
@@ -52,4 +53,5 @@ FIELDS = layer.STRIDES | layer.DILATION | FUSED | {"depth_multiplier": "DepthMul
 KIND = OpKind(
     prepare, forward, layer.call, Options("DepthwiseConv2DOptions", FIELDS), gradient.rule,
     masked=True, axes={"out": 3, "in": 3}, resident=True, scratch=scratch.forward,
+    interval=interval, reads=channels.channelwise,
 )  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import check
 from tflm_export.ops.convolution import gradient, layer, scratch
+from tflm_export.ops.convolution.interval import interval
 from tflm_export.ops.kind import OpKind, Options
 from tflm_export.ops.result import Result, Values, centred, operand
 from tflm_export.ops.text import FUSED
@@ -42,4 +43,5 @@ KIND = OpKind(
     prepare, forward, layer.call,
     Options("FullyConnectedOptions", FUSED | {"weights_format": "WeightsFormat"}), gradient.rule,
     masked=True, axes={"out": 0, "in": 1}, scratch=scratch.forward,
+    interval=interval,
 )  # fmt: skip
