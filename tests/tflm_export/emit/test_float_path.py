@@ -38,7 +38,7 @@ from tflm_export.variable import Variable, variables
 from tfodl.int8.dequantized import gradients as tensorflow_gradients
 
 BATCH = 8
-LARGEST_UNITS = 2.0**21  # of a sample's step: fine enough to read gradients from, far from the clamps
+LARGEST_UNITS = 2.0**18.9  # of a sample, within the bound of a step: its 20 bits are what can be read
 
 
 # The same bits everywhere ---------------------------------------------------------------------------------
@@ -195,7 +195,9 @@ def test_float32_gradients_are_those_of_float64_and_tensorflow(engines):
         wanted = exact[name].reshape(gradient.shape)
         largest = np.abs(wanted).max()
         assert largest > 0
-        np.testing.assert_allclose(gradient, wanted, rtol=0, atol=1e-5 * largest, err_msg=name)
+        np.testing.assert_allclose(
+            gradient, wanted, rtol=0, atol=2e-5 * largest, err_msg=name
+        )  # read in 20 bits
         assert cosine(gradient, by_tensorflow[name]) >= 0.999, name
         errors[name] = np.abs(gradient - by_tensorflow[name].reshape(gradient.shape)).max() / largest
     assert np.mean([error < 1e-5 for error in errors.values()]) >= 0.7, errors
