@@ -8,7 +8,7 @@ import nets
 import numpy as np
 import pytest
 
-from tflm_export import UpdatePlan, compile_model
+from tflm_export import LayerUpdate, UpdatePlan, compile_model
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted(
@@ -20,6 +20,7 @@ FILES = sorted(
 WORLD = {
     "np": np,
     "compile_model": compile_model,
+    "LayerUpdate": LayerUpdate,
     "tflite": nets.residual_net(),
     "plan": UpdatePlan(),
     "inputs": list(np.random.default_rng(0).integers(-128, 128, (4, 1, 8, 8, 3), np.int8)),

@@ -42,4 +42,5 @@ def _values(array: StoredArray, key: int, records: Records, graph: Graph) -> np.
             here[...] = unpack(records[key, index], here.size, array.width)
     if array.variable is None:
         return values
-    return values + array.variable.take(graph.constant(array.variable.tensor)).reshape(-1)
+    found: np.ndarray = values + array.variable.take(graph.constant(array.variable.tensor)).reshape(-1)
+    return found
