@@ -32,6 +32,8 @@ from tflm_export.input_contract import InputContract
 from tflm_export.ir import Graph, Tensor
 from tflm_export.library import library_sources
 from tflm_export.limits import check_arena, check_limits
+from tflm_export.living.capacity import check_exemplars, memory_facts, memory_ram
+from tflm_export.living.memory import Exemplars
 from tflm_export.macs import count_macs
 from tflm_export.memory.fuse import ENOUGH_RAM_BYTES, fuse
 from tflm_export.memory.lifetimes import lifetimes
@@ -41,13 +43,16 @@ from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import UpdatePlan
 from tflm_export.variable import variables
 
+EXEMPLARS = "exemplars.npz"  # in the folder of an engine
+
 
 @dataclass(frozen=True)
 class Compiled:
     """An engine: the model and plan it was made from, and everything derived.
 
     graph: the training graph. sources: C++ text by path, library included. facts: plain values for JSON.
-    contract: what a picture's pixels are to the model; None where nobody said.
+    contract: what a picture's pixels are to the model; None where nobody said. exemplars: samples in flash
+    that the plan's memory replays; None for no such.
     """
 
     tflite: bytes
@@ -58,6 +63,7 @@ class Compiled:
     sources: Mapping[str, str]
     facts: Mapping[str, Any]
     contract: InputContract | None = None
+    exemplars: Exemplars | None = None
 
     @property
     def input(self) -> Tensor:
@@ -95,6 +101,8 @@ class Compiled:
         files = {path: text.encode() for path, text in self.sources.items()}
         files["model.tflite"] = self.tflite
         files["plan.json"] = (self.plan.to_json() + "\n").encode()
+        if self.exemplars is not None:
+            files[EXEMPLARS] = self.exemplars.to_bytes()
         files["engine.json"] = (json.dumps(dict(self.facts), indent=2) + "\n").encode()
         return files
 
@@ -119,12 +127,14 @@ def compile_model(
     gradients: str = "int16",
     contract: InputContract | None = None,
     keep_dead: bool = False,
+    exemplars: Exemplars | None = None,
 ) -> Compiled:
     """Compile an int8 `.tflite` and an update plan to a training engine in namespace `name`.
 
     gradients: "int16" (fast, small) or "float32" (the reference): docs/compiler.md, "Two backward passes".
     contract: how pictures reach the model; it goes where the engine goes.
     keep_dead: compile channels of one value for every input, too (docs/compiler.md, "Dead channels").
+    exemplars: samples to ship with the engine, as latents (docs/living.md).
     Raises `ExportError` for a model, plan or op that is not supported, `TfodlError` for a contract that
     cannot be this model's.
     """
@@ -132,12 +142,15 @@ def compile_model(
     forward = simplify(read_tflite(tflite))
     live = without_dead(forward, plan)
     graph, memory = derive(forward if keep_dead else live, plan, gradients)
-    sources = {f"src/{path}": text for path, text in emit(graph, memory, plan, name).items()}
+    check_exemplars(graph, plan, exemplars)
+    engine = emit(graph, memory, plan, name, exemplars)
+    sources = {f"src/{path}": text for path, text in engine.items()}
     sources |= {f"src/{path}": text for path, text in tflm_array(tflite).items()}
     sources |= {f"src/{path}": text for path, text in library_sources().items()}
     facts = _facts(tflite, graph, memory, name) | {"input": _input_facts(graph, contract)}
     facts["dead"] = dead_facts(forward, live, trained_ops(forward, plan), keep_dead)
-    return Compiled(tflite, plan, name, graph, memory, sources, facts, contract)
+    facts |= memory_facts(graph, plan, exemplars)
+    return Compiled(tflite, plan, name, graph, memory, sources, facts, contract, exemplars)
 
 
 def without_dead(forward: Graph, plan: UpdatePlan) -> Graph:
@@ -157,7 +170,7 @@ def plan_memory(graph: Graph, plan: UpdatePlan) -> MemoryPlan:
     offsets = place(live.buffers)
     arena = check_arena(max((offsets[b.name] + b.room for b in live.buffers), default=0))
     check_no_overlap(live.buffers, offsets, arena)
-    ram = static_ram(graph, plan.optimizer, arena)
+    ram = static_ram(graph, plan.optimizer, arena) + memory_ram(graph, plan)
     return MemoryPlan(live.buffers, offsets, live.views, arena, lower_bound(live.buffers), ram)
 
 

@@ -7,9 +7,10 @@ import json
 import os
 from pathlib import Path
 
-from tflm_export.compiler import Compiled, compile_model
+from tflm_export.compiler import EXEMPLARS, Compiled, compile_model
 from tflm_export.errors import ExportError
 from tflm_export.input_contract import InputContract
+from tflm_export.living.memory import Exemplars
 from tflm_export.plan import UpdatePlan
 
 
@@ -34,8 +35,15 @@ def load(folder: str | os.PathLike[str]) -> Compiled:
         ) from error
     contract = None if rule is None else InputContract.from_dict(rule)
     plan = UpdatePlan.load(path / "plan.json")
+    exemplars = Exemplars.load(path / EXEMPLARS) if (path / EXEMPLARS).is_file() else None
     compiled = compile_model(
-        tflite, plan, name=name, gradients=gradients, contract=contract, keep_dead=keep_dead
+        tflite,
+        plan,
+        name=name,
+        gradients=gradients,
+        contract=contract,
+        keep_dead=keep_dead,
+        exemplars=exemplars,
     )
     return dataclasses.replace(compiled, sources=sources)
 

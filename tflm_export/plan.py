@@ -25,6 +25,13 @@ PAGE_BYTES, PAGES = 4096, range(4, 65)  # of a store
 AXES = ("out", "in")
 BIASES = ("none", "selected", "all")
 ROUNDINGS = ("stochastic", "accumulator")
+POLICIES = ("reservoir", "balanced")
+PLACES = ("ram",)
+OPTIONAL = (
+    "store_bytes",
+    "candidates",
+    "memory",
+)  # fields that JSON leaves out where a plan does not use them
 SMALLEST_RATE, LARGEST_RATE = 1e-30, 1e6  # kMaxLearningRate of support.h
 
 
@@ -156,6 +163,42 @@ class Optimizer:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What the device remembers and rehearses: latents of samples, with their labels (docs/living.md).
+
+    samples, bytes: the capacity, one of the two; a sample takes its latent and 2 bytes of label.
+    replays: remembered samples that a training step learns again. exemplar_replays: the same of samples that
+        were shipped with the engine.
+    policy: which samples stay when the memory is full: `"reservoir"` (every sample seen alike) or
+        `"balanced"` (every class alike). where: `"ram"`.
+
+    >>> Memory(samples=50).replays
+    3
+    """
+
+    samples: int | None = None
+    bytes: int | None = None
+    replays: int = 3
+    exemplar_replays: int = 0
+    policy: Literal["reservoir", "balanced"] = "balanced"
+    where: Literal["ram"] = "ram"
+
+    def __post_init__(self) -> None:
+        given = [size for size in (self.samples, self.bytes) if size is not None]
+        _require(
+            len(given) == 1 and _is_count(given[0]) and given[0] >= 1,
+            f"Memory: give its capacity as samples or as bytes, a whole number >= 1; got samples "
+            f"{self.samples!r} and bytes {self.bytes!r}.",
+        )
+        for name in ("replays", "exemplar_replays"):
+            value = getattr(self, name)
+            whole = _is_count(value) and value <= 100
+            _require(whole, f"Memory: {name} must be a whole number from 0 to 100, got {value!r}.")
+        _require(self.policy in POLICIES, f"Memory: policy must be one of {POLICIES}, got {self.policy!r}.")
+        _require(self.where in PLACES, f"Memory: where must be one of {PLACES}, got {self.where!r}.")
+
+
+@dataclass(frozen=True)
 class UpdatePlan:
     """Which channels of which layers learn, and how. Frozen, validated, JSON both ways.
 
@@ -165,6 +208,8 @@ class UpdatePlan:
     store_bytes: flash in which the device keeps what it learned (docs/store.md): 0 for none, else 4 to 64
         pages of 4,096 bytes.
     provenance: free facts (method, epoch, data set); `model_sha256` binds the plan to one `.tflite`.
+    candidates: names of layers that may ever learn on the device, beside those that do; what lies below
+        all of them is frozen for good. memory: what the device remembers; None is nothing.
 
     Raises `TfodlError` on anything that is not a plan.
     """
@@ -178,9 +223,12 @@ class UpdatePlan:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     version: int = VERSION
     store_bytes: int = 0
+    candidates: tuple[str, ...] = ()
+    memory: Memory | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "candidates", tuple(self.candidates))
         _require(
             self.version == VERSION,
             f"UpdatePlan: version {self.version!r} is not supported; allowed: {VERSION}.",
@@ -197,6 +245,15 @@ class UpdatePlan:
             _is_count(self.seed) and self.seed < 2**32,
             f"UpdatePlan: seed must be in [0, 2**32), got {self.seed!r}.",
         )
+        _require(
+            all(isinstance(name, str) and name for name in self.candidates),
+            f"UpdatePlan: candidates must be names of layers, got {self.candidates!r}.",
+        )
+        _require(
+            self.memory is None or (isinstance(self.memory, Memory) and self.loss == "crossentropy"),
+            f"UpdatePlan: memory must be a Memory or None, and needs the loss 'crossentropy', for it keeps "
+            f"classes; got {self.memory!r} and {self.loss!r}.",
+        )
 
         pages, rest = divmod(self.store_bytes, PAGE_BYTES) if _is_count(self.store_bytes) else (-1, 0)
         _require(
@@ -205,25 +262,24 @@ class UpdatePlan:
         )
 
     def __hash__(self) -> int:
-        return hash(
-            (self.store_bytes, self.layers, self.head, self.budget, self.optimizer, self.loss, self.seed)
-        )
+        learning = (self.layers, self.head, self.budget, self.optimizer, self.loss, self.seed)
+        return hash((*learning, self.store_bytes, self.candidates, self.memory))
 
     def layer(self, name: str) -> LayerUpdate | None:
         """The entry of layer `name`, or None when that layer is frozen."""
         return next((layer for layer in self.layers if layer.name == name), None)
 
     def to_json(self) -> str:
-        """The plan as indented JSON; channel lists stay on one line."""
-        head = dataclasses.asdict(self)
+        """The plan as indented JSON; channel lists stay on one line, what it does not use is left out."""
+        unused = {name for name in OPTIONAL if not getattr(self, name)}
+        head = {name: value for name, value in dataclasses.asdict(self).items() if name not in unused}
         layers = head.pop("layers")
-        if not self.store_bytes:
-            del head["store_bytes"]
         head["provenance"] = dict(self.provenance)
         head["layers"] = "@layers@"
         rows = ",\n".join("    " + json.dumps(layer) for layer in layers)
         rows = f"[\n{rows}\n  ]" if layers else "[]"
-        return json.dumps(head, indent=2).replace('"@layers@"', rows)
+        before, _, after = json.dumps(head, indent=2).rpartition('"@layers@"')  # the last: a name may be that
+        return before + rows + after
 
     @classmethod
     def from_json(cls, text: str) -> UpdatePlan:
@@ -274,6 +330,9 @@ def _plan_from_dict(raw: object) -> UpdatePlan:
     fields["layers"] = tuple(layers)
     if "budget" in fields:
         fields["budget"] = Budget(**_fields(fields["budget"], Budget, "UpdatePlan: budget"))
+    if fields.get("memory") is not None:
+        fields["memory"] = Memory(**_fields(fields["memory"], Memory, "UpdatePlan: memory"))
+    _require(isinstance(fields.get("candidates", []), list), "UpdatePlan: 'candidates' must be a list.")
     if "optimizer" in fields:
         fields["optimizer"] = Optimizer(**_fields(fields["optimizer"], Optimizer, "UpdatePlan: optimizer"))
     return UpdatePlan(**fields)

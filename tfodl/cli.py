@@ -173,6 +173,11 @@ def plan_table(plan: UpdatePlan) -> str:
     )
     rule = ", ".join(f"{k} {v}" for k, v in vars(plan.optimizer).items())
     lines.append(f"optimizer: {rule}; seed {plan.seed}")
+    if plan.candidates:
+        lines.append(f"candidates: {', '.join(plan.candidates)}")
+    if plan.memory is not None:
+        facts = {name: value for name, value in vars(plan.memory).items() if value is not None}
+        lines.append("memory: " + ", ".join(f"{name} {value}" for name, value in facts.items()))
     lines += [f"{key}: {value}" for key, value in plan.provenance.items()]
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tflm_export import plan as plan_module
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
-from tflm_export.plan import Budget, LayerUpdate, Optimizer, UpdatePlan
+from tflm_export.plan import Budget, LayerUpdate, Memory, Optimizer, UpdatePlan
 from tfodl.cli import main, plan_table
 
 counts = st.none() | st.integers(0, 2**40)
@@ -20,6 +20,10 @@ layers = st.builds(
     st.just("out"),
     st.sets(st.integers(0, 500), max_size=8),
     st.sampled_from(plan_module.BIASES),
+)
+replays = st.integers(0, 9)
+memories = st.builds(
+    Memory, st.integers(1, 500), st.none(), replays, replays, st.sampled_from(plan_module.POLICIES)
 )
 plans = st.builds(
     UpdatePlan,
@@ -31,16 +35,29 @@ plans = st.builds(
     st.integers(0, 2**32 - 1),
     st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=3),
 )
+living = st.builds(
+    UpdatePlan, candidates=st.lists(st.text(min_size=1, max_size=9)).map(tuple), memory=st.none() | memories
+)
 
 
-@given(plans)
+@given(plans | living)
 def test_json_round_trip(plan):
     assert UpdatePlan.from_json(plan.to_json()) == plan
 
 
-@given(plans)
+def test_what_a_plan_does_not_use_is_not_in_its_json():
+    assert not {"memory", "candidates"} & set(json.loads(UpdatePlan().to_json()))
+
+
+@given(plans | living)
 def test_every_plan_prints(plan):
     assert len(plan_table(plan).splitlines()) >= 3 + len(plan.layers)
+
+
+def test_what_the_device_remembers_is_in_the_table():
+    text = plan_table(UpdatePlan(candidates=("conv_1", "conv_2"), memory=Memory(samples=20)))
+    assert "candidates: conv_1, conv_2" in text
+    assert "memory: samples 20, replays 3, exemplar_replays 0, policy balanced, where ram" in text
 
 
 @pytest.mark.parametrize(
@@ -67,6 +84,14 @@ def test_every_plan_prints(plan):
         ({"layers": [], "optimizer": {"batch": 10**12}}, "batch must be a whole number from 1 to 32768"),
         ({"layers": [], "optimizer": {"learning_rate": True}}, "learning_rate"),
         ({"layers": [], "optimizer": {"momentum": False}}, "momentum"),
+        ({"layers": [], "candidates": [3]}, "candidates"),
+        ({"layers": [], "candidates": "conv"}, "candidates"),
+        ({"layers": [], "memory": {}}, "samples or as bytes"),
+        ({"layers": [], "memory": {"samples": 9, "bytes": 9}}, "samples or as bytes"),
+        ({"layers": [], "memory": {"samples": 9, "policy": "newest"}}, "policy"),
+        ({"layers": [], "memory": {"samples": 9, "replays": -1}}, "replays"),
+        ({"layers": [], "memory": {"bytes": 900, "where": "cloud"}}, "where"),
+        ({"layers": [], "memory": {"bytes": 900}, "loss": "mse"}, "crossentropy"),
         ({}, "'layers' is missing"),
         ([], "expected an object"),
     ],

@@ -12,9 +12,11 @@ from tflm_export import __version__
 from tflm_export.cpp import literal
 from tflm_export.emit import body
 from tflm_export.emit.engine import Engine, KernelCall
+from tflm_export.emit.living import living_parts
 from tflm_export.emit.names import identifier, shape_text
 from tflm_export.emit.store import store_parts
 from tflm_export.ir import Graph
+from tflm_export.living.memory import Exemplars
 from tflm_export.memory.place import MemoryPlan
 from tflm_export.ops import LOSSES
 from tflm_export.ops.result import tensor_quant
@@ -23,19 +25,26 @@ from tflm_export.plan import UpdatePlan
 __all__ = ["KernelCall", "emit", "emit_with_laps"]
 
 
-def emit(graph: Graph, memory: MemoryPlan, plan: UpdatePlan, name: str = "engine") -> dict[str, str]:
+def emit(
+    graph: Graph,
+    memory: MemoryPlan,
+    plan: UpdatePlan,
+    name: str = "engine",
+    exemplars: Exemplars | None = None,
+) -> dict[str, str]:
     """The sources of an engine in namespace `name`, by file name.
 
-    graph: from `backward.training_graph`. Raises `ExportError` for an op without a kernel.
+    graph: from `backward.training_graph`. exemplars: samples for the plan's memory to replay, in flash.
+    Raises `ExportError` for an op without a kernel.
     """
-    return _sources(Engine(graph, plan, memory), name)
+    return _sources(Engine(graph, plan, memory, exemplars), name)
 
 
 def emit_with_laps(
-    graph: Graph, memory: MemoryPlan, plan: UpdatePlan, name: str
+    graph: Graph, memory: MemoryPlan, plan: UpdatePlan, name: str, exemplars: Exemplars | None = None
 ) -> tuple[dict[str, str], list[KernelCall]]:
     """What `emit` gives, with `board_lap(i)` of the emulated board behind every call i; and the calls."""
-    engine = Engine(graph, plan, memory, laps=True)
+    engine = Engine(graph, plan, memory, exemplars, laps=True)
     sources = _sources(engine, name)
     sources[f"{name}.cpp"] = f'#include "board.h"\n{sources[f"{name}.cpp"]}'
     return sources, engine.calls
@@ -45,6 +54,7 @@ def _sources(engine: Engine, name: str) -> dict[str, str]:
     facts = _facts(engine) | (_training_facts(engine) if engine.learns else {})
     fields = {"name": identifier(name), "version": __version__} | facts | body.parts(engine)
     fields |= store_parts(engine)
+    fields |= living_parts(engine, fields)
     template = "engine" if engine.learns else "inference"
     return {
         f"{name}.h": _fill(f"{template}.h", fields),
@@ -87,7 +97,7 @@ def _training_facts(e: Engine) -> dict[str, str]:
         "target": "target" if mse else "label",
         "target_type": "const int8_t*" if mse else "int32_t",
         "target_text": "target [kLogits]" if mse else "label, 0 <= label < kLogits",
-        "guard": "" if mse else "  if (label < 0 || label >= kLogits) return -1.0f;\n",
+        "step_begins": _step_begins(mse),
         "refusal": "" if mse else ",\n// or -1 for a label out of range, and then changes nothing",
         "gradients": "float32" if in_float else "int16 with a power-of-two scale each",
         "gradient_type": e.gradients,
@@ -95,6 +105,14 @@ def _training_facts(e: Engine) -> dict[str, str]:
         "learning_rate": f"{e.plan.optimizer.learning_rate:g}",
     }
     return fields | _quant(e, "logits", logits.name)
+
+
+def _step_begins(mse: bool) -> str:
+    """The first lines of `train_step`."""
+    target = "const int8_t* target" if mse else "int32_t label"
+    guard = [] if mse else ["  if (label < 0 || label >= kLogits) return -1.0f;"]
+    lines = [f"float train_step({target}) {{", *guard, "  if (!ready) reset();", "  frozen_layers();"]
+    return "\n".join(lines)
 
 
 def _quant(e: Engine, key: str, tensor: str) -> dict[str, str]:

@@ -27,7 +27,7 @@ def parts(e: Engine) -> dict[str, str]:
     """Every field of the templates that depends on the ops. Fills the engine's tables and structs."""
     fields = _training_parts(e) if e.learns else _inference_parts(e)
     if e.laps:
-        first = "frozen" if e.learns else "infer"
+        first = "below" if e.cut is not None else "frozen" if e.learns else "infer"
         fields[first] = f"  board_lap(0);\n  board_lap(0);\n{fields[first]}"
     return fields | {"structs": "\n\n".join(e.structs)}
 
@@ -45,8 +45,12 @@ def _inference_parts(e: Engine) -> dict[str, str]:
 
 def _training_parts(e: Engine) -> dict[str, str]:
     frozen, rest, training = split(e)
+    position = e.cut.position if e.cut is not None else 0
+    below, above = (_calls(e, ops, True) for ops in (frozen[:position], frozen[position:]))
     return {
-        "frozen": _calls(e, frozen, True),
+        "below": below,
+        "above": above,
+        "frozen": above,
         "infer": _calls(e, rest, False),
         "train": _train(e, training),
         "checks": _checks(e),

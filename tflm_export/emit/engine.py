@@ -12,6 +12,8 @@ from tflm_export.emit.names import op_symbol, tensor_symbols
 from tflm_export.errors import ExportError
 from tflm_export.gradients.paths import gradient_type
 from tflm_export.ir import Graph, Op, Tensor
+from tflm_export.living.cut import find_cut
+from tflm_export.living.memory import Exemplars
 from tflm_export.memory.place import MemoryPlan
 from tflm_export.ops import GRADIENTS
 from tflm_export.ops.result import tensor_quant
@@ -31,6 +33,7 @@ class KernelCall:
 class Engine:
     """One engine while its text is written. `tables`, `structs` and `calls` fill up; the rest stays.
 
+    `exemplars`: samples that go into flash. `cut`: where a net with a memory is split, else None.
     `laps`: whether `board_lap(i)` follows `calls[i]`, for `machines.profile`. `learns`: whether it trains
     anything; an engine that does not has no `loss`.
     """
@@ -38,6 +41,7 @@ class Engine:
     graph: Graph
     plan: UpdatePlan
     memory: MemoryPlan
+    exemplars: Exemplars | None = None
     tables: Tables = field(default_factory=Tables)
     structs: list[str] = field(default_factory=list)
     laps: bool = False
@@ -49,6 +53,7 @@ class Engine:
         self.variables = variables(self.graph)
         self.learns = self.graph.loss is not None
         self.gradients = gradient_type(self.graph)
+        self.cut = find_cut(self.graph, self.plan) if self.plan.memory is not None else None
         self._producers = {name: op for op in self.graph.ops for name in op.outputs}
 
     @property

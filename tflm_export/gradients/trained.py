@@ -118,7 +118,7 @@ def _head(graph: Graph, logits: str) -> Trained:
 
 
 def _resolve_layer(graph: Graph, layer: LayerUpdate) -> Trained:
-    op = _find(graph, layer.name)
+    op = find_op(graph, layer.name)
     if op.kind not in WEIGHTED:
         raise ExportError(
             f"update plan: {op.kind} {layer.name!r} has no weights to train; allowed: {', '.join(WEIGHTED)}."
@@ -145,7 +145,7 @@ def _resolve_layer(graph: Graph, layer: LayerUpdate) -> Trained:
     return trained
 
 
-def _find(graph: Graph, name: str) -> Op:
+def find_op(graph: Graph, name: str) -> Op:
     """The op whose output, weight tensor or `#index` is `name`."""
     found = [op for op in graph.ops if name == op.name or name in op.outputs]
     if not found:

@@ -47,15 +47,18 @@ class HostEngine:
         folder = replace_folder(Path(self._temporary.name) / "sources", sources_of(self.compiled))
         library = Path(self._temporary.name) / "engine.so"
         build_library(folder / "src", self.compiled, library, flags)
-        self._library = _bind(ctypes.CDLL(str(library)))
-        if self.compiled.graph.loss is not None:
-            _bind_training(self._library)
+        self._library = self._bind(ctypes.CDLL(str(library)))
         graph = self.compiled.graph
         self._input = graph.tensors[graph.inputs[0]]
         self._output = graph.tensors[graph.outputs[0]]
         self._loss = graph.loss
         self._variables = variables(graph)
         self.reset()
+
+    def _bind(self, library: ctypes.CDLL) -> ctypes.CDLL:
+        """The library's functions with their types."""
+        _bind(library)
+        return library if self.compiled.graph.loss is None else _bind_training(library)
 
     def infer(self, x: np.ndarray) -> np.ndarray:
         """The output int8 for one input int8 (the input tensor's shape)."""
@@ -186,6 +189,7 @@ def _shim(compiled: Compiled) -> str:
     files = ["shim.cpp"]
     if loss is not None:
         files += ["shim_training.cpp", *["shim_store.cpp"] * bool(compiled.plan.store_bytes)]
+        files += ["shim_living.cpp"] if compiled.plan.memory is not None else []
     text = "".join(templates.joinpath(file).read_text(encoding="utf-8") for file in files)
     return Template(text).substitute(name=name, **calls)
 

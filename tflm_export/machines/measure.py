@@ -27,8 +27,9 @@ from tflm_export.variable import variables
 class Measured:
     """What the board did. Counts are of the last call of each kind; stack is the deepest of all.
 
-    train_step: all 0 where nothing learns. outputs: int8 [inferences, ...]. weights: the trained
-    part in RAM by tensor name, flat.
+    train_step: all 0 where nothing learns; with an engine's replays, of pictures that it was shown before.
+    outputs: int8 [inferences, ...]. weights: the trained part in RAM by tensor name, flat. replay_step: one
+    replay, all 0 without a memory.
     """
 
     inference: Count
@@ -38,6 +39,7 @@ class Measured:
     flash_bytes: int
     outputs: np.ndarray
     weights: dict[str, np.ndarray]
+    replay_step: Count = Count(0, 0, 0)
 
 
 def measure(
@@ -62,7 +64,7 @@ def measure(
         sources = sorted((folder / "src").rglob("*.cpp"))
         elf = build(sources, [folder / "src"], main, Path(name) / "engine.elf", flags, memories)
         result = run(elf, {"samples.bin": samples}, timeout)
-    learns = compiled.graph.loss is not None
+    learns, remembers = compiled.graph.loss is not None, compiled.plan.memory is not None
     return Measured(
         result.cost("inference").count,
         result.cost("train_step").count if learns else Count(0, 0, 0),
@@ -71,6 +73,7 @@ def measure(
         elf.flash_bytes,
         np.frombuffer(result.files["outputs.bin"], np.int8).reshape(inferences, -1),
         stored_weights(compiled.graph, result.files["weights.bin"]) if learns else {},
+        result.cost("replay_step").count if remembers else Count(0, 0, 0),
     )
 
 
@@ -98,8 +101,21 @@ def board_program(
     fields = {"name": compiled.name, "inferences": inferences, "steps": len(rows), **more}
     fields["parts"] = _main("board_parts.cpp", name=compiled.name)
     fields["target_bytes"] = len(rows[0]) - pictures[0].size
+    fields |= _remembering(compiled)
     fields["target"] = "label_of(target)" if by_label else "static_cast<const int8_t*>(target)"
     return _main(template, **fields), b"".join(first + rows)
+
+
+def _remembering(compiled: Compiled) -> dict[str, str]:
+    """What the program of an engine with a memory does besides: remember every sample, replay at the end."""
+    name = compiled.name
+    if compiled.plan.memory is None:
+        return {"replay": "", "remember": "", "measure_replay": ""}
+    return {
+        "replay": f"void replay(void*) {{ {name}::replay(); }}\n",
+        "remember": f"    {name}::remember(label_of(sample + {name}::kInputBytes));\n",
+        "measure_replay": '  board_measure("replay_step", replay, nullptr);\n',
+    }
 
 
 def _sample(x: np.ndarray, target: int | np.ndarray | None, by_label: bool) -> bytes:

@@ -54,7 +54,9 @@ def profile(
     Arguments: those of `measure`. Raises `ExportError` as `measure` does.
     """
     main, samples = board_program(compiled, pictures, targets, 1)
-    fresh, calls = emit_with_laps(compiled.graph, compiled.memory, compiled.plan, compiled.name)
+    fresh, calls = emit_with_laps(
+        compiled.graph, compiled.memory, compiled.plan, compiled.name, compiled.exemplars
+    )
     sources = {**compiled.sources, **{f"src/{path}": text for path, text in fresh.items()}}
     with tempfile.TemporaryDirectory(prefix="tfodl-profile-") as name:
         folder = dataclasses.replace(compiled, sources=sources).save(Path(name) / "engine")

@@ -17,7 +17,8 @@ from tflm_export.emit.names import display
 from tflm_export.engine_folder import opened
 from tflm_export.errors import ExportError
 from tflm_export.ir import Graph
-from tflm_export.machines.host import HostEngine
+from tflm_export.living.simulator import LivingSimulator, simulator_of
+from tflm_export.machines.living_host import LivingEngine, host_engine
 from tflm_export.machines.measure import Measured, measure
 from tflm_export.machines.tflm import tflm_outputs
 from tflm_export.ops import LOSSES
@@ -135,7 +136,8 @@ def verify(
     """
     compiled = opened(engine)
     xs, ts = samples(compiled, inputs, targets, seed)
-    host, simulator = HostEngine(compiled), Simulator(compiled.graph, compiled.plan)
+    host = host_engine(compiled)
+    simulator = simulator_of(compiled.graph, compiled.plan, compiled.exemplars)
     inferred = [host.infer(x) for x in _take(xs, count)]
     by_simulator = _differing(inferred, [simulator.infer(x) for x in _take(xs, count)])
     by_tflm, unrun = _compare_with_tflm(compiled, _take(xs, count), inferred) if tflm else (None, "")
@@ -145,6 +147,9 @@ def verify(
     for x, t in zip(_take(xs, steps), _take(ts, steps), strict=True):
         host.train_step(x, t)
         simulator.train_step(x, t)
+        if isinstance(host, LivingEngine) and isinstance(simulator, LivingSimulator):
+            host.remember(t)
+            simulator.remember(t)
     weights = host.weights()
     differing = sum(int((weights[name] != simulator.weights[name]).sum()) for name in weights)
     result = Verification(count, by_simulator, by_tflm, steps, differing, cosines, unrun=unrun, tflm=tflm)

@@ -10,6 +10,7 @@ True
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -80,10 +81,7 @@ class Simulator:
 
         Returns the loss before the step.
         """
-        loss, values = self._loss, self._run(x, label)
-        logits = values[loss.inputs[0]]
-        self.step += 1
-        return self._loss_value(logits, label)
+        return self._stepped(self._run(x, label), label)
 
     def gradients(self, x: np.ndarray, label: int | np.ndarray) -> dict[str, np.ndarray]:
         """Real gradients (float64, w.r.t. real parameters) of one sample for every trained tensor, by the
@@ -116,8 +114,17 @@ class Simulator:
     def _run(
         self, x: np.ndarray, label: int | np.ndarray, collect: dict[str, np.ndarray] | None = None
     ) -> dict[str, Any]:
-        values: dict[str, Any] = {**self.weights, self.graph.inputs[0]: self._checked(x)}
-        for op in self.graph.ops:
+        values = {**self.weights, self.graph.inputs[0]: self._checked(x)}
+        return self._run_ops(self.graph.ops, values, label, collect)
+
+    def _run_ops(
+        self,
+        ops: Sequence[Op],
+        values: dict[str, Any],
+        label: int | np.ndarray,
+        collect: dict[str, np.ndarray] | None = None,
+    ) -> dict[str, Any]:
+        for op in ops:
             if op.kind in GRADIENTS:
                 values[op.outputs[0]] = self._path.gradient(self._call(op), self._inputs(op, values))
             elif op.name == "loss":
@@ -129,14 +136,17 @@ class Simulator:
                 run_forward(op, self.graph, values)
         return values
 
+    def _stepped(self, values: dict[str, Any], label: int | np.ndarray) -> float:
+        """Count a step that ran; the loss before it."""
+        self.step += 1
+        return self._loss_value(values[self._loss.inputs[0]], label)
+
     def _target(self, logits: np.ndarray, label: int | np.ndarray) -> int | np.ndarray:
         """A class index in range, or an int8 array of the logits' shape."""
         if not LOSSES[self._loss.kind].by_label:
             return np.asarray(label, np.int8).reshape(logits.shape)
         assert not isinstance(label, np.ndarray)
-        if not 0 <= label < logits.size:
-            raise ExportError(f"label {label}: allowed 0..{logits.size - 1}.")
-        return label
+        return check_label(label, logits.size)
 
     def _loss_value(self, logits: np.ndarray, label: int | np.ndarray) -> float:
         scale, target = losses.loss_scale(self._loss, self.graph), self._target(logits, label)
@@ -180,3 +190,10 @@ class Simulator:
 def input_scale(variable: Variable, graph: Graph) -> float:
     """s_x for a weight, 1 for a bias: turns exact sums into real gradients."""
     return 1.0 if variable.bias else tensor_quant(graph, variable.layer.inputs[0]).scale[0]
+
+
+def check_label(label: int, classes: int) -> int:
+    """The label. Raises `ExportError` when there is no such class."""
+    if not 0 <= label < classes:
+        raise ExportError(f"label {label}: allowed 0..{classes - 1}.")
+    return label

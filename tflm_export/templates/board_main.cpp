@@ -13,7 +13,7 @@ const int32_t kSampleBytes = $name::kInputBytes + $target_bytes;
 $parts
 void infer(void*) { $name::infer(); }
 void train(void* target) { $name::train_step($target); }
-
+$replay
 }  // namespace
 
 int main() {
@@ -32,7 +32,7 @@ int main() {
     int8_t* sample = samples + ($inferences + i) * kSampleBytes;
     memcpy($name::input(), sample, $name::kInputBytes);
     board_measure("train_step", train, sample + $name::kInputBytes);
-  }
+$remember  }
   write_weights();
-  return 0;
+$measure_replay  return 0;
 }

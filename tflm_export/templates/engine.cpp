@@ -84,11 +84,9 @@ int32_t predict() {
   return tfodl::argmax_s8(output(), kOutputs);
 }
 
-float train_step($target_type $target) {
-$guard  if (!ready) reset();
-  frozen_layers();
+$step_begins
 $train
   return $loss_value;
 }
-$store
+$store$living
 }  // namespace $name

@@ -47,5 +47,5 @@ void reset();
 
 // The trained tensors, to be saved and restored; call reset() or infer() once before.
 const tfodl::Parameter* parameters();  // [kParameters]
-$store_header
+$store_header$living_header
 }  // namespace $name

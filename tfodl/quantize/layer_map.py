@@ -63,7 +63,8 @@ def address(plan: UpdatePlan, model: Any, tflite: bytes) -> UpdatePlan:
     """
     ops = layer_map(model, tflite)
     absorbed = set() if hasattr(model, "to_tflite") else set(_folded(model).absorbed)
-    unknown = sorted({layer.name for layer in plan.layers} - set(ops) - absorbed)
+    named = {layer.name for layer in plan.layers} | set(plan.candidates)
+    unknown = sorted(named - set(ops) - absorbed)
     if unknown:
         raise TfodlError(f"UpdatePlan: layers {unknown} are not in the model; its layers: {sorted(ops)}.")
     rows: list[LayerUpdate] = [
@@ -75,7 +76,8 @@ def address(plan: UpdatePlan, model: Any, tflite: bytes) -> UpdatePlan:
         "model_sha256": hashlib.sha256(tflite).hexdigest(),
         "keras_layers": names,
     }
-    return dataclasses.replace(plan, layers=tuple(rows), provenance=provenance)
+    candidates = tuple(ops[name] for name in plan.candidates if name in ops)
+    return dataclasses.replace(plan, layers=tuple(rows), candidates=candidates, provenance=provenance)
 
 
 def _folded(model: Any) -> FoldedModel:

@@ -40,6 +40,14 @@ def test_plan_is_addressed_to_ops():
     assert UpdatePlan.from_json(plan.to_json()) == plan
 
 
+def test_candidates_are_addressed_too():
+    plan = address(UpdatePlan(candidates=("dw", "head", "stem_bn")), qat_net(), qat_tflite())
+    ops = layer_map(qat_net(), qat_tflite())
+    assert plan.candidates == (ops["dw"], ops["head"])
+    with pytest.raises(TfodlError, match="nowhere"):
+        address(UpdatePlan(candidates=("nowhere",)), qat_net(), qat_tflite())
+
+
 def test_channel_is_the_same_neuron_on_both_sides():
     """Silencing channel c of a layer in Keras zeroes the row c of its op."""
     model = keras.models.clone_model(trained_net())

@@ -1,0 +1,91 @@
+"""The parts of an engine that has a memory: latents, replay, the table of its state (docs/living.md)."""
+
+from __future__ import annotations
+
+from importlib import resources
+from string import Template
+
+from tflm_export.emit.body import symbol_of
+from tflm_export.emit.engine import Engine
+from tflm_export.emit.names import shape_text
+from tflm_export.living.capacity import capacity
+from tflm_export.living.cut import Cut, latent_reader
+from tflm_export.living.memory import LABEL_BYTES
+from tflm_export.ops.convolution.update import state_arrays
+from tflm_export.plan import Memory
+
+POLICIES = {
+    "reservoir": ("kReservoir", "every sample offered stays alike"),
+    "balanced": ("kBalanced", "every class keeps as many"),
+}
+_LEARN = """namespace {
+
+// One step on the latent in the arena.
+float learn(int32_t label) {
+  layers_above_cut();"""
+
+
+def living_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
+    """The fields of the templates that a memory changes, from those of the engine without it."""
+    if e.cut is None or e.plan.memory is None:
+        return {"living": "", "living_header": ""}
+    fields = _facts(e, e.plan.memory, e.cut) | {"below": plain["below"], "above": plain["above"]}
+    states = _state_table(e)
+    fields |= {"state_table": "\n".join(states), "states": str(len(states))}
+    forget = ("memset(offered, 0, sizeof offered);", "counts = {0, 0, 0, 0};", "seen = false;")
+    return {
+        "checks": plain["checks"] + _fill("living_parts.cpp", fields),
+        "reset": "\n".join([plain["reset"], *(f"  {line}" for line in forget)]),
+        "frozen": "  layers_below_cut();\n  layers_above_cut();",
+        "step_begins": _LEARN,
+        "living": _fill("living.cpp", fields),
+        "living_header": _fill("living.h", fields),
+    }
+
+
+def _facts(e: Engine, memory: Memory, cut: Cut) -> dict[str, str]:
+    reader, count = latent_reader(e.graph, cut), len(e.exemplars) if e.exemplars else 0
+    symbol, text = POLICIES[memory.policy]
+    return {
+        "before": f"{reader.name} {reader.kind}",
+        "shape": shape_text(e.tensor(cut.tensor).shape),
+        "cut": e.symbols[cut.tensor],
+        "latent_bytes": str(cut.nbytes),
+        "samples": str(capacity(memory, cut.nbytes)),
+        "sample_bytes": str(cut.nbytes + LABEL_BYTES),
+        "seed": str(e.plan.seed),
+        "policy": symbol,
+        "policy_text": text,
+        "replays": str(memory.replays),
+        "exemplars": str(count),
+        "exemplar_replays": str(memory.exemplar_replays if count else 0),
+        "replay_exemplar": _replay_exemplar(e),
+    }
+
+
+def _replay_exemplar(e: Engine) -> str:
+    if e.exemplars is None:
+        return "  return -1.0f;"
+    latents = e.tables.add("int8_t", "exemplars", e.exemplars.latents)
+    labels = e.tables.add("int16_t", "exemplar_labels", e.exemplars.labels)
+    stored = f"tfodl::stored_latent({latents}, kLatentBytes, place)"
+    return (
+        "  if (!ready) reset();\n"
+        f"  const int32_t place = tfodl::exemplar_draw({e.plan.seed}u, kExemplars, counts);\n"
+        f"  return learn_again({stored}, {labels}[place]);"
+    )
+
+
+def _state_table(e: Engine) -> list[str]:
+    """A row of name, address and size for everything that learning changes."""
+    symbols = {symbol_of(e, v): state_arrays(e.plan.optimizer, v) for v in e.variables}
+    held = [f"{kind}_{symbol}" for symbol, kinds in symbols.items() for kind, on in kinds.items() if on]
+    arrays = [*symbols, *held, "latents", "labels", "offered"]
+    objects = [*(e.scale(op) for op in e.scaled_ops()), "sgd", "counts"]
+    rows = [(name, name) for name in arrays] + [(name, f"&{name}") for name in objects]
+    return [f'      {{"{name}", {pointer}, sizeof {name}}},' for name, pointer in rows]
+
+
+def _fill(template: str, fields: dict[str, str]) -> str:
+    text = resources.files("tflm_export").joinpath("templates", template).read_text(encoding="utf-8")
+    return Template(text).substitute(fields)

@@ -1,0 +1,81 @@
+"""`LivingEngine`: an engine with a memory, built for the host and driven from Python."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+import numpy as np
+
+from tflm_export.compiler import Compiled
+from tflm_export.engine_folder import opened
+from tflm_export.errors import ExportError
+from tflm_export.living.cut import find_cut
+from tflm_export.machines.host import HostEngine
+
+
+class LivingEngine(HostEngine):
+    """A `HostEngine` whose plan has a memory (docs/living.md).
+
+    Raises `ExportError` for an engine without one.
+    """
+
+    def _bind(self, library: ctypes.CDLL) -> ctypes.CDLL:
+        plan = self.compiled.plan
+        if plan.memory is None:
+            raise ExportError("this engine has no memory; compile it with a plan that sets memory.")
+        for name in ("latent", "state"):
+            getattr(library, f"shim_{name}").restype = ctypes.c_void_p
+        for name in ("replay", "replay_exemplar"):
+            getattr(library, f"shim_{name}").restype = ctypes.c_float
+        library.shim_remember.restype = ctypes.c_bool
+        library.shim_state_bytes.restype = ctypes.c_uint32
+        graph = self.compiled.graph
+        self._latent_shape = graph.tensors[find_cut(graph, plan).tensor].shape
+        return super()._bind(library)
+
+    def latent(self) -> np.ndarray:
+        """Latent of the picture that was seen last, int8."""
+        return self._read(self._library.shim_latent(), self._latent_shape)
+
+    def remember(self, label: int) -> None:
+        """Offer that picture to the memory. Raises `ExportError` for a wrong label, or before any picture."""
+        if not self._library.shim_remember(int(label)):
+            raise ExportError(f"remember: label {label} is no class, or no picture was seen yet.")
+
+    def remembered(self) -> int:
+        """Samples in the memory."""
+        return int(self._library.shim_remembered())
+
+    def replay(self) -> float:
+        """One step on a sample of the memory; the loss before it, -1 when the memory is empty."""
+        return float(self._library.shim_replay())
+
+    def replay_exemplar(self) -> float:
+        """One step on an exemplar; the loss before it, -1 when there are none."""
+        return float(self._library.shim_replay_exemplar())
+
+    def state(self) -> bytes:
+        """All that learning changes, the memory too."""
+        return b"".join(ctypes.string_at(data, size) for data, size in self._states())
+
+    def restore(self, state: bytes) -> None:
+        """Go back to what `state` gave. Raises `ExportError` when it is another engine's."""
+        size = sum(size for _, size in self._states())
+        if len(state) != size:
+            raise ExportError(f"restore: got {len(state)} bytes; this engine's state has {size}.")
+        at = 0
+        for data, nbytes in self._states():
+            ctypes.memmove(data, state[at : at + nbytes], nbytes)
+            at += nbytes
+
+    def _states(self) -> list[tuple[int, int]]:
+        """Address and bytes of every part of the state."""
+        library = self._library
+        return [(library.shim_state(i), library.shim_state_bytes(i)) for i in range(library.shim_states())]
+
+
+def host_engine(engine: Compiled | str | os.PathLike[str]) -> HostEngine:
+    """An engine, compiled or in its folder, built for the host: a `LivingEngine` when it has a memory."""
+    compiled = opened(engine)
+    return LivingEngine(compiled) if compiled.plan.memory is not None else HostEngine(compiled)

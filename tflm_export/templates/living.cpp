@@ -1,0 +1,47 @@
+
+// One step on a latent that was stored.
+float learn_again(const int8_t* stored, int32_t label) {
+  const int32_t before = guessed;
+  memcpy(s8(at::$cut), stored, kLatentBytes);
+  const float loss = learn(label);
+  guessed = before;
+  return loss;
+}
+
+}  // namespace
+
+const int8_t* latent() { return last; }
+int32_t remembered() { return counts.held; }
+
+bool remember(int32_t label) {
+  if (label < 0 || label >= kLogits || !seen) return false;
+  tfodl::replay_remember(memory, counts, last, label);
+  return true;
+}
+
+float replay() {
+  if (!ready) reset();
+  const int32_t place = tfodl::replay_draw(memory, counts);
+  return place < 0 ? -1.0f : learn_again(tfodl::stored_latent(latents, kLatentBytes, place), labels[place]);
+}
+
+float replay_exemplar() {
+$replay_exemplar
+}
+
+float train_step(int32_t label) {
+  if (label < 0 || label >= kLogits) return -1.0f;
+  if (!ready) reset();
+  layers_below_cut();
+  const float loss = learn(label);
+  for (int32_t i = 0; i < kReplays; ++i) replay();
+  for (int32_t i = 0; i < kExemplarReplays; ++i) replay_exemplar();
+  return loss;
+}
+
+const tfodl::Parameter* state() {
+  static const tfodl::Parameter table[kStates] = {
+$state_table
+  };
+  return table;
+}
