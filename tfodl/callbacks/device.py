@@ -32,7 +32,9 @@ def as_compiled(plan: UpdatePlan, model: Any, batch: int = 1, device: Optimizer 
 
 
 def compiled_optimizer(model: Any, batch: int, otherwise: Optimizer) -> Optimizer:
-    """SGD as the model has it now, `batch` samples a step; `otherwise` for another rule."""
+    """SGD as the model has it now, `batch` samples a step; `otherwise` for another rule, or none compiled."""
+    if getattr(model, "optimizer", None) is None:
+        return otherwise
     rule = _innermost(model.optimizer)
     found = _rate_and_momentum(rule)
     if found is None:
@@ -70,8 +72,10 @@ def _innermost(optimizer: Any) -> Any:
 
 
 def _loss(model: Any) -> Any:
-    """The plan's name of the compiled loss; None where the device has none (a warning says so)."""
-    loss = model.loss
+    """The plan's name of the compiled loss; None where there is none, or none on the device (a warning)."""
+    loss = getattr(model, "loss", None)
+    if loss is None:
+        return None
     name = loss if isinstance(loss, str) else getattr(loss, "name", None) or getattr(loss, "__name__", "")
     found = LOSSES.get(str(name)) or LOSSES.get(_snake(type(loss).__name__))
     if found is None:

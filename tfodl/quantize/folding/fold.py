@@ -4,9 +4,9 @@ Keras 3 and tf_keras models give the same nodes, so nothing behind this file ask
 
 >>> import keras
 >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3, name="c"),
-...                           keras.layers.BatchNormalization(), keras.layers.ReLU()])
+...                           keras.layers.BatchNormalization(), keras.layers.ReLU(name="r")])
 >>> [(node.kind, node.name) for node in fold(model).nodes]
-[('Input', 'input'), ('Conv2D', 'c'), ('ReLU', 're_lu')]
+[('Input', 'input'), ('Conv2D', 'c'), ('ReLU', 'r')]
 """
 
 from __future__ import annotations
