@@ -11,7 +11,8 @@ test: setup-dev
 	$(PY) -m pytest -n 2
 
 bench: setup-dev
-	$(PY) benchmarks/engine.py
+	$(PY) benchmarks/engine.py --out results/bench/engine.json
+	$(PY) benchmarks/tables.py
 	$(PY) benchmarks/host.py
 
 lint: setup-dev

@@ -4,12 +4,14 @@ A block that needs what a test has not says so behind its language: `python need
 (weights or data are downloaded), `needs-hours`.
 """
 
+import json
 import re
 from pathlib import Path
 
 import kernel_tables
 import numpy as np
 import pytest
+import tables
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -77,3 +79,10 @@ def test_what_is_named_exists(page):
 def test_the_kernels_tables_are_the_headers():
     page = kernel_tables.PAGE.read_text(encoding="utf-8")
     assert page == kernel_tables.filled(page), "run python tools/kernel_tables.py"
+
+
+@pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.stem)
+def test_figures_are_what_was_measured(page):
+    rows = json.loads(tables.MEASURED.read_text(encoding="utf-8"))
+    text = page.read_text(encoding="utf-8")
+    assert text == tables.filled(text, rows), "run python benchmarks/tables.py"
