@@ -114,7 +114,8 @@ def _bias(op: Op, graph: Graph, rows: np.ndarray) -> np.ndarray:
     """The bias of the needed outputs, int64; zeros where there is none."""
     name = op.inputs[2] if len(op.inputs) > 2 else ""
     bias = graph.constant(name).reshape(-1) if name else np.zeros(len(rows))
-    return bias.astype(np.int64)[rows]
+    needed: np.ndarray = bias.astype(np.int64)[rows]
+    return needed
 
 
 def _folded_bias(op: Op, graph: Graph, constants: Mapping[str, Constant], needed: Needed) -> np.ndarray:

@@ -52,7 +52,7 @@ def taps_inside(op: Op, graph: Graph) -> np.ndarray:
         return np.ones((1, 1), bool)
     (_, h, w, _), (_, p, q, _) = (graph.tensors[name].shape for name in (op.inputs[0], op.outputs[0]))
     rows, columns = _inside(op, "h", h, p, "pad_top"), _inside(op, "w", w, q, "pad_left")
-    both = rows[:, None, :, None] & columns[None, :, None, :]
+    both: np.ndarray = rows[:, None, :, None] & columns[None, :, None, :]
     return both.reshape(len(rows) * len(columns), -1)
 
 
