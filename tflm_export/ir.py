@@ -111,6 +111,11 @@ class Op:
         return self.of or self.name
 
     @property
+    def bias(self) -> str:
+        """Name of a layer's bias tensor; "" when it has none."""
+        return self.inputs[2] if len(self.inputs) > 2 else ""
+
+    @property
     def label(self) -> str:
         """Short and unique among forward ops: `3`, or `3r` for what a pass put beside op #3."""
         return f"{self.index}{self.variant}"

@@ -112,8 +112,7 @@ def _cut_scales(weights: Tensor, rows: np.ndarray) -> QParams | None:
 
 def _bias(op: Op, graph: Graph, rows: np.ndarray) -> np.ndarray:
     """The bias of the needed outputs, int64; zeros where there is none."""
-    name = op.inputs[2] if len(op.inputs) > 2 else ""
-    bias = graph.constant(name).reshape(-1) if name else np.zeros(len(rows))
+    bias = graph.constant(op.bias).reshape(-1) if op.bias else np.zeros(len(rows))
     needed: np.ndarray = bias.astype(np.int64)[rows]
     return needed
 
@@ -133,9 +132,8 @@ def _folded_bias(op: Op, graph: Graph, constants: Mapping[str, Constant], needed
 
 def _with_bias(op: Op, graph: Graph, bias: np.ndarray, tensors: dict[str, Tensor]) -> Op:
     """`op` with this bias, int32; without one where it had none and needs none."""
-    name = op.inputs[2] if len(op.inputs) > 2 else ""
-    if not name and not bias.any():
+    if not op.bias and not bias.any():
         return op
-    given = graph.tensors[name] if name else Tensor(f"{op.name}/bias", (), "int32")
+    given = graph.tensors[op.bias] if op.bias else Tensor(f"{op.name}/bias", (), "int32")
     tensors[given.name] = dataclasses.replace(given, shape=bias.shape, data=bias.astype(np.int32), quant=None)
     return dataclasses.replace(op, inputs=(*op.inputs[:2], given.name))

@@ -46,7 +46,7 @@ class Trained:
     @property
     def bias(self) -> str:
         """Name of the bias tensor, "" when the op has none."""
-        return self.op.inputs[2] if len(self.op.inputs) > 2 else ""
+        return self.op.bias
 
 
 def resolve(graph: Graph, plan: UpdatePlan, logits: str) -> tuple[Trained, ...]:

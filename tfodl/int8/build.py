@@ -67,7 +67,7 @@ def _linear_layer(b: Wiring, op: Op) -> tuple[Int8Linear, tuple[int, ...]]:
         "input_zero": quant_of(b.graph, x.name).zero_point[0],
         "weight_scale": np.broadcast_to(weights.quant.scale, channels).tolist(),
         "op": op.index,
-        "use_bias": len(op.inputs) > 2 and bool(op.inputs[2]),
+        "use_bias": bool(op.bias),
         "name": layer_of(op),
     }
     shape = b.graph.tensors[op.outputs[0]].shape[1:]

@@ -94,7 +94,7 @@ def _padded(op: Op, x: tf.Tensor) -> tf.Tensor:
 
 
 def _bias(op: Op, values: Mapping[str, tf.Tensor]) -> tf.Tensor | float:
-    return values[op.inputs[2]] if len(op.inputs) > 2 and op.inputs[2] else 0.0
+    return values[op.bias] if op.bias else 0.0
 
 
 def _strides(op: Op) -> list[int]:

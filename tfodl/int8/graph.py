@@ -185,8 +185,8 @@ class Int8Model(SelectiveModel):
         for op, layer in self._weighted():
             found[op.inputs[1]] = layer.to_file(np.asarray(layer.kernel)).astype(np.int8)
             if layer.bias is not None:
-                shape = self.graph.tensors[op.inputs[2]].shape
-                found[op.inputs[2]] = np.asarray(layer.bias).astype(np.int32).reshape(shape)
+                shape = self.graph.tensors[op.bias].shape
+                found[op.bias] = np.asarray(layer.bias).astype(np.int32).reshape(shape)
         return found
 
     def load_constants(self, values: Mapping[str, np.ndarray]) -> None:

@@ -164,7 +164,7 @@ def _equals(rows: np.ndarray, op: Op, graph: Graph) -> bool:
 
 def _bias_equals(node: Node, op: Op, graph: Graph) -> bool:
     source = graph.tensors[op.inputs[0]].quant
-    bias = graph.tensors[op.inputs[2]].data if len(op.inputs) > 2 and op.inputs[2] else 0
+    bias = graph.tensors[op.bias].data if op.bias else 0
     assert source is not None and node.bias is not None and bias is not None
     exact = node.bias / (source.scale[0] * _scales(op, graph))
     return bool(np.abs(exact - bias).max() <= BIAS_ROUNDING)

@@ -55,9 +55,9 @@ def weight_scales(op: Op, tensors: check.Tensors, axis: int) -> tuple[float, ...
 
 def bias_data(op: Op, tensors: check.Tensors, outputs: int) -> np.ndarray:
     """The bias [O] int32; zeros when there is none."""
-    if len(op.inputs) < 3 or not op.inputs[2]:
+    if not op.bias:
         return np.zeros(outputs, np.int32)
-    bias = check.constant(op, tensors, op.inputs[2], "int32")
+    bias = check.constant(op, tensors, op.bias, "int32")
     check.require(bias.size == outputs, op, f"bias has {bias.size} values; expected {outputs}.")
     return bias
 
@@ -65,8 +65,8 @@ def bias_data(op: Op, tensors: check.Tensors, outputs: int) -> np.ndarray:
 def finish(op: Op, graph: Graph, values: Values, acc: np.ndarray) -> Result:
     """Add the bias to sums [N, ..., O] (float64 holding integers), requantise, clamp."""
     acc = acc.astype(np.int64)
-    if len(op.inputs) > 2 and op.inputs[2]:
-        acc = acc + operand(graph, values, op.inputs[2]).reshape(-1)
+    if op.bias:
+        acc = acc + operand(graph, values, op.bias).reshape(-1)
     raw = requantize(acc, op.attrs["multiplier"], op.attrs["shift"]) + output_quant(op, graph).zero_point[0]
     return clamped(op, acc, raw)
 
@@ -102,7 +102,7 @@ def conv_struct(e: Emitter, op: Op) -> str:
             f"{check.where(op)}: depth multiplier {a['depth_multiplier']} is not supported; allowed: 1."
         )
     weights = _weights(e, op)
-    bias = e.variable(op.inputs[2]) if len(op.inputs) > 2 else None
+    bias = e.variable(op.bias)
     start = e.tables.add("int32_t", f"bias{i}", _bias(e, op, g.out_shape[2]))
     multiplier = e.tables.add("int32_t", f"multiplier{i}", _per_channel(a["multiplier"], g.out_shape[2]))
     shift = e.tables.add("int8_t", f"shift{i}", _per_channel(a["shift"], g.out_shape[2]))
@@ -124,9 +124,9 @@ def _per_channel(values: object, count: int) -> np.ndarray:
 
 
 def _bias(e: Emitter, op: Op, count: int) -> np.ndarray:
-    if len(op.inputs) < 3 or not op.inputs[2]:
+    if not op.bias:
         return np.zeros(count, np.int32)
-    return e.constant(op.inputs[2])
+    return e.constant(op.bias)
 
 
 def _weights(e: Emitter, op: Op) -> tuple[str, str, str, str, int]:
