@@ -24,7 +24,7 @@ from engine_nets import CASES, Case
 from tqdm import tqdm
 
 from tflm_export.boards import BOARDS
-from tflm_export.compiler import Compiled, compile_model
+from tflm_export.compiler import Compiled
 from tflm_export.errors import ExportError, TfodlError
 from tflm_export.files import write_text
 from tflm_export.machines.host import HostEngine
@@ -65,8 +65,7 @@ def main() -> int:
 def print_per_op(cases: list[Case], weights: str) -> int:
     """A table of kernel calls for an inference and a training step of each net."""
     for case in cases:
-        tflite = case.tflite(None if weights == "random" else weights)
-        compiled = compile_model(tflite, case.plan(tflite))
+        compiled = case.compiled(None if weights == "random" else weights)
         for kind, costs in profile(compiled, *_samples(compiled, STEPS)).items():
             print(f"\n## {case.net}, {case.plan_name}: {kind}\n\n{table(costs)}", flush=True)
     return 0
@@ -74,8 +73,7 @@ def print_per_op(cases: list[Case], weights: str) -> int:
 
 def measure_case(case: Case, weights: str) -> dict[str, object]:
     """One row of the table."""
-    tflite = case.tflite(None if weights == "random" else weights)
-    compiled = compile_model(tflite, case.plan(tflite))
+    compiled = case.compiled(None if weights == "random" else weights)
     pictures, targets = _samples(compiled, STEPS)
     plain = measure(compiled, pictures, targets, flags=O2_FLAGS)
     arduino = measure(compiled, pictures, targets, flags=ARDUINO_FLAGS)

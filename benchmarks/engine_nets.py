@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import keras
 import numpy as np
 from keras import layers
 
+from tflm_export.compiler import Compiled, compile_model
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
 from tfodl import models, quantize, schemes
@@ -30,6 +32,7 @@ class Case:
     `by`, and any of `cycles_inference`, `cycles_train_step` (under the same model, without wait states),
     `instructions_inference`, `instructions_train_step`, `total_ram_bytes`, `flash_bytes`, with `must` and
     `aim`, the share of the yardstick's cycles to stay below (of its instructions where it has no cycles).
+    gradients: the arithmetic of the backward pass.
     """
 
     net: str
@@ -37,6 +40,12 @@ class Case:
     build: Callable[[str | None], keras.Model]
     plan: Callable[[bytes], UpdatePlan]
     yardstick: dict[str, object] = field(default_factory=dict)
+    gradients: Literal["int16", "float32"] = "int16"
+
+    def compiled(self, weights: str | None) -> Compiled:
+        """The engine of `tflite(weights)` under the plan."""
+        tflite = self.tflite(weights)
+        return compile_model(tflite, self.plan(tflite), gradients=self.gradients)
 
     def tflite(self, weights: str | None) -> bytes:
         """The int8 model, calibrated on 16 random inputs."""
@@ -175,6 +184,10 @@ CASES = (
          scheme("mcunet-5fps-49kb"), MIT),
     Case("mbv2-w0.35 96x96x3", "49 KB scheme", _model("mbv2-w0.35", (96, 96, 3), classes=10),
          scheme("mbv2-w0.35-49kb")),
+    Case("mcunet-5fps 128x128x3", "49 KB scheme, float32 gradients",
+         _model("mcunet-5fps", (128, 128, 3), classes=10), scheme("mcunet-5fps-49kb"), gradients="float32"),
+    Case("mbv2-w0.35 96x96x3", "49 KB scheme, float32 gradients",
+         _model("mbv2-w0.35", (96, 96, 3), classes=10), scheme("mbv2-w0.35-49kb"), gradients="float32"),
     *(Case(net, "inference", build, inference, yardstick)
       for (net, build), yardstick in zip(MLPERF.items(), CMSIS, strict=True)),
     *(Case(net, "head", build, reconstruct if "autoencoder" in net else head_only)

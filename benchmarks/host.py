@@ -105,7 +105,7 @@ def velocity_plan(case: str, batchnorm: bool) -> UpdatePlan:
         return UpdatePlan.load(path)
     model = compiled(tfodl.SelectiveModel(build(case)))
     held_out = next(iter(batches(case)))[0][:8]
-    callback = tfodl.VelocitySelection(SHARE, x=held_out.numpy(), batchnorm=batchnorm)
+    callback = tfodl.VelocitySelection(SHARE, validation_data=held_out.numpy(), batchnorm=batchnorm)
     model.fit(batches(case), steps_per_epoch=2, epochs=2, verbose=0, callbacks=[callback])
     callback.plans[-1].save(path)
     return callback.plans[-1]

@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 MEASURED = ROOT / "results" / "bench" / "engine.json"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "measuring.md")
+PAGES = tuple(ROOT / page for page in ("README.md", "docs/compiler.md"))
 BLOCK = re.compile(r"(<!-- bench:(\w+) -->\n).*?(<!-- end -->)", re.S)
 KINDS = {"train_step": "training step", "inference": "inference"}
 SHOWN = (
@@ -45,9 +45,19 @@ def memory(rows: list[dict[str, Any]]) -> str:
     return head + "".join(_memory_line(_row(rows, net, plan)) for net, plan, _ in SHOWN)
 
 
+def gradients(rows: list[dict[str, Any]]) -> str:
+    """A training step with each arithmetic of the backward pass."""
+    head = "| net, plan | gradients | training step, M cycles | RAM, B | flash, B |\n|---|---|--:|--:|--:|\n"
+    return head + "".join(
+        _gradients_line(_row(rows, net, plan + suffix), plan, arithmetic, _row(rows, net, plan))
+        for net, plan, _ in SHOWN[:2]
+        for suffix, arithmetic in (("", "int16"), (", float32 gradients", "float32"))
+    )
+
+
 def filled(page: str, rows: list[dict[str, Any]]) -> str:
     """The page with its figures. Raises `KeyError` for a name that is none of ours."""
-    makers = {"work": work, "memory": memory}
+    makers = {"work": work, "memory": memory, "gradients": gradients}
     return BLOCK.sub(lambda m: m[1] + makers[m[2]](rows) + m[3], page)
 
 
@@ -74,6 +84,13 @@ def _memory_line(row: dict[str, Any]) -> str:
     own = [f"{row[key]:,}" for key in ("total_ram_bytes", "flash_bytes")]
     name = f"{row['net'].replace('x', '×')}, {row['plan']}"
     return f"| {' | '.join([name, *own, str(peer.get('by', '')).split(';')[0], *others])} |\n"
+
+
+def _gradients_line(row: dict[str, Any], plan: str, arithmetic: str, int16: dict[str, Any]) -> str:
+    cycles = row["cycles_train_step"]
+    share = "" if row is int16 else f" ({cycles / int16['cycles_train_step']:.2f} ×)"
+    cells = [f"{_short(cycles / 1e6)}{share}", f"{row['total_ram_bytes']:,}", f"{row['flash_bytes']:,}"]
+    return f"| {row['net'].replace('x', '×')}, {plan} | {arithmetic} | {' | '.join(cells)} |\n"
 
 
 def _short(value: float) -> str:
