@@ -59,11 +59,14 @@ def input_sums(conv: Conv, g: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return out
 
 
-def weight_sums(conv: Conv, g: np.ndarray, x: np.ndarray, depthwise: bool) -> np.ndarray:
-    """`A_W`: g [P, Q, O], x [H, W, C] without its zero point -> [O, k_h, k_w, C] or [k_h, k_w, C]."""
+def weight_sums(
+    conv: Conv, g: np.ndarray, x: np.ndarray, depthwise: bool, dtype: type = np.int64
+) -> np.ndarray:
+    """`A_W`: g [P, Q, O], x [H, W, C] without its zero point -> [O, k_h, k_w, C] or [k_h, k_w, C] of `dtype`,
+    summed by output position."""
     shape = (conv.k_h, conv.k_w, x.shape[2])
-    out = np.zeros(shape if depthwise else (conv.out_c, *shape), np.int64)
-    g, x = g.astype(np.int64), x.astype(np.int64)
+    out = np.zeros(shape if depthwise else (conv.out_c, *shape), dtype)
+    g, x = g.astype(dtype), x.astype(dtype)
     for o, k, i in taps(conv):
         if depthwise:
             out[k] += g[o] * x[i]

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kernel_cases import Geometry, draw_geometry, int8, random_conv
 from kernel_draws import check_state, copied, draw_mask, draw_state, optimizers, store
-from kernel_reference import stepped, taps, windows
+from kernel_reference import stepped, taps, weight_sums, windows
 from kernel_runner import Conv, Pad, Pool, Reduce, Sgd, Spread, call, scratch
 
 RUNS = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
@@ -93,18 +93,6 @@ def units(total: np.float32, rate: np.float32, limit: float) -> int:
     return -int(math.copysign(int(abs(held) + np.float32(0.5)), held))
 
 
-def weight_gradients(conv: Conv, g: np.ndarray, x: np.ndarray, depthwise: bool) -> np.ndarray:
-    """By output position."""
-    shape = (conv.k_h, conv.k_w, x.shape[2])
-    out = np.zeros(shape if depthwise else (conv.out_c, *shape), np.float32)
-    for o, k, i in taps(conv):
-        if depthwise:
-            out[k] += g[o] * x[i]
-        else:
-            out[:, k[0], k[1]] += np.outer(g[o], x[i])
-    return out
-
-
 KINDS = {
     "rows": ("conv_weights_update_f32", "CONV_2D"),
     "columns": ("conv_columns_update_f32", "CONV_2D"),
@@ -131,7 +119,7 @@ def run_update(draw, kind: str, geometry: Geometry, sgd: Sgd) -> None:
     state.n = count
 
     centred = (x.astype(np.int64) - conv.in_zero).astype(np.float32)
-    sums = np.take(weight_gradients(conv, g_y, centred, depthwise), chosen, axis)
+    sums = np.take(weight_sums(conv, g_y, centred, depthwise, np.float32), chosen, axis)
     wanted, wanted_state = part.copy(), copied(state)
     for at in range(part.size):
         rate = np.float32(sgd.learning_rate) * scale[owners.flat[at]]

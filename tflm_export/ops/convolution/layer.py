@@ -103,7 +103,7 @@ def conv_struct(e: Emitter, op: Op) -> str:
         )
     weights = _weights(e, op)
     bias = e.variable(op.bias)
-    start = e.tables.add("int32_t", f"bias{i}", _bias(e, op, g.out_shape[2]))
+    start = e.tables.add("int32_t", f"bias{i}", bias_data(op, e.graph.tensors, g.out_shape[2]))
     multiplier = e.tables.add("int32_t", f"multiplier{i}", _per_channel(a["multiplier"], g.out_shape[2]))
     shift = e.tables.add("int8_t", f"shift{i}", _per_channel(a["shift"], g.out_shape[2]))
     (h, w, c), (p, q, o) = g.in_shape, g.out_shape
@@ -121,12 +121,6 @@ def conv_struct(e: Emitter, op: Op) -> str:
 
 def _per_channel(values: object, count: int) -> np.ndarray:
     return np.broadcast_to(np.asarray(values), (count,))
-
-
-def _bias(e: Emitter, op: Op, count: int) -> np.ndarray:
-    if not op.bias:
-        return np.zeros(count, np.int32)
-    return e.constant(op.bias)
 
 
 def _weights(e: Emitter, op: Op) -> tuple[str, str, str, str, int]:
