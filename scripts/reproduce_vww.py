@@ -24,7 +24,7 @@ from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
 from tfodl.experiments import sweep
 
-METHODS = ("head", "random", "sparse_update", "velocity", "full")
+METHODS = ("head", "random", "sparse_update", "velocity", "all")
 VALIDATION = 50  # held-out pictures that velocities are measured on
 
 # What the papers print on these nets. None of it is this experiment: other data, 7 sets' mean, full scale.
@@ -119,12 +119,12 @@ def _selection(method: str, options: Config, held_out: np.ndarray, seed: int, mo
     from tfodl import FixedSelection, RandomSelection, VelocitySelection
 
     if method == "velocity":
-        return VelocitySelection(options.budget, x=held_out, batchnorm=False, seed=seed)
+        return VelocitySelection(options.budget, validation_data=held_out, batchnorm=False, seed=seed)
     if method == "random":
         return RandomSelection(options.budget, batchnorm=False, seed=seed)
     if method == "sparse_update":
         return FixedSelection(nearest_scheme(options, model.groups))
-    return FixedSelection({"head": "head", "full": "all"}[method])
+    return FixedSelection(method)
 
 
 def nearest_scheme(options: Config, groups: Sequence[Any]) -> str:

@@ -12,6 +12,15 @@ from tflm_export.errors import TfodlError
 from tfodl.neurons.groups import input_spec
 
 
+def measured_on(rule: Any, validation_data: Any) -> Any:
+    """The data that `rule` measures on. Raises `TfodlError` where none were given."""
+    if validation_data is None:
+        raise TfodlError(
+            f"{type(rule).__name__}: give validation_data=, held-out inputs (x, y) to measure on."
+        )
+    return validation_data
+
+
 def batches(data: Any, model: keras.Model, batch_size: int = 32) -> Iterator[tuple[Any, ...]]:
     """`(x,)`, `(x, y)` or `(x, y, weights)` batches of tensors, x in the structure of the model's inputs.
 

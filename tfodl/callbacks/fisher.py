@@ -8,6 +8,7 @@ import numpy as np
 
 from tflm_export.plan import Budget, UpdatePlan
 from tfodl.callbacks.base import Selection
+from tfodl.callbacks.batches import measured_on
 from tfodl.callbacks.gradients import fisher
 from tfodl.selection.choose import neuron_cost
 from tfodl.selection.velocity import Array
@@ -34,7 +35,8 @@ class Fisher(Selection):
         **options: Any,
     ) -> None:
         super().__init__(budget, **options)
-        self.data, self.every, self.per_cost, self.batch_size = validation_data, every, per_cost, batch_size
+        self.data = measured_on(self, validation_data)
+        self.every, self.per_cost, self.batch_size = every, per_cost, batch_size
 
     def plan(self, epoch: int) -> UpdatePlan:
         again = not self.plans or (self.every > 0 and epoch % self.every == 0)

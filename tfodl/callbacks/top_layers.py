@@ -9,6 +9,7 @@ import numpy as np
 from tflm_export.errors import TfodlError
 from tflm_export.plan import Budget, LayerUpdate
 from tfodl.callbacks.base import Selection
+from tfodl.callbacks.batches import measured_on
 from tfodl.callbacks.gradients import weight_gradient_norms
 from tfodl.neurons.cost import saved_bytes
 from tfodl.neurons.group import NeuronGroup
@@ -39,7 +40,8 @@ class TopLayersRandom(Selection):
         super().__init__(budget, axis=axis, **options)
         if isinstance(top, bool) or not (0 < top <= 1 if isinstance(top, float) else top >= 1):
             raise TfodlError(f"TopLayersRandom: top must be a count >= 1 or a share in (0, 1], got {top!r}.")
-        self.data, self.top, self.batch_size = validation_data, top, batch_size
+        self.data = measured_on(self, validation_data)
+        self.top, self.batch_size = top, batch_size
 
     def begin(self) -> None:
         norms = weight_gradient_norms(self.model, self.pool, self.data, self.batch_size)

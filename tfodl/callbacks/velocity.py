@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 from tflm_export.errors import TfodlError
 from tflm_export.plan import Budget
 from tfodl.callbacks.base import Selection
+from tfodl.callbacks.batches import measured_on
 from tfodl.callbacks.measure import Similarity
 from tfodl.selection.choose import neuron_cost
 from tfodl.selection.velocity import Array, Mode, check_mode, velocity_update, velocity_update_authors
@@ -22,8 +24,8 @@ class VelocitySelection(Selection):
     """Highest `|v_i| / C_i` first (Quélennec et al., WACV-W 2024, eq. 7), C_i the neuron's parameters.
 
     budget: see `Selection`, like every other option that is not named here.
-    validation_data: held-out inputs `x [N, ...]`, `(x, y)`, or batches of either; x: the same, inputs only.
-        Few will do (the authors took 10 pictures); no augmentation.
+    validation_data: held-out inputs `x [N, ...]`, `(x, y)` (labels are not read), or batches of either. Few
+        will do (the authors took 10 pictures); no augmentation.
     mu: brake of eq. 3; variant: `"paper"`, or `"authors"` for what their code computes.
     similarity: `"pooled"` (the paper's text) or `"per_sample"` (the authors' code).
     score_per_parameter: False ranks by plain `|v_i|`.
@@ -39,7 +41,6 @@ class VelocitySelection(Selection):
         budget: Budget | int | float | None = None,
         validation_data: Any = None,
         *,
-        x: Any = None,
         mu: float = 0.5,
         variant: Literal["paper", "authors"] = "paper",
         similarity: Mode = "pooled",
@@ -47,17 +48,14 @@ class VelocitySelection(Selection):
         batch_size: int = 32,
         **options: Any,
     ) -> None:
+        if "x" in options:
+            validation_data = _old_name(options.pop("x"), validation_data)
         super().__init__(budget, **options)
         check_mode(similarity)
         velocity_update([0.0], [0.0], mu)
         if variant not in VARIANTS:
             raise TfodlError(f"VelocitySelection: variant must be one of {VARIANTS}, got {variant!r}.")
-        if (validation_data is None) == (x is None):
-            raise TfodlError(
-                "VelocitySelection: give held-out inputs, either validation_data=(x, y) or x=inputs, "
-                "to measure velocities on."
-            )
-        self.inputs = validation_data if x is None else x
+        self.inputs = measured_on(self, validation_data)
         self.mu, self.variant, self.mode = mu, variant, similarity
         self.score_per_parameter, self.batch_size = score_per_parameter, batch_size
         self.velocities: dict[str, Array] = {}
@@ -120,3 +118,11 @@ class VelocitySelection(Selection):
         self._similarity.before = [tf.convert_to_tensor(before[key]) for key in sorted(before)]
         self._fresh = False
         self._log_speed()
+
+
+def _old_name(x: Any, validation_data: Any) -> Any:
+    """`x`, what `validation_data` was called first."""
+    if validation_data is not None:
+        raise TfodlError("VelocitySelection: x= is the old name of validation_data=; give one of them.")
+    warnings.warn("x= is called validation_data= now.", DeprecationWarning, stacklevel=3)
+    return x

@@ -20,14 +20,16 @@ from tfodl.selective.model import SelectiveModel
 JUDGED, MEASURED = 500, 50  # train pictures that epochs are judged by and rules measure on, at most
 
 METHODS: dict[str, Callable[..., callbacks.Selection]] = {
-    "velocity": lambda budget, x, y, **o: callbacks.VelocitySelection(budget, x=x, **o),
+    "velocity": lambda budget, x, y, **o: callbacks.VelocitySelection(budget, validation_data=x, **o),
     "random": lambda budget, x, y, **o: callbacks.RandomSelection(budget, **o),
-    "equilibrium": lambda budget, x, y, **o: callbacks.EquilibriumSelection(x=x, **o),
-    "scotti": lambda budget, x, y, **o: callbacks.ScottiSelection(x=x, **o),
-    "top-random": lambda budget, x, y, **o: callbacks.TopLayersRandom(budget, validation_data=(x, y), **o),
+    "equilibrium": lambda budget, x, y, **o: callbacks.EquilibriumSelection(validation_data=x, **o),
+    "scotti": lambda budget, x, y, **o: callbacks.ScottiSelection(validation_data=x, **o),
+    "top_layers_random": lambda budget, x, y, **o: callbacks.TopLayersRandom(
+        budget, validation_data=(x, y), **o
+    ),
     "fisher": lambda budget, x, y, **o: callbacks.Fisher(budget, validation_data=(x, y), **o),
     "head": lambda budget, x, y, **o: callbacks.FixedSelection("head", **o),
-    "full": lambda budget, x, y, **o: callbacks.FixedSelection("all", **o),
+    "all": lambda budget, x, y, **o: callbacks.FixedSelection("all", **o),
 }
 
 

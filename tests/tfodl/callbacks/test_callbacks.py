@@ -43,7 +43,9 @@ class Tap(keras.callbacks.Callback):
 @pytest.mark.parametrize("mode", ["pooled", "per_sample"])
 def test_velocity_is_what_the_paper_defines(mode):
     model, (x, y) = selective(), data(32)
-    callback = tfodl.VelocitySelection(Budget(params=150), x=x[:10], similarity=mode, batch_size=4)
+    callback = tfodl.VelocitySelection(
+        Budget(params=150), validation_data=x[:10], similarity=mode, batch_size=4
+    )
     tap = Tap(x[:10])
     seen = []
     record = keras.callbacks.LambdaCallback(
@@ -78,7 +80,9 @@ def test_velocity_logs_keeps_the_budget_and_ranks_by_velocity_per_parameter():
 
 def test_velocity_of_input_channels():
     model, (x, _) = selective(), data(8)
-    callback = tfodl.VelocitySelection(Budget(scheme_bytes=1500), x=x, axis="in", batchnorm=False)
+    callback = tfodl.VelocitySelection(
+        Budget(scheme_bytes=1500), validation_data=x, axis="in", batchnorm=False
+    )
     fit(model, callback, 3)
     assert {g.layer: len(callback.velocities[g.layer]) for g in callback.pool if g.axis == "in"} == {
         "stem": 3, "inner/project": 8, "separable": 8, "hidden": 12,
@@ -90,10 +94,10 @@ def test_velocity_of_input_channels():
 def test_first_epoch_takes_the_given_plan_else_a_random_one():
     x, _ = data(8)
     first = UpdatePlan((LayerUpdate("hidden", channels=(0,)),))
-    given = tfodl.VelocitySelection(100, x=x, initial=first)
+    given = tfodl.VelocitySelection(100, validation_data=x, initial=first)
     fit(selective(), given, 2)
     assert given.plans[0].layers == first.layers != given.plans[1].layers
-    free = tfodl.VelocitySelection(100, x=x, seed=3)
+    free = tfodl.VelocitySelection(100, validation_data=x, seed=3)
     random = tfodl.RandomSelection(100, seed=3)
     fit(selective(), free, 1)
     fit(selective(), random, 1)
@@ -179,7 +183,7 @@ def test_backup_and_restore_goes_on_with_the_same_plans(tmp_path):
 
     def run(epochs, stop=None):
         model = selective(keras.optimizers.Adam(0.01))
-        callback = tfodl.VelocitySelection(150, x=x[:8], seed=2)
+        callback = tfodl.VelocitySelection(150, validation_data=x[:8], seed=2)
         backup = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
         callbacks = [callback, Stop(stop), backup] if stop is not None else [callback]
         callbacks += [backup] if stop is None and epochs is None else []
@@ -215,7 +219,11 @@ def test_epoch_that_was_cut_short_is_begun_again_with_its_plan(tmp_path, kind):
     def run(*more):
         optimizer = HyperSGD(0.05, eps=1e-3) if kind == "scotti" else keras.optimizers.SGD(0.05)
         model = selective(optimizer)
-        rule = tfodl.ScottiSelection(x=x[:8]) if kind == "scotti" else tfodl.VelocitySelection(150, x=x[:8])
+        rule = (
+            tfodl.ScottiSelection(validation_data=x[:8])
+            if kind == "scotti"
+            else tfodl.VelocitySelection(150, validation_data=x[:8])
+        )
         backup = keras.callbacks.BackupAndRestore(str(tmp_path / kind), save_freq=1)
         try:
             model.fit(x, y, batch_size=8, epochs=4, verbose=0, callbacks=[rule, backup, *more])
@@ -233,12 +241,12 @@ def test_epoch_that_was_cut_short_is_begun_again_with_its_plan(tmp_path, kind):
 
 def test_whole_epoch_is_not_taken_for_one_cut_short():
     model, x = selective(), data(8)[0]
-    rule = tfodl.VelocitySelection(150, x=x, seed=1)
+    rule = tfodl.VelocitySelection(150, validation_data=x, seed=1)
     fit(model, rule, 1)
     state = model.selection_state
     other = selective()
     other._wiring.restored = dict(state)
-    again = tfodl.VelocitySelection(150, x=x, seed=7)
+    again = tfodl.VelocitySelection(150, validation_data=x, seed=7)
     fit(other, again, 1)
     assert again.plans[0] != rule.plans[0]
 
@@ -262,7 +270,7 @@ def test_fixed_plans_follow_the_batch_norm_switch(plan, switch, norms):
 
 def test_fit_anew_starts_anew():
     model, (x, _) = selective(), data(8)
-    callback = tfodl.VelocitySelection(150, x=x)
+    callback = tfodl.VelocitySelection(150, validation_data=x)
     for _ in range(2):
         fit(model, callback, 2)
         assert len(callback.plans) == 2
@@ -271,7 +279,7 @@ def test_fit_anew_starts_anew():
 def test_measuring_takes_two_passes_in_batches():
     model, (x, _) = selective(), data(10)
     sizes = []
-    callback = tfodl.VelocitySelection(150, x=x, batch_size=4)
+    callback = tfodl.VelocitySelection(150, validation_data=x, batch_size=4)
 
     original = type(model.base).call
 
@@ -296,9 +304,15 @@ def test_measuring_takes_two_passes_in_batches():
     "make, text",
     [
         (lambda: tfodl.VelocitySelection(10), "held-out inputs"),
-        (lambda: tfodl.VelocitySelection(10, x=np.zeros((1, 2)), mu=2), "mu must be"),
-        (lambda: tfodl.VelocitySelection(10, x=np.zeros((1, 2)), variant="x"), "variant must be"),
-        (lambda: tfodl.VelocitySelection(10, x=np.zeros((1, 2)), similarity="x"), "mode must be"),
+        (lambda: tfodl.VelocitySelection(10, validation_data=np.zeros((1, 2)), mu=2), "mu must be"),
+        (
+            lambda: tfodl.VelocitySelection(10, validation_data=np.zeros((1, 2)), variant="x"),
+            "variant must be",
+        ),
+        (
+            lambda: tfodl.VelocitySelection(10, validation_data=np.zeros((1, 2)), similarity="x"),
+            "mode must be",
+        ),
         (lambda: tfodl.RandomSelection(10, batchnorm="some"), "batchnorm must be"),
         (lambda: tfodl.RandomSelection(10, axis="up"), "axis must be"),
         (lambda: tfodl.RandomSelection(10, seed=-1), "seed must be"),

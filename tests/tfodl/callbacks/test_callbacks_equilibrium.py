@@ -23,7 +23,7 @@ def scotti_model(learn, **options):
 
 def test_equilibrium_trains_all_then_those_above_eps():
     model = selective()
-    callback = tfodl.EquilibriumSelection(1e-3, x=data(12)[0])
+    callback = tfodl.EquilibriumSelection(1e-3, validation_data=data(12)[0])
     history = fit(model, callback)
     assert history["updated_share"][0] == 1.0 and history["updated_share"][-1] < 1.0
     first = plan_cost(callback.plans[0], model.groups)
@@ -37,7 +37,7 @@ def test_equilibrium_trains_all_then_those_above_eps():
 
 
 def test_equilibrium_at_the_ends_of_eps():
-    everything, nothing = (tfodl.EquilibriumSelection(eps, x=data(8)[0]) for eps in (0.0, 10.0))
+    everything, nothing = (tfodl.EquilibriumSelection(eps, validation_data=data(8)[0]) for eps in (0.0, 10.0))
     assert fit(selective(), everything)["updated_share"][-1] == 1.0
     model = selective()
     assert fit(model, nothing)["updated_share"][-1] == 0.0
@@ -46,7 +46,7 @@ def test_equilibrium_at_the_ends_of_eps():
 
 def test_equilibrium_with_frozen_batch_norm():
     model = selective()
-    callback = tfodl.EquilibriumSelection(1e-3, x=data(8)[0], batchnorm=False)
+    callback = tfodl.EquilibriumSelection(1e-3, validation_data=data(8)[0], batchnorm=False)
     fit(model, callback)
     norms = {group.layer for group in model.groups if group.kind == "batchnorm"}
     assert not norms & {entry.name for plan in callback.plans for entry in plan.layers}
@@ -54,7 +54,7 @@ def test_equilibrium_with_frozen_batch_norm():
 
 def test_scotti_learns_eps_and_freezes_below_it():
     model = scotti_model(("eps",), eps=1e-3, hyper_learning_rate=1e-4)
-    callback = tfodl.ScottiSelection(x=data(8)[0])
+    callback = tfodl.ScottiSelection(validation_data=data(8)[0])
     history = fit(model, callback, 2)
     assert history["eps"][-1] != pytest.approx(1e-3, rel=1e-6)
     assert history["hyper_learning_rate"][-1] == pytest.approx(0.05)
@@ -76,13 +76,13 @@ def test_scotti_learns_eps_and_freezes_below_it():
 def test_nothing_is_frozen_until_velocities_exist():
     model = scotti_model(("eps",), eps=1e9)
     before = model.base.get_layer("hidden").kernel.numpy()
-    fit(model, tfodl.ScottiSelection(x=data(8)[0]), 1)
+    fit(model, tfodl.ScottiSelection(validation_data=data(8)[0]), 1)
     assert (model.base.get_layer("hidden").kernel.numpy() != before).all(axis=0).any()
 
 
 def test_ultimate_optimizer_with_equilibrium_saves_the_work():
     model = scotti_model(("learning_rate", "momentum"), eps=1e-3)
-    callback = tfodl.ScottiSelection(x=data(8)[0])
+    callback = tfodl.ScottiSelection(validation_data=data(8)[0])
     history = fit(model, callback)
     assert history["eps"] == [pytest.approx(1e-3)] * 3
     assert history["hyper_learning_rate"][-1] != pytest.approx(0.05, rel=1e-6)
@@ -93,11 +93,11 @@ def test_ultimate_optimizer_with_equilibrium_saves_the_work():
 @pytest.mark.parametrize(
     "make, text",
     [
-        (lambda: tfodl.EquilibriumSelection(-1.0, x=data(8)[0]), "eps must be"),
-        (lambda: tfodl.EquilibriumSelection(1e-3, x=data(8)[0], budget=5), "has no budget"),
+        (lambda: tfodl.EquilibriumSelection(-1.0, validation_data=data(8)[0]), "eps must be"),
+        (lambda: tfodl.EquilibriumSelection(1e-3, validation_data=data(8)[0], budget=5), "has no budget"),
         (lambda: tfodl.EquilibriumSelection(1e-3), "held-out inputs"),
-        (lambda: tfodl.ScottiSelection(x=data(8)[0], axis="in"), "axis must be 'out'"),
-        (lambda: fit(selective(), tfodl.ScottiSelection(x=data(8)[0])), "needs the optimizer"),
+        (lambda: tfodl.ScottiSelection(validation_data=data(8)[0], axis="in"), "axis must be 'out'"),
+        (lambda: fit(selective(), tfodl.ScottiSelection(validation_data=data(8)[0])), "needs the optimizer"),
     ],
 )
 def test_bad_requests(make, text):

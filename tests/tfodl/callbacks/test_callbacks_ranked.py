@@ -96,7 +96,7 @@ def test_top_as_a_share_takes_as_many_layers_as_it_needs():
     "callback, text",
     [
         (lambda: tfodl.Fisher(100, data(8)[0]), "labelled samples"),
-        (lambda: tfodl.Fisher(100), "validation data must be arrays"),
+        (lambda: tfodl.Fisher(100), "give validation_data="),
         (lambda: tfodl.TopLayersRandom(100, [data(8)[0]]), "labelled samples"),
         (lambda: tfodl.TopLayersRandom(100, data(8), top=0), "top must be"),
     ],

@@ -62,7 +62,7 @@ def test_every_method_trains_what_it_should(script, data):
         rule.on_train_begin()
         rule.on_epoch_begin(0)
         shares[method] = model.cost.share
-    assert shares["head"] == 0 and shares["full"] == 1
+    assert shares["head"] == 0 and shares["all"] == 1
     assert 0.08 < shares["random"] <= 0.088 and 0.08 < shares["velocity"] <= 0.088
     assert shares["sparse_update"] == pytest.approx(0.1045, abs=1e-4)
 

@@ -37,7 +37,7 @@ def rule_for(model, method, held_out):
     options = {"batchnorm": False, "engine": engine}
     if method == "head":
         return tfodl.FixedSelection("head", **options)
-    return tfodl.VelocitySelection(Budget(ram_bytes=40_000), x=held_out[0][:10], **options)
+    return tfodl.VelocitySelection(Budget(ram_bytes=40_000), validation_data=held_out[0][:10], **options)
 
 
 def test_the_rate_is_the_best_of_the_trials_and_nothing_has_moved():

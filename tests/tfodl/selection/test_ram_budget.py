@@ -103,7 +103,7 @@ def test_a_callback_keeps_the_budget_and_says_so(capsys):
     engine = Engine.of(model)
     frame = UpdatePlan(optimizer=Optimizer(momentum=0.5, batch=8))
     budget = Budget(ram_bytes=engine.ram_bytes(frame) + 4000)
-    rule = tfodl.VelocitySelection(budget, x=x[:8], batchnorm=False, verbose=1, engine=engine)
+    rule = tfodl.VelocitySelection(budget, validation_data=x[:8], batchnorm=False, verbose=1, engine=engine)
     history = model.fit(x, y, batch_size=8, epochs=2, verbose=0, callbacks=[rule]).history
     sizes = [engine.ram_bytes(plan) for plan in rule.plans]
     assert max(sizes) <= budget.ram_bytes and min(sizes) > 0.9 * budget.ram_bytes

@@ -24,10 +24,10 @@ assert strategy.num_replicas_in_sync == devices
 x, y = data(32)
 out = {{}}
 for name, callback in {{
-    "velocity": tfodl.VelocitySelection(150, x=x[:10], batchnorm=False, seed=1),
+    "velocity": tfodl.VelocitySelection(150, validation_data=x[:10], batchnorm=False, seed=1),
     "random_in": tfodl.RandomSelection(150, axis="in", batchnorm="selected", seed=1),
     "random_norm": tfodl.RandomSelection(150, seed=2),
-    "scotti": tfodl.ScottiSelection(x=x[:10], batchnorm=False),
+    "scotti": tfodl.ScottiSelection(validation_data=x[:10], batchnorm=False),
 }}.items():
     with strategy.scope():
         optimizer = keras.optimizers.SGD(0.05, momentum=0.9, weight_decay=1e-3)
