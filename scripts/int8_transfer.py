@@ -23,6 +23,7 @@ import tfodl
 from tflm_export.files import write_bytes
 from tflm_export.plan import LayerUpdate, UpdatePlan
 from tfodl import datasets, models
+from tfodl.datasets.split import draw
 from tfodl.int8.graph import Int8Model
 from tfodl.quantize.layer_map import layer_map
 
@@ -118,7 +119,7 @@ def _compute(task: Task, folder: Path, data_dir: str | None) -> None:
     both = keras.Model(model.input, [model.get_layer(cut).output, pool])
     float_out = {split: both.predict(x[split], batch_size=64, verbose=0) for split in x}
     _probe(model.layers[-1], float_out["train"][1], y["train"])
-    tflite = tfodl.convert.to_int8(model, x["train"][:256], isolate=True)
+    tflite = tfodl.convert.to_int8(model, x["train"][draw(y["train"], 256)], isolate=True)
     first = layer_map(model, tflite)[after]
     int8 = Int8Model(tflite)
     arrays = {f"int8_{split}": int8.features(x[split], first) for split in x}

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
 from tfodl import convert, datasets, models, quantize
+from tfodl.datasets import split
 from tfodl.int8.graph import Int8Model
 
 # net, data set, side in pixels, weights, float epochs
@@ -29,6 +30,7 @@ CELLS = {
     "tiny_mobilenet digits": ("tiny_mobilenet", "digits", 28, None, 40),
     "mbv2-w0.35 flower_photos": ("mbv2-w0.35", "flower_photos_128", 96, "imagenet", 4),
 }
+REPRESENTATIVE = 200  # pictures that PTQ calibrates on
 KINDS = ("float", "PTQ", "float trained on", "PTQ of that", "QAT")
 
 flags.DEFINE_list("cells", list(CELLS), "nets and sets")
@@ -49,11 +51,12 @@ def compare(cell: str, seed: int) -> dict[str, Any]:
     model = models.build(net, input_shape=x.shape[1:], classes=data.classes, weights=weights)
     _train(model, x, data.y_train, 1e-3, epochs)
     qat = quantize.qat(model, x, data.y_train, epochs=FLAGS.qat_epochs, learning_rate=1e-4, seed=seed)
-    found = {"float": model.predict(x_test, verbose=0), "PTQ": _ptq(model, x, x_test)}
+    drawn = x[split.draw(data.y_train, REPRESENTATIVE)]
+    found = {"float": model.predict(x_test, verbose=0), "PTQ": _ptq(model, drawn, x_test)}
     found["QAT"] = _int8(convert.to_int8(qat, isolate=True), x_test)
     _train(model, x, data.y_train, 1e-4, FLAGS.qat_epochs)
     found["float trained on"] = model.predict(x_test, verbose=0)
-    found["PTQ of that"] = _ptq(model, x, x_test)
+    found["PTQ of that"] = _ptq(model, drawn, x_test)
     return {kind: round(float((found[kind].argmax(1) == data.y_test).mean()), 4) for kind in KINDS}
 
 
@@ -64,7 +67,7 @@ def _train(model: keras.Model, x: np.ndarray, y: np.ndarray, rate: float, epochs
 
 
 def _ptq(model: keras.Model, x: np.ndarray, x_test: np.ndarray) -> np.ndarray:
-    return _int8(convert.to_int8(model, x[:200], isolate=True), x_test)
+    return _int8(convert.to_int8(model, x, isolate=True), x_test)
 
 
 def _int8(tflite: bytes, x_test: np.ndarray) -> np.ndarray:

@@ -108,11 +108,9 @@ def _data(options: Config, seed: int) -> tuple[Any, ...]:
     data = datasets.load(options.data, size=options.size)
     train = options.train_limit + VALIDATION if options.train_limit else None
     data = data.subset(None, options.test_limit or None, seed=0).subset(train, None, seed=seed)
-    order = np.random.default_rng(seed).permutation(len(data.x_train))
-    x_train = models.preprocess(data.x_train[order])
-    held_out, x_train = x_train[:VALIDATION], x_train[VALIDATION:]
-    y_train = data.y_train[order][VALIDATION:]
-    return x_train, y_train, models.preprocess(data.x_test), data.y_test, held_out, data.classes
+    (x_train, y_train), (held_out, _) = data.hold_out(VALIDATION, seed)
+    x_train, x_test, held_out = map(models.preprocess, (x_train, data.x_test, held_out))
+    return x_train, y_train, x_test, data.y_test, held_out, data.classes
 
 
 def _selection(method: str, options: Config, held_out: np.ndarray, seed: int, model: Any) -> Any:

@@ -58,6 +58,8 @@ def _add_demo(commands: argparse._SubParsersAction[Any]) -> None:
     demo.add_argument(
         "--model", default="tiny_mobilenet", help="model name, .keras file or keras.applications name"
     )
+    demo.add_argument("--size", type=int, help="resize pictures to SIZE x SIZE (a .keras file says its own)")
+    demo.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read")
     demo.add_argument("--seed", type=int, default=0)
     demo.set_defaults(run=_run_demo)
 
@@ -106,7 +108,10 @@ def _add_job_flags(command: argparse.ArgumentParser, model: str) -> None:
     command.add_argument("--epochs", type=int)
     command.add_argument("--batch-size", type=int)
     command.add_argument("--learning-rate", type=float)
-    command.add_argument("--size", type=int, help="resize pictures to SIZE x SIZE")
+    command.add_argument(
+        "--size", type=int, help="resize pictures to SIZE x SIZE (a .keras file says its own)"
+    )
+    command.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read")
     command.add_argument("--seed", type=int)
     command.add_argument("--calibration", type=int, help="pictures that activation ranges are found by")
     command.add_argument("--out", required=True, help="output folder")
@@ -130,7 +135,7 @@ def _run_demo(args: argparse.Namespace) -> None:
     with _native_log_silenced():
         from tfodl.demo import DemoConfig, run
 
-    run(DemoConfig(out=args.out, data=args.data, model=args.model, seed=args.seed))
+    run(DemoConfig(**_settings(DemoConfig, vars(args))))
 
 
 def _run_finetune(args: argparse.Namespace) -> None:

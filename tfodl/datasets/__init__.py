@@ -7,16 +7,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 
 from tflm_export.errors import TfodlError
+from tfodl.datasets.arrays import data_folder, load_npz
 from tfodl.datasets.catalogue import CATALOGUE, has_person, is_in_tfds, load_tfds
 from tfodl.datasets.dataset import Dataset
 from tfodl.datasets.digits import load_digits, mounted_badly
-from tfodl.datasets.files import data_folder, load_folder, load_npz
-from tfodl.datasets.images import resize
+from tfodl.datasets.folder import load_folder
+from tfodl.datasets.images import Size, height_width, resize
+from tfodl.datasets.listing import SUFFIXES
+from tfodl.datasets.notes import note
 
 __all__ = ["Dataset", "available", "data_folder", "has_person", "load", "mounted_badly", "resize"]
 
@@ -24,31 +26,41 @@ __all__ = ["Dataset", "available", "data_folder", "has_person", "load", "mounted
 def load(
     name: str | os.PathLike[str],
     *,
-    size: int | None = None,
+    size: Size = None,
     data_dir: str | os.PathLike[str] | None = None,
     seed: int = 0,
     limit: int | None = None,
     domain: str = "source",
+    channels: int | None = None,
+    skip_bad: bool = False,
 ) -> Dataset:
     """Load a data set.
 
     name: `"digits"`; a pack in the data folder (`"person_windows_96"`); a set of tensorflow-datasets
         (`"cifar10"`, `"vww"`, ...); a path to a `.npz` of arrays or to a folder with a sub-folder a class.
-    size: side of the pictures in pixels, bilinear with antialiasing; None keeps their own.
+    size: side of the pictures in pixels, or (height, width), bilinear, antialiased; None keeps their own.
     data_dir: folder of packs; by default `TFODL_DATA`, then `../shared/data` beside the checkout.
     seed: of every draw: the splits of digits and folders, sensor noise, `limit`.
-    limit: at most this many pictures a split.
+    limit: at most this many pictures a split, each class by its share.
     domain: `"source"` or `"target"`, for digits only.
+    channels: 1 gives grey pictures, 3 RGB; None keeps their own (folders: RGB).
+    skip_bad: leave pictures of a folder out that cannot be read, and name them.
 
+    Classes that a split does not have are named in a warning.
     Raises `TfodlError` when the name is unknown (the message lists what there is) or the files are bad.
     """
-    name = os.fspath(name)
-    if size is not None and (not isinstance(size, int) or size < 1):
-        raise TfodlError(f"data set {name!r}: size must be a whole number >= 1, got {size!r}.")
+    name = os.fsdecode(name)
+    _check_options(name, size, seed, limit, channels)
     if domain != "source" and name != "digits":
         raise TfodlError(f"data set {name!r}: only 'digits' has a target domain; leave domain out.")
-    data = _find(name, size, data_dir, seed, limit, domain)
-    return data if limit is None else data.subset(limit, limit, seed)
+    if (name == "digits" or name in CATALOGUE) and os.path.isdir(name):
+        note(f"{name!r} is the data set of that name, not the folder; for that say './{name}'")
+    data = _find(name, size, data_dir, seed, limit, domain, channels, skip_bad)
+    if limit is not None:
+        data = data.subset(limit, limit, seed, val=limit)
+    for line in data.gaps():
+        note(line)
+    return data
 
 
 def available(data_dir: str | os.PathLike[str] | None = None) -> list[str]:
@@ -60,34 +72,54 @@ def available(data_dir: str | os.PathLike[str] | None = None) -> list[str]:
 
 def _find(
     name: str,
-    size: int | None,
+    size: Size,
     data_dir: str | os.PathLike[str] | None,
     seed: int,
     limit: int | None,
     domain: str,
+    channels: int | None,
+    skip_bad: bool,
 ) -> Dataset:
     if name == "digits":
-        return _resized(load_digits(domain, seed), size)
+        return load_digits(domain, seed).read_as(size, channels)
     folder = data_folder(data_dir)
-    if folder and (folder / f"{name.removesuffix('.npz')}.npz").is_file():
-        return load_npz(folder / f"{name.removesuffix('.npz')}.npz", size)
+    pack = os.path.join(folder, f"{name.removesuffix('.npz')}.npz") if folder else ""
+    if os.path.isfile(pack):
+        return load_npz(Path(pack), size, channels)
     if name in CATALOGUE:
-        return load_tfds(name, size, limit)
-    if name and Path(name).is_dir():
-        return load_folder(Path(name), size, seed)
-    if Path(name).is_file():
-        return load_npz(Path(name), size)
+        return load_tfds(name, size, limit).read_as(None, channels)
+    if name and os.path.isdir(name):
+        return load_folder(Path(name), size, seed, channels, skip_bad)
+    if os.path.isfile(name) and Path(name).suffix.lower() in SUFFIXES:
+        raise TfodlError(f"data set {name!r}: is one picture; give the folder with a sub-folder a class.")
+    if os.path.isfile(name):
+        return load_npz(Path(name), size, channels)
     if _may_be_tfds(name) and is_in_tfds(name):
-        return load_tfds(name, size, limit)
+        return load_tfds(name, size, limit).read_as(None, channels)
     raise TfodlError(
         f"data set {name!r} is unknown; allowed: {', '.join(available(data_dir))}, any picture classifier of "
         "tensorflow-datasets, a .npz file, or a folder with a sub-folder a class."
     )
 
 
+def _check_options(name: str, size: Size, seed: int, limit: int | None, channels: int | None) -> None:
+    wanted = height_width(size)
+    sides = (1, 1) if wanted is None else wanted
+    if not isinstance(sides, tuple) or len(sides) != 2 or not all(_is_whole(side, 1) for side in sides):
+        raise TfodlError(
+            f"data set {name!r}: size must be a whole number >= 1, or (height, width) of such, got {size!r}."
+        )
+    if not _is_whole(seed, 0):
+        raise TfodlError(f"data set {name!r}: seed must be a whole number >= 0, got {seed!r}.")
+    if limit is not None and not _is_whole(limit, 1):
+        raise TfodlError(f"data set {name!r}: limit must be a whole number >= 1, got {limit!r}.")
+    if channels not in (None, 1, 3):
+        raise TfodlError(f"data set {name!r}: channels must be 1 (grey) or 3 (RGB), got {channels!r}.")
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
 def _may_be_tfds(name: str) -> bool:
     return bool(name) and not name.endswith((".npz", "/")) and name[0] not in "./~"
-
-
-def _resized(data: Dataset, size: int | None) -> Dataset:
-    return dataclasses.replace(data, x_train=resize(data.x_train, size), x_test=resize(data.x_test, size))

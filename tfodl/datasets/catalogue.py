@@ -13,7 +13,7 @@ import numpy as np
 
 from tflm_export.errors import TfodlError
 from tfodl.datasets.dataset import Dataset
-from tfodl.datasets.images import stack
+from tfodl.datasets.images import Size, height_width, stack
 
 PERSON_BOX_SHARE = 0.005
 REACH_SECONDS = 5.0
@@ -59,10 +59,10 @@ def has_person(boxes: np.ndarray, labels: np.ndarray) -> bool:
     return bool((areas > PERSON_BOX_SHARE).any())
 
 
-def load_tfds(name: str, size: int | None = None, limit: int | None = None) -> Dataset:
+def load_tfds(name: str, size: Size = None, limit: int | None = None) -> Dataset:
     """Data set `name` of `CATALOGUE` or of tensorflow-datasets; the first call downloads it.
 
-    size: side in pixels, bilinear with antialiasing; needed where pictures differ in size.
+    size: side in pixels, or (height, width), bilinear, antialiased; needed where pictures differ in size.
     limit: at most this many pictures a split.
 
     Raises `TfodlError` when the set is no picture classifier or cannot be had.
@@ -129,14 +129,14 @@ def _labels(name: str, builder: Any) -> tuple[Callable[[dict[str, Any]], int], t
 
 
 def _collect(
-    name: str, dataset: Any, label: Callable[[dict[str, Any]], int], size: int | None
+    name: str, dataset: Any, label: Callable[[dict[str, Any]], int], size: Size
 ) -> tuple[np.ndarray, np.ndarray]:
     import tensorflow as tf
     import tensorflow_datasets as tfds
     from tqdm import tqdm
 
     def shrink(example: dict[str, Any]) -> dict[str, Any]:
-        image = tf.image.resize(example["image"], (size, size), method="bilinear", antialias=True)
+        image = tf.image.resize(example["image"], height_width(size), method="bilinear", antialias=True)
         return example | {"image": tf.cast(tf.round(image), tf.uint8)}
 
     dataset = dataset if size is None else dataset.map(shrink, num_parallel_calls=tf.data.AUTOTUNE)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tflm_export.errors import TfodlError
+from tfodl.datasets.checks import check_split
+from tfodl.datasets.images import RESIZE, Size, resize, with_channels
+from tfodl.datasets.notes import note, some
+from tfodl.datasets.split import draw, hold_out
+
+XY = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +26,7 @@ class Dataset:
     y_train, y_test: `[N]` int32, 0 .. classes - 1.
     class_names: one name a class.
     name: where the pictures came from.
+    x_val, y_val: pictures to judge training by, where the data come with such; else None.
 
     Raises `TfodlError` when shapes, dtypes or labels do not fit together.
 
@@ -33,19 +42,20 @@ class Dataset:
     y_test: np.ndarray
     class_names: tuple[str, ...]
     name: str
+    x_val: np.ndarray | None = None
+    y_val: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         names = tuple(map(str, self.class_names))
         object.__setattr__(self, "class_names", names)
-        for split in ("train", "test"):
-            x, y = getattr(self, f"x_{split}"), np.asarray(getattr(self, f"y_{split}"))
-            _check_split(f"data set {self.name!r}, {split}", x, y, len(names))
+        for split, (x, y) in self.splits():
+            check_split(f"data set {self.name!r}, {split}", x, y, len(names))
             object.__setattr__(self, f"y_{split}", y.astype(np.int32))
-        if self.x_train.shape[1:] != self.x_test.shape[1:]:
-            raise TfodlError(
-                f"data set {self.name!r}: train pictures are {self.x_train.shape[1:]} but test pictures are "
-                f"{self.x_test.shape[1:]}; give size= to make them equal."
-            )
+            if x.shape[1:] != self.x_train.shape[1:]:
+                raise TfodlError(
+                    f"data set {self.name!r}: train pictures are {self.x_train.shape[1:]}, but {split} "
+                    f"pictures {x.shape[1:]}; {RESIZE}."
+                )
 
     @property
     def classes(self) -> int:
@@ -58,33 +68,71 @@ class Dataset:
         height, width, channels = self.x_train.shape[1:]
         return height, width, channels
 
-    def subset(self, train: int | None = None, test: int | None = None, seed: int = 0) -> Dataset:
-        """At most `train` and `test` pictures, drawn with `seed`; None keeps a split whole."""
-        rng = np.random.default_rng(seed)
-        x_train, y_train = _draw(self.x_train, self.y_train, train, rng)
-        x_test, y_test = _draw(self.x_test, self.y_test, test, rng)
-        return dataclasses.replace(self, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    def splits(self) -> Iterator[tuple[str, XY]]:
+        """`train`, `test`, and `val` where there is one, with their pictures and labels."""
+        yield "train", (self.x_train, np.asarray(self.y_train))
+        yield "test", (self.x_test, np.asarray(self.y_test))
+        if self.x_val is not None:
+            yield "val", (self.x_val, np.asarray(self.y_val))
 
+    def subset(
+        self, train: int | None = None, test: int | None = None, seed: int = 0, *, val: int | None = None
+    ) -> Dataset:
+        """At most `train`, `test` and `val` pictures, each class by its share, drawn with `seed` and
+        shuffled; None keeps a split as it is."""
+        counts = {"train": train, "test": test, "val": val}
+        changes: dict[str, Any] = {}
+        for split, (x, y) in self.splits():
+            count = counts[split]
+            if count is not None and count < len(x):
+                chosen = draw(y, count, seed)
+                changes |= {f"x_{split}": x[chosen], f"y_{split}": y[chosen]}
+        return dataclasses.replace(self, **changes)
 
-def _check_split(where: str, x: np.ndarray, y: np.ndarray, classes: int) -> None:
-    if x.ndim != 4 or x.dtype != np.uint8:
-        raise TfodlError(f"{where}: pictures must be uint8 [N,H,W,C], got {x.dtype} {x.shape}.")
-    if x.shape[3] not in (1, 3):
-        raise TfodlError(f"{where}: pictures must have 1 or 3 channels, got {x.shape[3]}.")
-    if y.shape != x.shape[:1] or not np.issubdtype(y.dtype, np.integer):
-        raise TfodlError(f"{where}: labels must be {len(x)} whole numbers, got {y.dtype} {y.shape}.")
-    if not len(x):
-        raise TfodlError(f"{where}: no pictures.")
-    if y.min() < 0 or y.max() >= classes:
-        raise TfodlError(
-            f"{where}: labels must lie in 0..{classes - 1} ({classes} class names), got {y.min()}..{y.max()}."
-        )
+    def hold_out(self, count: int, seed: int = 0) -> tuple[XY, XY]:
+        """Pictures and labels to train on, shuffled, and those to judge by: `val` where there is one, else
+        `count` of the train pictures, each class by its share and never its last picture.
 
+        Classes that are not held out are named in a warning. Raises `TfodlError` where no class has two.
+        """
+        if self.x_val is not None and self.y_val is not None:
+            train, judged = draw(self.y_train, len(self.y_train), seed), (self.x_val, self.y_val)
+        else:
+            train, held_out = hold_out(self.y_train, count, seed)
+            judged = self._train(held_out)
+        if not len(judged[1]):
+            raise TfodlError(
+                f"data set {self.name!r}: nothing to hold out, with one train picture a class; two are "
+                "the least."
+            )
+        if lacking := self.lacking(judged[1]):
+            note(f"data set {self.name!r}: training is not judged by {some(lacking)}: no picture is held out")
+        return self._train(train), judged
 
-def _draw(
-    x: np.ndarray, y: np.ndarray, count: int | None, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    if count is None or count >= len(x):
-        return x, y
-    chosen = np.sort(rng.permutation(len(x))[:count])
-    return x[chosen], y[chosen]
+    def read_as(self, size: Size = None, channels: int | None = None) -> Dataset:
+        """The pictures at `size` (side, or height and width) in grey (1) or RGB (3); None leaves either."""
+        read: dict[str, Any] = {
+            f"x_{split}": with_channels(resize(x, size), channels) for split, (x, _) in self.splits()
+        }
+        return dataclasses.replace(self, **read)
+
+    def gaps(self) -> Iterator[str]:
+        """A line for the classes that one of the splits does not have."""
+        train, test = (self.lacking(y) for y in (self.y_train, self.y_test))
+        single = {self.class_names[i] for i in np.flatnonzero(np.bincount(self.y_train) == 1)} & set(test)
+        test = [name for name in test if name not in single]
+        for names, line in (
+            (train, "no train pictures of {}: the model cannot learn them"),
+            (sorted(single), "a single picture of {}: it is trained on, none is tested"),
+            (test, "no test pictures of {}"),
+        ):
+            if names:
+                yield f"data set {self.name!r}: " + line.format(some(names))
+
+    def lacking(self, y: np.ndarray) -> list[str]:
+        """Names of the classes that labels `y [N]` do not have."""
+        counts = np.bincount(y, minlength=self.classes)
+        return [self.class_names[label] for label in np.flatnonzero(counts == 0)]
+
+    def _train(self, chosen: np.ndarray) -> XY:
+        return self.x_train[chosen], self.y_train[chosen]

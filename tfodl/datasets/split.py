@@ -57,9 +57,11 @@ def _shares(sizes: np.ndarray, count: int, most: np.ndarray, least: int) -> np.n
     counts = np.minimum(np.maximum(floors, least), most)
     open_ = np.flatnonzero((remainders > 0) & (counts == floors) & (counts < most))
     order = open_[np.lexsort((-remainders[open_], counts[open_] > 0))]
-    counts[order[: max(0, count - int(counts.sum()))]] += 1
-    return counts
+    left = max(0, count - int(counts.sum()))
+    shares: np.ndarray = counts + np.isin(np.arange(len(counts)), order[:left])
+    return shares
 
 
 def _shuffled(parts: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    return rng.permutation(np.concatenate([np.zeros(0, int), *parts]))
+    shuffled: np.ndarray = rng.permutation(np.concatenate([np.zeros(0, int), *parts]))
+    return shuffled

@@ -12,14 +12,12 @@ from tflm_export.plan import Optimizer, UpdatePlan
 from tfodl import models
 from tfodl.callbacks import FixedSelection, RandomSelection, Selection, VelocitySelection
 from tfodl.demo.config import DemoConfig
-from tfodl.demo.domains import Domains
+from tfodl.demo.domains import HELD_OUT, Domains
 from tfodl.int8.graph import Int8Model
 from tfodl.int8.qas import QAS
 from tfodl.quantize.layer_map import layer_map
 from tfodl.quantize.model import QATModel
 from tfodl.selective.model import SelectiveModel
-
-HELD_OUT = 50  # target pictures that velocities are measured on, never trained on
 
 
 @dataclass(frozen=True)

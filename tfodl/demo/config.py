@@ -10,6 +10,8 @@ class DemoConfig:
     """The demo's settings. Defaults keep the whole job within four minutes on two cores.
 
     out: output folder. data: data set name or folder. model: model name or `.keras` file.
+    size: side in pixels that pictures are resized to; None is what a `.keras` file takes, else theirs.
+    skip_bad: leave pictures of a folder out that cannot be read.
     budget_share: trained parameters, as a share of the selectable ones.
     source_epochs, qat_epochs: epochs of pretraining and of quantisation-aware training.
     float_batch, float_learning_rate: SGD of the methods that are compared, in float and on the int8 graph.
@@ -21,6 +23,8 @@ class DemoConfig:
     out: str = "build/demo"
     data: str = "digits"
     model: str = "tiny_mobilenet"
+    size: int | None = None
+    skip_bad: bool = False
     seed: int = 0
     budget_share: float = 0.25
     source_epochs: int = 15

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tflm_export.errors import TfodlError
 from tfodl import datasets, models
+from tfodl.datasets.images import Size
+from tfodl.datasets.split import hold_out
+from tfodl.demo.config import DemoConfig
+from tfodl.jobs.pictures import taken
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 LEAST_TRAIN, LEAST_TEST = 200, 20
+HELD_OUT = 50  # target pictures, the last, that velocities are measured on, never trained on
 
 
 @dataclass(frozen=True)
@@ -31,16 +37,24 @@ class Domains:
         return self.source[0].shape[1:]
 
 
-def make_domains(data: str, seed: int = 0) -> Domains:
-    """The two domains of `data`. Digits come with theirs; of any other set, the target domain is the second
-    half of the train and of the test pictures, seen by a badly mounted device.
+def make_domains(config: DemoConfig) -> Domains:
+    """The two domains of `config.data`, as the model takes them. Digits come with theirs; of any other set,
+    the target domain is the second half of the train and of the test pictures, each class by its share, seen
+    by a badly mounted device.
 
     Raises `TfodlError` for an unknown data set or one too small to halve.
     """
-    if data == "digits":
-        source, target = (datasets.load(data, seed=seed, domain=domain) for domain in ("source", "target"))
+    size: Size = config.size
+    channels = None
+    if models.is_file(config.model):
+        size, channels = taken(models.load(config.model), config.model, config.size)
+    load = functools.partial(
+        datasets.load, config.data, size=size, channels=channels, seed=config.seed, skip_bad=config.skip_bad
+    )
+    if config.data == "digits":
+        source, target = (load(domain=domain) for domain in ("source", "target"))
     else:
-        source, target = _halves(datasets.load(data, seed=seed), seed)
+        source, target = _halves(load(), config.seed)
     return Domains(_arrays(source), _arrays(target), source.classes)
 
 
@@ -54,8 +68,9 @@ def _halves(data: datasets.Dataset, seed: int) -> tuple[datasets.Dataset, datase
             f"data {data.name!r}: {len(data.x_train)} train and {len(data.x_test)} test pictures are too few "
             f"for two domains; at least {LEAST_TRAIN} and {LEAST_TEST} are needed."
         )
-    rng = np.random.default_rng(seed)
-    train, test = (np.array_split(rng.permutation(len(x)), 2) for x in (data.x_train, data.x_test))
+    train, test = (hold_out(y, len(y) // 2, seed) for y in (data.y_train, data.y_test))
+    kept, measured = hold_out(data.y_train[train[1]], HELD_OUT, seed)
+    train = (train[0], train[1][np.concatenate([kept, measured])])
     source, target = (
         replace(
             data,

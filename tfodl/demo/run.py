@@ -16,7 +16,7 @@ from tflm_export.report.verify import verify
 from tflm_export.variable import variables
 from tfodl.demo import adapt, device, report
 from tfodl.demo.config import DemoConfig
-from tfodl.demo.domains import make_domains
+from tfodl.demo.domains import HELD_OUT, make_domains
 from tfodl.demo.progress import Stages
 from tfodl.jobs.files import make_folder
 from tfodl.neurons.groups import neuron_groups
@@ -30,7 +30,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
     """
     out, stages = make_folder(config.out), Stages(10)
     with stages.stage("data", f"{config.data}, source and target domain"):
-        domains = make_domains(config.data, config.seed)
+        domains = make_domains(config)
     with stages.stage("model", f"{config.model}, trained on the source domain"):
         model = adapt.pretrain(domains, config)
         found = {
@@ -55,7 +55,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
     with stages.stage("verify", "against TFLite Micro, numpy, TensorFlow and the emulated Cortex-M4F"):
         checks = _verify(compiled, domains, config)
     with stages.stage("learn", "the device takes target pictures one by one"):
-        learning = device.learn(compiled, domains, config, adapt.HELD_OUT)
+        learning = device.learn(compiled, domains, config, HELD_OUT)
         found["device_before"], found["device_after"] = learning.accuracy[0], learning.accuracy[-1]
         print(f"      accuracy {found['device_before']:.1%} -> {found['device_after']:.1%}")
     with stages.stage("sketch", "Arduino library and sketch as a .zip"):
@@ -70,7 +70,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
         "int8_accuracy": int8.accuracy,
         "learning": asdict(learning),
         "verification": checks,
-        "samples": config.device_count(len(domains.target[0]) - adapt.HELD_OUT),
+        "samples": config.device_count(len(domains.target[0]) - HELD_OUT),
         "steps": learning.samples[-1],
         "budget_share": config.budget_share,
         "seconds": stages.seconds,

@@ -10,6 +10,7 @@ import numpy as np
 from tflm_export.errors import ExportError, TfodlError
 from tflm_export.plan import Budget, UpdatePlan
 from tfodl.callbacks import FixedSelection, Selection
+from tfodl.datasets.split import draw
 from tfodl.neurons.cost import full_plan
 from tfodl.quantize import convert
 from tfodl.quantize.layer_map import layer_map
@@ -76,7 +77,8 @@ def _refusal(over: list[str], engine: Engine, plan: UpdatePlan) -> str:
     )
 
 
-def samples(x: Any, count: int, seed: int) -> np.ndarray:
-    """`count` of the inputs `x` [N, ...], drawn."""
-    chosen = np.random.default_rng(seed).permutation(len(x))[:count]
-    return np.asarray(x)[np.sort(chosen)]
+def samples(train: tuple[Any, Any], count: int, seed: int) -> np.ndarray:
+    """`count` of the inputs [N, ...] in `train`, drawn, each class by its share of the labels [N]."""
+    x, y = map(np.asarray, train)
+    drawn: np.ndarray = x[draw(y, count, seed)]
+    return drawn

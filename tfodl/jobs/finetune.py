@@ -9,10 +9,12 @@ import keras
 
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
-from tfodl import callbacks, datasets, models
+from tfodl import callbacks, models
+from tfodl.datasets.split import draw
 from tfodl.jobs.dry_run import check_rule, dry_engine, samples
 from tfodl.jobs.files import make_folder, save_model
 from tfodl.jobs.fit import within
+from tfodl.jobs.pictures import read
 from tfodl.jobs.settings import FinetuneJob
 from tfodl.jobs.tune import Pictures, device_optimizer, tune
 from tfodl.selective.model import SelectiveModel
@@ -41,18 +43,12 @@ def finetune(job: FinetuneJob) -> None:
     """
     if job.method not in METHODS:
         raise TfodlError(f"method {job.method!r} is unknown; allowed: {', '.join(METHODS)}.")
-    data = datasets.load(job.data, size=job.size, seed=job.seed)
+    data, base = read(job)
     out = make_folder(job.out)
-    keras.utils.set_random_seed(job.seed)
-    base = models.load(job.model, input_shape=data.input_shape, classes=data.classes)
     model = SelectiveModel(base)
-    x, y = models.preprocess(data.x_train), data.y_train
-    held_out = max(1, min(JUDGED, len(x) // 10))
-    pictures = Pictures(
-        (x[:-held_out], y[:-held_out]),
-        (x[-held_out:], y[-held_out:]),
-        (models.preprocess(data.x_test), data.y_test),
-    )
+    train, held_out = data.hold_out(max(1, min(JUDGED, len(data.x_train) // 10)), job.seed)
+    splits = (train, held_out, (data.x_test, data.y_test))
+    pictures = Pictures(*((models.preprocess(x), y) for x, y in splits))
     rule = _rule(job, model, pictures)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not gives_probabilities(base))
     optimizer = keras.optimizers.SGD(job.learning_rate or 0.01, momentum=job.momentum)
@@ -69,8 +65,8 @@ def _rule(job: FinetuneJob, model: SelectiveModel, pictures: Pictures) -> callba
     """The method's callback, with an engine to size its plans by where bytes count."""
     budget, engine = within(job.budget, job.fit), None
     if budget.limits_engine:
-        engine = dry_engine(model, samples(pictures.train[0], job.calibration, job.seed))
-    measured = [part[:MEASURED] for part in pictures.held_out]
+        engine = dry_engine(model, samples(pictures.train, job.calibration, job.seed))
+    measured = [part[draw(pictures.held_out[1], MEASURED, job.seed)] for part in pictures.held_out]
     device = device_optimizer(job, job.learning_rate or 0.01)
     return METHODS[job.method](
         budget, *measured, batchnorm=False, seed=job.seed, verbose=1, engine=engine, device=device

@@ -23,7 +23,8 @@ class _Job:
     out: output folder.
     epochs, batch_size: passes over the train pictures and pictures a step, whole numbers >= 1.
     learning_rate: step size, finite and > 0.
-    size: side in pixels that pictures are resized to; None keeps theirs.
+    size: side in pixels that pictures are resized to; None is what a model from a file takes, else theirs.
+    skip_bad: leave pictures of a folder out that cannot be read.
     seed: of every draw, in [0, 2**32).
     calibration: train pictures that activation ranges are found by, a whole number >= 1.
 
@@ -39,6 +40,7 @@ class _Job:
     size: int | None = None
     seed: int = 0
     calibration: int = 512
+    skip_bad: bool = False
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "size", "calibration"):

@@ -20,7 +20,7 @@ from tflm_export.errors import TfodlError
 from tfodl.models import blocks, mlperf, mobilenet, resnet, tiny
 from tfodl.models import mcunet as _mcunet
 
-__all__ = ["BUILDERS", "build", "folded", "load", "preprocess"]
+__all__ = ["BUILDERS", "build", "folded", "is_file", "load", "preprocess", "with_head"]
 
 BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "tiny_mobilenet": tiny.tiny_mobilenet,
@@ -88,7 +88,7 @@ def load(
     Raises `TfodlError` when the file is missing or no Keras model, or as `build` does.
     """
     name = os.fspath(name_or_path)
-    if not name.endswith(".keras") and os.sep not in name:
+    if not is_file(name):
         if input_shape is None:
             raise TfodlError(f"model {name!r}: needs input_shape.")
         return build(name, input_shape=input_shape, classes=classes, weights=weights, width=width)
@@ -105,7 +105,16 @@ def load(
             f"model file {name!r}: takes {tuple(model.input_shape[1:])}, the data are {tuple(input_shape)}; "
             "resize the data."
         )
-    return _with_head(model, classes, name)
+    return with_head(model, classes, name)
+
+
+def is_file(name: str) -> bool:
+    """Whether `name` is that of a file rather than of a net to build.
+
+    >>> is_file("resnet8"), is_file("my.keras")
+    (False, True)
+    """
+    return name.endswith(".keras") or os.sep in name
 
 
 def folded(model: keras.Model) -> keras.Model:
@@ -132,7 +141,11 @@ def preprocess(x: np.ndarray) -> np.ndarray:
     return np.asarray(x, np.float32) / np.float32(127.5) - np.float32(1.0)
 
 
-def _with_head(model: keras.Model, classes: int | None, name: str) -> keras.Model:
+def with_head(model: keras.Model, classes: int | None, name: str) -> keras.Model:
+    """`model`, with a fresh dense head on its features where it gives another number of classes.
+
+    Raises `TfodlError`, naming the file `name`, where its last layer is no Dense.
+    """
     if classes is None or model.output_shape[-1] == classes:
         return model
     if not isinstance(model.layers[-1], keras.layers.Dense):

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from tflm_export.errors import TfodlError
-from tfodl.datasets.files import data_folder
+from tfodl.datasets.arrays import data_folder
 
 
 def find_weights(stem: str, model: str) -> Path:

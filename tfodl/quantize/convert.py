@@ -21,6 +21,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
 from tflm_export.errors import TfodlError
+from tfodl.datasets.split import draw
 from tfodl.datasets.training_data import check_inputs
 from tfodl.quantize.folding.fold import fold
 from tfodl.quantize.folding.folded import FoldedModel
@@ -38,7 +39,7 @@ def to_int8(model: Any, representative: Any = None, *, isolate: bool = False) ->
     """The fully int8 `.tflite` of a `QATModel`, or of a plain Keras model calibrated on `representative`.
 
     model: a `tfodl.quantize.model.QATModel` (its ranges are learnt), or a Keras 3 / tf_keras model.
-    representative: inputs [N, ...] as the model takes them; needed for a plain model only.
+    representative: inputs [N, ...] as the model takes them, of which 256 are drawn; for a plain model only.
     isolate: convert in a process of its own (the converter leaks memory).
     Returns bytes whose every activation and weight is int8 and every bias int32.
     Raises `TfodlError` when the model cannot be converted, or a tensor stays float (it is named).
@@ -164,7 +165,8 @@ def check_int8(data: bytes) -> None:
 
 
 def _representative(folded: FoldedModel, samples: Any) -> np.ndarray:
-    samples = check_inputs(samples, folded.input_shape, "representative")[:MOST_REPRESENTATIVE]
+    samples = check_inputs(samples, folded.input_shape, "representative")
+    samples = samples[draw(np.zeros(len(samples)), MOST_REPRESENTATIVE)]
     scale, offset = folded.rescaling
     found: np.ndarray = samples * np.float32(scale) + np.float32(offset)
     return found

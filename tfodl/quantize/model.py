@@ -17,6 +17,7 @@ import tf_keras
 
 from tflm_export.errors import TfodlError
 from tflm_export.plan import UpdatePlan
+from tfodl.datasets.split import draw
 from tfodl.datasets.training_data import check_inputs, check_training_data
 from tfodl.quantize import convert
 from tfodl.quantize.fake_quant import by_node, fake_quantised
@@ -43,8 +44,8 @@ def qat(
 
     model: Keras 3 or tf_keras classifier, one input, one output (logits or softmax); it is not changed.
     x, y: inputs [N, ...] as the model takes them, labels [N] (class indices) or one-hot.
-    epochs: 0 calibrates the activation ranges only. calibration: inputs that the ranges are first found by;
-        None is 16 batches.
+    epochs: 0 calibrates the activation ranges only. calibration: inputs that the ranges are first found by,
+        drawn, each class by its share; None is 16 batches.
     plan: only its channels change, every other kernel and bias stays bit-identical; batch normalisation is
         folded, so its gamma and beta are part of the kernels here. None trains everything.
     Raises `TfodlError` for layers without an int8 form, data that cannot be learnt, an unknown plan layer.
@@ -61,7 +62,8 @@ def qat(
     result = QATModel(folded, masks)
     x = result.rescale(x)
     tf_keras.utils.set_random_seed(seed)
-    result.calibrate(x, batch_size, calibration)
+    count = CALIBRATION_BATCHES * batch_size if calibration is None else calibration
+    result.calibrate(x[draw(y, count, seed)], batch_size, count)
     loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not folded.gives_probabilities)
     optimizer = tf_keras.optimizers.Adam(learning_rate)
     result.model.compile(optimizer, loss, metrics=["accuracy"])

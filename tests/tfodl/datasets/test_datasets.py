@@ -90,7 +90,7 @@ BAD_ARRAYS = [
     ({"x_train": np.zeros((6, 8, 8, 3), np.float32)}, "uint8"),
     ({"y_train": np.zeros(5, int)}, "labels must be 6"),
     ({"class_names": np.array(["a", "b"])}, r"0..1 .*got 0..2"),
-    ({"x_test": np.zeros((3, 4, 4, 3), np.uint8)}, "give size="),
+    ({"x_test": np.zeros((3, 4, 4, 3), np.uint8)}, "resize them with size="),
     ({"x_train": np.zeros((0, 8, 8, 3), np.uint8), "y_train": np.zeros(0, int)}, "no pictures"),
     ({"x_train": np.zeros((6, 8, 8, 2), np.uint8)}, "1 or 3 channels"),
 ]

@@ -1,0 +1,99 @@
+"""What lies in a folder of pictures: its splits, its classes, and the files below a class.
+
+Names that begin with a dot are passed over. A folder that cannot be read is a `TfodlError`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tflm_export.errors import TfodlError
+from tfodl.datasets.notes import note, some
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".webp"}
+SPLITS = {"train": ("train", "training"), "test": ("test", "testing"), "val": ("val", "valid", "validation")}
+
+
+@dataclass
+class Listing:
+    """pictures: files with a suffix of `SUFFIXES`, sorted. others: how many files of each other suffix.
+    links: links to folders, which are not followed."""
+
+    pictures: list[Path] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+    links: list[str] = field(default_factory=list)
+
+    def left_out(self) -> str:
+        """What is no picture here, as `12 .heic, 1 without suffix`; "" for nothing."""
+        found = [f"{count} {suffix or 'without suffix'}" for suffix, count in sorted(self.others.items())]
+        return ", ".join(found + [f"link to a folder {link!r}" for link in self.links])
+
+
+def find_splits(path: Path) -> dict[str, Path]:
+    """`{"train": ..., "test": ...}` and `"val"` where `path` has such sub-folders, else `{"all": path}`.
+
+    A validation folder is the test split where there is no other. Raises `TfodlError` where two sub-folders
+    claim one split, or a test split has no train split beside it.
+    """
+    names = subfolders(path)
+    found = {split: [n for n in names if n.lower() in known] for split, known in SPLITS.items()}
+    twice = [claim for claim in found.values() if len(claim) > 1]
+    if not found["train"] or not (found["test"] or found["val"]):
+        if names and not found["train"] and all(n in found["test"] + found["val"] for n in names):
+            raise TfodlError(f"folder {str(path)!r}: has {some(names)}, but no 'train' beside.")
+        return {"all": path}
+    if twice:
+        raise TfodlError(f"folder {str(path)!r}: {some(twice[0])} are two names of one split; keep one.")
+    splits = {split: path / claim[0] for split, claim in found.items() if claim}
+    if "test" not in splits:
+        splits["test"] = splits.pop("val")
+    beside = [n for n in names if path / n not in splits.values()]
+    if beside:
+        note(f"folder {str(path)!r}: {some(beside)} beside its splits {some(sorted(splits))} are not read")
+    return splits
+
+
+def subfolders(path: Path) -> list[str]:
+    """Names of the sub-folders, sorted. Links to a folder that `path` lies in are left out, and named."""
+    names = [entry.name for entry in _entries(path) if os.path.isdir(entry.path)]
+    own = os.path.realpath(path)
+    loops = [n for n in names if os.path.join(own, "").startswith(os.path.realpath(path / n) + os.sep)]
+    if loops:
+        note(f"folder {str(path)!r}: {some(loops)} link to a folder around it and are not read")
+    return [name for name in names if name not in loops]
+
+
+def list_files(path: Path) -> Listing:
+    """The files of `path` and of every folder below it."""
+    listing, folders = Listing(), [path]
+    while folders:
+        for entry in _entries(folders.pop()):
+            suffix = os.path.splitext(entry.name)[1].lower()
+            if os.path.isdir(entry.path):
+                if entry.is_symlink():
+                    listing.links.append(entry.name)
+                else:
+                    folders.append(Path(entry.path))
+            elif suffix in SUFFIXES:
+                listing.pictures.append(Path(entry.path))
+            else:
+                listing.others[suffix] += 1
+    listing.pictures.sort()
+    return listing
+
+
+def loose_pictures(path: Path) -> int:
+    """How many pictures lie in `path` itself, in no class."""
+    names = [entry.name for entry in _entries(path) if not os.path.isdir(entry.path)]
+    return sum(os.path.splitext(name)[1].lower() in SUFFIXES for name in names)
+
+
+def _entries(path: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+    except OSError as error:
+        raise TfodlError(f"folder {str(path)!r}: cannot be read ({error.strerror or error}).") from error

@@ -1,0 +1,55 @@
+"""`read`: a job's pictures as its model takes them, and the model with a head for their classes."""
+
+from __future__ import annotations
+
+import keras
+
+from tflm_export.errors import TfodlError
+from tfodl import datasets, models
+from tfodl.datasets import Dataset
+from tfodl.jobs.settings import FinetuneJob, QuantizeJob
+
+
+def read(job: FinetuneJob | QuantizeJob) -> tuple[Dataset, keras.Model]:
+    """The pictures of `job.data` and the model `job.model`; a head that is new is drawn with `job.seed`.
+
+    A model from a file has its pictures in its own height, width and channels; one by name is built for the
+    pictures, in RGB where they come from a folder. Raises `TfodlError`.
+    """
+    opened = models.load(job.model) if models.is_file(job.model) else None
+    size, channels = (job.size, None) if opened is None else taken(opened, job.model, job.size)
+    data = datasets.load(job.data, size=size, seed=job.seed, channels=channels, skip_bad=job.skip_bad)
+    print(summary(data))
+    keras.utils.set_random_seed(job.seed)
+    if opened is not None:
+        return data, models.with_head(opened, data.classes, job.model)
+    return data, models.load(job.model, input_shape=data.input_shape, classes=data.classes)
+
+
+def taken(model: keras.Model, name: str, size: int | None) -> tuple[tuple[int, int], int]:
+    """(height, width) and channels of the pictures that a model takes.
+
+    size: side that was asked for, or None.
+    Raises `TfodlError` where the model takes another size, a size that is not fixed, or no pictures.
+    """
+    shape = model.input_shape
+    one = isinstance(shape, tuple) and len(shape) == 4 and None not in shape[1:]
+    if not one or shape[3] not in (1, 3):
+        raise TfodlError(
+            f"model file {name!r}: its input must be one picture of a fixed size, [N,H,W,1] or [N,H,W,3], "
+            f"got {shape}; rebuild it with keras.Input((height, width, channels))."
+        )
+    _, height, width, channels = shape
+    if size is not None and (height, width) != (size, size):
+        raise TfodlError(
+            f"--size {size}: the model {name!r} takes {height}x{width} pictures; leave --size out and they "
+            "are resized to that."
+        )
+    return (height, width), channels
+
+
+def summary(data: Dataset) -> str:
+    """One line: how many pictures of how many classes, and their shape."""
+    counts = ", ".join(f"{len(y):,} {split}" for split, (_, y) in data.splits())
+    shape = "x".join(map(str, data.input_shape))
+    return f"data {data.name}: {counts} pictures of {data.classes} classes, {shape}"
