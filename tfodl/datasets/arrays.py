@@ -13,7 +13,6 @@ from tfodl.datasets.checks import check_split
 from tfodl.datasets.dataset import Dataset
 from tfodl.datasets.images import Size, decode, resize, stack, with_channels
 
-ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 SPLIT_CODES = {"train": 0, "test": 1}
 
 
@@ -38,10 +37,11 @@ def load_npz(path: Path, size: Size = None, channels: int | None = None) -> Data
     fields = _read(path)
     if "jpeg" in fields:
         fields |= _unpack(fields, path, size)
-    missing = [name for name in ARRAYS if name not in fields]
+    splits = ["train", "test", *(["val"] if {"x_val", "y_val"} & set(fields) else [])]
+    needed = [f"{kind}_{split}" for split in splits for kind in "xy"]
+    missing = [name for name in needed if name not in fields]
     if missing:
-        raise TfodlError(f"{str(path)!r}: arrays {missing} are missing; needed: {ARRAYS}.")
-    splits = ["train", "test", *(["val"] if {"x_val", "y_val"} <= set(fields) else [])]
+        raise TfodlError(f"{str(path)!r}: arrays {missing} are missing; needed: {needed}.")
     found: dict[str, Any] = {}
     for split in splits:
         x, y = _with_last_axis(fields[f"x_{split}"]), fields[f"y_{split}"]

@@ -58,7 +58,7 @@ def find_splits(path: Path) -> dict[str, Path]:
 
 def subfolders(path: Path) -> list[str]:
     """Names of the sub-folders, sorted. Links to a folder that `path` lies in are left out, and named."""
-    names = [entry.name for entry in _entries(path) if os.path.isdir(entry.path)]
+    names = [entry.name for entry in _entries(path) if _is_folder(entry)]
     own = os.path.realpath(path)
     loops = [n for n in names if os.path.join(own, "").startswith(os.path.realpath(path / n) + os.sep)]
     if loops:
@@ -72,7 +72,7 @@ def list_files(path: Path) -> Listing:
     while folders:
         for entry in _entries(folders.pop()):
             suffix = os.path.splitext(entry.name)[1].lower()
-            if os.path.isdir(entry.path):
+            if _is_folder(entry):
                 if entry.is_symlink():
                     listing.links.append(entry.name)
                 else:
@@ -87,8 +87,13 @@ def list_files(path: Path) -> Listing:
 
 def loose_pictures(path: Path) -> int:
     """How many pictures lie in `path` itself, in no class."""
-    names = [entry.name for entry in _entries(path) if not os.path.isdir(entry.path)]
+    names = [entry.name for entry in _entries(path) if not _is_folder(entry)]
     return sum(os.path.splitext(name)[1].lower() in SUFFIXES for name in names)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Also a link to one; a folder whose path is too long to open is one still."""
+    return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path))
 
 
 def _entries(path: Path) -> list[os.DirEntry[str]]:
