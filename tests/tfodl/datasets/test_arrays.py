@@ -51,7 +51,10 @@ BAD = {
     "fractions": ({"y_train": LABELS + 0.5}, r"6 whole numbers, got float64 \(6,\)\."),
     "negative": ({"y_train": LABELS - 1}, r"got -1\.\.1; number the classes from 0"),
     "far apart": ({"y_train": LABELS * 10**9}, "labels run to 2000000000, but there are 9 pictures"),
-    "unsigned": ({"y_train": LABELS.astype(np.uint64) + np.uint64(2**63)}, "labels run to 9223372036854775810"),
+    "unsigned": (
+        {"y_train": LABELS.astype(np.uint64) + np.uint64(2**63)},
+        "labels run to 9223372036854775810",
+    ),
     "few names": ({"class_names": np.array(["a"])}, r"0\.\.0 \(1 class names\), got 0\.\.2"),
     "table of names": ({"class_names": np.array([["a", "b", "c"]])}, r"\[classes\], got shape \(1, 3\)"),
     "missing": ({"x_test": None, "y_test": None}, r"arrays \['x_test', 'y_test'\] are missing"),

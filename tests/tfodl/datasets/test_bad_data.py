@@ -121,8 +121,8 @@ def test_odd_names(name):
 
 @pytest.mark.parametrize(
     "options",
-    [{"size": 0}, {"size": (4,)}, {"size": "8"}, {"size": (4, 0)}, {"size": True}, {"seed": -1}, {"seed": 0.5},
-     {"limit": 0}, {"limit": 2.5}, {"channels": 4}, {"channels": "grey"}],
+    [{"size": 0}, {"size": (4,)}, {"size": "8"}, {"size": (4, 0)}, {"size": True}, {"seed": -1},
+     {"seed": 0.5}, {"limit": 0}, {"limit": 2.5}, {"channels": 4}, {"channels": "grey"}],
     ids=str,
 )  # fmt: skip
 def test_bad_options_are_named(options):
