@@ -66,8 +66,9 @@ def load_folder(
     reader = Reader(path, size, channels or 3, skip_bad)
     read = {split: reader.read(found) for split, found in _files(path, splits, names).items()}
     if reader.bad:
-        bad = f"{len(reader.bad)} pictures: {some(reader.bad)}"
-        note(f"folder {str(path)!r}: left out, as they cannot be read, {bad}")
+        note(
+            f"folder {str(path)!r}: left out, as they cannot be read ({len(reader.bad)}): {some(reader.bad)}"
+        )
     _require_every(read[first][1], names, splits[first])
     if first == "all":
         read = _drawn(*read["all"], seed, path)

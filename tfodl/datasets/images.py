@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tflm_export.errors import TfodlError
 
@@ -72,7 +72,8 @@ def decode(source: bytes | Path, channels: int, size: Size) -> np.ndarray:
                 picture = picture.resize(wanted[::-1], Image.Resampling.BILINEAR)
             return np.asarray(picture).reshape(picture.height, picture.width, channels)
     except Exception as error:  # Pillow raises whatever the damaged file provokes
-        line = " ".join(str(error).split())[:200] or type(error).__name__
+        unknown = isinstance(error, UnidentifiedImageError)
+        line = "of no known kind" if unknown else " ".join(str(error).split())[:200] or type(error).__name__
         raise TfodlError(f"{name}: cannot be read as a picture ({line}).") from error
 
 

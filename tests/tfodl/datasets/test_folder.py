@@ -35,9 +35,10 @@ def said(caplog):
     return [record.getMessage() for record in caplog.records if record.getMessage().startswith("tfodl: ")]
 
 
+@pytest.mark.parametrize("train", ["train", "Training"])
 @pytest.mark.parametrize("held", ["val", "valid", "validation", "Validation", "test", "testing"])
-def test_train_and_one_more_are_the_splits(tmp_path, held, caplog):
-    make(tmp_path / "train", "a", "b", count=3)
+def test_train_and_one_more_are_the_splits(tmp_path, train, held, caplog):
+    make(tmp_path / train, "a", "b", count=3)
     make(tmp_path / held, "a", "b", count=2)
     data = datasets.load(tmp_path)
     assert data.class_names == ("a", "b") and reds(data.x_train) == [0, 1, 2, 40, 41, 42]
@@ -110,7 +111,7 @@ def test_bad_pictures_are_an_error_or_left_out_and_named(tmp_path, caplog):
         datasets.load(tmp_path)
     data = datasets.load(tmp_path, skip_bad=True)
     assert reds(np.concatenate([data.x_train, data.x_test])) == [1, 2, 3, 4, 5, 40, 42, 43, 44, 45]
-    assert [line for line in said(caplog) if line.endswith("2 pictures: 'a/000.png', 'b/001.png'")]
+    assert [line for line in said(caplog) if line.endswith("read (2): 'a/000.png', 'b/001.png'")]
     for file in (tmp_path / "b").iterdir():
         file.write_bytes(b"")
     with pytest.raises(TfodlError, match="none of the pictures of 'b' can be read"):

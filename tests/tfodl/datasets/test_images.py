@@ -91,6 +91,12 @@ def test_cmyk_jpeg():
     assert np.abs(found.astype(int) - [255, 0, 0]).max() <= 6
 
 
+def test_of_several_frames_the_first_is_read():
+    first, second = (Image.new("L", (3, 2), level) for level in (50, 90))
+    data = saved(first, "GIF", save_all=True, append_images=[second])
+    assert decode(data, 1, None).ravel().tolist() == [50] * 6
+
+
 def test_height_and_width_are_not_mixed_up():
     wide = np.zeros((4, 8, 3), np.uint8)
     wide[:, 4:] = 200

@@ -126,7 +126,7 @@ def test_bad_pictures_are_skipped_when_asked(tmp_path, caplog, capsys):
     model, out = saved(tmp_path / "m.keras", (8, 8, 3)), tmp_path / "out"
     given = ["--model", str(model), "--data", str(folder), "--out", str(out), "--epochs", "1"]
     assert main(["quantize", *given, "--skip-bad"]) == 0
-    assert "1 pictures: 'c1/01.png'" in caplog.text and (out / "model.tflite").is_file()
+    assert "read (1): 'c1/01.png'" in caplog.text and (out / "model.tflite").is_file()
     assert "data data: 29 train, 10 test pictures of 10 classes" in capsys.readouterr().out
 
 
