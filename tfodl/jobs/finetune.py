@@ -14,7 +14,7 @@ from tfodl.datasets.split import draw
 from tfodl.jobs.dry_run import check_rule, dry_engine, samples
 from tfodl.jobs.files import make_folder, save_model
 from tfodl.jobs.fit import within
-from tfodl.jobs.pictures import read
+from tfodl.jobs.pictures import load_data
 from tfodl.jobs.settings import FinetuneJob
 from tfodl.jobs.tune import Pictures, device_optimizer, tune
 from tfodl.selective.model import SelectiveModel
@@ -43,8 +43,10 @@ def finetune(job: FinetuneJob) -> None:
     """
     if job.method not in METHODS:
         raise TfodlError(f"method {job.method!r} is unknown; allowed: {', '.join(METHODS)}.")
-    data, base = read(job)
+    data = load_data(job)
     out = make_folder(job.out)
+    keras.utils.set_random_seed(job.seed)
+    base = models.load(job.model, input_shape=data.input_shape, classes=data.classes)
     model = SelectiveModel(base)
     train, held_out = data.hold_out(max(1, min(JUDGED, len(data.x_train) // 10)), job.seed)
     splits = (train, held_out, (data.x_test, data.y_test))

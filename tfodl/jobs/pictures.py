@@ -1,4 +1,4 @@
-"""`read`: a job's pictures as its model takes them, and the model with a head for their classes."""
+"""`load_data`: a job's pictures as its model takes them."""
 
 from __future__ import annotations
 
@@ -7,23 +7,20 @@ import keras
 from tflm_export.errors import TfodlError
 from tfodl import datasets, models
 from tfodl.datasets import Dataset
+from tfodl.datasets.images import Size
 from tfodl.jobs.settings import FinetuneJob, QuantizeJob
 
 
-def read(job: FinetuneJob | QuantizeJob) -> tuple[Dataset, keras.Model]:
-    """The pictures of `job.data` and the model `job.model`; a head that is new is drawn with `job.seed`.
-
-    A model from a file has its pictures in its own height, width and channels; one by name is built for the
-    pictures, in RGB where they come from a folder. Raises `TfodlError`.
-    """
-    opened = models.load(job.model) if models.is_file(job.model) else None
-    size, channels = (job.size, None) if opened is None else taken(opened, job.model, job.size)
+def load_data(job: FinetuneJob | QuantizeJob) -> Dataset:
+    """The pictures of `job.data`: in the height, width and channels that a model from a file takes; as they
+    are for one by name, in RGB where they come from a folder. Raises `TfodlError`."""
+    size: Size = job.size
+    channels = None
+    if models.is_file(job.model):
+        size, channels = taken(models.load(job.model), job.model, job.size)
     data = datasets.load(job.data, size=size, seed=job.seed, channels=channels, skip_bad=job.skip_bad)
     print(summary(data))
-    keras.utils.set_random_seed(job.seed)
-    if opened is not None:
-        return data, models.with_head(opened, data.classes, job.model)
-    return data, models.load(job.model, input_shape=data.input_shape, classes=data.classes)
+    return data
 
 
 def taken(model: keras.Model, name: str, size: int | None) -> tuple[tuple[int, int], int]:

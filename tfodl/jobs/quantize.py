@@ -6,7 +6,7 @@ from tflm_export.files import write_bytes
 from tflm_export.plan import UpdatePlan
 from tfodl import models
 from tfodl.jobs.files import make_folder
-from tfodl.jobs.pictures import read
+from tfodl.jobs.pictures import load_data
 from tfodl.jobs.settings import QuantizeJob
 from tfodl.quantize import convert, layer_map
 from tfodl.quantize import model as quantization
@@ -16,8 +16,9 @@ def quantize(job: QuantizeJob) -> None:
     """QAT of `job.model` on `job.data`; writes `model.tflite`, and `plan.json` addressed to its ops when
     `job.plan` is given, to `job.out`. Raises `TfodlError`."""
     plan = UpdatePlan.load(job.plan) if job.plan else None
-    data, model = read(job)
+    data = load_data(job)
     out = make_folder(job.out)
+    model = models.load(job.model, input_shape=data.input_shape, classes=data.classes)
     aware = quantization.qat(
         model, models.preprocess(data.x_train), data.y_train, epochs=job.epochs, batch_size=job.batch_size,
         learning_rate=job.learning_rate or 1e-4, seed=job.seed, calibration=job.calibration, verbose=1,

@@ -20,7 +20,7 @@ from tflm_export.errors import TfodlError
 from tfodl.models import blocks, mlperf, mobilenet, resnet, tiny
 from tfodl.models import mcunet as _mcunet
 
-__all__ = ["BUILDERS", "build", "folded", "is_file", "load", "preprocess", "with_head"]
+__all__ = ["BUILDERS", "build", "folded", "is_file", "load", "preprocess"]
 
 BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "tiny_mobilenet": tiny.tiny_mobilenet,
@@ -105,7 +105,7 @@ def load(
             f"model file {name!r}: takes {tuple(model.input_shape[1:])}, the data are {tuple(input_shape)}; "
             "resize the data."
         )
-    return with_head(model, classes, name)
+    return _with_head(model, classes, name)
 
 
 def is_file(name: str) -> bool:
@@ -141,11 +141,7 @@ def preprocess(x: np.ndarray) -> np.ndarray:
     return np.asarray(x, np.float32) / np.float32(127.5) - np.float32(1.0)
 
 
-def with_head(model: keras.Model, classes: int | None, name: str) -> keras.Model:
-    """`model`, with a fresh dense head on its features where it gives another number of classes.
-
-    Raises `TfodlError`, naming the file `name`, where its last layer is no Dense.
-    """
+def _with_head(model: keras.Model, classes: int | None, name: str) -> keras.Model:
     if classes is None or model.output_shape[-1] == classes:
         return model
     if not isinstance(model.layers[-1], keras.layers.Dense):
