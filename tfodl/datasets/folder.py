@@ -11,7 +11,15 @@ from tqdm import tqdm
 from tflm_export.errors import TfodlError
 from tfodl.datasets.dataset import Dataset
 from tfodl.datasets.images import Size, decode, stack
-from tfodl.datasets.listing import SUFFIXES, Listing, find_splits, list_files, loose_pictures, subfolders
+from tfodl.datasets.listing import (
+    SUFFIXES,
+    Listing,
+    circles,
+    find_splits,
+    list_files,
+    loose_pictures,
+    subfolders,
+)
 from tfodl.datasets.notes import note, some
 from tfodl.datasets.split import hold_out
 
@@ -102,6 +110,8 @@ def _files(path: Path, splits: dict[str, Path], names: list[str]) -> dict[str, L
             rest.links += listing.links
         if loose := loose_pictures(folder):
             note(f"folder {str(folder)!r}: {loose} pictures beside the class folders are not read")
+        if links := circles(folder):
+            note(f"folder {str(folder)!r}: {some(links)} link to a folder around it and are not read")
     if rest.left_out():
         note(f"folder {str(path)!r}: left out, as no pictures that can be read here: {rest.left_out()}")
     return found
@@ -124,7 +134,8 @@ def _drawn(
 
 
 def _require_every(labels: list[int], names: list[str], folder: Path) -> None:
-    left = [name for label, name in enumerate(names) if label not in set(labels)]
+    have = set(labels)
+    left = [name for label, name in enumerate(names) if label not in have]
     if left:
         raise TfodlError(
             f"folder {str(folder)!r}: none of the pictures of {some(left)} can be read; replace them or "

@@ -50,20 +50,23 @@ def find_splits(path: Path) -> dict[str, Path]:
     splits = {split: path / claim[0] for split, claim in found.items() if claim}
     if "test" not in splits:
         splits["test"] = splits.pop("val")
-    beside = [n for n in names if path / n not in splits.values()]
+    beside = [n for n in names + circles(path) if path / n not in splits.values()]
     if beside:
         note(f"folder {str(path)!r}: {some(beside)} beside its splits {some(sorted(splits))} are not read")
     return splits
 
 
 def subfolders(path: Path) -> list[str]:
-    """Names of the sub-folders, sorted. Links to a folder that `path` lies in are left out, and named."""
+    """Names of the sub-folders, sorted; without `circles`."""
     names = [entry.name for entry in _entries(path) if _is_folder(entry)]
-    own = os.path.realpath(path)
-    loops = [n for n in names if os.path.join(own, "").startswith(os.path.realpath(path / n) + os.sep)]
-    if loops:
-        note(f"folder {str(path)!r}: {some(loops)} link to a folder around it and are not read")
-    return [name for name in names if name not in loops]
+    return sorted(set(names) - set(circles(path)))
+
+
+def circles(path: Path) -> list[str]:
+    """Names of the links in `path` to `path` itself or to a folder that it lies in."""
+    links = [entry.name for entry in _entries(path) if entry.is_symlink() and _is_folder(entry)]
+    own = os.path.join(os.path.realpath(path), "")
+    return [name for name in links if own.startswith(os.path.join(os.path.realpath(path / name), ""))]
 
 
 def list_files(path: Path) -> Listing:

@@ -70,18 +70,8 @@ def test_every_class_of_an_ordered_folder_is_learnt(tmp_path, capsys):
     model, out = saved(tmp_path / "m.keras", (8, 8, 3)), tmp_path / "out"
     folder = fill(tmp_path / "data", 20)
     given = ["--model", str(model), "--data", str(folder), "--out", str(out), "--batch-size", "8"]
-    options = [
-        "--method",
-        "full",
-        "--fit",
-        "none",
-        "--epochs",
-        "12",
-        "--head-epochs",
-        "0",
-        "--momentum",
-        "0.9",
-    ]
+    phases = ["--method", "all", "--epochs", "12", "--head-epochs", "0"]
+    options = [*phases, "--fit", "none", "--momentum", "0.9"]
     assert main(["finetune", *given, *options]) == 0
     tuned = keras.saving.load_model(out / "model.keras")
     x = np.array([np.full((8, 8, 3), hue) for hue in HUES], np.float32) / 127.5 - 1
