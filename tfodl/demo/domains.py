@@ -10,6 +10,7 @@ import numpy as np
 from tflm_export.errors import TfodlError
 from tfodl import datasets, models
 from tfodl.datasets.images import Size
+from tfodl.datasets.notes import note
 from tfodl.datasets.split import hold_out
 from tfodl.demo.config import DemoConfig
 from tfodl.jobs.pictures import taken
@@ -74,12 +75,15 @@ def _halves(data: datasets.Dataset, seed: int) -> tuple[datasets.Dataset, datase
     source, target = (
         replace(
             data,
+            name=f"{data.name}, {domain} domain",
             x_train=data.x_train[train[half]],
             y_train=data.y_train[train[half]],
             x_test=data.x_test[test[half]],
             y_test=data.y_test[test[half]],
         )
-        for half in (0, 1)
+        for half, domain in enumerate(("source", "target"))
     )
+    for line in (*source.gaps(), *target.gaps()):
+        note(line)
     seen = [datasets.mounted_badly(x, seed + i) for i, x in enumerate((target.x_train, target.x_test))]
     return source, replace(target, x_train=seen[0], x_test=seen[1])

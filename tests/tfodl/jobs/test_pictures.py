@@ -120,11 +120,14 @@ def test_bad_pictures_are_skipped_when_asked(tmp_path, caplog, capsys):
     assert "data data: 29 train, 10 test pictures of 10 classes" in capsys.readouterr().out
 
 
-def test_the_demo_s_domains_share_every_class(tmp_path):
+def test_the_demo_s_domains_share_every_class(tmp_path, caplog):
     data = fill(tmp_path / "data", 30)
+    (data / "rare").mkdir()
+    Image.new("RGB", (8, 8)).save(data / "rare" / "0.png")
     model = saved(tmp_path / "m.keras", (8, 8, 1))
     domains = make_domains(DemoConfig(data=str(data), model=str(model)))
     assert domains.input_shape == (8, 8, 1)
     y, held_out = domains.source[1], domains.target[1][-HELD_OUT:]
-    assert np.bincount(y).tolist() == [12] * 10 and np.bincount(domains.target[1]).tolist() == [12] * 10
+    assert np.bincount(y).tolist() == [12] * 10 + [1] and np.bincount(domains.target[1]).tolist() == [12] * 10
     assert np.ptp(np.bincount(held_out)) <= 1
+    assert "'data, target domain': no train pictures of 'rare'" in caplog.text
