@@ -15,8 +15,9 @@ L = keras.layers
 
 def digits(count: int = 400) -> tuple[np.ndarray, np.ndarray]:
     """Pictures [N, 14, 14, 1] in -1..1 and labels [N]."""
-    data = datasets.load("digits", limit=count)
-    return data.x_train[:, ::2, ::2].astype(np.float32) / 127.5 - 1, data.y_train
+    data = datasets.load("digits")
+    chosen = np.sort(np.random.default_rng(0).permutation(len(data.x_train))[:count])
+    return data.x_train[chosen, ::2, ::2].astype(np.float32) / 127.5 - 1, data.y_train[chosen]
 
 
 def conv_bn_relu(x, filters, stride, name):
