@@ -17,6 +17,7 @@ from tfodl.jobs.fit import within
 from tfodl.jobs.pictures import load_data
 from tfodl.jobs.settings import FinetuneJob
 from tfodl.jobs.tune import Pictures, device_optimizer, tune
+from tfodl.models.head import gives_probabilities
 from tfodl.selective.model import SelectiveModel
 
 JUDGED, MEASURED = 500, 50  # train pictures that epochs are judged by and rules measure on, at most
@@ -73,10 +74,3 @@ def _rule(job: FinetuneJob, model: SelectiveModel, pictures: Pictures) -> callba
     return METHODS[job.method](
         budget, *measured, batchnorm=False, seed=job.seed, verbose=1, engine=engine, device=device
     )
-
-
-def gives_probabilities(model: keras.Model) -> bool:
-    """Whether the model ends in a softmax rather than in logits."""
-    last = model.layers[-1]
-    activation = getattr(last, "activation", None)
-    return isinstance(last, keras.layers.Softmax) or getattr(activation, "__name__", "") == "softmax"

@@ -19,6 +19,7 @@ import numpy as np
 from tflm_export.errors import TfodlError
 from tfodl.models import blocks, mlperf, mobilenet, resnet, tiny
 from tfodl.models import mcunet as _mcunet
+from tfodl.models.from_file import from_file, is_file
 
 __all__ = ["BUILDERS", "build", "folded", "is_file", "load", "preprocess"]
 
@@ -80,10 +81,11 @@ def load(
     weights: str | None = None,
     width: float | None = None,
 ) -> keras.Model:
-    """The model in a `.keras` file, or `build(name, ...)` for any other name.
+    """The model in a `.keras` or `.h5` file, or `build(name, ...)` for any other name.
 
-    input_shape, classes: what the data need; a model from a file whose output has another number of classes
-        gets a fresh dense head on its features, one with another input shape is refused.
+    input_shape, classes: what the data need. A file's model whose outputs are not one logit or probability a
+        class gets such a head, as a warning says; one with another input shape is refused.
+    weights, width: of models by name.
 
     Raises `TfodlError` when the file is missing or no Keras model, or as `build` does.
     """
@@ -92,29 +94,9 @@ def load(
         if input_shape is None:
             raise TfodlError(f"model {name!r}: needs input_shape.")
         return build(name, input_shape=input_shape, classes=classes, weights=weights, width=width)
-    if not name.endswith(".keras") or not Path(name).is_file():
-        raise TfodlError(
-            f"model file {name!r}: not found, or not a .keras file; give a file saved by Keras 3."
-        )
-    try:
-        model = keras.saving.load_model(name, compile=False)
-    except Exception as error:  # Keras raises whatever the damaged archive provokes
-        raise TfodlError(f"model file {name!r}: cannot be read by Keras: {_first_line(error)}") from error
-    if input_shape is not None and tuple(model.input_shape[1:]) != tuple(input_shape):
-        raise TfodlError(
-            f"model file {name!r}: takes {tuple(model.input_shape[1:])}, the data are {tuple(input_shape)}; "
-            "resize the data."
-        )
-    return _with_head(model, classes, name)
-
-
-def is_file(name: str) -> bool:
-    """Whether `name` is that of a file rather than of a net to build.
-
-    >>> is_file("resnet8"), is_file("my.keras")
-    (False, True)
-    """
-    return name.endswith(".keras") or os.sep in name
+    if weights is not None or width is not None:
+        raise TfodlError(f"model file {name!r}: brings its own; leave weights and width out.")
+    return from_file(Path(name), input_shape, classes)
 
 
 def folded(model: keras.Model) -> keras.Model:
@@ -139,18 +121,6 @@ def preprocess(x: np.ndarray) -> np.ndarray:
     [-1.0, 1.0]
     """
     return np.asarray(x, np.float32) / np.float32(127.5) - np.float32(1.0)
-
-
-def _with_head(model: keras.Model, classes: int | None, name: str) -> keras.Model:
-    if classes is None or model.output_shape[-1] == classes:
-        return model
-    if not isinstance(model.layers[-1], keras.layers.Dense):
-        raise TfodlError(
-            f"model file {name!r}: gives {model.output_shape[-1]} classes, the data have {classes}, and its "
-            f"last layer {model.layers[-1].name!r} is no Dense to replace."
-        )
-    features = model.layers[-1].input
-    return keras.Model(model.input, keras.layers.Dense(classes, name="classifier")(features), name=model.name)
 
 
 def _application(
