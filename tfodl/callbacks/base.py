@@ -172,6 +172,7 @@ class Selection(keras.callbacks.Callback):
             raise TfodlError(
                 f"{type(self).__name__} needs a SelectiveModel: fit tfodl.SelectiveModel(model)."
             )
+        self.model.follow(self)
         self.groups = neuron_groups(self.model, self.axis)
         self.budget = as_budget(self.requested, self.groups, self.options.bias)
         self.engine = self.given_engine

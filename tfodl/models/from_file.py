@@ -40,7 +40,11 @@ def from_file(
 
 
 def is_file(name: str) -> bool:
-    """Whether `name` means a file rather than a model by name."""
+    """Whether `name` is that of a file rather than of a net to build.
+
+    >>> is_file("resnet8"), is_file("my.keras")
+    (False, True)
+    """
     return name.endswith((*SUFFIXES, ".tflite", ".pb")) or "/" in name or "\\" in name
 
 

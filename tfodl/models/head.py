@@ -70,8 +70,8 @@ def with_classes(model: keras.Model, classes: int, name: str) -> tuple[keras.Mod
         what = "nothing that is known" if layer is None else f"{type(layer).__name__} {layer.name!r}"
         raise TfodlError(
             f"model {name!r}: gives {outputs} outputs ({activation}), the data have {classes} classes, and "
-            f"its outputs come from {what}: only a Dense layer can be replaced. Give the model a Dense head of "
-            f"{classes} logits."
+            f"its outputs come from {what}: only a Dense layer can be replaced. Give the model a Dense head "
+            f"of {classes} logits."
         )
     if outputs == 1 and classes == 2 and activation in ("linear", "sigmoid"):
         weights = [_halves(weight) for weight in layer.get_weights()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import logging
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -40,6 +41,8 @@ class _Wiring:
         self.functions: dict[Step, tuple[dict[Any, Any], Any]] = {}
         self.state: dict[str, np.ndarray] = {}
         self.restored: dict[str, np.ndarray] | None = None
+        self.rules: list[Any] | None = None  # that choose in this `fit`; None outside of one
+        self.planned = False  # whether anybody said what trains
 
     def choose(self, plan: UpdatePlan) -> Step:
         """The step to run `plan`: one already traced if it wastes little, else a new one."""
@@ -50,7 +53,8 @@ class _Wiring:
 class SelectiveModel(keras.Model):
     """`model`, trained under an `UpdatePlan`; `compile`, `fit`, `evaluate`, `predict`, `save` are Keras's.
 
-    model: a built Keras model whose input size is known. plan: what trains; None trains everything.
+    model: a built Keras model whose input size is known. plan: what trains; None trains everything, and a
+        `fit` without a rule and without a plan says so in a warning. One rule at a time.
 
     Whatever the optimizer, a frozen weight is the same bit for bit after any number of steps, and it costs no
     gradient: no dW for a layer without a chosen channel, dW of the chosen channels only where that pays,
@@ -79,6 +83,7 @@ class SelectiveModel(keras.Model):
         self.built = True
         self._plan = full_plan(self.groups)
         self.set_plan(self._plan if plan is None else plan)
+        self._wiring.planned = plan is not None
 
     @property
     def selective_base(self) -> keras.Model:
@@ -113,7 +118,21 @@ class SelectiveModel(keras.Model):
         check_plan(plan, self.groups)
         self._wiring.masks.assign(plan)
         self._wiring.step = self._wiring.choose(plan)
+        self._wiring.planned = True
         self._plan = plan
+
+    @property
+    def layers(self) -> Any:
+        """The wrapped model's."""
+        return self.base.layers
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> keras.layers.Layer:
+        """The wrapped model's layer."""
+        return self.base.get_layer(name, index)
+
+    def export(self, *args: Any, **kwargs: Any) -> Any:
+        """Write the wrapped model for serving, as Keras's."""
+        return self.base.export(*args, **kwargs)
 
     @property
     def cost(self) -> PlanCost:
@@ -145,7 +164,20 @@ class SelectiveModel(keras.Model):
         """As Keras's. Plans have the device take as many samples a step as here."""
         given = _FIT.bind(self, *args, **kwargs).arguments
         self.batch_size = given.get("batch_size") or _batch_size(given.get("x"))
-        return super().fit(*args, **kwargs)
+        self._wiring.rules = []
+        try:
+            return super().fit(*args, **kwargs)
+        finally:
+            self._wiring.rules = None
+
+    def follow(self, rule: Any) -> None:
+        """Have `rule` choose what trains in this `fit`. Raises `TfodlError` where another does already."""
+        if self._wiring.rules is None:
+            return
+        self._wiring.rules.append(rule)
+        if len(self._wiring.rules) > 1:
+            names = " and ".join(type(one).__name__ for one in self._wiring.rules)
+            raise TfodlError(f"fit: {names} would both choose what trains; give one selection callback.")
 
     def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
@@ -181,10 +213,21 @@ class SelectiveModel(keras.Model):
                 self.optimizer.build(self.base.trainable_variables)
 
     def _run_step(self, iterator: Any) -> Any:
+        if self._wiring.rules == [] and not self._wiring.planned:
+            self._say_that_all_trains()
         new = self._wiring.step not in self._wiring.functions
         scope, function = self._traced(self._wiring.step)
         with intercept(scope), _on_purpose() if new else contextlib.nullcontext():
             return function(iterator)
+
+    def _say_that_all_trains(self) -> None:
+        self._wiring.planned = True
+        count = sum(int(np.prod(variable.shape)) for variable in self.base.trainable_variables)
+        warnings.warn(
+            f"SelectiveModel: no rule and no plan: all {count:,} parameters train; give fit a selection "
+            "callback, VelocitySelection(budget=...), or mean it by model.set_plan(model.plan).",
+            stacklevel=2,
+        )
 
     def _traced(self, step: Step) -> tuple[dict[Any, Any], Any]:
         """The layers' calls under `step`, and Keras's train function that is traced under them."""
