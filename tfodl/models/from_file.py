@@ -33,10 +33,10 @@ def from_file(
         )
     if classes is None:
         return model
-    model, changed = with_classes(model, classes, str(path))
-    if changed:
-        warnings.warn(f"model file {str(path)!r}: {changed}.", stacklevel=3)
-    return model
+    fitted = with_classes(model, classes, str(path))
+    if fitted.changed:
+        warnings.warn(f"model file {str(path)!r}: {fitted.changed}.", stacklevel=3)
+    return fitted.model
 
 
 def is_file(name: str) -> bool:

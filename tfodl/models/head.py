@@ -26,6 +26,16 @@ class Head:
     by: Any = None
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """model: gives one logit or probability a class. changed: what was changed for that, in words, or None.
+    fresh: whether its head begins anew, so that the model is not trained for the classes."""
+
+    model: keras.Model
+    changed: str | None = None
+    fresh: bool = False
+
+
 def head_of(model: keras.Model) -> Head:
     """The head of `model`, looked for in nested models, too.
 
@@ -53,8 +63,8 @@ def gives_probabilities(model: keras.Model) -> bool:
     return head_of(model).activation == "softmax"
 
 
-def with_classes(model: keras.Model, classes: int, name: str) -> tuple[keras.Model, str | None]:
-    """`model` with `classes` outputs, logits or a softmax over them; and what was changed, in words.
+def with_classes(model: keras.Model, classes: int, name: str) -> Fitted:
+    """`model` with `classes` outputs, logits or a softmax over them.
 
     One output for two classes, a logit z or its sigmoid, becomes the logits -z/2 and z/2: nothing learned is
     lost. Sigmoids, one a class, become logits. Any other number of outputs gets a fresh head.
@@ -64,7 +74,7 @@ def with_classes(model: keras.Model, classes: int, name: str) -> tuple[keras.Mod
     require_one_output(model, name)
     head, outputs = head_of(model), int(model.output_shape[-1])
     if outputs == classes and head.activation != "sigmoid":
-        return model, None
+        return Fitted(model)
     layer, activation = head.layer, head.activation
     if not isinstance(layer, keras.layers.Dense):
         what = "nothing that is known" if layer is None else f"{type(layer).__name__} {layer.name!r}"
@@ -76,16 +86,17 @@ def with_classes(model: keras.Model, classes: int, name: str) -> tuple[keras.Mod
     if outputs == 1 and classes == 2 and activation in ("linear", "sigmoid"):
         weights = [_halves(weight) for weight in layer.get_weights()]
         said = f"its one output ({_called(activation)}) is kept as two logits, -z/2 and z/2"
-        return _replaced(model, head, _dense(layer, 2, "linear"), weights), said
+        return Fitted(_replaced(model, head, _dense(layer, 2, "linear"), weights), said)
     if outputs == classes:
         said = f"its {outputs} sigmoids are left out: one class a picture, trained on the logits"
-        return _replaced(model, head, _dense(layer, classes, "linear"), layer.get_weights()), said
+        return Fitted(_replaced(model, head, _dense(layer, classes, "linear"), layer.get_weights()), said)
     kept = "softmax" if activation == "softmax" else "linear"
     said = (
         f"its head {layer.name!r} of {outputs} outputs ({activation}) is replaced by a fresh one of "
         f"{classes}: {'probabilities (softmax)' if kept == 'softmax' else 'logits'}"
     )
-    return _replaced(model, head, _dense(layer, classes, kept, name="classifier"), None), said
+    new = _dense(layer, classes, kept, name="classifier")
+    return Fitted(_replaced(model, head, new, None), said, fresh=True)
 
 
 def require_one_output(model: keras.Model, name: str) -> None:
