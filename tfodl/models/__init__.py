@@ -109,7 +109,7 @@ def folded(model: keras.Model) -> keras.Model:
     from tfodl.quantize.folding.rebuild import rebuild
 
     nodes = fold(model)
-    if nodes.rescaling != (1.0, 0.0):
+    if not nodes.rescaling.identity:
         raise TfodlError(f"model {model.name!r}: fold it without its Rescaling; scale the data before it.")
     return rebuild(nodes, library=keras)
 

@@ -166,10 +166,7 @@ def check_int8(data: bytes) -> None:
 
 def _representative(folded: FoldedModel, samples: Any) -> np.ndarray:
     samples = check_inputs(samples, folded.input_shape, "representative")
-    samples = samples[draw(np.zeros(len(samples)), MOST_REPRESENTATIVE)]
-    scale, offset = folded.rescaling
-    found: np.ndarray = samples * np.float32(scale) + np.float32(offset)
-    return found
+    return folded.rescaling.apply(samples[draw(np.zeros(len(samples)), MOST_REPRESENTATIVE)])
 
 
 def _one_by_one(samples: np.ndarray) -> Iterator[list[np.ndarray]]:

@@ -102,9 +102,8 @@ class QATModel:
         }
 
     def rescale(self, x: np.ndarray) -> np.ndarray:
-        """The inputs as the graph's first tensor has them: after the folded `Rescaling`."""
-        scale, offset = self.folded.rescaling
-        return (np.asarray(x, np.float32) * np.float32(scale) + np.float32(offset)).astype(np.float32)
+        """The inputs as the graph's first tensor has them: after the folded rescaling."""
+        return self.folded.rescaling.apply(x)
 
     def predict(self, x: Any, batch_size: int = 64) -> np.ndarray:
         """Outputs [N, classes] float32, with everything rounded as in int8."""

@@ -38,8 +38,7 @@ def test_nested_rescaled_preactivation_model_folds():
     folded = fold(model)
     assert [node.name for node in folded.weighted()] == ["first", "in/c", "top"]
     x = rng.uniform(0, 255, (4, 6, 6, 2)).astype(np.float32)
-    scale, offset = folded.rescaling
-    found = rebuild(folded).predict(x * scale + offset, verbose=0)
+    found = rebuild(folded).predict(folded.rescaling.apply(x), verbose=0)
     np.testing.assert_allclose(found, model.predict(x, verbose=0), atol=1e-4)
 
 
@@ -152,6 +151,49 @@ def test_bad_data(case):
     with pytest.raises(TfodlError) as caught:
         quantize.qat(residual_net(), x, y)
     assert "\n" not in str(caught.value)
+
+
+def _normalization():
+    return L.Normalization(mean=[120.0, 110.0, 90.0], variance=[2500.0, 1600.0, 900.0])
+
+
+BEGINNINGS = {  # what stands between the input and the first convolution
+    "Rescaling": lambda x: L.Rescaling(1 / 127.5, -1.0)(x),
+    "Rescaling by channel": lambda x: L.Rescaling([0.01, 0.02, 0.03], [1.0, 2.0, 3.0])(x),
+    "Normalization": lambda x: _normalization()(x),
+    "both": lambda x: L.Normalization(mean=0.5, variance=0.05)(L.Rescaling(1 / 255)(x)),
+    "-1..1": keras.applications.mobilenet_v2.preprocess_input,
+    "caffe": keras.applications.resnet50.preprocess_input,
+    "torch": lambda x: keras.applications.imagenet_utils.preprocess_input(x, mode="torch"),
+    "arithmetic": lambda x: 3.0 - keras.ops.multiply((x - 100.0), 2.0) / np.array([10.0, 20.0, 30.0]),
+    "reversed": lambda x: L.Rescaling([0.1, 0.2, 0.3])(x[..., ::-1]) + 1.0,
+    "behind flips": lambda x: L.Rescaling(1 / 255)(L.RandomFlip()(x)),
+}
+
+
+def begun(beginning):
+    """8x8x3 -> 2, with `beginning` before the first convolution."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3))
+    x = L.Conv2D(4, 3, padding="same", name="c")(beginning(image))
+    return keras.Model(image, L.Dense(2, name="d")(L.GlobalAveragePooling2D()(x)))
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS.values(), ids=BEGINNINGS.keys())
+def test_a_beginning_that_scales_the_input_folds(beginning):
+    model, x = begun(beginning), np.random.default_rng(0).uniform(0, 255, (3, 8, 8, 3)).astype(np.float32)
+    folded = fold(model)
+    assert [node.kind for node in folded.nodes[:2]] == ["Input", "Conv2D"]
+    found = rebuild(folded)(folded.rescaling.apply(x))
+    np.testing.assert_allclose(found, model(x, training=False), rtol=1e-4, atol=1e-3)
+
+
+def test_an_input_read_in_two_scales_is_refused():
+    image = keras.Input((8, 8, 3))
+    a, b = L.Conv2D(2, 3, name="a")(image), L.Conv2D(2, 3, name="b")(L.Rescaling(0.5)(image))
+    model = keras.Model(image, L.Dense(2)(L.Flatten()(L.Add()([a, b]))))
+    with pytest.raises(TfodlError, match="'b' reads the input scaled otherwise"):
+        fold(model)
 
 
 def test_rescaling_in_the_middle_is_refused():

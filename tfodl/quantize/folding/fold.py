@@ -12,17 +12,18 @@ Keras 3 and tf_keras models give the same nodes, so nothing behind this file ask
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tflm_export.errors import TfodlError
+from tfodl.quantize.folding.affine import Affine, affine_before, parents, producer
 from tfodl.quantize.folding.batchnorm import fold_batchnorm
 from tfodl.quantize.folding.folded import FoldedModel, Node
 from tfodl.quantize.folding.layers import EMITTERS, name_of, nodes_of
 
 IDENTITY = {"Dropout", "SpatialDropout2D", "ActivityRegularization", "GaussianNoise", "GaussianDropout"}
 IDENTITY |= {"RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast"}
+SCALINGS = ("Normalization", "Rescaling")
 
 
 def fold(model: Any) -> FoldedModel:
@@ -46,11 +47,19 @@ def fold(model: Any) -> FoldedModel:
         raise TfodlError(f"model {name_of(model)!r}: input shape {tuple(source.shape[1:])} must be fixed.")
     shape = tuple(int(size) for size in source.shape[1:])
     tracer.add(Node("Input", "input", (), {"shape": shape}))
-    tracer.trace_model(model, [0])
+    tracer.trace_model(model, [Place(0)])
     nodes = tuple(fold_batchnorm(tracer.nodes))
     left = {node.name for node in nodes}
     absorbed = tuple(node.name for node in tracer.nodes if node.name not in left)
-    return FoldedModel(nodes, tracer.rescaling, absorbed)
+    return FoldedModel(nodes, tracer.rescaling or Affine(), absorbed)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a symbolic tensor is: a node, and what scales the model's input before it is read."""
+
+    node: int
+    rescaling: Affine = Affine()
 
 
 class _Tracer:
@@ -58,45 +67,69 @@ class _Tracer:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
-        self.rescaling = (1.0, 0.0)
+        self.rescaling: Affine | None = None
 
     def add(self, node: Node) -> int:
         self.nodes.append(node)
         return len(self.nodes) - 1
 
-    def trace_model(self, model: Any, inputs: list[int], prefix: str = "") -> int:
-        known = {id(tensor): index for tensor, index in zip(model.inputs, inputs, strict=True)}
+    def trace_model(self, model: Any, inputs: list[Place], prefix: str = "") -> Place:
+        known = {id(tensor): place for tensor, place in zip(model.inputs, inputs, strict=True)}
         return self._trace(model.outputs[0], known, prefix)
 
-    def _trace(self, tensor: Any, known: dict[int, int], prefix: str) -> int:
-        if id(tensor) in known:
-            return known[id(tensor)]
-        layer, node_index, output = tensor._keras_history[:3]
-        call = layer._inbound_nodes[node_index]
-        parents = call.input_tensors if hasattr(call, "input_tensors") else call.keras_inputs
-        if not isinstance(parents, (list, tuple)):
-            parents = [parents]
-        sources = [self._trace(parent, known, prefix) for parent in parents]
-        if output:
-            raise TfodlError(f"layer {name_of(layer)!r}: more than one output is not supported.")
-        known[id(tensor)] = self._emit(layer, sources, tuple(tensor.shape[1:]), prefix)
+    def _trace(self, tensor: Any, known: dict[int, Place], prefix: str) -> Place:
+        if id(tensor) not in known:
+            known[id(tensor)] = self._rescaled(tensor, known, prefix) or self._made(tensor, known, prefix)
         return known[id(tensor)]
 
-    def _emit(self, layer: Any, sources: list[int], shape: tuple[int, ...], prefix: str) -> int:
+    def _rescaled(self, tensor: Any, known: dict[int, Place], prefix: str) -> Place | None:
+        """The place of a tensor that is the input, scaled; None for any other."""
+        step = affine_before(tensor)
+        if step is None:
+            return None
+        source, rule = step
+        place = self._trace(source, known, prefix)
+        if self.nodes[place.node].kind != "Input":
+            return None
+        return Place(place.node, place.rescaling.then(rule))
+
+    def _made(self, tensor: Any, known: dict[int, Place], prefix: str) -> Place:
+        layer, call = producer(tensor)
+        sources = [self._trace(parent, known, prefix) for parent in parents(call)]
+        if tensor._keras_history[2]:
+            raise TfodlError(f"layer {name_of(layer)!r}: more than one output is not supported.")
+        return self._emit(layer, sources, tuple(tensor.shape[1:]), prefix)
+
+    def _emit(self, layer: Any, sources: list[Place], shape: tuple[int, ...], prefix: str) -> Place:
         kind = type(layer).__name__
         if hasattr(layer, "outputs") and hasattr(layer, "layers"):
             return self.trace_model(layer, sources, f"{prefix}{name_of(layer)}/")
         if kind in IDENTITY or kind == "InputLayer":
             return sources[0]
-        if kind == "Rescaling":
-            return self._rescale(layer, sources[0])
+        if kind in SCALINGS:
+            raise TfodlError(
+                f"{kind} {name_of(layer)!r}: only a scaling of each channel, right after the input, folds "
+                "into the input's quantisation; scale the data before the model instead."
+            )
         if kind not in EMITTERS:
-            allowed = ", ".join(sorted({*EMITTERS, *IDENTITY, "Rescaling"}))
+            allowed = ", ".join(sorted({*EMITTERS, *IDENTITY, *SCALINGS}))
             raise TfodlError(
                 f"{kind} {name_of(layer)!r}: this layer has no int8 form here; allowed: {allowed}. "
                 "Replace it."
             )
-        return self._add_all(nodes_of(layer, tuple(sources), shape), prefix)
+        indices = tuple(self._read(place, layer) for place in sources)
+        return Place(self._add_all(nodes_of(layer, indices, shape), prefix))
+
+    def _read(self, place: Place, layer: Any) -> int:
+        """The node of `place`; where that is the input, every reader must want it scaled alike."""
+        if self.nodes[place.node].kind == "Input":
+            if self.rescaling not in (None, place.rescaling):
+                raise TfodlError(
+                    f"layer {name_of(layer)!r} reads the input scaled otherwise than a layer before it: the "
+                    "device has one input; scale it once, right after the input."
+                )
+            self.rescaling = place.rescaling
+        return place.node
 
     def _add_all(self, nodes: list[Node], prefix: str) -> int:
         """Add a layer's nodes; the index of the last."""
@@ -111,14 +144,3 @@ class _Tracer:
             inputs = tuple(i if i >= 0 else len(self.nodes) + i for i in node.inputs)
             self.add(dataclasses.replace(node, name=name, inputs=inputs))
         return len(self.nodes) - 1
-
-    def _rescale(self, layer: Any, source: int) -> int:
-        scale, offset = np.asarray(layer.scale), np.asarray(layer.offset)
-        if scale.size != 1 or offset.size != 1 or self.nodes[source].kind != "Input":
-            raise TfodlError(
-                f"Rescaling {name_of(layer)!r}: only one scale and one offset, right after the input, fold "
-                "into the input's quantisation; scale the data before the model instead."
-            )
-        s, o = self.rescaling
-        self.rescaling = (s * float(scale), o * float(scale) + float(offset))
-        return source

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tflm_export.errors import TfodlError
+from tfodl.quantize.folding.affine import Affine
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,13 @@ class Node:
 class FoldedModel:
     """The nodes in order of computation; the last one is the output.
 
-    rescaling: (scale, offset) of a `Rescaling` layer right after the input, which is no node: it lives
-        on in the quantisation of the input. (1, 0) without one.
+    rescaling: of the input, by layers right after it (Rescaling, Normalization, arithmetic with constants),
+        which are no nodes: it lives on in the quantisation of the input.
     absorbed: names of the batch normalisations that went into the weights before them.
     """
 
     nodes: tuple[Node, ...]
-    rescaling: tuple[float, float] = (1.0, 0.0)
+    rescaling: Affine = Affine()
     absorbed: tuple[str, ...] = ()
 
     def consumers(self, index: int) -> list[int]:

@@ -27,7 +27,7 @@ def rebuild(folded: FoldedModel, wrap: Wrap = lambda layer, index: layer, librar
 
     wrap: called with every layer and its node's index before the layer is used, e.g. to annotate it.
     library: `tf_keras`, or `keras` for a Keras 3 model.
-    Layers are named `layer_name(node.name)`. A `Rescaling` is left out: see `FoldedModel.rescaling`.
+    Layers are named `layer_name(node.name)`. The rescaling is left out: see `FoldedModel.rescaling`.
     """
     tensors: list[Any] = []
     layers: list[Any] = []
