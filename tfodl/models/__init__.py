@@ -101,21 +101,20 @@ def load(
 
 def folded(model: keras.Model) -> keras.Model:
     """`model` with every batch norm folded into the weights before it, as it runs on the device: the same
-    outputs at inference, the same layer names, a bias in every convolution.
+    outputs at inference, the same layer names, a bias in every convolution; what scales its input is one
+    `Rescaling`.
 
     Raises `TfodlError` naming the layer for what has no such form.
     """
     from tfodl.quantize.folding.fold import fold
     from tfodl.quantize.folding.rebuild import rebuild
 
-    nodes = fold(model)
-    if not nodes.rescaling.identity:
-        raise TfodlError(f"model {model.name!r}: fold it without its Rescaling; scale the data before it.")
-    return rebuild(nodes, library=keras)
+    return rebuild(fold(model), library=keras, rescaled=True)
 
 
 def preprocess(x: np.ndarray) -> np.ndarray:
-    """Pixels 0 .. 255 as these models take them: `x / 127.5 - 1`, float32 in -1 .. 1.
+    """Pixels 0 .. 255 as the nets of `BUILDERS` take them: `x / 127.5 - 1`, float32 in -1 .. 1. How any
+    model takes them: `tfodl.models.scaling`.
 
     >>> preprocess(np.array([0, 255], np.uint8)).tolist()
     [-1.0, 1.0]

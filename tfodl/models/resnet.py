@@ -57,7 +57,8 @@ def resnet50(
         for block in range(count):
             stride = 2 if stage and not block else 1
             x = _bottleneck(x, int(64 * width) << stage, stride, f"stage{stage}_{block}")
-    return keras.Model(image, blocks.head(x, classes), name="resnet50")
+    name = f"resnet50_{width:g}"  # plain "resnet50" is keras.applications', whose pixels are scaled otherwise
+    return keras.Model(image, blocks.head(x, classes), name=name)
 
 
 def _stem(image: keras.KerasTensor, filters: int) -> keras.KerasTensor:

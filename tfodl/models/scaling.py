@@ -14,7 +14,7 @@ from tfodl.quantize.folding.affine import Affine, affine_before, layer_affine, p
 
 LARGEST_GAIN = 1 / 16  # of a scaling that is meant for 0..255, not for 0..1
 LARGEST_MEAN = 2.0  # that a scaling meant for 0..1 takes away
-# Published nets that want their pixels scaled outside: default names of keras.applications and of tfodl's.
+# Published nets that want their pixels scaled outside, by the default names of keras.applications.
 PUBLISHED = {
     r"resnet(50|101|152)v2": "-1..1",
     r"(mobilenet|inception|xception|nasnet)": "-1..1",
@@ -25,12 +25,12 @@ PASSES = {"Dropout", "GaussianNoise", "RandomFlip", "RandomRotation", "RandomTra
 PASSES |= {"RandomContrast", "RandomBrightness", "RandomCrop", "ZeroPadding2D"}
 
 
-def find_contract(model: keras.Model, shape: Sequence[int], named: str | None = None) -> InputContract:
+def find_contract(model: keras.Model, shape: Sequence[int]) -> InputContract:
     """How `model` takes pictures of `shape` (height, width, channels).
 
-    named: the name it was asked for by. A model that begins with a scaling (Rescaling, Normalization,
-    arithmetic with constants) takes what that scaling is meant for; a net of keras.applications, known by
-    its name, what it was published with; any other is assumed to take -1..1, as tfodl's own nets do.
+    A model that begins with a scaling (Rescaling, Normalization, arithmetic with constants) takes what that
+    scaling is meant for; a net of keras.applications, known by its name or that of a model in it, what it was
+    published with; any other is assumed to take -1..1, as tfodl's own nets do.
 
     >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Rescaling(1 / 255)])
     >>> find_contract(model, (8, 8, 3)).text
@@ -40,7 +40,7 @@ def find_contract(model: keras.Model, shape: Sequence[int], named: str | None = 
     if beginning is not None:
         rule = "0..255" if _wants_pixels(beginning) else "0..1"
         return InputContract.parse(rule, shape, "the model scales them itself")
-    for name in [named or "", *_names(model)]:
+    for name in _names(model):
         for pattern, rule in PUBLISHED.items():
             if re.match(pattern, name.lower()) and (shape[-1] == 3 or rule == "-1..1"):
                 return InputContract.parse(rule, shape, f"as {name} was published")
@@ -72,9 +72,7 @@ def _beginning(model: keras.Model) -> Affine | None:
     """The scaling that `model` begins with; None where it begins with none."""
     graph = getattr(model, "_functional", None) or model  # of a Sequential
     if not hasattr(graph, "operations"):
-        rules = [
-            layer_affine(layer) for layer in model._flatten_layers()
-        ]  # subclassed: any in it is its first
+        rules = map(layer_affine, model._flatten_layers())  # subclassed: any in it is its first
         return next((rule for rule in rules if rule is not None), None)
     rule, tensor = Affine(), graph.inputs[0]
     while (step := _next(graph, tensor)) is not None:

@@ -175,11 +175,17 @@ def test_folded_model_gives_the_same_logits(name, shape):
     assert all(layer.use_bias for layer in convs.values())
 
 
-def test_fold_refuses_a_rescaling():
+@pytest.mark.parametrize(
+    "begin", [keras.layers.Rescaling(1 / 255), keras.applications.resnet50.preprocess_input]
+)
+def test_folded_model_scales_its_input_as_before(begin, tmp_path):
     image = keras.Input((8, 8, 3))
-    x = keras.layers.Conv2D(2, 3)(keras.layers.Rescaling(1 / 255)(image))
-    with pytest.raises(TfodlError, match="without its Rescaling"):
-        models.folded(keras.Model(image, x))
+    model = keras.Model(image, keras.layers.Conv2D(2, 3, name="first")(begin(image)))
+    models.folded(model).save(tmp_path / "folded.keras")
+    x = np.random.default_rng(0).uniform(0, 255, (3, 8, 8, 3)).astype(np.float32)
+    plain = models.load(tmp_path / "folded.keras")
+    np.testing.assert_allclose(plain(x), model(x), rtol=1e-4, atol=1e-3)
+    assert plain.get_layer("first").use_bias
 
 
 def test_load_refuses_bad_files(tmp_path):

@@ -196,6 +196,14 @@ def test_an_input_read_in_two_scales_is_refused():
         fold(model)
 
 
+def test_a_constant_that_widens_the_input_is_no_scaling_of_it():
+    image = keras.Input((8, 8, 1))
+    coloured = image * np.array([1.0, 2.0, 3.0], np.float32)
+    model = keras.Model(image, L.Dense(2)(L.Flatten()(L.Conv2D(2, 3)(coloured))))
+    with pytest.raises(TfodlError, match="1 input and a constant"):
+        fold(model)
+
+
 def test_rescaling_in_the_middle_is_refused():
     model = keras.Sequential(
         [keras.Input((8, 8, 2)), L.Conv2D(2, 3), L.Rescaling(0.5), L.Flatten(), L.Dense(2)]

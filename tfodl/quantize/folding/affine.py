@@ -49,7 +49,8 @@ def affine_before(tensor: Any) -> tuple[Any, Affine] | None:
     another kind makes it."""
     layer, call = producer(tensor)
     find = _FINDERS.get(type(layer).__name__)
-    return find(layer, call) if find is not None else None
+    step = find(layer, call) if find is not None else None
+    return step if step is None or step[0].shape == tensor.shape else None  # a constant may widen it
 
 
 def producer(tensor: Any) -> tuple[Any, Any]:
@@ -88,9 +89,8 @@ def _by_channel(scale: Any, offset: Any) -> Affine | None:
     return Affine(gains, shifts)
 
 
-_ARITHMETIC: dict[
-    str, Callable[[Any, bool], tuple[Any, Any] | None]
-] = {  # (constant, is it left) -> scale, offset
+_Made = Callable[[Any, bool], "tuple[Any, Any] | None"]
+_ARITHMETIC: dict[str, _Made] = {  # (constant, whether it is the left operand) -> scale, offset
     "Add": lambda c, left: (np.ones_like(c), c),
     "Subtract": lambda c, left: (np.full_like(c, -1), c) if left else (np.ones_like(c), -c),
     "Multiply": lambda c, left: (c, np.zeros_like(c)),
@@ -115,7 +115,7 @@ def _of_reversal(operation: Any, call: Any) -> tuple[Any, Affine] | None:
     """`x[..., ::-1]`."""
     tensor, key = call.arguments.args
     reverse = isinstance(key, tuple) and key[0] is Ellipsis and key[1:] == (slice(None, None, -1),)
-    return (tensor, Affine(flip=True)) if reverse else None
+    return (tensor, Affine(flip=tensor.shape[-1] > 1)) if reverse else None
 
 
 def _of_stack(operation: Any, call: Any) -> tuple[Any, Affine] | None:

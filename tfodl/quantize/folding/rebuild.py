@@ -15,6 +15,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from tfodl.quantize.folding.affine import Affine
 from tfodl.quantize.folding.folded import FoldedModel, Node
 
 Layer = Any
@@ -22,29 +23,43 @@ Wrap = Callable[[Layer, int], Layer]
 MERGES = ("Add", "Subtract", "Multiply", "Concatenate")
 
 
-def rebuild(folded: FoldedModel, wrap: Wrap = lambda layer, index: layer, library: Any = tf_keras) -> Any:
+def rebuild(
+    folded: FoldedModel,
+    wrap: Wrap = lambda layer, index: layer,
+    library: Any = tf_keras,
+    rescaled: bool = False,
+) -> Any:
     """The functional model of `folded`, with its weights set.
 
     wrap: called with every layer and its node's index before the layer is used, e.g. to annotate it.
     library: `tf_keras`, or `keras` for a Keras 3 model.
-    Layers are named `layer_name(node.name)`. The rescaling is left out: see `FoldedModel.rescaling`.
+    rescaled: begin with the rescaling, as a layer; it is left out else (`FoldedModel.rescaling`).
+    Layers are named `layer_name(node.name)`.
     """
     tensors: list[Any] = []
     layers: list[Any] = []
     for index, node in enumerate(folded.nodes):
         if node.kind == "Input":
-            tensors.append(library.Input(node.config["shape"], name="input"))
+            image = library.Input(node.config["shape"], name="input")
+            tensors.append(_rescaled(image, folded.rescaling, library) if rescaled else image)
             layers.append(None)
             continue
         layer = _BUILDERS[node.kind](node, library)
         sources = [tensors[i] for i in node.inputs]
         tensors.append(wrap(layer, index)(sources if node.kind in MERGES else sources[0]))
         layers.append(layer)
-    model = library.Model(tensors[0], tensors[-1])
+    model = library.Model(image, tensors[-1])
     for layer, node in zip(layers, folded.nodes, strict=True):
         if node.kernel is not None:
             layer.set_weights([node.kernel, node.bias])
     return model
+
+
+def _rescaled(image: Any, rule: Affine, library: Any) -> Any:
+    if rule.identity:
+        return image
+    values = (list(rule.scale), list(rule.offset))
+    return library.layers.Rescaling(*values, name="rescaling")(image[..., ::-1] if rule.flip else image)
 
 
 def layer_name(name: str) -> str:
