@@ -167,6 +167,7 @@ BEGINNINGS = {  # what stands between the input and the first convolution
     "torch": lambda x: keras.applications.imagenet_utils.preprocess_input(x, mode="torch"),
     "arithmetic": lambda x: 3.0 - keras.ops.multiply((x - 100.0), 2.0) / np.array([10.0, 20.0, 30.0]),
     "reversed": lambda x: L.Rescaling([0.1, 0.2, 0.3])(x[..., ::-1]) + 1.0,
+    "reversed, all axes": lambda x: x[:, :, :, ::-1] - 100.0,
     "behind flips": lambda x: L.Rescaling(1 / 255)(L.RandomFlip()(x)),
 }
 
@@ -180,8 +181,10 @@ def begun(beginning):
 
 
 @pytest.mark.parametrize("beginning", BEGINNINGS.values(), ids=BEGINNINGS.keys())
-def test_a_beginning_that_scales_the_input_folds(beginning):
-    model, x = begun(beginning), np.random.default_rng(0).uniform(0, 255, (3, 8, 8, 3)).astype(np.float32)
+def test_a_beginning_that_scales_the_input_folds(beginning, tmp_path):
+    begun(beginning).save(tmp_path / "m.keras")
+    model = keras.saving.load_model(tmp_path / "m.keras")
+    x = np.random.default_rng(0).uniform(0, 255, (3, 8, 8, 3)).astype(np.float32)
     folded = fold(model)
     assert [node.kind for node in folded.nodes[:2]] == ["Input", "Conv2D"]
     found = rebuild(folded)(folded.rescaling.apply(x))

@@ -41,7 +41,8 @@ class Affine:
     def apply(self, x: Any) -> np.ndarray:
         """`x` [N, ..., C] scaled, float32."""
         x = np.asarray(x, np.float32)[..., :: -1 if self.flip else 1]
-        return x * np.array(self.scale, np.float32) + np.array(self.offset, np.float32)
+        found: np.ndarray = x * np.array(self.scale, np.float32) + np.array(self.offset, np.float32)
+        return found
 
 
 def affine_before(tensor: Any) -> tuple[Any, Affine] | None:
@@ -114,7 +115,7 @@ def _of_arithmetic(operation: Any, call: Any) -> tuple[Any, Affine] | None:
 def _of_reversal(operation: Any, call: Any) -> tuple[Any, Affine] | None:
     """`x[..., ::-1]`."""
     tensor, key = call.arguments.args
-    reverse = isinstance(key, tuple) and key[0] is Ellipsis and key[1:] == (slice(None, None, -1),)
+    reverse = _of_channels(tensor, key) == slice(None, None, -1)
     return (tensor, Affine(flip=tensor.shape[-1] > 1)) if reverse else None
 
 
@@ -125,8 +126,17 @@ def _of_stack(operation: Any, call: Any) -> tuple[Any, Affine] | None:
         return None
     sources, keys = zip(*(node.arguments.args for _, node in made), strict=True)
     channels = sources[0].shape[-1]
-    reverse = list(keys) == [(Ellipsis, c) for c in reversed(range(channels))]
-    return (sources[0], Affine(flip=True)) if reverse and _all_same(sources) else None
+    taken = [_of_channels(source, key) for source, key in zip(sources, keys, strict=True)]
+    reverse = taken == list(reversed(range(channels))) and _all_same(sources)
+    return (sources[0], Affine(flip=channels > 1)) if reverse else None
+
+
+def _of_channels(tensor: Any, key: Any) -> Any:
+    """What `tensor[key]` takes of the last axis, all others whole; None for another key. In a model from a file
+    a key is a list."""
+    *others, last = key if isinstance(key, (tuple, list)) else (key,)
+    whole = others == [Ellipsis] or others == [slice(None)] * (len(tensor.shape) - 1)
+    return last if whole else None
 
 
 def _all_same(tensors: Sequence[Any]) -> bool:
