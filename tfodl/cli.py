@@ -105,6 +105,12 @@ def _add_job_flags(command: argparse.ArgumentParser, model: str) -> None:
     """The flags of every job; what is not given is left to the job's own defaults."""
     command.add_argument("--model", required=True, help=model)
     command.add_argument("--data", required=True, help="data set name, .npz file or folder of pictures")
+    command.add_argument(
+        "--input",
+        metavar="SCALING",
+        help="how pixels reach the model: -1..1, 0..1, 0..255, torch, caffe, LOW..HIGH or MEAN,STD "
+        "(--input=-1..1); default: as the model says or was published",
+    )
     command.add_argument("--epochs", type=int)
     command.add_argument("--batch-size", type=int)
     command.add_argument("--learning-rate", type=float)

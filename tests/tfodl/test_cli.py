@@ -80,7 +80,7 @@ def test_finetune_on_a_folder_of_pictures_under_a_ram_budget(tmp_path):
 def test_finetune_then_quantize(tmp_path, capsys):
     tuned, int8 = tmp_path / "tuned", tmp_path / "int8"
     assert main([*FINETUNE, "--epochs", "2", "--out", str(tuned)]) == 0
-    assert sorted(os.listdir(tuned)) == ["history.json", "model.keras", "plan.json"]
+    assert sorted(os.listdir(tuned)) == ["history.json", "model.keras", "model.keras.json", "plan.json"]
     assert main(["plan", "show", str(tuned / "plan.json")]) == 0
     assert "velocity" in capsys.readouterr().out
     arguments = [
@@ -94,7 +94,7 @@ def test_finetune_then_quantize(tmp_path, capsys):
         str(int8),
     ]
     assert main(["quantize", *arguments, "--plan", str(tuned / "plan.json")]) == 0
-    assert sorted(os.listdir(int8)) == ["model.tflite", "plan.json"]
+    assert sorted(os.listdir(int8)) == ["model.tflite", "model.tflite.json", "plan.json"]
 
     plan = UpdatePlan.load(int8 / "plan.json")
     compiled = compile_model((int8 / "model.tflite").read_bytes(), plan)

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from tflm_export.input_contract import InputContract
 from tflm_export.plan import Optimizer, UpdatePlan
 from tfodl import models
 from tfodl.callbacks import FixedSelection, RandomSelection, Selection, VelocitySelection
@@ -15,6 +16,7 @@ from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import HELD_OUT, Domains
 from tfodl.int8.graph import Int8Model
 from tfodl.int8.qas import QAS
+from tfodl.jobs.loaded import load_model
 from tfodl.quantize.layer_map import layer_map
 from tfodl.quantize.model import QATModel
 from tfodl.selective.model import SelectiveModel
@@ -28,15 +30,17 @@ class Outcome:
     plans: tuple[UpdatePlan, ...] = ()
 
 
-def pretrain(domains: Domains, config: DemoConfig) -> keras.Model:
-    """The model trained on the source domain, batch norm folded into its convolutions as on the device."""
+def pretrain(pictures: Domains, config: DemoConfig) -> tuple[keras.Model, InputContract]:
+    """The model trained on the source domain of uint8 `pictures`, batch norm folded into its convolutions as
+    on the device; and how it takes pictures."""
     keras.utils.set_random_seed(config.seed)
-    model = models.load(config.model, input_shape=domains.input_shape, classes=domains.classes)
-    x, y, *_ = domains.source
+    loaded = load_model(config.model, pictures.input_shape, pictures.classes)
+    model, contract = loaded.model, loaded.contract
+    x, y = contract.apply(pictures.source[0]), pictures.source[1]
     rate = keras.optimizers.schedules.CosineDecay(3e-3, config.source_epochs * -(-len(x) // 32))
     _compile(model, keras.optimizers.Adam(rate))
     model.fit(x, y, batch_size=32, epochs=config.source_epochs, verbose=0, callbacks=[Progress()])
-    return models.folded(model)
+    return models.folded(model), contract
 
 
 def accuracy(model: keras.Model, x: Any, y: Any) -> float:
@@ -72,6 +76,7 @@ def adapt_int8(
 ) -> Outcome:
     """Fine-tune the int8 graph of `tflite` in batches: velocity goes on from `plan`, made on the float model,
     QAS scales the gradients, updates round as on the board. The outcome's plans name the graph's layers."""
+    domains = domains.each(aware.rescale)
     model = Int8Model(tflite, seed=config.seed)
     layers = {op: layer for layer, op in layer_map(model, tflite).items()}
     ops = layer_map(aware, tflite)

@@ -74,14 +74,13 @@ def accuracy(engine: HostEngine, x: np.ndarray, y: np.ndarray) -> float:
     )
 
 
-def learn(compiled: Compiled, domains: Domains, config: DemoConfig, held_out: int) -> Learning:
-    """Train the engine, built for the host, on labelled target pictures one by one.
+def learn(compiled: Compiled, pictures: Domains, config: DemoConfig, held_out: int) -> Learning:
+    """Train the engine, built for the host, on labelled uint8 target pictures one by one.
 
     held_out: target pictures at the end of the train split that are not learnt from.
     """
     engine = HostEngine(compiled)
-    x, y, x_test, y_test = domains.target
-    x, x_test = compiled.to_int8(x), compiled.to_int8(x_test)
+    x, y, x_test, y_test = pictures.each(compiled.quantize).target
     n = config.device_count(len(x) - held_out)
     every = max(1, n // POINTS)
     samples, curve = [0], [accuracy(engine, x_test, y_test)]

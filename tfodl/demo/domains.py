@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +24,7 @@ HELD_OUT = 50  # target pictures, the last, that velocities are measured on, nev
 
 @dataclass(frozen=True)
 class Domains:
-    """Disjoint pictures of two domains: float32 [N, H, W, C] in [-1, 1], labels int [N].
+    """Disjoint pictures of two domains: uint8 [N, H, W, C], or float32 as a model takes them; labels int [N].
 
     Each domain: `x_train, y_train` to learn from, `x_test, y_test` held out.
     """
@@ -33,15 +34,24 @@ class Domains:
     classes: int
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
+    def input_shape(self) -> tuple[int, int, int]:
         """[H, W, C] of a picture."""
-        return self.source[0].shape[1:]
+        height, width, channels = self.source[0].shape[1:]
+        return height, width, channels
+
+    def each(self, change: Callable[[np.ndarray], np.ndarray]) -> Domains:
+        """These domains with all pictures [N, H, W, C] changed."""
+        source, target = (
+            (change(x_train), y_train, change(x_test), y_test)
+            for x_train, y_train, x_test, y_test in (self.source, self.target)
+        )
+        return replace(self, source=source, target=target)
 
 
 def make_domains(config: DemoConfig) -> Domains:
-    """The two domains of `config.data`, as the model takes them. Digits come with theirs; of any other set,
-    the target domain is the second half of the train and of the test pictures, each class by its share, seen
-    by a badly mounted device.
+    """The two domains of `config.data`, uint8, in the size that the model takes. Digits come with theirs; of
+    any other set, the target domain is the second half of the train and of the test pictures, each class by
+    its share, seen by a badly mounted device.
 
     Raises `TfodlError` for an unknown data set or one too small to halve.
     """
@@ -60,7 +70,7 @@ def make_domains(config: DemoConfig) -> Domains:
 
 
 def _arrays(data: datasets.Dataset) -> Arrays:
-    return models.preprocess(data.x_train), data.y_train, models.preprocess(data.x_test), data.y_test
+    return data.x_train, data.y_train, data.x_test, data.y_test
 
 
 def _halves(data: datasets.Dataset, seed: int) -> tuple[datasets.Dataset, datasets.Dataset]:

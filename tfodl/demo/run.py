@@ -16,9 +16,11 @@ from tflm_export.report.verify import verify
 from tflm_export.variable import variables
 from tfodl.demo import adapt, device, report
 from tfodl.demo.config import DemoConfig
-from tfodl.demo.domains import HELD_OUT, make_domains
+from tfodl.demo.domains import HELD_OUT, Domains, make_domains
 from tfodl.demo.progress import Stages
 from tfodl.jobs.files import make_folder
+from tfodl.jobs.loaded import note_input
+from tfodl.models.scaling import device_contract
 from tfodl.neurons.groups import neuron_groups
 from tfodl.quantize import layer_map
 
@@ -30,14 +32,16 @@ def run(config: DemoConfig) -> dict[str, Any]:
     """
     out, stages = make_folder(config.out), Stages(10)
     with stages.stage("data", f"{config.data}, source and target domain"):
-        domains = make_domains(config)
+        pictures = make_domains(config)
     with stages.stage("model", f"{config.model}, trained on the source domain"):
-        model = adapt.pretrain(domains, config)
+        model, contract = adapt.pretrain(pictures, config)
+        domains = pictures.each(contract.apply)
         found = {
             "source": adapt.accuracy(model, *domains.source[2:]),
             "target_before": adapt.accuracy(model, *domains.target[2:]),
         }
         print(f"      accuracy {found['source']:.1%} on source, {found['target_before']:.1%} on target")
+        print(f"      input {contract.text}")
     with stages.stage("float", f"adapt under a budget of {config.budget_share:.0%}, by four methods"):
         methods = adapt.compare(model, domains, config)
         plan = adapt.device_plan(methods["velocity"], config)
@@ -45,24 +49,26 @@ def run(config: DemoConfig) -> dict[str, Any]:
         print("      " + ", ".join(f"{name} {o.accuracy[-1]:.1%}" for name, o in methods.items()))
     with stages.stage("quantise", "QAT on the source domain, int8 .tflite"):
         aware, tflite = device.quantise(model, domains, config)
+        contract = device_contract(contract, aware.folded.rescaling)
     with stages.stage("int8", "adapt the int8 graph in Keras: velocity goes on from the float plan, QAS"):
         int8 = adapt.adapt_int8(aware, tflite, plan, domains, config)
         print(f"      accuracy {int8.accuracy[-1]:.1%}")
     with stages.stage("compile", "C++ training engine for the same plan, with a static memory plan"):
-        compiled = compile_model(tflite, layer_map.address(plan, aware, tflite))
+        addressed = note_input(layer_map.address(plan, aware, tflite), contract)
+        compiled = compile_model(tflite, addressed, contract=contract)
         folder = compiled.save(out / "engine")
         print(f"      arena {compiled.memory.arena:,} B, lower bound {compiled.memory.lower_bound:,} B")
     with stages.stage("verify", "against TFLite Micro, numpy, TensorFlow and the emulated Cortex-M4F"):
-        checks = _verify(compiled, domains, config)
+        checks = _verify(compiled, pictures, config)
     with stages.stage("learn", "the device takes target pictures one by one"):
-        learning = device.learn(compiled, domains, config, HELD_OUT)
+        learning = device.learn(compiled, pictures, config, HELD_OUT)
         found["device_before"], found["device_after"] = learning.accuracy[0], learning.accuracy[-1]
         print(f"      accuracy {found['device_before']:.1%} -> {found['device_after']:.1%}")
     with stages.stage("sketch", "Arduino library and sketch as a .zip"):
         make_sketch(compiled, "nano33ble", out / "sketch.zip")
     with stages.stage("report", "measure on the emulated Cortex-M4F, write tables and pictures"):
-        x = compiled.to_int8(domains.target[0][:2])
-        measured = measure(compiled, x[:, None], domains.target[1][:2])
+        x = compiled.quantize(pictures.target[0][:2])
+        measured = measure(compiled, x[:, None], pictures.target[1][:2])
         facts = dict(make_report(compiled, measured).facts)
     facts |= {
         "accuracy": found,
@@ -82,9 +88,9 @@ def run(config: DemoConfig) -> dict[str, Any]:
     return facts
 
 
-def _verify(compiled: Compiled, domains: Any, config: DemoConfig) -> dict[str, Any]:
+def _verify(compiled: Compiled, pictures: Domains, config: DemoConfig) -> dict[str, Any]:
     """Every comparison of the demo, as plain values. Raises `TfodlError` when one fails."""
-    x, y = compiled.to_int8(domains.target[0]), domains.target[1]
+    x, y = compiled.quantize(pictures.target[0]), pictures.target[1]
     result = verify(
         compiled, x[: config.verify_inputs], y[: config.verify_inputs].tolist(),
         count=config.verify_inputs, steps=config.m4_steps, board=True,

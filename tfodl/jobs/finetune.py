@@ -7,13 +7,15 @@ from collections.abc import Callable
 
 import keras
 
+from tflm_export.companion import write_companion
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
-from tfodl import callbacks, models
+from tfodl import callbacks
 from tfodl.datasets.split import draw
 from tfodl.jobs.dry_run import check_rule, dry_engine, samples
 from tfodl.jobs.files import make_folder, save_model
 from tfodl.jobs.fit import within
+from tfodl.jobs.loaded import load_model, note_input
 from tfodl.jobs.pictures import load_data
 from tfodl.jobs.settings import FinetuneJob
 from tfodl.jobs.tune import Pictures, device_optimizer, tune
@@ -39,7 +41,8 @@ METHODS: dict[str, Callable[..., callbacks.Selection]] = {
 def finetune(job: FinetuneJob) -> None:
     """Fine-tune `job.model` on `job.data`, after the whole way to the board was tried dry.
 
-    Writes `model.keras` and `plan.json`, both of the best epoch, and `history.json` to `job.out`.
+    Writes `model.keras`, its companion with the input contract, and `plan.json`, all of the best epoch, and
+    `history.json` to `job.out`.
     Raises `TfodlError`.
     """
     if job.method not in METHODS:
@@ -47,11 +50,13 @@ def finetune(job: FinetuneJob) -> None:
     data = load_data(job)
     out = make_folder(job.out)
     keras.utils.set_random_seed(job.seed)
-    base = models.load(job.model, input_shape=data.input_shape, classes=data.classes)
+    loaded = load_model(job.model, data.input_shape, data.classes, job.input)
+    loaded.check(data.x_train, data.y_train)
+    base, contract = loaded.model, loaded.contract
     model = SelectiveModel(base)
     train, held_out = data.hold_out(max(1, min(JUDGED, len(data.x_train) // 10)), job.seed)
     splits = (train, held_out, (data.x_test, data.y_test))
-    pictures = Pictures(*((models.preprocess(x), y) for x, y in splits))
+    pictures = Pictures(*((contract.apply(x), y) for x, y in splits))
     rule = _rule(job, model, pictures)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not gives_probabilities(base))
     optimizer = keras.optimizers.SGD(job.learning_rate or 0.01, momentum=job.momentum)
@@ -59,9 +64,10 @@ def finetune(job: FinetuneJob) -> None:
     check_rule(model, rule, within(job.budget, job.fit))
     tuned = tune(model, rule, pictures, job)
     save_model(base, out / "model.keras")
-    tuned.plan.save(out / "plan.json")
+    write_companion(out / "model.keras", contract)
+    note_input(tuned.plan, contract).save(out / "plan.json")
     write_text(out / "history.json", json.dumps(tuned.history, indent=1) + "\n")
-    print(f"wrote {out}/model.keras, plan.json, history.json")
+    print(f"wrote {out}/model.keras, model.keras.json, plan.json, history.json")
 
 
 def _rule(job: FinetuneJob, model: SelectiveModel, pictures: Pictures) -> callbacks.Selection:

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+from tflm_export.companion import write_companion
 from tflm_export.files import write_bytes
 from tflm_export.plan import UpdatePlan
-from tfodl import models
 from tfodl.jobs.files import make_folder
+from tfodl.jobs.loaded import load_model, note_input
 from tfodl.jobs.pictures import load_data
 from tfodl.jobs.settings import QuantizeJob
+from tfodl.models.scaling import device_contract
 from tfodl.quantize import convert, layer_map
 from tfodl.quantize import model as quantization
 
 
 def quantize(job: QuantizeJob) -> None:
-    """QAT of `job.model` on `job.data`; writes `model.tflite`, and `plan.json` addressed to its ops when
-    `job.plan` is given, to `job.out`. Raises `TfodlError`."""
+    """QAT of `job.model` on `job.data`; writes `model.tflite`, its companion with the input contract, and
+    `plan.json` addressed to its ops when `job.plan` is given, to `job.out`. Raises `TfodlError`."""
     plan = UpdatePlan.load(job.plan) if job.plan else None
     data = load_data(job)
     out = make_folder(job.out)
-    model = models.load(job.model, input_shape=data.input_shape, classes=data.classes)
+    loaded = load_model(job.model, data.input_shape, data.classes, job.input)
+    loaded.check(data.x_train, data.y_train)
+    x, x_test = map(loaded.contract.apply, (data.x_train, data.x_test))
     aware = quantization.qat(
-        model, models.preprocess(data.x_train), data.y_train, epochs=job.epochs, batch_size=job.batch_size,
+        loaded.model, x, data.y_train, epochs=job.epochs, batch_size=job.batch_size,
         learning_rate=job.learning_rate or 1e-4, seed=job.seed, calibration=job.calibration, verbose=1,
     )  # fmt: skip
     tflite = convert.to_int8(aware)
     addressed = layer_map.address(plan, aware, tflite) if plan else None
-    measured = aware.evaluate(models.preprocess(data.x_test), data.y_test)
+    measured = aware.evaluate(x_test, data.y_test)
+    contract = device_contract(loaded.contract, aware.folded.rescaling)
 
     write_bytes(out / "model.tflite", tflite)
+    write_companion(out / "model.tflite", contract)
     if addressed:
-        addressed.save(out / "plan.json")
+        note_input(addressed, contract).save(out / "plan.json")
+    print(f"the int8 graph's input: {contract.text}")
     print(f"wrote {out}/model.tflite ({len(tflite):,} bytes); accuracy as int8 {measured['accuracy']:.1%}")

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 
 from tflm_export.boards import BOARDS
 from tflm_export.errors import TfodlError
+from tflm_export.input_contract import InputContract
 from tflm_export.plan import Budget
+
+COLOUR = (1, 1, 3)  # a picture of which every form of scaling can be said
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class _Job:
     skip_bad: leave pictures of a folder out that cannot be read.
     seed: of every draw, in [0, 2**32).
     calibration: train pictures that activation ranges are found by, a whole number >= 1.
+    input: how pixels reach the model, a form of `InputContract.parse`; None is as the model's companion or
+        the model itself says.
 
     Raises `TfodlError` for a value outside these.
     """
@@ -41,6 +46,7 @@ class _Job:
     seed: int = 0
     calibration: int = 512
     skip_bad: bool = False
+    input: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "size", "calibration"):
@@ -50,6 +56,8 @@ class _Job:
             raise TfodlError(f"--learning-rate must be a finite number > 0, got {self.learning_rate!r}.")
         if not (_is_whole(self.seed) and 0 <= self.seed < 2**32):
             raise TfodlError(f"--seed must be a whole number in [0, 2**32), got {self.seed!r}.")
+        if self.input is not None:
+            InputContract.parse(str(self.input), COLOUR)
 
     def _require_whole(self, name: str, least: int, or_none: bool) -> None:
         value = getattr(self, name)

@@ -47,6 +47,13 @@ def test_a_board_that_is_not_known_is_named():
         FinetuneJob(**FILES, fit="mega")
 
 
+@pytest.mark.parametrize("kind", [FinetuneJob, QuantizeJob])
+@pytest.mark.parametrize("value", ["loud", "", "0..0", "127.5,0", "1,2,3", 5])
+def test_a_scaling_that_is_none_is_refused(kind, value):
+    with pytest.raises(TfodlError, match=f"--input '{value}' is no scaling.*allowed: -1..1"):
+        kind(**FILES, input=value)
+
+
 def test_settings_are_frozen_and_have_their_command_s_defaults():
     job = FinetuneJob(**FILES)
     assert (job.epochs, job.learning_rate, job.method) == (10, None, "velocity")
