@@ -132,8 +132,8 @@ def _of_stack(operation: Any, call: Any) -> tuple[Any, Affine] | None:
 
 
 def _of_channels(tensor: Any, key: Any) -> Any:
-    """What `tensor[key]` takes of the last axis, all others whole; None for another key. In a model from a file
-    a key is a list."""
+    """What `tensor[key]` takes of the last axis, all others whole; None for another key. A key is a list in a
+    model from a file."""
     *others, last = key if isinstance(key, (tuple, list)) else (key,)
     whole = others == [Ellipsis] or others == [slice(None)] * (len(tensor.shape) - 1)
     return last if whole else None
