@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import subprocess
+import sys
 
 import pytest
 
@@ -52,6 +54,13 @@ def test_a_board_that_is_not_known_is_named():
 def test_a_scaling_that_is_none_is_refused(kind, value):
     with pytest.raises(TfodlError, match=f"--input '{value}' is no scaling.*allowed: -1..1"):
         kind(**FILES, input=value)
+
+
+def test_a_scaling_that_is_none_is_refused_before_tensorflow_starts():
+    arguments = ["quantize", "--model", "m.keras", "--data", "d", "--out", "o", "--input", "loud"]
+    program = f"import sys, tfodl.cli; print(tfodl.cli.main({arguments}), 'tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "False"] and "--input 'loud' is no scaling" in done.stderr
 
 
 def test_settings_are_frozen_and_have_their_command_s_defaults():
