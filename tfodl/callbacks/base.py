@@ -54,6 +54,7 @@ class Selection(keras.callbacks.Callback):
     """
 
     method = "selection"
+    chooses = True  # among the neurons of the pool, which must not be empty
 
     def __init__(
         self,
@@ -174,6 +175,12 @@ class Selection(keras.callbacks.Callback):
             )
         self.model.follow(self)
         self.groups = neuron_groups(self.model, self.axis)
+        if self.chooses and not self.pool:
+            raise TfodlError(
+                f"{type(self).__name__}: nothing to choose from: what is below the classifier is frozen or "
+                "without weights. Set trainable = True on what may learn, or train the classifier alone: "
+                'FixedSelection("head"), --method head.'
+            )
         self.budget = as_budget(self.requested, self.groups, self.options.bias)
         self.engine = self.given_engine
         if self.engine is None and self.budget.limits_engine:

@@ -20,6 +20,7 @@ class FixedSelection(Selection):
     """
 
     method = "fixed"
+    chooses = False
 
     def __init__(self, plan: Any, **options: Any) -> None:
         options.setdefault("batchnorm", isinstance(plan, str) and plan == "all")

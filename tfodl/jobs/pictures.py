@@ -9,6 +9,7 @@ from tfodl import datasets, models
 from tfodl.datasets import Dataset
 from tfodl.datasets.images import Size
 from tfodl.jobs.settings import FinetuneJob, QuantizeJob
+from tfodl.models.head import require_one_output
 
 
 def load_data(job: FinetuneJob | QuantizeJob) -> Dataset:
@@ -29,6 +30,7 @@ def taken(model: keras.Model, name: str, size: int | None) -> tuple[tuple[int, i
     size: side that was asked for, or None.
     Raises `TfodlError` where the model takes another size, a size that is not fixed, or no pictures.
     """
+    require_one_output(model, name)
     shape = model.input_shape
     one = isinstance(shape, tuple) and len(shape) == 4 and None not in shape[1:]
     if not one or shape[3] not in (1, 3):
