@@ -6,14 +6,14 @@ import argparse
 import dataclasses
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tflm_export.cli import Parser
 from tflm_export.errors import TfodlError, missing_package
 from tflm_export.plan import Budget, UpdatePlan
 from tfodl.jobs.settings import FinetuneJob, QuantizeJob
+from tfodl.quiet import starting
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -111,6 +111,7 @@ def _add_job_flags(command: argparse.ArgumentParser, model: str) -> None:
         help="how pixels reach the model: -1..1, 0..1, 0..255, torch, caffe, LOW..HIGH or MEAN,STD "
         "(--input=-1..1); default: as the model says or was published",
     )
+    command.add_argument("--weights", metavar="imagenet", help="published weights of a model by name")
     command.add_argument("--epochs", type=int)
     command.add_argument("--batch-size", type=int)
     command.add_argument("--learning-rate", type=float)
@@ -123,22 +124,8 @@ def _add_job_flags(command: argparse.ArgumentParser, model: str) -> None:
     command.add_argument("--out", required=True, help="output folder")
 
 
-@contextmanager
-def _native_log_silenced() -> Iterator[None]:
-    """Send file descriptor 2 away: TensorFlow's C++ start-up lines heed no setting. Exceptions still pass."""
-    kept = os.dup(2)
-    null = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(null)
-
-
 def _run_demo(args: argparse.Namespace) -> None:
-    with _native_log_silenced():
+    with starting():
         from tfodl.demo import DemoConfig, run
 
     run(DemoConfig(**_settings(DemoConfig, vars(args))))
@@ -148,14 +135,16 @@ def _run_finetune(args: argparse.Namespace) -> None:
     given = vars(args)
     budget = Budget(params=given.get("budget_params"), ram_bytes=given.get("budget_ram"))
     job = FinetuneJob(budget=budget, **_settings(FinetuneJob, given))
-    from tfodl.jobs.finetune import finetune
+    with starting():
+        from tfodl.jobs.finetune import finetune
 
     finetune(job)
 
 
 def _run_quantize(args: argparse.Namespace) -> None:
     job = QuantizeJob(**_settings(QuantizeJob, vars(args)))
-    from tfodl.jobs.quantize import quantize
+    with starting():
+        from tfodl.jobs.quantize import quantize
 
     quantize(job)
 

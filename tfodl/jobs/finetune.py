@@ -50,7 +50,7 @@ def finetune(job: FinetuneJob) -> None:
     data = load_data(job)
     out = make_folder(job.out)
     keras.utils.set_random_seed(job.seed)
-    loaded = load_model(job.model, data.input_shape, data.classes, job.input)
+    loaded = load_model(job.model, data.input_shape, data.classes, job.input, job.weights)
     loaded.check(data.x_train, data.y_train)
     base, contract = loaded.model, loaded.contract
     model = SelectiveModel(base)

@@ -38,18 +38,23 @@ class Loaded:
             print(f"warning: {found.warning}")
 
 
-def load_model(name: str, shape: tuple[int, int, int], classes: int, given: str | None = None) -> Loaded:
-    """The model `name` (a builder's, or a `.keras` file) for pictures of `shape` and `classes` classes.
+def load_model(
+    name: str, shape: tuple[int, int, int], classes: int, given: str | None = None, weights: str | None = None
+) -> Loaded:
+    """The model `name` (a builder's, or a file) for pictures of `shape` and `classes` classes.
 
     given: the scaling that was asked for, a form of `InputContract.parse`. Without one the contract is that
     of the file's companion, and without that what is found in the model (`find_contract`).
     Raises `TfodlError` as `models.load` does, and for a companion of another file.
     """
     if not models.is_file(name):
-        model, trained = models.load(name, input_shape=shape, classes=classes), False
+        model, trained = models.load(name, input_shape=shape, classes=classes, weights=weights), False
         saved = None
+        if weights is None:
+            hint = "; --weights imagenet begins with published ones" if models.has_weights(name) else ""
+            print(f"model {name}: its weights are drawn at random{hint}")
     else:
-        fitted = with_classes(models.load(name, input_shape=shape), classes, name)
+        fitted = with_classes(models.load(name, input_shape=shape, weights=weights), classes, name)
         if fitted.changed:
             print(f"model {name}: {fitted.changed}")
         model, trained = fitted.model, not fitted.fresh

@@ -33,6 +33,8 @@ class _Job:
     input: how pixels reach the model, a form of `InputContract.parse`; None is as the model's companion or
         the model itself says.
 
+    weights: of a model by name: `"imagenet"`, published ones; None draws them.
+
     Raises `TfodlError` for a value outside these.
     """
 
@@ -47,6 +49,7 @@ class _Job:
     calibration: int = 512
     skip_bad: bool = False
     input: str | None = None
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "size", "calibration"):
@@ -54,6 +57,8 @@ class _Job:
         rate = self.learning_rate
         if rate is not None and not (_is_number(rate) and 0 < rate < math.inf):
             raise TfodlError(f"--learning-rate must be a finite number > 0, got {self.learning_rate!r}.")
+        if self.weights not in (None, "imagenet"):
+            raise TfodlError(f"--weights must be imagenet or left out, got {self.weights!r}.")
         if not (_is_whole(self.seed) and 0 <= self.seed < 2**32):
             raise TfodlError(f"--seed must be a whole number in [0, 2**32), got {self.seed!r}.")
         if self.input is not None:

@@ -21,7 +21,7 @@ from tfodl.models import blocks, mlperf, mobilenet, resnet, tiny
 from tfodl.models import mcunet as _mcunet
 from tfodl.models.from_file import from_file, is_file
 
-__all__ = ["BUILDERS", "build", "folded", "is_file", "load", "preprocess"]
+__all__ = ["BUILDERS", "build", "folded", "has_weights", "is_file", "load", "preprocess"]
 
 BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "tiny_mobilenet": tiny.tiny_mobilenet,
@@ -97,6 +97,16 @@ def load(
     if weights is not None or width is not None:
         raise TfodlError(f"model file {name!r}: brings its own; leave weights and width out.")
     return from_file(Path(name), input_shape, classes)
+
+
+def has_weights(name: str) -> bool:
+    """Whether there are published weights of the model of that name.
+
+    >>> has_weights("mbv2-w0.35"), has_weights("tiny_mobilenet")
+    (True, False)
+    """
+    builder = BUILDERS.get(name)
+    return builder is None or "weights" in inspect.signature(builder).parameters
 
 
 def folded(model: keras.Model) -> keras.Model:

@@ -26,6 +26,7 @@ from tfodl.datasets.training_data import check_inputs
 from tfodl.quantize.folding.fold import fold
 from tfodl.quantize.folding.folded import FoldedModel
 from tfodl.quantize.folding.rebuild import rebuild
+from tfodl.quiet import native_log_silenced
 
 MOST_REPRESENTATIVE = 256  # inputs that calibrate; more only take time
 CHANNEL_AXIS = {  # of the output channels in the weights of each kind of op
@@ -143,7 +144,8 @@ def convert_saved_model(folder: Path) -> bytes:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.representative_dataset = lambda: _one_by_one(np.load(samples))
     try:
-        found: bytes = converter.convert()
+        with native_log_silenced():
+            found: bytes = converter.convert()
         return found
     except (RuntimeError, ValueError, tf.errors.OpError) as error:
         raise TfodlError(f"the converter refused the model: {str(error).strip().splitlines()[-1]}") from error
