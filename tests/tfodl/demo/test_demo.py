@@ -3,11 +3,18 @@
 import json
 import zipfile
 
+import keras
+import numpy as np
 import pytest
+from keras import layers as L
 
+from tflm_export import UpdatePlan, compile_model
 from tflm_export.errors import TfodlError
-from tfodl.demo import DemoConfig, run
+from tflm_export.simulate.step import Simulator
+from tfodl.demo import DemoConfig, adapt, device, run
+from tfodl.demo.domains import make_domains
 from tfodl.demo.report import table
+from tfodl.models.scaling import device_contract
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +62,22 @@ def test_sketch_is_an_arduino_library(demo):
     names = zipfile.ZipFile(out / "sketch.zip").namelist()
     assert any(name.endswith("library.properties") for name in names)
     assert any(name.endswith(".ino") for name in names)
+
+
+def test_a_model_that_scales_its_pixels_is_trained_and_compiled_on_pixels(tmp_path):
+    image = keras.Input((28, 28, 1))
+    x = L.Conv2D(8, 5, strides=3, activation="relu")(L.Rescaling(1 / 255)(image))
+    keras.Model(image, L.Dense(10, name="head")(L.Flatten()(x))).save(tmp_path / "mine.keras")
+    config = DemoConfig(model=str(tmp_path / "mine.keras"), source_epochs=3, qat_epochs=1)
+    pictures = make_domains("digits")
+    model, contract = adapt.pretrain(pictures, config)
+    aware, tflite = device.quantise(model, pictures.each(contract.apply), config)
+    engine = compile_model(tflite, UpdatePlan(), contract=device_contract(contract, aware.folded.rescaling))
+
+    answers, x = Simulator(engine.graph, engine.plan), pictures.source[2][:100]
+    found = [answers.logits(one[None]).argmax() for one in engine.quantize(x)]
+    expected = model.predict(x.astype(np.float32), verbose=0).argmax(-1)
+    assert (expected == pictures.source[3][:100]).mean() > 0.8 and (found == expected).mean() >= 0.95
 
 
 def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path):
