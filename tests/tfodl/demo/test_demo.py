@@ -69,7 +69,7 @@ def test_a_model_that_scales_its_pixels_is_trained_and_compiled_on_pixels(tmp_pa
     x = L.Conv2D(8, 5, strides=3, activation="relu")(L.Rescaling(1 / 255)(image))
     keras.Model(image, L.Dense(10, name="head")(L.Flatten()(x))).save(tmp_path / "mine.keras")
     config = DemoConfig(model=str(tmp_path / "mine.keras"), source_epochs=3, qat_epochs=1)
-    pictures = make_domains("digits")
+    pictures = make_domains(config)
     model, contract = adapt.pretrain(pictures, config)
     aware, tflite = device.quantise(model, pictures.each(contract.apply), config)
     engine = compile_model(tflite, UpdatePlan(), contract=device_contract(contract, aware.folded.rescaling))
