@@ -6,6 +6,8 @@ A block that needs what a test has not says so behind its language: `python need
 
 import json
 import re
+import shlex
+import zipfile
 from pathlib import Path
 
 import kernel_tables
@@ -66,6 +68,34 @@ def test_blocks_run(page, world):
     world["__name__"] = "docs"
     for text in blocks(page):
         exec(compile(text, str(page), "exec"), world)
+
+
+def commands(page: Path, program: str) -> list[list[str]]:
+    """The arguments of every line of the page's shell blocks that runs `program`."""
+    lines = [line for _, language, _, text in BLOCK.findall(page.read_text(encoding="utf-8"))
+             if language == "sh" for line in text.splitlines()]  # fmt: skip
+    return [shlex.split(line)[1:] for line in lines if line.startswith(f"{program} ")]
+
+
+def test_the_readme_s_chain_runs_to_the_letter(tmp_path, monkeypatch):
+    """From a model and a folder of pictures to a sketch, and the engine is right."""
+    import front_door
+    import keras
+
+    from tflm_export.cli import main as tflm_export
+    from tfodl.cli import main as tfodl
+
+    monkeypatch.chdir(tmp_path)
+    keras.utils.set_random_seed(0)
+    front_door.trained(front_door.functional(), 3).save("my_model.keras")
+    front_door.write_folder(tmp_path / "pictures")
+    chain = [(tfodl, line) for line in commands(ROOT / "README.md", "tfodl")]
+    chain += [(tflm_export, line) for line in commands(ROOT / "README.md", "tflm-export")]
+    assert [line[0] for _, line in chain] == ["finetune", "quantize", "compile", "verify", "report", "sketch"]
+    for main, line in chain:
+        assert main(line) == 0, line
+    with zipfile.ZipFile("engine.zip") as archive:
+        assert any(name.endswith(".ino") for name in archive.namelist())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
