@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import os
 from dataclasses import dataclass, field
 
 from tflm_export.boards import BOARDS
@@ -52,6 +54,9 @@ class _Job:
     weights: str | None = None
 
     def __post_init__(self) -> None:
+        for field_ in dataclasses.fields(self):
+            if "str" in str(field_.type):
+                self._require_text(field_.name)
         for name in ("epochs", "batch_size", "size", "calibration"):
             self._require_whole(name, 1, or_none=name == "size")
         rate = self.learning_rate
@@ -63,6 +68,11 @@ class _Job:
             raise TfodlError(f"--seed must be a whole number in [0, 2**32), got {self.seed!r}.")
         if self.input is not None:
             InputContract.parse(str(self.input), COLOUR)
+
+    def _require_text(self, name: str) -> None:
+        value = getattr(self, name)
+        if not (value is None or isinstance(value, (str, os.PathLike))):
+            raise TfodlError(f"{_flag(name)} must be text, got {value!r}.")
 
     def _require_whole(self, name: str, least: int, or_none: bool) -> None:
         value = getattr(self, name)

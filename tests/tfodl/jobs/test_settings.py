@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import random
 import subprocess
 import sys
 
@@ -50,7 +51,7 @@ def test_a_board_that_is_not_known_is_named():
 
 
 @pytest.mark.parametrize("kind", [FinetuneJob, QuantizeJob])
-@pytest.mark.parametrize("value", ["loud", "", "0..0", "127.5,0", "1,2,3", 5])
+@pytest.mark.parametrize("value", ["loud", "", "0..0", "127.5,0", "1,2,3", "5"])
 def test_a_scaling_that_is_none_is_refused(kind, value):
     with pytest.raises(TfodlError, match=f"--input '{value}' is no scaling.*allowed: -1..1"):
         kind(**FILES, input=value)
@@ -77,3 +78,62 @@ def test_a_rate_that_is_none_is_one_line(value, capsys):
     assert main(["finetune", *arguments]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "--learning-rate must be a finite number > 0" in error
+
+
+VALUES = [
+    "",
+    "-1",
+    "0",
+    "1",
+    "3",
+    "0.5",
+    "nan",
+    "inf",
+    "1e400",
+    "-0",
+    "x",
+    "∞",
+    "9" * 30,
+    "../..",
+    "\0",
+    "-",
+    "--",
+]
+FLAGS = [
+    "--epochs",
+    "--batch-size",
+    "--learning-rate",
+    "--size",
+    "--seed",
+    "--calibration",
+    "--input",
+    "--weights",
+]
+OF_FINETUNE = [
+    "--budget-params",
+    "--budget-ram",
+    "--fit",
+    "--method",
+    "--momentum",
+    "--head-epochs",
+    "--device-batch",
+]
+
+
+@pytest.mark.parametrize(
+    "command, flags", [("finetune", FLAGS + OF_FINETUNE), ("quantize", [*FLAGS, "--plan"])]
+)
+def test_200_draws_of_flags_end_in_one_line(command, flags, tmp_path, monkeypatch, capsys):
+    """The model is not there, so all of them end in an error; which, depends on the flags."""
+    monkeypatch.chdir(tmp_path)
+    rng, errors = random.Random(0), set()
+    for _ in range(100):
+        drawn = [f"{flag}={rng.choice(VALUES)}" for flag in rng.sample(flags, rng.randint(1, 3))]
+        try:
+            status = main([command, "--model", "m.keras", "--data", "d", "--out", "o", *drawn])
+        except SystemExit as end:  # argparse's
+            status = end.code
+        line = capsys.readouterr().err
+        assert status == 2 and line.startswith("tfodl") and line.count("\n") == 1, (drawn, line)
+        errors.add(line)
+    assert len(errors) > 30
