@@ -19,8 +19,9 @@ def starting() -> Iterator[None]:
         yield
     from absl import logging as absl_logging
 
-    absl_logging.use_absl_handler()
-    absl_logging.get_absl_handler().setFormatter(logging.Formatter("%(message)s"))
+    logger, handler = absl_logging.get_absl_logger(), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.handlers, logger.propagate = [handler], False
     warnings.showwarning = _one_line
 
 
