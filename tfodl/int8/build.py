@@ -147,6 +147,11 @@ def _pad(b: Wiring, op: Op) -> Any:
     return views.Int8Pad(op.attrs["padding"], op.attrs["value"], name=layer_of(op))(b.through(op))
 
 
+def _move(b: Wiring, op: Op) -> Any:
+    shape = b.graph.tensors[op.outputs[0]].shape[1:]
+    return _of_one(b, op, views.Int8Move(op.attrs["axes"], op.attrs["base"], shape, name=layer_of(op)), 0)
+
+
 def _reshape(b: Wiring, op: Op) -> Any:
     shape = b.graph.tensors[op.outputs[0]].shape[1:]
     return keras.layers.Reshape(shape, name=layer_of(op))(b.through(op))
@@ -174,6 +179,10 @@ BUILDERS: dict[str, Callable[[Wiring, Op], Any]] = {
     "MAX_POOL_2D": _pool,
     "PAD": _pad,
     "PADV2": _pad,
+    "TRANSPOSE": _move,
+    "STRIDED_SLICE": _move,
+    "TILE": _move,
+    "RESIZE_NEAREST_NEIGHBOR": _move,
     "RESHAPE": _reshape,
     "EXPAND_DIMS": _reshape,
     "SQUEEZE": _reshape,

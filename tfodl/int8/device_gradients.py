@@ -175,6 +175,15 @@ class DeviceGradients:
         g, e = self.integers(dy, edges[-1])
         return self.note(edges[0], *self.narrow(g * tf.cast(slope, tf.int64), e - SLOPE_BITS, edges[0]))
 
+    def move(self, dy: Any, q: Any, positions: np.ndarray, edges: Sequence[str]) -> Any:
+        """Every gradient to the element of `q` at its position, less h bits where several come to one."""
+        g, e = self.integers(dy, edges[-1])
+        readers = int(np.bincount(positions).max())
+        h = math.ceil(math.log2(readers)) + 1 if readers > 1 else 0
+        size = math.prod(q.shape[1:])
+        total = tf.math.unsorted_segment_sum(rshift(tf.reshape(g, [-1]), h), positions, size)
+        return self.note(edges[0], tf.reshape(total, tf.shape(q)), e + h)
+
     def pool(self, dy: Any, q: Any, layer: Any) -> Any:
         """AVERAGE_POOL_2D and MAX_POOL_2D of the map `q`: every window's share to its pixels, or to the first
         of its largest."""

@@ -1,7 +1,8 @@
-"""Layers that move int8 values and change none: padding, concatenation, constants, forks."""
+"""Layers that move int8 values and change none: padding, other orders, concatenation, constants, forks."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,40 @@ class Int8Pad(Int8Layer):
 
     def call(self, q: Any) -> Any:
         return tf.pad(q, self.padding, constant_values=float(self.value))
+
+
+@register
+class Int8Move(Int8Layer):
+    """TRANSPOSE, STRIDED_SLICE, TILE, RESIZE_NEAREST_NEIGHBOR: every output is one input.
+
+    Output (i, j, ...) is input `base + i stride + j stride ...`, sizes and strides by `axes`; shape: of it.
+    """
+
+    options = ("axes", "base", "shape")
+
+    def __init__(self, axes: Sequence[Sequence[int]], base: int, shape: Sequence[int], **kwargs: Any):
+        super().__init__(**kwargs)
+        self.axes, self.base, self.shape = [list(axis) for axis in axes], base, list(shape)
+
+    def call(self, q: Any) -> Any:
+        if self.device is None:
+            return self._moved(q)
+
+        @tf.custom_gradient
+        def moved(q: Any) -> Any:
+            return self._moved(q), lambda dy: self.device.move(dy, q, self._positions(), self.edges)
+
+        return moved(q)
+
+    def _moved(self, q: Any) -> Any:
+        flat = tf.reshape(q, [-1, math.prod(q.shape[1:])])
+        return tf.reshape(tf.gather(flat, self._positions(), axis=1), [-1, *self.shape])
+
+    def _positions(self) -> np.ndarray:
+        """Where every output comes from, int64 [size of the output]."""
+        grid = np.indices([size for size, _ in self.axes]).reshape(len(self.axes), -1)
+        found: np.ndarray = self.base + np.array([stride for _, stride in self.axes], np.int64) @ grid
+        return found.reshape(-1)
 
 
 @register
