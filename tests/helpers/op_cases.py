@@ -302,6 +302,10 @@ CASES: dict[str, tuple[OpCase, ...]] = {
             "LOGISTIC", ((MAP, 0.03, 9),), (MAP, 1 / 256, -128),
             function=lambda op, x: _tf().sigmoid(x), tolerance=1 / 64,
         ),
+        OpCase(
+            "LOGISTIC", ((MAP, 0.03, 9),), (MAP, 0.01, -128),
+            function=lambda op, x: 2.56 * _tf().sigmoid(x), tolerance=1e-3,
+        ),
     ),
     "MAX_POOL_2D": _pools("MAX_POOL_2D"),
     "MEAN": tuple(
@@ -346,6 +350,10 @@ CASES: dict[str, tuple[OpCase, ...]] = {
     "TANH": (
         OpCase(
             "TANH", ((MAP, 0.02, 9),), (MAP, 1 / 128, 0), function=lambda op, x: _tf().tanh(x), tolerance=1e-3
+        ),
+        OpCase(
+            "TANH", ((MAP, 0.02, 9),), (MAP, 0.01, 5),
+            function=lambda op, x: 1.28 * _tf().tanh(x), tolerance=1e-3,
         ),
     ),
 }  # fmt: skip

@@ -25,7 +25,6 @@ CALL_BYTES = 128  # of flash: one op's call with its structs
 TABLE_BYTES = 1024  # of flash: exponentials of the loss, or a function's outputs and slopes
 REMEMBERED = 200  # kinds of plans, of some 100 KB each
 LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
-LOOKUPS = ("TANH", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC")
 
 
 class _Arena:
@@ -144,4 +143,4 @@ def _constant_bytes(op: Op, graph: Graph) -> int:
     if op.kind in LAYERS:
         return graph.tensors[op.inputs[1]].nbytes + 9 * graph.tensors[op.outputs[0]].shape[-1]
     constants = [graph.tensors[name] for name in op.inputs if name]
-    return sum(t.nbytes for t in constants if t.data is not None) + TABLE_BYTES * (op.kind in LOOKUPS)
+    return sum(t.nbytes for t in constants if t.data is not None) + TABLE_BYTES * ("table" in op.attrs)

@@ -21,7 +21,11 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     """The axis, counted from the front."""
     check.arity(op, 1, 64)
     check.require(all(op.inputs), op, "an input is missing.")
-    check.require(check.fused(op) == "NONE", op, "a fused activation is not supported.")
+    act = op.attrs["activation"]
+    check.require(
+        act == "NONE", op, f"a fused {act} is not supported, nor by TFLite Micro; allowed: NONE. "
+        f"Put the {act} behind it as a layer of its own."
+    )  # fmt: skip
     y = tensors[op.outputs[0]]
     rank, axis = len(y.shape), op.attrs["axis"]
     axis = axis + rank if axis < 0 else axis

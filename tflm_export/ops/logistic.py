@@ -1,4 +1,8 @@
-"""LOGISTIC: the sigmoid, int8 in, int8 out with scale 1/256 and zero point -128."""
+"""LOGISTIC: the sigmoid, int8 in, int8 out with zero point -128 and, from all converters, scale 1/256.
+
+TFLite Micro computes `256 p - 128` whatever scale the file states, and so does `forward`. Where it is another
+one, the op is `256 s_y` times the sigmoid, and its gradient comes from a table of slopes (`lookup.py`).
+"""
 
 from __future__ import annotations
 
@@ -18,23 +22,36 @@ from tflm_export.ops.result import Result, Values, operand, output_quant
 from tflm_export.ops.text import elements, kernel_call
 
 INPUT_BITS = 4
+SLOPE_BITS = 13
 EVERY = np.arange(INT8_MIN, INT8_MAX + 1)
 
 
 def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
-    """`table`: the output for inputs -128..127."""
+    """`table`: the output for inputs -128..127; `slope` where it does not follow from the output."""
     check.arity(op, 1)
     (x, qx), (y, qy) = (
         check.activation(op, tensors, op.inputs[0]),
         check.activation(op, tensors, op.outputs[0]),
     )
     check.shape(op, y, x.shape)
-    ok = qy.scale[0] == 1 / 256 and qy.zero_point[0] == INT8_MIN
-    check.require(ok, op, "the output must have scale 1/256 and zero point -128.")
+    check.require(qy.zero_point[0] == INT8_MIN, op, "the output must have zero point -128 (and scale 1/256).")
     argument, low, high = rescaled(op, qx)
     table = divide_by_power(logistic(argument, INPUT_BITS), 23) + INT8_MIN
     table = np.where(low, INT8_MIN, np.where(high, INT8_MAX, table))
-    return {"table": tuple(np.clip(table, INT8_MIN, INT8_MAX).tolist())}
+    attrs = {"table": tuple(np.clip(table, INT8_MIN, INT8_MAX).tolist())}
+    if qy.scale[0] != 1 / 256:
+        p = 1 / (1 + np.exp(-qx.scale[0] * (EVERY - qx.zero_point[0])))
+        attrs["slope"] = slopes(op, 256 * qy.scale[0] * p * (1 - p))
+    return attrs
+
+
+def slopes(op: Op, real: np.ndarray) -> tuple[int, ...]:
+    """Slopes in Q13: int16."""
+    rounded = np.floor(real * 2**SLOPE_BITS + 0.5)
+    steepest = np.abs(real).max()
+    fits = np.abs(rounded).max() < 2**15
+    check.require(fits, op, f"slopes go to {steepest:g}; allowed: below 4. The output's scale is too large.")
+    return tuple(rounded.astype(int).tolist())
 
 
 def rescaled(op: Op, quant: QParams) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -62,7 +79,10 @@ def call(e: Emitter, op: Op, masks: bool) -> list[str]:
 
 
 def rule(b: Backward, op: Op, g: str, mask: str, wanted: list[str]) -> None:
-    """The gradient reads the output."""
+    """The gradient reads the output; the input, where there is a table of slopes."""
+    if "slope" in op.attrs:
+        b.gradient("LOOKUP_INPUT_GRADIENT", op, (g, op.inputs[0]), wanted[0])
+        return
     b.gradient("LOGISTIC_INPUT_GRADIENT", op, (g, op.outputs[0]), wanted[0])
 
 

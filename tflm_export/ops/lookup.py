@@ -14,12 +14,11 @@ from tflm_export.ops.arithmetic import Gradient
 from tflm_export.ops.call import Call, Sums
 from tflm_export.ops.fixed_point import divide_by_power, tanh
 from tflm_export.ops.kind import Backward, Emitter, GradientKind, OpKind, Options
-from tflm_export.ops.logistic import EVERY, INPUT_BITS, rescaled
+from tflm_export.ops.logistic import EVERY, INPUT_BITS, SLOPE_BITS, rescaled, slopes
 from tflm_export.ops.requantize import INT8_MAX, INT8_MIN, quantize_multiplier, requantize
 from tflm_export.ops.result import Result, Values, operand
 from tflm_export.ops.text import elements, kernel_call
 
-SLOPE_BITS = 13
 INT16_MAX = 2**15 - 1
 Prepare = Callable[[Op, check.Tensors], dict[str, Any]]
 
@@ -86,15 +85,13 @@ def leaky_relu(op: Op, tensors: check.Tensors) -> dict[str, Any]:
 
 
 def hyperbolic_tangent(op: Op, tensors: check.Tensors) -> dict[str, Any]:
-    """`y = tanh x`, scale 1/128 and zero point 0."""
+    """`q = 128 tanh x`, as TFLite Micro has it whatever scale the file states: `y = s_y (q - z_y)`."""
     qx, qy = _quants(op, tensors)
-    ok = qy.scale[0] == 1 / 128 and qy.zero_point[0] == 0
-    check.require(ok, op, "the output must have scale 1/128 and zero point 0.")
     argument, low, high = rescaled(op, qx)
     y = divide_by_power(tanh(argument, INPUT_BITS), 24)
     y = np.where(low, INT8_MIN, np.where(high, INT8_MAX, y))
     real = np.tanh(_real(qx))
-    return _tables(op, y, real, 1 - real**2, QParams((1.0,), (0,)))  # never clips
+    return _tables(op, y, real, 128 * qy.scale[0] * (1 - real**2), QParams((1.0,), (0,)))  # never clips
 
 
 def _quants(op: Op, tensors: check.Tensors) -> tuple[QParams, QParams]:
@@ -112,8 +109,8 @@ def _tables(op: Op, y: np.ndarray, real: np.ndarray, slope: np.ndarray, quant: Q
     """`table`: outputs of the inputs -128..127; `slope`: their derivatives in Q13, 0 where it clips."""
     low, high = (quant.scale[0] * (bound - quant.zero_point[0]) for bound in (INT8_MIN, INT8_MAX))
     passing = (real >= low - quant.scale[0] / 2) & (real <= high + quant.scale[0] / 2)
-    slopes = np.where(passing, np.floor(slope * 2**SLOPE_BITS + 0.5), 0).astype(int)
-    return {"table": tuple(np.clip(y, INT8_MIN, INT8_MAX).tolist()), "slope": tuple(slopes.tolist())}
+    table = tuple(np.clip(y, INT8_MIN, INT8_MAX).tolist())
+    return {"table": table, "slope": slopes(op, np.where(passing, slope, 0))}
 
 
 def call(e: Emitter, op: Op, masks: bool) -> list[str]:

@@ -111,6 +111,8 @@ def _of_all(b: Wiring, op: Op, layer: Any, shift: int) -> Any:
 
 
 def _logistic(b: Wiring, op: Op) -> Any:
+    if "slope" in op.attrs:
+        return _lookup(b, op)
     layer = elementwise.Int8Logistic(op.attrs["table"], name=layer_of(op))
     return _of_one(b, op, layer, board.FIRST_LOGISTIC_SHIFT)
 

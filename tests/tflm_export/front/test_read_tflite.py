@@ -342,7 +342,16 @@ BAD_MODELS = {
     "empty": (pair("ADD", (1, 4, 3), (0,), (1, 0, 3)), "dimensions >= 1"),
     "slope": (unary("LEAKY_RELU", options={"Alpha": NAN}), "alpha is nan; allowed: 0 up to 4"),
     "negative slope": (unary("LEAKY_RELU", options={"Alpha": -1.0}), "alpha is -1.0; allowed: 0 up to 4"),
-    "tanh scale": (unary("TANH"), "must have scale 1/128 and zero point 0"),
+    "tanh scale": (unary("TANH"), "slopes go to 64; allowed: below 4. The output's scale is too large"),
+    "fused concatenation": (
+        build(
+            [T("x", (1, 4)), T("y", (1, 8))],
+            [O("CONCATENATION", ["x", "x"], ["y"], {"Axis": 1} | fused("RELU"))],
+            ["x"],
+            ["y"],
+        ),
+        "fused RELU is not supported, nor by TFLite Micro; allowed: NONE. Put the RELU behind it",
+    ),
     "swish scale": (unary("HARD_SWISH", scale=2.0**-30), "the scales do not fit together"),
     "relu6 scale": (unary("RELU6", scale=0.3), "must have one quantisation"),
     "accumulator": (conv_model(y={"scale": 1e-9}), "leave int32"),
