@@ -31,6 +31,7 @@ class OpCase:
     function(op, *real arguments): the op in TensorFlow before its clamp, for ops that a gradient passes.
     smooth: finite differences make sense. tolerance: of the reference, relative to the largest gradient.
     by_litert: TFLite Micro has no kernel; LiteRT's reference kernels say what is right.
+    others: shapes of further outputs, which nothing reads. xs_last: the op reads its constants first.
     """
 
     kind: str
@@ -42,12 +43,14 @@ class OpCase:
     smooth: bool = True
     tolerance: float = 1e-9
     by_litert: bool = False
+    others: tuple[Sequence[int], ...] = ()
+    xs_last: bool = False
 
     def tflite(self) -> bytes:
         """The op alone, inputs x0, x1 ... and output y."""
         names = [f"x{i}" for i in range(len(self.xs))]
         tensors = [_activation(n, x) for n, x in zip(names, self.xs, strict=True)]
-        return build([*tensors, *self.constants, _activation("y", self.y)], [self._op(names)], names, ["y"])
+        return build([*tensors, *self._of_op()], [self._op(names)], names, ["y"])
 
     def graph(self) -> Graph:
         """`tflite` as the compiler reads it."""
@@ -63,13 +66,20 @@ class OpCase:
             T("hb", (CLASSES,), "int32", 0.01 * self.y[1], data=np.zeros(CLASSES, np.int32)),
             T("logits", (1, CLASSES), scale=0.1 * np.sqrt(size) * self.y[1] + 0.01),
         ]
-        tensors = [T("in", self.xs[0][0], scale=0.03), *(t for ts, _ in below for t in ts), *self.constants]
+        tensors = [T("in", self.xs[0][0], scale=0.03), *(t for ts, _ in below for t in ts), *self._of_op()]
         ops = [op for _, op in below] + [self._op([f"x{i}" for i in range(len(self.xs))])]
         ops.append(O("FULLY_CONNECTED", ["y", "hw", "hb"], ["logits"], fused("NONE")))
-        return build([*tensors, _activation("y", self.y), *head], ops, ["in"], ["logits"])
+        return build([*tensors, *head], ops, ["in"], ["logits"])
+
+    def _of_op(self) -> list[T]:
+        """Constants and outputs."""
+        more = [_activation(f"y{i}", (shape, *self.y[1:])) for i, shape in enumerate(self.others)]
+        return [*self.constants, _activation("y", self.y), *more]
 
     def _op(self, names: list[str]) -> O:
-        return O(self.kind, [*names, *(c.name for c in self.constants)], ["y"], self.options)
+        constants = [c.name for c in self.constants]
+        inputs = [*constants, *names] if self.xs_last else [*names, *constants]
+        return O(self.kind, inputs, ["y", *(f"y{i}" for i in range(len(self.others)))], self.options)
 
 
 def _activation(name: str, activation: Activation) -> T:
@@ -252,6 +262,13 @@ def _tile(x: Sequence[int], times: Sequence[int]) -> OpCase:
     )  # fmt: skip
 
 
+def _moved(
+    kind: str, x: Sequence[int], y: Sequence[int], function: Callable[..., Any], **more: Any
+) -> OpCase:
+    """An op that moves values."""
+    return OpCase(kind, ((x, 0.02, 3),), (y, 0.02, 3), function=lambda op, x: function(x), **more)
+
+
 def _same(kind: str, y: Activation, x: Activation = X, **more: Any) -> OpCase:
     """An op of one input that is the identity but for its clamp."""
     return OpCase(kind, (x,), y, function=lambda op, x, *_: x, **more)
@@ -265,6 +282,12 @@ RESHAPED: Activation = (MAP, 0.05, -40)
 CASES: dict[str, tuple[OpCase, ...]] = {
     "ADD": _elementwise("ADD"),
     "AVERAGE_POOL_2D": _pools("AVERAGE_POOL_2D"),
+    "BROADCAST_TO": (
+        _moved(
+            "BROADCAST_TO", (1, 5, 1, 3), MAP, lambda x: _tf().broadcast_to(x, MAP),
+            constants=(_ints("shape", *MAP),),
+        ),
+    ),
     "CONCATENATION": (
         OpCase(
             "CONCATENATION", (X, ((1, 5, 4, 2), 0.02, 3)), ((1, 5, 4, 5), 0.02, 3),
@@ -280,6 +303,12 @@ CASES: dict[str, tuple[OpCase, ...]] = {
     "DEPTHWISE_CONV_2D": (
         _depthwise((1, 6, 5, 4), (1, 6, 5, 4), (1, 3, 3, 4), conv_options("SAME", (1, 1), "RELU6")),
         _depthwise((1, 7, 8, 3), (1, 3, 2, 3), (1, 3, 5, 3), conv_options("VALID", (2, 2), "NONE")),
+    ),
+    "DEPTH_TO_SPACE": (
+        _moved(
+            "DEPTH_TO_SPACE", (1, 3, 2, 8), (1, 6, 4, 2), lambda x: _tf().nn.depth_to_space(x, 2),
+            options={"BlockSize": 2},
+        ),
     ),
     "EXPAND_DIMS": (
         _same(
@@ -331,6 +360,30 @@ CASES: dict[str, tuple[OpCase, ...]] = {
         _enlarge(MAP, (5, 4)),
         _enlarge(MAP, (15, 4), HalfPixelCenters=True),
     ),
+    "SLICE": (
+        _moved(
+            "SLICE", MAP, (1, 2, 4, 2), lambda x: x[:, 1:3, :, 1:],
+            constants=(_ints("begin", 0, 1, 0, 1), _ints("size", 1, 2, -1, 2)),
+        ),
+    ),
+    "SPACE_TO_DEPTH": (
+        _moved(
+            "SPACE_TO_DEPTH", (1, 6, 4, 2), (1, 3, 2, 8), lambda x: _tf().nn.space_to_depth(x, 2),
+            options={"BlockSize": 2},
+        ),
+    ),
+    "SPLIT": (
+        _moved(
+            "SPLIT", (1, 5, 4, 6), MAP, lambda x: x[..., :3], options={"NumSplits": 2},
+            constants=(_ints("axis", -1),), others=(MAP,), xs_last=True,
+        ),
+    ),
+    "SPLIT_V": (
+        _moved(
+            "SPLIT_V", MAP, (1, 2, 4, 3), lambda x: x[:, :2], options={"NumSplits": 2},
+            constants=(_ints("sizes", 2, 3), _ints("axis", 1)), others=((1, 3, 4, 3),),
+        ),
+    ),
     "STRIDED_SLICE": (
         _slice((1, 2, 3, 2), (0, 1, 0, 1), (1, 5, 3, 3), (1, 2, 1, 1)),
         _slice((1, 5, 4, 1), (0, 0, 0, -1), (0, 0, 0, 0), (1, 1, 1, 1), 7, 15),
@@ -342,6 +395,12 @@ CASES: dict[str, tuple[OpCase, ...]] = {
         _transpose(MAP, (0, 3, 1, 2)),
         _transpose(MAP, (0, 2, 1, 3)),
         _transpose((1, 6, 7), (0, 2, 1)),
+    ),
+    "UNPACK": (
+        _moved(
+            "UNPACK", (1, 2, 4, 3), (1, 4, 3), lambda x: x[:, 0], options={"Num": 2, "Axis": 1},
+            others=((1, 4, 3),),
+        ),
     ),
     "RESHAPE": (_same("RESHAPE", ((1, 60), 0.05, -40), RESHAPED),),
     "SOFTMAX": (OpCase("SOFTMAX", (((1, 10), 0.1, 3),), ((1, 10), 1 / 256, -128), {"Beta": 1.0}),),

@@ -19,9 +19,11 @@ CODES = {name: code for code, name in BUILTIN_OPCODE2NAME.items()}
 OPTIONS = {
     "ADD": "AddOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
+    "BROADCAST_TO": "BroadcastToOptions",
     "CONCATENATION": "ConcatenationOptions",
     "CONV_2D": "Conv2DOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+    "DEPTH_TO_SPACE": "DepthToSpaceOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
     "LEAKY_RELU": "LeakyReluOptions",
     "MAX_POOL_2D": "Pool2DOptions",
@@ -32,11 +34,16 @@ OPTIONS = {
     "RESHAPE": "ReshapeOptions",
     "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
     "SHAPE": "ShapeOptions",
+    "SLICE": "SliceOptions",
     "SOFTMAX": "SoftmaxOptions",
+    "SPACE_TO_DEPTH": "SpaceToDepthOptions",
+    "SPLIT": "SplitOptions",
+    "SPLIT_V": "SplitVOptions",
     "STRIDED_SLICE": "StridedSliceOptions",
     "SUB": "SubOptions",
     "TILE": "TileOptions",
     "TRANSPOSE": "TransposeOptions",
+    "UNPACK": "UnpackOptions",
 }
 ACTIVATION = vars(tflite.ActivationFunctionType)
 PADDING = vars(tflite.Padding)

@@ -13,6 +13,7 @@ import numpy as np
 
 from tflm_export.errors import ExportError
 from tflm_export.front.dilation import fold_dilation
+from tflm_export.front.parts import separate_parts
 from tflm_export.front.rows import settle_rows
 from tflm_export.front.schema import DTYPES, OpRecord, Records, TensorRecord, parse
 from tflm_export.front.trim import drop_shape_arithmetic, strip_edges
@@ -41,7 +42,7 @@ def read_tflite(data: bytes) -> Graph:
     if not (inputs and outputs and ops):
         raise ExportError("the model has no inputs, no outputs or no ops: there is nothing to compile.")
     graph = Graph(tensors, ops, inputs, outputs).check()
-    graph = fold_dilation(strip_edges(drop_shape_arithmetic(graph)))
+    graph = separate_parts(fold_dilation(strip_edges(drop_shape_arithmetic(graph))))
     dynamic = {r.name for r in records.tensors if any(d < 0 for d in r.signature[1:])}
     check_left_over(graph)
     graph = settle_rows(graph, dynamic)

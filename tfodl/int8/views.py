@@ -28,7 +28,7 @@ class Int8Pad(Int8Layer):
 
 @register
 class Int8Move(Int8Layer):
-    """TRANSPOSE, STRIDED_SLICE, TILE, RESIZE_NEAREST_NEIGHBOR: every output is one input.
+    """TRANSPOSE, SLICE, TILE and the like: every output is one input.
 
     Output (i, j, ...) is input `base + i stride + j stride ...`, sizes and strides by `axes`; shape: of it.
     """

@@ -103,8 +103,7 @@ void max_pool_input_grad_s16(const Pool& p, const int8_t* x, const int16_t* g_y,
 // PAD: the part of g_y that is not padding.
 void pad_input_grad_s16(const Pad& p, const int16_t* g_y, int16_t* g_x);
 
-// TRANSPOSE, STRIDED_SLICE, TILE, RESIZE_NEAREST_NEIGHBOR: g_x [n] gets its outputs' gradients, less `bits` bits
-// where several come together.
+// Ops that only move values: g_x [n] gets its outputs' gradients, less `bits` bits where several come together.
 void move_input_grad_s16(const Strided& p, const int16_t* g_y, int16_t e_y, int32_t bits, int32_t n, int16_t* g_x,
                          GradScale& s);
 

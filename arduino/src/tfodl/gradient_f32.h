@@ -60,7 +60,7 @@ void max_pool_input_grad_f32(const Pool& p, const int8_t* x, const float* g_y, f
 // PAD: the part of g_y that is not padding.
 void pad_input_grad_f32(const Pad& p, const float* g_y, float* g_x);
 
-// TRANSPOSE, STRIDED_SLICE, TILE, RESIZE_NEAREST_NEIGHBOR: g_x [n] gets the sum of its outputs' gradients.
+// Ops that only move values: g_x [n] gets the sum of its outputs' gradients.
 void move_input_grad_f32(const Strided& p, const float* g_y, int32_t n, float* g_x);
 
 // CONCATENATION: the slice of one input. g_y [outer][total] -> g_x [outer][inner].

@@ -118,7 +118,7 @@ struct Pool {
   int16_t act_min, act_max;
 };
 
-// TRANSPOSE, STRIDED_SLICE, TILE, RESIZE_NEAREST_NEIGHBOR: output (i, j, ...) in row-major order is input
+// Ops that only move values (TRANSPOSE, SLICE, TILE ...): output (i, j, ...) in row-major order is input
 // first + i stride[0] + j stride[1] + ...; a stride of 0 repeats.
 struct Strided {
   int32_t size[6], stride[6], first;
