@@ -172,6 +172,14 @@ def _elementwise(kind: str) -> tuple[OpCase, ...]:
     return tuple(OpCase(kind, xs, y, fused(activation), function=function) for xs, activation in pairs)
 
 
+def _extremum(kind: str) -> tuple[OpCase, ...]:
+    def function(op: Any, a: Any, b: Any) -> Any:
+        return _tf().minimum(a, b) if kind == "MINIMUM" else _tf().maximum(a, b)
+
+    pairs = [(X, X), *((X, (shape, 0.02, 3)) for shape in OTHERS), (((1, 1, 4, 1), 0.02, 3), X)]
+    return tuple(OpCase(kind, xs, X, function=function, smooth=False) for xs in pairs)
+
+
 def _pool(kind: str, size, y, padding, stride) -> OpCase:
     options = pool_options(size, padding=padding, stride=stride)
     average, smooth = kind == "AVERAGE_POOL_2D", kind == "AVERAGE_POOL_2D"
@@ -336,6 +344,8 @@ CASES: dict[str, tuple[OpCase, ...]] = {
             function=lambda op, x: 2.56 * _tf().sigmoid(x), tolerance=1e-3,
         ),
     ),
+    "MAXIMUM": _extremum("MAXIMUM"),
+    "MINIMUM": _extremum("MINIMUM"),
     "MAX_POOL_2D": _pools("MAX_POOL_2D"),
     "MEAN": tuple(
         _mean(over, keep)

@@ -17,7 +17,7 @@ from tflm_export.ops.requantize import INT8_MAX, INT8_MIN
 from tflm_export.ops.window import spread_taps
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
-ELEMENTWISE = ("ADD", "SUB", "MUL")
+ELEMENTWISE = ("ADD", "SUB", "MUL", "MINIMUM", "MAXIMUM")
 COPIES = {*RESHAPES, "QUANTIZE"}
 READS_FLAT = {*RESHAPES, "FULLY_CONNECTED"}
 
@@ -191,7 +191,7 @@ def pool_globally(graph: Graph) -> Graph:
 
 
 def expand_constants(graph: Graph) -> Graph:
-    """Repeat a constant of ADD, SUB and MUL over the other operand's map where the kernels cannot.
+    """Repeat a constant of ADD, MUL and the like over the other operand's map where the kernels cannot.
 
     They take one value, a value a channel or one a pixel; the copies of others cost flash, H W C bytes.
     """

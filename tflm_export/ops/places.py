@@ -117,11 +117,10 @@ def split_by_sizes(op: Op, tensors: check.Tensors, x: np.ndarray) -> np.ndarray:
 
 def unpacked(op: Op, tensors: check.Tensors, x: np.ndarray) -> np.ndarray:
     """UNPACK: one index of an axis, which goes."""
-    axis = op.attrs["axis"] % x.ndim
-    parts = op.attrs["parts"]
-    check.require(
-        x.shape[axis] == parts, op, f"axis {axis} of {x.shape[axis]} does not make {parts} outputs."
-    )
+    axis, parts = op.attrs["axis"], op.attrs["parts"]
+    check.require(-x.ndim <= axis < x.ndim, op, f"axis {axis} is not supported; allowed: one of {x.ndim}.")
+    size = x.shape[axis]
+    check.require(size == parts, op, f"axis {axis} of {size} does not make {parts} outputs.")
     found: np.ndarray = x.take(op.attrs["part"], axis)
     check.shape(op, tensors[op.outputs[0]], found.shape)
     return found
@@ -147,7 +146,8 @@ def space_to_depth(op: Op, tensors: check.Tensors, x: np.ndarray) -> np.ndarray:
 
 def broadcast(op: Op, tensors: check.Tensors, x: np.ndarray) -> np.ndarray:
     """BROADCAST_TO."""
-    shape = tensors[op.outputs[0]].shape
+    shape = tuple(_whole(op, tensors, op.inputs[1]))
+    check.shape(op, tensors[op.outputs[0]], shape)
     padded = (1,) * (len(shape) - x.ndim) + x.shape
     fits = len(padded) == len(shape) and all(a in (1, b) for a, b in zip(padded, shape, strict=True))
     check.require(fits, op, f"{list(x.shape)} does not broadcast to {list(shape)}.")

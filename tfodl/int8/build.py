@@ -97,6 +97,11 @@ def _product(b: Wiring, op: Op) -> Any:
     return b.requantized(op, _of_all(b, op, layer, board.FIRST_PRODUCT_SHIFT))
 
 
+def _extremum(b: Wiring, op: Op) -> Any:
+    sign = 1 if op.kind == "MINIMUM" else -1
+    return _of_all(b, op, elementwise.Int8Extremum(sign, name=layer_of(op)), 0)
+
+
 def _concatenation(b: Wiring, op: Op) -> Any:
     return _of_all(b, op, views.Int8Concatenate(op.attrs["axis"], name=layer_of(op)), 0)
 
@@ -171,6 +176,8 @@ BUILDERS: dict[str, Callable[[Wiring, Op], Any]] = {
     "ADD": _sum,
     "SUB": _sum,
     "MUL": _product,
+    "MINIMUM": _extremum,
+    "MAXIMUM": _extremum,
     "LOGISTIC": _logistic,
     "TANH": _lookup,
     "HARD_SWISH": _lookup,

@@ -157,6 +157,13 @@ class DeviceGradients:
         terms = rshift(g * factor, 15) * tf.cast(partner, tf.int64)
         return self._summed(terms, e + k, like, PRODUCT_BITS, target)
 
+    def chosen(self, dy: Any, taken: Any, like: Any, source: str, target: str) -> Any:
+        """MINIMUM and MAXIMUM, the gradient of the operand `like`: `dy` where it was taken."""
+        if not target:
+            return None
+        g, e = self.integers(dy, source)
+        return self._summed(g * tf.cast(taken, tf.int64), e, like, GRADIENT_BITS, target)
+
     def _summed(self, terms: Any, e: Any, like: Any, bits: int, target: str) -> Any:
         """The gradient of `like`, which was repeated to the shape of `terms` of so many bits."""
         count = math.prod(terms.shape[axis] for axis in repeated_axes(terms, like))

@@ -1,6 +1,6 @@
-"""ADD, SUB, MUL, LOGISTIC and tables on int8 values; what flows between layers: `tfodl.int8.linear`.
+"""Ops of one element or of two on int8 values; what flows between layers: `tfodl.int8.linear`.
 
-The smaller operand of ADD, SUB and MUL is repeated along its axes of size 1, and its gradient summed there.
+The smaller of two operands is repeated along its axes of size 1, and its gradient summed there.
 """
 
 from __future__ import annotations
@@ -80,6 +80,34 @@ class Int8Mul(Int8Layer):
         if self.device is None:
             return tf.cast(repeated_sum(dy * scale * partner, like), tf.float32)
         return self.device.product(dy, partner, like, scale, self.edges[-1], self.edges[place])
+
+
+@register
+class Int8Extremum(Int8Layer):
+    """MINIMUM (sign 1) and MAXIMUM (-1); where both are equal the gradient is the first one's."""
+
+    options = ("sign",)
+
+    def __init__(self, sign: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.sign = sign
+
+    def call(self, values: Sequence[Any]) -> Any:
+        @tf.custom_gradient
+        def extremum(a: Any, b: Any) -> Any:
+            first = self.sign * (a - b) <= 0
+
+            def gradient(dy: Any) -> Any:
+                return self._share(dy, first, a, 0), self._share(dy, tf.logical_not(first), b, 1)
+
+            return tf.where(first, a, b), gradient
+
+        return extremum(*values)
+
+    def _share(self, dy: Any, taken: Any, like: Any, place: int) -> Any:
+        if self.device is None:
+            return repeated_sum(tf.where(taken, dy, tf.zeros_like(dy)), like)
+        return self.device.chosen(dy, taken, like, self.edges[-1], self.edges[place])
 
 
 @register

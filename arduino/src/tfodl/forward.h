@@ -59,6 +59,13 @@ void sub_broadcast_s8(const Add& p, const int8_t* a, const Spread& a_spread, con
 void mul_broadcast_s8(const Requantize& p, const int8_t* a, const Spread& a_spread, const int8_t* b,
                       const Spread& b_spread, int32_t n, int8_t* y, uint8_t* mask);
 
+// MINIMUM and MAXIMUM of operands of one quantisation that are spread to n elements. y may be an operand that is
+// not broadcast.
+void minimum_s8(const int8_t* a, const Spread& a_spread, const int8_t* b, const Spread& b_spread, int32_t n,
+                int8_t* y);
+void maximum_s8(const int8_t* a, const Spread& a_spread, const int8_t* b, const Spread& b_spread, int32_t n,
+                int8_t* y);
+
 // y[i] = x[(i / repeat) % size], n elements: every channel several times, before a depthwise layer of a
 // multiplier above 1.
 void repeat_s8(const int8_t* x, const Spread& spread, int32_t n, int8_t* y);

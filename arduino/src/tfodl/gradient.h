@@ -78,6 +78,12 @@ void mul_broadcast_input_grad_s16(int16_t factor, int16_t exponent, int16_t b_ze
 void sum_grad_s16(int32_t sign, const int16_t* g_y, int16_t e_y, const uint8_t* mask, int32_t n,
                   const Spread& spread, int16_t* g_x, GradScale& s);
 
+// MINIMUM (sign 1) and MAXIMUM (-1) of x and b: g_x [x_spread.size] gets g_y where sign (x - b) < limit, summed over
+// the n elements that element j of x has a part in. limit: 1 for the first operand, which ties go to, 0 for the second.
+void extremum_input_grad_s16(int32_t sign, int32_t limit, const int8_t* x, const Spread& x_spread, const int8_t* b,
+                             const Spread& b_spread, const int16_t* g_y, int16_t e_y, int32_t n, int16_t* g_x,
+                             GradScale& s);
+
 // TANH, HARD_SWISH, LEAKY_RELU from the input x: slope [256] int16 holds dy/dx in Q13, 0 where y clips. g_x may
 // be g_y.
 void lookup_input_grad_s16(const int16_t* slope, const int8_t* x, const int16_t* g_y, int16_t e_y, int32_t n,

@@ -45,6 +45,10 @@ void mul_input_grad_f32(float scale, int16_t b_zero, const int8_t* b, const Spre
 // part in. g_x [spread.size].
 void sum_grad_f32(int32_t sign, const float* g_y, int32_t n, const Spread& spread, float* g_x);
 
+// MINIMUM and MAXIMUM, as extremum_input_grad_s16.
+void extremum_input_grad_f32(int32_t sign, int32_t limit, const int8_t* x, const Spread& x_spread, const int8_t* b,
+                             const Spread& b_spread, const float* g_y, int32_t n, float* g_x);
+
 // TANH, HARD_SWISH, LEAKY_RELU from the input x: slope [256] as in lookup_input_grad_s16. g_x may be g_y.
 void lookup_input_grad_f32(const int16_t* slope, const int8_t* x, const float* g_y, int32_t n, float* g_x);
 

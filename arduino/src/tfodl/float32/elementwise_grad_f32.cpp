@@ -78,6 +78,15 @@ void sum_grad_f32(int32_t sign, const float* g_y, int32_t n, const Spread& sprea
   sum_terms(n, spread, g_x, [=](int32_t i) { return sign < 0 ? -g_y[i] : g_y[i]; });
 }
 
+void extremum_input_grad_f32(int32_t sign, int32_t limit, const int8_t* x, const Spread& x_spread, const int8_t* b,
+                             const Spread& b_spread, const float* g_y, int32_t n, float* g_x) {
+  const Spread over_x = x_spread, over_b = b_spread;
+  sum_terms(n, x_spread, g_x, [=](int32_t i) {
+    const int32_t less = x[i / over_x.repeat % over_x.size] - b[i / over_b.repeat % over_b.size];
+    return sign * less < limit ? g_y[i] : 0.0f;
+  });
+}
+
 void lookup_input_grad_f32(const int16_t* slope, const int8_t* x, const float* g_y, int32_t n, float* g_x) {
   for (int32_t i = 0; i < n; ++i) g_x[i] = g_y[i] * (static_cast<float>(slope[x[i] + 128]) * (1.0f / 8192.0f));
 }

@@ -158,6 +158,20 @@ void mul_broadcast_s8(const Requantize& p, const int8_t* a, const Spread& a_spre
   });
 }
 
+void minimum_s8(const int8_t* a, const Spread& a_spread, const int8_t* b, const Spread& b_spread, int32_t n,
+                int8_t* y) {
+  by_runs(a, a_spread, b, b_spread, n, [=](const int8_t* one, const int8_t* two, int32_t first, int32_t run) {
+    for (int32_t i = 0; i < run; ++i) y[first + i] = one[i] < two[i] ? one[i] : two[i];
+  });
+}
+
+void maximum_s8(const int8_t* a, const Spread& a_spread, const int8_t* b, const Spread& b_spread, int32_t n,
+                int8_t* y) {
+  by_runs(a, a_spread, b, b_spread, n, [=](const int8_t* one, const int8_t* two, int32_t first, int32_t run) {
+    for (int32_t i = 0; i < run; ++i) y[first + i] = one[i] > two[i] ? one[i] : two[i];
+  });
+}
+
 void repeat_s8(const int8_t* x, const Spread& spread, int32_t n, int8_t* y) {
   const Spread s = spread;
   for (int32_t at = 0, i = 0; i < n; at = at + 1 < s.size ? at + 1 : 0) {

@@ -77,6 +77,18 @@ void sum_grad_s16(int32_t sign, const int16_t* g_y, int16_t e_y, const uint8_t* 
   narrow_elements(s, e_y + bits, over.size, g_x, [=](int32_t j) { return sum_over(over, j, n, bits, term); });
 }
 
+void extremum_input_grad_s16(int32_t sign, int32_t limit, const int8_t* x, const Spread& x_spread, const int8_t* b,
+                             const Spread& b_spread, const int16_t* g_y, int16_t e_y, int32_t n, int16_t* g_x,
+                             GradScale& s) {
+  const Spread over_x = x_spread, over_b = b_spread;
+  const int32_t bits = headroom(n / over_x.size, 15);
+  narrow_elements(s, e_y + bits, over_x.size, g_x, [=](int32_t j) {
+    return sum_over(over_x, j, n, bits, [=](int32_t i) {
+      return sign * (x[j] - b[i / over_b.repeat % over_b.size]) < limit ? int32_t{g_y[i]} : 0;
+    });
+  });
+}
+
 void lookup_input_grad_s16(const int16_t* slope, const int8_t* x, const int16_t* g_y, int16_t e_y, int32_t n,
                            int16_t* g_x, GradScale& s) {
   narrow_elements(s, e_y - 13, n, g_x, [=](int32_t i) { return g_y[i] * slope[x[i] + 128]; });
