@@ -353,6 +353,13 @@ CASES: dict[str, tuple[OpCase, ...]] = {
         for keep in (False, True)
     ),
     "MUL": _elementwise("MUL"),
+    "PACK": tuple(
+        OpCase(
+            "PACK", (X, X), (y, 0.02, 3), {"Axis": axis, "ValuesCount": 2},
+            function=lambda op, a, b: _tf().stack([a, b], op.attrs["axis"]),
+        )
+        for axis, y in ((1, (1, 2, 5, 4, 3)), (-1, (1, 5, 4, 3, 2)))
+    ),
     "PAD": (_pad("PAD"),),
     "PADV2": (_pad("PADV2", T("value", (1,), scale=0.02, zero=3, data=np.array([7], np.int8))),),
     "QUANTIZE": (_same("QUANTIZE", (MAP, 0.03, 5)),),

@@ -51,6 +51,7 @@ OPS: dict[str, OpKind] = {
     "MEAN": mean.KIND,
     "MINIMUM": extremum.KIND,
     "MUL": mul.KIND,
+    "PACK": concatenation.PACK,
     "PAD": pad.KIND,
     "PADV2": pad.KIND,
     "QUANTIZE": quantize.KIND,

@@ -1,4 +1,4 @@
-"""CONCATENATION of int8 tensors of one quantisation."""
+"""CONCATENATION of int8 tensors of one quantisation, and PACK, which joins them along a new axis."""
 
 from __future__ import annotations
 
@@ -41,12 +41,35 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     return {"axis": axis}
 
 
+def prepare_pack(op: Op, tensors: check.Tensors) -> dict[str, Any]:
+    """The new axis, counted from the front."""
+    check.arity(op, 1, 64)
+    check.require(all(op.inputs), op, "an input is missing.")
+    shape = tensors[op.inputs[0]].shape
+    rank, axis = len(shape) + 1, op.attrs["axis"]
+    axis = axis + rank if axis < 0 else axis
+    check.require(0 < axis < rank, op, f"axis {op.attrs['axis']} is not supported; allowed: 1 to {rank - 1}.")
+    for name in op.inputs:
+        check.same_quant(op, tensors, name, op.outputs[0])
+        check.shape(op, tensors[name], shape)
+    check.shape(op, tensors[op.outputs[0]], (*shape[:axis], len(op.inputs), *shape[axis:]))
+    return {"axis": axis}
+
+
 def forward(op: Op, graph: Graph, values: Values) -> Result:
     """The inputs one after the other along `axis`; constants are repeated over the batch."""
+    return Result(np.concatenate(_parts(op, graph, values), axis=op.attrs["axis"]))
+
+
+def forward_pack(op: Op, graph: Graph, values: Values) -> Result:
+    """The same along a new axis."""
+    return Result(np.stack(_parts(op, graph, values), axis=op.attrs["axis"]))
+
+
+def _parts(op: Op, graph: Graph, values: Values) -> list[np.ndarray]:
     parts = [operand(graph, values, name) for name in op.inputs]
     batch = max(map(len, parts))
-    parts = [p if len(p) == batch else np.repeat(p, batch // len(p), axis=0) for p in parts]
-    return Result(np.concatenate(parts, axis=op.attrs["axis"]))
+    return [p if len(p) == batch else np.repeat(p, batch // len(p), axis=0) for p in parts]
 
 
 def rule(b: Backward, op: Op, g: str, mask: str, wanted: list[str]) -> None:
@@ -72,9 +95,11 @@ def call(e: Emitter, op: Op, masks: bool) -> list[str]:
     return lines
 
 
-def _slice(call: Call) -> tuple[slice, ...]:
+def _slice(call: Call) -> tuple[slice | int, ...]:
     """The part of the output that one input fills."""
     axis, position = call.forward.attrs["axis"], call.op.attrs["position"]
+    if call.forward.kind == "PACK":
+        return (*(slice(None),) * axis, position)
     sizes = [call.graph.tensors[name].shape[axis] for name in call.forward.inputs]
     start = sum(sizes[:position])
     return (*(slice(None),) * axis, slice(start, start + sizes[position]))
@@ -108,4 +133,12 @@ KIND = OpKind(
     prepare, forward, call, Options("ConcatenationOptions", FUSED | {"axis": "Axis"}), rule,
     interval=interval.monotone, reads=channels.joined,
 )  # fmt: skip
+PACK = OpKind(
+    prepare_pack,
+    forward_pack,
+    call,
+    Options("PackOptions", {"axis": "Axis"}),
+    rule,
+    interval=interval.monotone,
+)
 GRADIENT = GradientKind(gradient, real_gradient, gradient_call, gradient_call_f32, same_exponent=True)

@@ -106,6 +106,16 @@ def _concatenation(b: Wiring, op: Op) -> Any:
     return _of_all(b, op, views.Int8Concatenate(op.attrs["axis"], name=layer_of(op)), 0)
 
 
+def _pack(b: Wiring, op: Op) -> Any:
+    """A concatenation along an axis of its own."""
+    axis, shape = op.attrs["axis"], b.graph.tensors[op.inputs[0]].shape
+    one = (*shape[1:axis], 1, *shape[axis:])
+    values, edges = zip(*[b.read(name) for name in reversed(op.inputs)][::-1], strict=True)
+    rows = [keras.layers.Reshape(one, name=f"{layer_of(op)}_input{i}")(q) for i, q in enumerate(values)]
+    layer = views.Int8Concatenate(axis, name=layer_of(op))
+    return b.joined(layer, *edges, b.base(op.outputs[0]))(rows)
+
+
 def _of_all(b: Wiring, op: Op, layer: Any, shift: int) -> Any:
     """`layer` of all that `op` reads. shift: where the shifts of its input gradients start."""
     values, edges = b.operands(op)
@@ -183,6 +193,7 @@ BUILDERS: dict[str, Callable[[Wiring, Op], Any]] = {
     "HARD_SWISH": _lookup,
     "LEAKY_RELU": _lookup,
     "CONCATENATION": _concatenation,
+    "PACK": _pack,
     "MEAN": _mean,
     "AVERAGE_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,

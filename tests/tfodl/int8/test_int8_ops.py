@@ -40,7 +40,7 @@ def test_layer_is_the_engine(case: OpCase):
     trained = training_graph(graph, plan)
     agree(model, x, Simulator(trained, plan).gradients(q, LABEL), 1e-6)
     for layer in model.base.layers:
-        layer.device = None
+        layer.device, layer.edges = None, ()
     output = agree(model, x, reference_gradients(trained, q, LABEL), 1e-4)
     logits = np.round(output / np.float32(graph.tensors["logits"].quant.scale[0]))
     np.testing.assert_array_equal(logits, run(graph, {"in": q})["logits"])
