@@ -241,12 +241,15 @@ bool forward_call(const std::string& kernel) {
   KERNEL(add_broadcast_s8);
   KERNEL(sub_broadcast_s8);
   KERNEL(mul_broadcast_s8);
+  KERNEL(minimum_s8);
+  KERNEL(maximum_s8);
   KERNEL(repeat_s8);
   KERNEL(requantize_s8);
   KERNEL(relu_s8);
   KERNEL(lookup_s8);
   KERNEL(logistic_s8);
   KERNEL(softmax_s8);
+  KERNEL(log_softmax_s8);
   KERNEL(mean_s8);
   KERNEL(average_pool_s8);
   KERNEL(max_pool_s8);
@@ -273,6 +276,7 @@ bool gradient_call(const std::string& kernel) {
   KERNEL(mul_input_grad_s16);
   KERNEL(mul_broadcast_input_grad_s16);
   KERNEL(sum_grad_s16);
+  KERNEL(extremum_input_grad_s16);
   KERNEL(lookup_input_grad_s16);
   KERNEL(logistic_input_grad_s16);
   KERNEL(mean_input_grad_s16);
@@ -307,6 +311,7 @@ bool float_call(const std::string& kernel) {
   KERNEL(negate_grad_f32);
   KERNEL(mul_input_grad_f32);
   KERNEL(sum_grad_f32);
+  KERNEL(extremum_input_grad_f32);
   KERNEL(lookup_input_grad_f32);
   KERNEL(logistic_input_grad_f32);
   KERNEL(mean_input_grad_f32);

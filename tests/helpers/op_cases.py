@@ -282,6 +282,14 @@ def _same(kind: str, y: Activation, x: Activation = X, **more: Any) -> OpCase:
     return OpCase(kind, (x,), y, function=lambda op, x, *_: x, **more)
 
 
+def _prelu(shape: Sequence[int], y_zero: int = -7) -> OpCase:
+    data = np.random.default_rng(2).integers(-128, 128, shape, np.int8)
+    return OpCase(
+        "PRELU", (X,), (MAP, 0.025, y_zero), {}, (T("alpha", shape, scale=0.011, zero=4, data=data),),
+        lambda op, x, alpha: _tf().where(x >= 0, x, alpha * x), smooth=False, tolerance=1e-3,
+    )  # fmt: skip
+
+
 def _hard_swish(op: Any, x: Any) -> Any:
     return x * _tf().clip_by_value(x + 3, 0, 6) / 6
 
@@ -344,6 +352,10 @@ CASES: dict[str, tuple[OpCase, ...]] = {
             function=lambda op, x: 2.56 * _tf().sigmoid(x), tolerance=1e-3,
         ),
     ),
+    "LOG_SOFTMAX": tuple(
+        OpCase("LOG_SOFTMAX", (((1, n), scale, 3),), ((1, n), 1 / 16, 127))
+        for n, scale in ((10, 0.1), (3, 2.0), (300, 0.004))
+    ),
     "MAXIMUM": _extremum("MAXIMUM"),
     "MINIMUM": _extremum("MINIMUM"),
     "MAX_POOL_2D": _pools("MAX_POOL_2D"),
@@ -362,6 +374,7 @@ CASES: dict[str, tuple[OpCase, ...]] = {
     ),
     "PAD": (_pad("PAD"),),
     "PADV2": (_pad("PADV2", T("value", (1,), scale=0.02, zero=3, data=np.array([7], np.int8))),),
+    "PRELU": (_prelu((1, 1, 3)), _prelu((5, 4, 3)), _prelu((1, 5, 1, 3)), _prelu((1, 1, 1, 1), y_zero=-128)),
     "QUANTIZE": (_same("QUANTIZE", (MAP, 0.03, 5)),),
     "REDUCE_MAX": (
         OpCase(

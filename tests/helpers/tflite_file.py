@@ -26,6 +26,7 @@ OPTIONS = {
     "DEPTH_TO_SPACE": "DepthToSpaceOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
     "LEAKY_RELU": "LeakyReluOptions",
+    "LOG_SOFTMAX": "LogSoftmaxOptions",
     "MAXIMUM": "MaximumMinimumOptions",
     "MAX_POOL_2D": "Pool2DOptions",
     "MEAN": "ReducerOptions",

@@ -17,7 +17,7 @@ from tflm_export.ops.requantize import INT8_MAX, INT8_MIN
 from tflm_export.ops.window import spread_taps
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
-ELEMENTWISE = ("ADD", "SUB", "MUL", "MINIMUM", "MAXIMUM")
+ELEMENTWISE = ("ADD", "SUB", "MUL", "MINIMUM", "MAXIMUM", "PRELU")
 COPIES = {*RESHAPES, "QUANTIZE"}
 READS_FLAT = {*RESHAPES, "FULLY_CONNECTED"}
 

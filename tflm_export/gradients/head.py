@@ -7,16 +7,17 @@ import math
 from tflm_export.errors import ExportError
 from tflm_export.ir import Graph, Op
 
-ENDS = ("SOFTMAX", "LOGISTIC")  # cross-entropy reads what is before them
+ENDS = ("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC")  # cross-entropy reads what is before them
 COPIES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
-BEHIND = (*COPIES, "QUANTIZE", "LOGISTIC", "SOFTMAX", "MEAN", "AVERAGE_POOL_2D")  # a classifier
+BEHIND = (*COPIES, *ENDS, "QUANTIZE", "MEAN", "AVERAGE_POOL_2D")  # a classifier
 CLASSIFIERS = ("FULLY_CONNECTED", "CONV_2D")
 
 
 def logits_of(graph: Graph, loss: str = "crossentropy") -> str:
     """The int8 tensor that the loss reads: the output, before a DEQUANTIZE.
 
-    For cross-entropy, before a SOFTMAX or a LOGISTIC of several values, and before reshapes behind these.
+    For cross-entropy, before a SOFTMAX or LOG_SOFTMAX, or a LOGISTIC of several values, and before reshapes
+    behind these.
     """
     name = _before(graph, graph.outputs[0], ("DEQUANTIZE",))
     if loss != "crossentropy":

@@ -1,4 +1,4 @@
-"""Exponential, reciprocal, logistic and tanh in 32-bit fixed point, as TFLite computes softmax and sigmoid.
+"""Exponential, logarithm, reciprocal, logistic and tanh in 32-bit fixed point, as TFLite has them.
 
 `Qm.n` has m integer bits and n = 31 - m fraction bits. Arrays are int64 that hold int32 values.
 
@@ -22,6 +22,7 @@ EXP_OF_POWER = {  # exp(-2^k) in Q0.31
 }
 EXP_MINUS_EIGHTH = 1895147668
 ONE_THIRD = 715827883
+LOG_2, SQRT_HALF, FOURTH_ROOT_HALF = 1488522236, 1518500250, 1805811301
 Q2_48_OVER_17 = 1515870810
 Q2_MINUS_32_OVER_17 = -1010580540
 
@@ -40,7 +41,7 @@ def divide_by_power(x: np.ndarray, e: int | np.ndarray) -> np.ndarray:
     return result
 
 
-def shift_saturating(x: np.ndarray, bits: int) -> np.ndarray:
+def shift_saturating(x: np.ndarray, bits: int | np.ndarray) -> np.ndarray:
     """`x << bits`, saturated to int32."""
     result: np.ndarray = np.clip(x << bits, INT32_MIN, INT32_MAX)
     return result
@@ -99,8 +100,35 @@ def logistic(a: np.ndarray, integer_bits: int) -> np.ndarray:
     return np.where(a == 0, 1 << 30, np.where(a > 0, positive, INT32_MAX - positive))
 
 
+def log(x: np.ndarray, integer_bits: int, result_bits: int) -> np.ndarray:
+    """`log x` of `x` >= 1 with `integer_bits` integer bits, in `result_bits`.
+
+    `x = r 2^power` with r around 2^(-1/4), whose logarithm is a rational function of `r - 2^(-1/4)`.
+    """
+    zeros = 32 - _bits(x)
+    r_a = shift_saturating(multiply_high(x << (zeros - 1), SQRT_HALF), 1)
+    headroom = 31 - _bits(multiply_high(x, SQRT_HALF))
+    r = np.minimum(r_a, shift_saturating(x, headroom))
+    unit = 1 << (30 - result_bits)  # an integer bit more, so that nothing saturates
+    power = np.maximum(
+        (integer_bits - zeros) * unit + unit // 4, (integer_bits - headroom) * unit - unit // 4
+    )
+    p, q = (r + FOURTH_ROOT_HALF + 1) >> 1, 2 * (r - FOURTH_ROOT_HALF)
+    square = multiply_high(q, q)
+    numerator = multiply_high(q, r) + multiply_high(multiply_high(q, square), 117049297)
+    factor = 1057819769 + q + multiply_high(square, 127690142)
+    denominator = multiply_high(p, factor) + multiply_high(q, 638450708)
+    fraction = multiply_high(divide_by_power(numerator, result_bits + 1), one_over_one_plus(denominator))
+    return shift_saturating(multiply_high(power, LOG_2) + fraction, 1)
+
+
+def _bits(x: np.ndarray) -> np.ndarray:
+    """Bits of 0 <= x < 2^31."""
+    return np.ceil(np.log2(x + 1.0)).astype(np.int64)
+
+
 def reciprocal(x: np.ndarray, integer_bits: int) -> tuple[np.ndarray, np.ndarray]:
     """`1 / x` for `x` > 0 of `integer_bits` integer bits: Q0.31 mantissa in (1/2, 1], bits over one."""
-    headroom = 32 - np.ceil(np.log2(x + 1.0)).astype(np.int64)  # leading zeros; exact: x < 2^31
+    headroom = 32 - _bits(x)
     mantissa = (x << headroom) - (1 << 31)
     return one_over_one_plus(mantissa), integer_bits - headroom

@@ -7,9 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from tflm_export.ir import Graph, Op
+from tflm_export.ir import Graph, Op, QParams, Tensor
 from tflm_export.ops import check
-from tflm_export.ops.fixed_point import divide_by_power, exp_on_negative_values, multiply_high, reciprocal
+from tflm_export.ops.fixed_point import (
+    INT32_MIN,
+    divide_by_power,
+    exp_on_negative_values,
+    multiply_high,
+    reciprocal,
+)
 from tflm_export.ops.kind import Emitter, OpKind, Options
 from tflm_export.ops.requantize import INT8_MAX, INT8_MIN, quantize_multiplier
 from tflm_export.ops.result import Result, Values, operand
@@ -22,32 +28,37 @@ MAX_DEPTH = 2 ** (SUM_BITS - 1)
 
 def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     """`exp`: exp(-s_x beta k) for k = 0..255 in Q0.31, 0 where TFLite takes it as 0."""
+    (_, qx), (_, qy) = rows_of(op, tensors)
+    ok = qy.scale[0] == 1 / 256 and qy.zero_point[0] == INT8_MIN
+    check.require(ok, op, "the output must have scale 1/256 and zero point -128.")
+    beta = op.attrs["beta"]
+    check.require(math.isfinite(beta) and beta > 0, op, f"beta must be > 0, got {beta}.")
+    return {"exp": tuple(exponentials(op, beta * qx.scale[0])[0].tolist()), "beta": beta}
+
+
+def rows_of(op: Op, tensors: check.Tensors) -> list[tuple[Tensor, QParams]]:
+    """Input and output of an op on rows, checked."""
     check.arity(op, 1)
-    (x, qx), (y, qy) = (
-        check.activation(op, tensors, op.inputs[0]),
-        check.activation(op, tensors, op.outputs[0]),
-    )
+    (x, qx), (y, qy) = (check.activation(op, tensors, name) for name in (op.inputs[0], op.outputs[0]))
     check.shape(op, y, x.shape)
     check.require(
         len(x.shape) >= 2, op, f"shape {list(x.shape)} is not supported; expected [N, ..., classes]."
     )
-    ok = qy.scale[0] == 1 / 256 and qy.zero_point[0] == INT8_MIN
-    check.require(ok, op, "the output must have scale 1/256 and zero point -128.")
     check.require(x.shape[-1] <= MAX_DEPTH, op, f"{x.shape[-1]} classes; allowed: at most {MAX_DEPTH}.")
-    beta = op.attrs["beta"]
-    check.require(math.isfinite(beta) and beta > 0, op, f"beta must be > 0, got {beta}.")
-    real = min(beta * qx.scale[0] * 2 ** (31 - DIFF_BITS), 2.0**31 - 1)
-    check.require(real > 1, op, f"input scale {qx.scale[0]:g} is too small.")
+    return [(x, qx), (y, qy)]
+
+
+def exponentials(op: Op, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Of `-scale k`, k = 0..255, int64: exp in Q0.31, 0 where Q5.26 does not hold it; itself in Q5.26."""
+    real = min(scale * 2 ** (31 - DIFF_BITS), 2.0**31 - 1)
+    check.require(real > 1, op, f"input scale {scale:g} is too small.")
     multiplier, shift = quantize_multiplier(real)
-    return {"exp": tuple(exp_table(multiplier, shift).tolist()), "beta": beta}
-
-
-def exp_table(multiplier: int, shift: int) -> np.ndarray:
-    """exp of minus 0..255 input steps, Q0.31 int64 [256]; 0 beyond what the fixed point holds."""
     radius = math.floor((2**DIFF_BITS - 1) * 2 ** (31 - DIFF_BITS) / 2**shift)
     k = np.arange(256)
     argument = multiply_high(-np.minimum(k, radius) << shift, multiplier)
-    return np.where(k <= radius, exp_on_negative_values(argument, DIFF_BITS), 0)
+    inside = k <= radius
+    exps = np.where(inside, exp_on_negative_values(argument, DIFF_BITS), 0)
+    return exps, np.where(inside, argument, INT32_MIN)
 
 
 def forward(op: Op, graph: Graph, values: Values) -> Result:

@@ -137,6 +137,20 @@ def _lookup(b: Wiring, op: Op) -> Any:
     return _of_one(b, op, layer, board.FIRST_LOOKUP_SHIFT)
 
 
+def _prelu(b: Wiring, op: Op) -> Any:
+    a, name = op.attrs, op.inputs[1]
+    quant, steps = quant_of(b.graph, name), b.graph.constant(name)
+    zeros = [quant_of(b.graph, tensor).zero_point[0] for tensor in (op.inputs[0], op.outputs[0])]
+    layer = elementwise.Int8Prelu(
+        quant.dequantize(steps),
+        steps.astype(int) - quant.zero_point[0],
+        [(a["multiplier"], a["shift"]), (a["alpha_multiplier"], a["alpha_shift"])],
+        zeros,
+        name=layer_of(op),
+    )
+    return _of_one(b, op, layer, board.FIRST_LOOKUP_SHIFT)
+
+
 def _of_one(b: Wiring, op: Op, layer: Any, shift: int) -> Any:
     """`layer` of the one input. shift: where the shift of its gradient starts."""
     q, edge = b.read(op.inputs[0])
@@ -192,6 +206,7 @@ BUILDERS: dict[str, Callable[[Wiring, Op], Any]] = {
     "TANH": _lookup,
     "HARD_SWISH": _lookup,
     "LEAKY_RELU": _lookup,
+    "PRELU": _prelu,
     "CONCATENATION": _concatenation,
     "PACK": _pack,
     "MEAN": _mean,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfodl.int8.device_gradients import SLOPE_BITS, repeated_sum
@@ -160,3 +161,46 @@ class Int8Lookup(Int8Layer):
             return tf.gather(tf.constant(self.table, tf.float32), place), gradient
 
         return look(q)
+
+
+@register
+class Int8Prelu(Int8Layer):
+    """PRELU: x, or `alpha x` below 0. alpha: real values [..., C]; steps: the same in int8, centred.
+
+    factors: (multiplier, shift) of x and of `alpha x`. zero_points: of input and output.
+    """
+
+    options = ("alpha", "steps", "factors", "zero_points")
+
+    def __init__(
+        self,
+        alpha: Any,
+        steps: Any,
+        factors: Sequence[Sequence[int]],
+        zero_points: Sequence[int],
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.alpha, self.steps = np.asarray(alpha).tolist(), np.asarray(steps).tolist()
+        self.factors, self.zero_points = [list(row) for row in factors], list(zero_points)
+
+    def call(self, q: Any) -> Any:
+        @tf.custom_gradient
+        def bent(q: Any) -> Any:
+            x = tf.cast(q, tf.int64) - self.zero_points[0]
+            above, acc = x >= 0, x * tf.constant(self.steps, tf.int64)
+            straight, scaled = (requantize(v, *row) for v, row in zip((x, acc), self.factors, strict=True))
+            raw = tf.where(above, straight, scaled) + self.zero_points[1]
+            slope = tf.where(above, 2.0**SLOPE_BITS, np.floor(np.array(self.alpha) * 2**SLOPE_BITS + 0.5))
+
+            def gradient(dy: Any) -> Any:
+                positive = tf.where(above, x, acc) > 0
+                low = positive if self.zero_points[1] == -128 else raw >= -128
+                gated = dy * tf.cast(tf.logical_and(low, raw <= 127), dy.dtype)
+                if self.device is not None:
+                    return self.device.lookup(gated, slope, self.edges)
+                return gated * tf.cast(slope, dy.dtype) / 2.0**SLOPE_BITS
+
+            return tf.cast(tf.clip_by_value(raw, -128, 127), tf.float32), gradient
+
+        return bent(q)

@@ -66,6 +66,10 @@ void minimum_s8(const int8_t* a, const Spread& a_spread, const int8_t* b, const 
 void maximum_s8(const int8_t* a, const Spread& a_spread, const int8_t* b, const Spread& b_spread, int32_t n,
                 int8_t* y);
 
+// PRELU: x, or alpha x below 0; alpha is spread to n elements. y may be x.
+void prelu_s8(const Prelu& p, const int8_t* x, const int8_t* alpha, const Spread& alpha_spread, int32_t n, int8_t* y,
+              uint8_t* mask);
+
 // y[i] = x[(i / repeat) % size], n elements: every channel several times, before a depthwise layer of a
 // multiplier above 1.
 void repeat_s8(const int8_t* x, const Spread& spread, int32_t n, int8_t* y);
@@ -85,6 +89,11 @@ inline void logistic_s8(const int8_t* table, const int8_t* x, int32_t n, int8_t*
 // SOFTMAX of every row: x [rows][n] -> y [rows][n] (scale 1/256, zero point -128). table [256] int32: Q31
 // exp(-beta s_x k), as the fixed-point exponential of TensorFlow Lite gives it, 0 below its cut-off.
 void softmax_s8(const int32_t* table, const int8_t* x, int32_t rows, int32_t n, int8_t* y);
+
+// LOG_SOFTMAX of every row: x [rows][n] -> y [rows][n] (scale 1/16, zero point 127). exps [256]: as in softmax_s8 for
+// beta 1; arguments [256]: -s_x k in Q5.26, at least -16.
+void log_softmax_s8(const int32_t* exps, const int32_t* arguments, const int8_t* x, int32_t rows, int32_t n,
+                    int8_t* y);
 
 // MEAN: y [outer][middle][inner]. p.multiplier and p.shift hold s_x / (s_y first second) in the form of TensorFlow
 // Lite's integer mean.

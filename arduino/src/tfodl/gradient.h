@@ -89,6 +89,10 @@ void extremum_input_grad_s16(int32_t sign, int32_t limit, const int8_t* x, const
 void lookup_input_grad_s16(const int16_t* slope, const int8_t* x, const int16_t* g_y, int16_t e_y, int32_t n,
                            int16_t* g_x, GradScale& s);
 
+// PRELU from its input x: slope holds alpha in Q13 and is spread to n elements. g_x may be g_y.
+void prelu_input_grad_s16(const int16_t* slope, const Spread& slope_spread, int16_t x_zero, const int8_t* x,
+                          const int16_t* g_y, int16_t e_y, const uint8_t* mask, int32_t n, int16_t* g_x, GradScale& s);
+
 // LOGISTIC from its output y (scale 1/256, zero point -128). g_x may be g_y.
 void logistic_input_grad_s16(const int8_t* y, const int16_t* g_y, int16_t e_y, int32_t n, int16_t* g_x,
                              GradScale& s);

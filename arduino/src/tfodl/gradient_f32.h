@@ -52,6 +52,10 @@ void extremum_input_grad_f32(int32_t sign, int32_t limit, const int8_t* x, const
 // TANH, HARD_SWISH, LEAKY_RELU from the input x: slope [256] as in lookup_input_grad_s16. g_x may be g_y.
 void lookup_input_grad_f32(const int16_t* slope, const int8_t* x, const float* g_y, int32_t n, float* g_x);
 
+// PRELU, as prelu_input_grad_s16.
+void prelu_input_grad_f32(const int16_t* slope, const Spread& slope_spread, int16_t x_zero, const int8_t* x,
+                          const float* g_y, int32_t n, float* g_x);
+
 // LOGISTIC from its output y (scale 1/256, zero point -128). g_x may be g_y.
 void logistic_input_grad_f32(const int8_t* y, const float* g_y, int32_t n, float* g_x);
 

@@ -109,6 +109,13 @@ struct Requantize {
   int8_t shift;        // positive = left
 };
 
+// PRELU: the factors of x and of alpha x, Q31; shifts positive = left.
+struct Prelu {
+  int16_t in_zero, alpha_zero, out_zero;
+  int32_t multiplier, alpha_multiplier;
+  int8_t shift, alpha_shift;
+};
+
 // AVERAGE_POOL_2D and MAX_POOL_2D. Padded pixels take no part.
 struct Pool {
   int16_t in_h, in_w, channels;

@@ -26,7 +26,7 @@ def dense_net(*ends, beta=1.0):
     ]
     ops, last = [O("FULLY_CONNECTED", ["x", "w", "b"], ["logits"], fused("NONE"))], "logits"
     for i, kind in enumerate(ends):
-        unit = {"scale": 1 / 256, "zero": -128}
+        unit = {"scale": 1 / 256, "zero": -128} if kind != "LOG_SOFTMAX" else {"scale": 1 / 16, "zero": 127}
         tensors.append(T(f"y{i}", (1, 4) if kind != "RESHAPE" else (1, 1, 4), **unit))
         ops.append(O(kind, [last], [f"y{i}"], {"Beta": beta} if kind == "SOFTMAX" else {}))
         last = f"y{i}"
@@ -60,6 +60,7 @@ def pooled_net(kind):
 
 ENDS = {
     "softmax, reshape": dense_net("SOFTMAX", "RESHAPE"),
+    "log softmax": dense_net("LOG_SOFTMAX"),
     "logistic": dense_net("LOGISTIC"),
     "mean": pooled_net("MEAN"),
     "average pool": pooled_net("AVERAGE_POOL_2D"),

@@ -62,6 +62,35 @@ def test_elementwise(data, pair, kind, in_place):
     np.testing.assert_array_equal(mask, whole_mask)
 
 
+@RUNS
+@given(st.data(), pairs(), st.sampled_from(["MINIMUM", "MAXIMUM"]))
+def test_extremum(data, pair, kind):
+    """Forward, and the gradients of both operands, which add up to the whole."""
+    a_shape, b_shape, y_shape, a_spread, b_spread = pair
+    rng, n = np.random.default_rng(data.draw(seeds)), int(np.prod(y_shape))
+    tensors = [T(name, s) for name, s in {"a": a_shape, "b": b_shape, "y": y_shape}.items()]
+    model = build(tensors, [O(kind, ["a", "b"], ["y"])], ["a", "b"], ["y"])
+    a, b = (rng.integers(-3, 4, shape, np.int8) for shape in (a_shape, b_shape))
+    y = np.zeros(y_shape, np.int8)
+    call(f"{kind.lower()}_s8", a, a_spread, b, b_spread, n, y)
+    np.testing.assert_array_equal(y, oracle(model, a, b)[0])
+    g_y, e_y, sign = (
+        rng.integers(-99, 100, y_shape, np.int16),
+        data.draw(exponents),
+        1 - 2 * (kind == "MAXIMUM"),
+    )
+    first = np.less_equal(sign * a.astype(int), sign * b.astype(int))
+    for own, over, other, over_other, limit, taken in (
+        (a, a_spread, b, b_spread, 1, first),
+        (b, b_spread, a, a_spread, 0, ~first),
+    ):
+        g_x, s = np.zeros(own.shape, np.int16), GradScale(0, 0)
+        call("extremum_input_grad_s16", sign, limit, own, over, other, over_other, g_y, e_y, n, g_x, s)
+        check_shift_rule(
+            g_x.reshape(-1), s, sum_to(g_y * taken.astype(np.int64), own.shape).reshape(-1), e_y, 0
+        )
+
+
 def parameters(model: bytes, kind: str) -> Add | Requantize:
     """The struct of a model's one op."""
     graph = read_tflite(model)

@@ -288,6 +288,19 @@ def test_softmax(data, scale, n):
     np.testing.assert_array_equal(y, oracle(model, x)[0])
 
 
+@RUNS
+@given(st.data(), st.floats(2.0**-10, 30.0, width=32), st.sampled_from([1, 2, 10, 300]))
+def test_log_softmax(data, scale, n):
+    rng = np.random.default_rng(data.draw(seeds))
+    tensors = [T("x", (1, n), scale=scale, zero=data.draw(zeros)), T("y", (1, n), scale=1 / 16, zero=127)]
+    model = build(tensors, [O("LOG_SOFTMAX", ["x"], ["y"])], ["x"], ["y"])
+    attrs = read_tflite(model).ops[0].attrs
+    tables = [np.array(attrs[name], np.int32) for name in ("exp", "argument")]
+    x, y = rng.integers(data.draw(st.integers(-128, 126)), 128, (1, n), np.int8), np.zeros((1, n), np.int8)
+    call("log_softmax_s8", *tables, x, 1, n, y)
+    np.testing.assert_array_equal(y, oracle(model, x)[0])
+
+
 def test_logistic():
     tensors = [T("x", (1, 256), scale=0.04, zero=3), T("y", (1, 256), scale=1 / 256, zero=-128)]
     model = build(tensors, [O("LOGISTIC", ["x"], ["y"])], ["x"], ["y"])

@@ -91,6 +91,15 @@ void lookup_input_grad_f32(const int16_t* slope, const int8_t* x, const float* g
   for (int32_t i = 0; i < n; ++i) g_x[i] = g_y[i] * (static_cast<float>(slope[x[i] + 128]) * (1.0f / 8192.0f));
 }
 
+void prelu_input_grad_f32(const int16_t* slope, const Spread& slope_spread, int16_t x_zero, const int8_t* x,
+                          const float* g_y, int32_t n, float* g_x) {
+  const Spread over = slope_spread;
+  for (int32_t i = 0; i < n; ++i) {
+    const int32_t at = x[i] >= x_zero ? 1 << 13 : int32_t{slope[i / over.repeat % over.size]};
+    g_x[i] = g_y[i] * (static_cast<float>(at) * (1.0f / 8192.0f));
+  }
+}
+
 void logistic_input_grad_f32(const int8_t* y, const float* g_y, int32_t n, float* g_x) {
   for (int32_t i = 0; i < n; ++i) {
     const int32_t slope = (y[i] + 128) * (128 - y[i]);  // 2^16 p (1 - p)

@@ -172,6 +172,19 @@ void maximum_s8(const int8_t* a, const Spread& a_spread, const int8_t* b, const 
   });
 }
 
+void prelu_s8(const Prelu& prelu, const int8_t* x, const int8_t* alpha, const Spread& alpha_spread, int32_t n,
+              int8_t* y, uint8_t* mask) {
+  const Prelu p = prelu;
+  const Clip clip = {p.out_zero, -128, 127};
+  by_runs(x, {1, n}, alpha, alpha_spread, n, [=](const int8_t* one, const int8_t* two, int32_t first, int32_t run) {
+    for (int32_t i = 0; i < run; ++i) {
+      const int32_t a = one[i] - p.in_zero, below = a * (two[i] - p.alpha_zero);
+      y[first + i] = a >= 0 ? clip(a, requantize(a, p.multiplier, p.shift), mask, first + i)
+                            : clip(below, requantize(below, p.alpha_multiplier, p.alpha_shift), mask, first + i);
+    }
+  });
+}
+
 void repeat_s8(const int8_t* x, const Spread& spread, int32_t n, int8_t* y) {
   const Spread s = spread;
   for (int32_t at = 0, i = 0; i < n; at = at + 1 < s.size ? at + 1 : 0) {

@@ -94,6 +94,15 @@ void lookup_input_grad_s16(const int16_t* slope, const int8_t* x, const int16_t*
   narrow_elements(s, e_y - 13, n, g_x, [=](int32_t i) { return g_y[i] * slope[x[i] + 128]; });
 }
 
+void prelu_input_grad_s16(const int16_t* slope, const Spread& slope_spread, int16_t x_zero, const int8_t* x,
+                          const int16_t* g_y, int16_t e_y, const uint8_t* mask, int32_t n, int16_t* g_x, GradScale& s) {
+  const Spread over = slope_spread;
+  narrow_elements(s, e_y - 13, n, g_x, [=](int32_t i) {
+    if (mask && !get_bit(mask, i)) return int32_t{0};
+    return g_y[i] * (x[i] >= x_zero ? 1 << 13 : int32_t{slope[i / over.repeat % over.size]});
+  });
+}
+
 void logistic_input_grad_s16(const int8_t* y, const int16_t* g_y, int16_t e_y, int32_t n, int16_t* g_x,
                              GradScale& s) {
   narrow_elements(s, e_y - 16, n, g_x, [=](int32_t i) { return g_y[i] * ((y[i] + 128) * (128 - y[i])); });
