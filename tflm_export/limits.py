@@ -16,7 +16,7 @@ MAX_SQUARES = (2**32 - 1) // 255**2  # that the mean squared error sums in uint3
 LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 POOLS = ("AVERAGE_POOL_2D", "MAX_POOL_2D")
 PADS = ("PAD", "PADV2")
-MAPS = (*LAYERS, *POOLS, *PADS)
+MAPS = (*LAYERS, *POOLS, *PADS, "RESIZE_BILINEAR")
 
 Field = tuple[str, int, int]  # what it is, its value, the largest that the struct holds
 

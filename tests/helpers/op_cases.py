@@ -262,6 +262,29 @@ def _enlarge(x: Sequence[int], size: Sequence[int], **options: bool) -> OpCase:
     )
 
 
+def _bilinear(size: Sequence[int], align: bool = False, half: bool = False) -> OpCase:
+    """TensorFlow's own where the weights are whole in Q10, else nearly."""
+
+    def function(op: Any, x: Any) -> Any:
+        tf = _tf()
+        resize = tf.compat.v1.image.resize_bilinear  # always in float32
+        y = resize(tf.cast(x, tf.float32), size, align_corners=align, half_pixel_centers=half)
+        return tf.cast(y, x.dtype)
+
+    options = {"AlignCorners": align, "HalfPixelCenters": half}
+    y = (1, *size, 3)
+    return OpCase(
+        "RESIZE_BILINEAR",
+        (X,),
+        (y, 0.02, 3),
+        options,
+        (_ints("size", *size),),
+        function,
+        smooth=False,
+        tolerance=5e-3,
+    )
+
+
 def _tile(x: Sequence[int], times: Sequence[int]) -> OpCase:
     y = tuple(a * b for a, b in zip(x, times, strict=True))
     return OpCase(
@@ -385,6 +408,14 @@ CASES: dict[str, tuple[OpCase, ...]] = {
     "RELU": (_same("RELU", (MAP, 0.01, -128)),),
     "RELU6": (_same("RELU6", RESHAPED, RESHAPED),),
     "RELU_N1_TO_1": (_same("RELU_N1_TO_1", (MAP, 0.02, 3), by_litert=True),),
+    "RESIZE_BILINEAR": (
+        _bilinear((10, 8), half=True),
+        _bilinear((10, 8)),
+        _bilinear((9, 7), align=True),
+        _bilinear((3, 11), half=True),
+        _bilinear((2, 3)),
+        _bilinear((1, 1), align=True),
+    ),
     "RESIZE_NEAREST_NEIGHBOR": (
         _enlarge(MAP, (10, 12)),
         _enlarge(MAP, (5, 4)),

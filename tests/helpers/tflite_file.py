@@ -35,6 +35,7 @@ OPTIONS = {
     "PACK": "PackOptions",
     "REDUCE_MAX": "ReducerOptions",
     "RESHAPE": "ReshapeOptions",
+    "RESIZE_BILINEAR": "ResizeBilinearOptions",
     "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
     "SHAPE": "ShapeOptions",
     "SLICE": "SliceOptions",

@@ -9,6 +9,7 @@ from tflm_export.errors import ExportError
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import (
     add,
+    bilinear,
     concatenation,
     extremum,
     gather_channels,
@@ -64,6 +65,7 @@ OPS: dict[str, OpKind] = {
     "RELU6": relu.KIND,
     "RELU_N1_TO_1": relu.KIND,
     "RESHAPE": reshape.KIND,
+    "RESIZE_BILINEAR": bilinear.KIND,
     "RESIZE_NEAREST_NEIGHBOR": move.RESIZE_NEAREST_NEIGHBOR,
     "SLICE": move.SLICE,
     "SOFTMAX": softmax.KIND,
@@ -85,6 +87,7 @@ INTERNAL: dict[str, OpKind] = {  # what passes write; no file has them
 GRADIENTS: dict[str, GradientKind] = {
     "ADD_GRADIENTS": shared.ADD_GRADIENTS,
     "AVERAGE_POOL_2D_INPUT_GRADIENT": pool_2d.AVERAGE_GRADIENT,
+    "BILINEAR_INPUT_GRADIENT": bilinear.GRADIENT,
     "CONCATENATION_INPUT_GRADIENT": concatenation.GRADIENT,
     "CONV_2D_INPUT_GRADIENT": gradient.KIND,
     "DEPTHWISE_CONV_2D_INPUT_GRADIENT": gradient.KIND,

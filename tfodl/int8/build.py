@@ -174,6 +174,13 @@ def _pool(b: Wiring, op: Op) -> Any:
     return _of_one(b, op, layer, 0)
 
 
+def _bilinear(b: Wiring, op: Op) -> Any:
+    x, y = (b.graph.tensors[name].shape[1:3] for name in (op.inputs[0], op.outputs[0]))
+    scales = op.attrs["scale_h"], op.attrs["scale_w"]
+    layer = pooling.Int8Bilinear(x, y, scales, op.attrs["half_pixel"], name=layer_of(op))
+    return _of_one(b, op, layer, board.FIRST_BILINEAR_SHIFT)
+
+
 def _pad(b: Wiring, op: Op) -> Any:
     return views.Int8Pad(op.attrs["padding"], op.attrs["value"], name=layer_of(op))(b.through(op))
 
@@ -212,6 +219,7 @@ BUILDERS: dict[str, Callable[[Wiring, Op], Any]] = {
     "MEAN": _mean,
     "AVERAGE_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,
+    "RESIZE_BILINEAR": _bilinear,
     "PAD": _pad,
     "PADV2": _pad,
     "BROADCAST_TO": _move,

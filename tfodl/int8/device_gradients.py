@@ -27,6 +27,7 @@ POWERS = 2.0 ** np.arange(SMALLEST_POWER, LARGEST_POWER + 1)
 TABLE_BITS, PROBABILITY_BITS = 24, 30
 SLOPE_BITS = 13
 FIRST_SUM_SHIFT, FIRST_PRODUCT_SHIFT, FIRST_LOGISTIC_SHIFT, FIRST_LOOKUP_SHIFT = 3, 6, 11, 13
+FIRST_BILINEAR_SHIFT, WEIGHT_BITS = 16, 20  # of a pixel's weight
 GRADIENT_BITS, PRODUCT_BITS = 15, 23  # of one term of a sum over a repeated operand
 
 
@@ -190,6 +191,14 @@ class DeviceGradients:
         size = math.prod(q.shape[1:])
         total = tf.math.unsorted_segment_sum(rshift(tf.reshape(g, [-1]), h), positions, size)
         return self.note(edges[0], tf.reshape(total, tf.shape(q)), e + h)
+
+    def bilinear(self, dy: Any, layer: Any) -> Any:
+        """RESIZE_BILINEAR: exact sums by weight in Q20, moved right once to stay in int32."""
+        g, e = self.integers(dy, layer.edges[-1])
+        total = math.prod(float(side.sum(axis=0).max()) for side in layer.weights())
+        h = GRADIENT_BITS + WEIGHT_BITS - 31 + max(0, math.ceil(math.log2(total)) - WEIGHT_BITS)
+        acc = rshift(tf.cast(layer.spread(tf.cast(g, tf.float64)), tf.int64), h)
+        return self.note(layer.edges[0], *self.narrow(acc, e - WEIGHT_BITS + h, layer.edges[0]))
 
     def pool(self, dy: Any, q: Any, layer: Any) -> Any:
         """AVERAGE_POOL_2D and MAX_POOL_2D of the map `q`: every window's share to its pixels, or to the first

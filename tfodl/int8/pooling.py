@@ -1,4 +1,4 @@
-"""MEAN, MAX_POOL_2D and AVERAGE_POOL_2D on int8 values; what flows between layers: `tfodl.int8.linear`."""
+"""MEAN, pools and RESIZE_BILINEAR on int8 values; what flows between layers: `tfodl.int8.linear`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfodl.int8.layers import Int8Layer, register
@@ -107,3 +108,60 @@ class Int8Pool(Int8Layer):
         for top in range(k_h):
             for left in range(k_w):
                 yield padded[:, top : top + rows * s_h + 1 : s_h, left : left + columns * s_w + 1 : s_w]
+
+
+@register
+class Int8Bilinear(Int8Layer):
+    """RESIZE_BILINEAR of a map of `before` to one of `after` [height, width]; no clip, no mask.
+
+    scales: input pixels by output pixel in Q10. half_pixel: whether centres of pixels meet, not corners.
+    """
+
+    options = ("before", "after", "scales", "half_pixel")
+
+    def __init__(
+        self,
+        before: Sequence[int],
+        after: Sequence[int],
+        scales: Sequence[int],
+        half_pixel: bool,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.before, self.after, self.scales = list(before), list(after), list(scales)
+        self.half_pixel = bool(half_pixel)
+
+    def weights(self) -> list[np.ndarray]:
+        """What inputs have in outputs along height and width, Q10 float64 [after, before]."""
+        return [self._side(*sizes) for sizes in zip(self.before, self.after, self.scales, strict=True)]
+
+    def _side(self, before: int, after: int, scale: int) -> np.ndarray:
+        found = np.zeros((after, before))
+        for i in range(after):
+            at = i * scale + (scale // 2 - 512 if self.half_pixel else 0)
+            place, part = divmod(min(max(at, 0), 1024 * (before - 1)), 1024)
+            found[i, place] = 1024 - part
+            if part:
+                found[i, place + 1] = part
+        return found
+
+    def spread(self, g: Any) -> Any:
+        """Gradients [N, after..., C] float64 to the pixels, by weight in Q20."""
+        h, w = self.weights()
+        return tf.einsum("yi,nyxc,xj->nijc", tf.constant(h), g, tf.constant(w))
+
+    def call(self, q: Any) -> Any:
+        @tf.custom_gradient
+        def resized(q: Any) -> Any:
+            h, w = self.weights()
+            acc = tf.einsum("yi,nijc,xj->nyxc", tf.constant(h), tf.cast(q, tf.float64), tf.constant(w))
+            rounded = tf.sign(acc) * tf.floor(tf.abs(acc) / 2.0**20 + 0.5)
+
+            def gradient(dy: Any) -> Any:
+                if self.device is not None:
+                    return self.device.bilinear(dy, self)
+                return tf.cast(self.spread(tf.cast(dy, tf.float64)) / 2.0**20, dy.dtype)
+
+            return tf.cast(rounded, tf.float32), gradient
+
+        return resized(q)

@@ -108,6 +108,9 @@ void pad_s8(const Pad& p, const int8_t* x, int8_t* y);
 // Elements of x in another order, some of them, or some several times.
 void move_s8(const Strided& p, const int8_t* x, int8_t* y);
 
+// RESIZE_BILINEAR: x [in_h][in_w][channels] -> y [out_h][out_w][channels].
+void resize_bilinear_s8(const Bilinear& p, const int8_t* x, int8_t* y);
+
 // One input of a CONCATENATION: x [outer][inner] into y [outer][total] at `offset` of every row.
 void concatenation_s8(const int8_t* x, int32_t outer, int32_t inner, int32_t total, int32_t offset, int8_t* y);
 

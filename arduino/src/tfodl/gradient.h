@@ -117,6 +117,10 @@ void pad_input_grad_s16(const Pad& p, const int16_t* g_y, int16_t* g_x);
 void move_input_grad_s16(const Strided& p, const int16_t* g_y, int16_t e_y, int32_t bits, int32_t n, int16_t* g_x,
                          GradScale& s);
 
+// RESIZE_BILINEAR: sums of g_y by weight in Q20, moved right by `bits` to stay in int32.
+void resize_bilinear_input_grad_s16(const Bilinear& p, const int16_t* g_y, int16_t e_y, int32_t bits, int16_t* g_x,
+                                    GradScale& s);
+
 // CONCATENATION: the slice of one input. g_y [outer][total] -> g_x [outer][inner].
 void concatenation_input_grad_s16(const int16_t* g_y, int32_t outer, int32_t inner, int32_t total,
                                   int32_t offset, int16_t* g_x);

@@ -71,6 +71,9 @@ void pad_input_grad_f32(const Pad& p, const float* g_y, float* g_x);
 // Ops that only move values: g_x [n] gets the sum of its outputs' gradients.
 void move_input_grad_f32(const Strided& p, const float* g_y, int32_t n, float* g_x);
 
+// RESIZE_BILINEAR: sums of g_y by weight.
+void resize_bilinear_input_grad_f32(const Bilinear& p, const float* g_y, float* g_x);
+
 // CONCATENATION: the slice of one input. g_y [outer][total] -> g_x [outer][inner].
 void concatenation_input_grad_f32(const float* g_y, int32_t outer, int32_t inner, int32_t total, int32_t offset,
                                   float* g_x);

@@ -131,6 +131,15 @@ struct Strided {
   int32_t size[6], stride[6], first;
 };
 
+// RESIZE_BILINEAR: output i of a side lies at input i scale / 1024, where half_pixel half a pixel (less half an input's)
+// further on.
+struct Bilinear {
+  int16_t in_h, in_w, channels;
+  int16_t out_h, out_w;
+  int32_t scale_h, scale_w;
+  bool half_pixel;
+};
+
 // PAD of height, width and channels; what is added after follows from the shapes.
 struct Pad {
   int16_t in_h, in_w, in_c;
