@@ -319,6 +319,12 @@ def _hard_swish(op: Any, x: Any) -> Any:
 
 RESHAPED: Activation = (MAP, 0.05, -40)
 CASES: dict[str, tuple[OpCase, ...]] = {
+    "ABS": tuple(
+        OpCase(
+            "ABS", (X,), (MAP, *y), function=lambda op, x: _tf().abs(x), smooth=False, tolerance=1e-3
+        )
+        for y in ((0.05, -20), (0.02, -60))
+    ),
     "ADD": _elementwise("ADD"),
     "AVERAGE_POOL_2D": _pools("AVERAGE_POOL_2D"),
     "BROADCAST_TO": (
@@ -348,6 +354,9 @@ CASES: dict[str, tuple[OpCase, ...]] = {
             "DEPTH_TO_SPACE", (1, 3, 2, 8), (1, 6, 4, 2), lambda x: _tf().nn.depth_to_space(x, 2),
             options={"BlockSize": 2},
         ),
+    ),
+    "ELU": (
+        OpCase("ELU", (X,), (MAP, 0.015, -60), function=lambda op, x: _tf().nn.elu(x), tolerance=1e-3),
     ),
     "EXPAND_DIMS": (
         _same(

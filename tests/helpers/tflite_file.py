@@ -17,6 +17,7 @@ from tflite_micro import runtime
 
 CODES = {name: code for code, name in BUILTIN_OPCODE2NAME.items()}
 OPTIONS = {
+    "ABS": "AbsOptions",
     "ADD": "AddOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
     "BROADCAST_TO": "BroadcastToOptions",

@@ -37,6 +37,7 @@ from tflm_export.ops.kind import GradientKind, LossKind, OpKind, UpdateKind
 from tflm_export.ops.result import Result, Values
 
 OPS: dict[str, OpKind] = {
+    "ABS": lookup.ABS,
     "ADD": add.ADD,
     "AVERAGE_POOL_2D": pool_2d.AVERAGE,
     "BROADCAST_TO": move.BROADCAST_TO,
@@ -44,6 +45,7 @@ OPS: dict[str, OpKind] = {
     "CONV_2D": conv_2d.KIND,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d.KIND,
     "DEPTH_TO_SPACE": move.DEPTH_TO_SPACE,
+    "ELU": lookup.ELU,
     "EXPAND_DIMS": reshape.KIND,
     "FULLY_CONNECTED": fully_connected.KIND,
     "HARD_SWISH": lookup.HARD_SWISH,

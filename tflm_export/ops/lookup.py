@@ -1,4 +1,4 @@
-"""HARD_SWISH, LEAKY_RELU and TANH: functions of one int8, so a table of 256 outputs and one of slopes."""
+"""ABS, ELU, HARD_SWISH, LEAKY_RELU, TANH: functions of one int8, a table of 256 outputs and one of slopes."""
 
 from __future__ import annotations
 
@@ -84,6 +84,29 @@ def leaky_relu(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     return _tables(op, y, slope * _real(qx), slope, qy)
 
 
+def absolute(op: Op, tensors: check.Tensors) -> dict[str, Any]:
+    """`y = |x|`."""
+    qx, qy = _quants(op, tensors)
+    multiplier, shift = quantize_multiplier(qx.scale[0] / qy.scale[0])
+    check.headroom(op, 255, [shift])
+    x = EVERY - qx.zero_point[0]
+    y = np.abs(x) if qx.scale == qy.scale else requantize(np.abs(x), multiplier, shift)
+    return _tables(op, y + qy.zero_point[0], np.abs(_real(qx)), np.sign(x).astype(float), qy)
+
+
+def elu(op: Op, tensors: check.Tensors) -> dict[str, Any]:
+    """`y = x`, or `exp(x) - 1` below 0: in float32, as TFLite Micro makes its table."""
+    qx, qy = _quants(op, tensors)
+    x = np.float32(qx.scale[0]) * (EVERY - qx.zero_point[0]).astype(np.float32)
+    exponential = np.exp(np.minimum(x, 0).astype(np.float64)).astype(np.float32)
+    y = np.where(x < 0, exponential - np.float32(1), x) * (np.float32(1) / np.float32(qy.scale[0]))
+    rounded = np.trunc(y + np.copysign(np.float32(0.5), y).astype(np.float64)).astype(int)
+    real = _real(qx)
+    below = np.exp(np.minimum(real, 0))
+    slope = np.where(real < 0, below, 1.0)
+    return _tables(op, rounded + qy.zero_point[0], np.where(real < 0, below - 1, real), slope, qy)
+
+
 def hyperbolic_tangent(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     """`q = 128 tanh x`, as TFLite Micro has it whatever scale the file states: `y = s_y (q - z_y)`."""
     qx, qy = _quants(op, tensors)
@@ -162,6 +185,8 @@ def _kind(prepare: Prepare, options: Options | None = None) -> OpKind:
     )  # fmt: skip
 
 
+ABS = _kind(absolute)
+ELU = _kind(elu)
 HARD_SWISH = _kind(hard_swish)
 LEAKY_RELU = _kind(leaky_relu, Options("LeakyReluOptions", {"alpha": "Alpha"}))
 TANH = _kind(hyperbolic_tangent)

@@ -211,6 +211,8 @@ BUILDERS: dict[str, Callable[[Wiring, Op], Any]] = {
     "MAXIMUM": _extremum,
     "LOGISTIC": _logistic,
     "TANH": _lookup,
+    "ABS": _lookup,
+    "ELU": _lookup,
     "HARD_SWISH": _lookup,
     "LEAKY_RELU": _lookup,
     "PRELU": _prelu,

@@ -179,7 +179,7 @@ class DeviceGradients:
         return self.note(edges[0], *self.narrow(g * (q + 128) * (128 - q), e - 16, edges[0]))
 
     def lookup(self, dy: Any, slope: Any, edges: Sequence[str]) -> Any:
-        """TANH, HARD_SWISH, LEAKY_RELU: `g slope`, the slope in Q13."""
+        """TANH, HARD_SWISH, ELU and the like: `g slope`, the slope in Q13."""
         g, e = self.integers(dy, edges[-1])
         return self.note(edges[0], *self.narrow(g * tf.cast(slope, tf.int64), e - SLOPE_BITS, edges[0]))
 

@@ -139,7 +139,7 @@ class Int8Logistic(Int8Layer):
 
 @register
 class Int8Lookup(Int8Layer):
-    """TANH, HARD_SWISH, LEAKY_RELU: the tables of the 256 outputs and of their slopes in Q13."""
+    """TANH, HARD_SWISH, ELU and the like: the tables of the 256 outputs and of their slopes in Q13."""
 
     options = ("table", "slope")
 

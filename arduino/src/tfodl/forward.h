@@ -80,7 +80,7 @@ inline void relu_s8(const Requantize& p, const int8_t* x, int32_t n, int8_t* y, 
   requantize_s8(p, x, n, y, mask);
 }
 
-// y[i] = table[x[i] + 128]: LOGISTIC, TANH, HARD_SWISH, LEAKY_RELU. table [256]. y may be x.
+// y[i] = table[x[i] + 128]: LOGISTIC, TANH, ELU and the like. table [256]. y may be x.
 void lookup_s8(const int8_t* table, const int8_t* x, int32_t n, int8_t* y);
 inline void logistic_s8(const int8_t* table, const int8_t* x, int32_t n, int8_t* y) {
   lookup_s8(table, x, n, y);

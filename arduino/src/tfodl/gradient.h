@@ -84,7 +84,7 @@ void extremum_input_grad_s16(int32_t sign, int32_t limit, const int8_t* x, const
                              const Spread& b_spread, const int16_t* g_y, int16_t e_y, int32_t n, int16_t* g_x,
                              GradScale& s);
 
-// TANH, HARD_SWISH, LEAKY_RELU from the input x: slope [256] int16 holds dy/dx in Q13, 0 where y clips. g_x may
+// TANH, HARD_SWISH, ELU and the like from the input x: slope [256] int16 holds dy/dx in Q13, 0 where y clips. g_x may
 // be g_y.
 void lookup_input_grad_s16(const int16_t* slope, const int8_t* x, const int16_t* g_y, int16_t e_y, int32_t n,
                            int16_t* g_x, GradScale& s);

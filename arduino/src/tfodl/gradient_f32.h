@@ -49,7 +49,7 @@ void sum_grad_f32(int32_t sign, const float* g_y, int32_t n, const Spread& sprea
 void extremum_input_grad_f32(int32_t sign, int32_t limit, const int8_t* x, const Spread& x_spread, const int8_t* b,
                              const Spread& b_spread, const float* g_y, int32_t n, float* g_x);
 
-// TANH, HARD_SWISH, LEAKY_RELU from the input x: slope [256] as in lookup_input_grad_s16. g_x may be g_y.
+// TANH, HARD_SWISH, ELU and the like from the input x: slope [256] as in lookup_input_grad_s16. g_x may be g_y.
 void lookup_input_grad_f32(const int16_t* slope, const int8_t* x, const float* g_y, int32_t n, float* g_x);
 
 // PRELU, as prelu_input_grad_s16.
