@@ -154,7 +154,7 @@ BAD_MODELS = {
     "empty": (b"", "not a .tflite file"),
     "text": (b"hello, this is no model at all", "not a .tflite file"),
     "flipped": (bytes([residual_net()[0] ^ 0x80]) + residual_net()[1:], "not a valid .tflite"),
-    "unknown op": (custom_model(), r"CUSTOM Blur '#0' \(output 'block_3/dw'\): not supported; allowed: ADD"),
+    "unknown op": (custom_model(), r"CUSTOM Blur '#0' \(output 'block_3/dw'\): not supported. Replace"),
 }
 
 

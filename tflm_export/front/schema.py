@@ -102,7 +102,7 @@ def _parse(data: bytes) -> Records:
     model = tflite.Model.GetRootAs(data, 0)
     count = model.SubgraphsLength()
     if count != 1:
-        raise ExportError(f"the model has {count} subgraphs; allowed: 1 (no control flow).")
+        raise ExportError(f"the model has {count} subgraphs; allowed: 1 (no control flow, no variables).")
     main = model.Subgraphs(0)
     codes = [_kind(model.OperatorCodes(i)) for i in range(_bounded(model.OperatorCodesLength()))]
     buffers = [_extent(model.Buffers(i), len(data)) for i in range(_bounded(model.BuffersLength()))]

@@ -120,6 +120,10 @@ LOSSES: dict[str, LossKind] = {
     "SOFTMAX_CROSSENTROPY": loss.CROSSENTROPY,
     "MEAN_SQUARED_ERROR": loss.MSE,
 }
+STATEFUL = (
+    *(f"{way}_SEQUENCE_{cell}" for way in ("UNIDIRECTIONAL", "BIDIRECTIONAL") for cell in ("LSTM", "RNN")),
+    *("LSTM", "RNN", "SVDF", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"),
+)
 WEIGHTED = tuple(kind for kind, row in OPS.items() if row.axes)  # ops whose weights can train
 
 
@@ -133,9 +137,10 @@ def op_kind(op: Op) -> OpKind:
 
 def unsupported(op: Op) -> str:
     """What to say of an op that the compiler does not know."""
+    why = ": it keeps a state from one inference to the next" if op.kind in STATEFUL else ""
     return (
-        f"{where(op)}: not supported; allowed: {', '.join(OPS)}. "
-        "Replace the layer, or cut the model before it and run that part outside."
+        f"{where(op)}: not supported{why}. Replace the layer, or cut the model before it and run that part "
+        f"outside; allowed: {', '.join(OPS)}."
     )
 
 

@@ -282,11 +282,20 @@ BAD_MODELS = {
     ),
     "custom op": (
         build([T("x", (1, 4)), T("block_3/dw", (1, 4))], [O("Blur", ["x"], [1])], ["x"], [1]),
-        r"CUSTOM Blur '#0' \(output 'block_3/dw'\): not supported; allowed: ADD, .*Replace the layer",
+        r"CUSTOM Blur '#0' \(output 'block_3/dw'\): not supported. Replace the layer, .* allowed: ABS, ADD",
     ),
     "builtin op": (
-        build([T("x", (1, 4)), T("y", (1, 4))], [O("ELU", ["x"], ["y"])], ["x"], ["y"]),
-        r"ELU '#0' \(output 'y'\): not supported",
+        build([T("x", (1, 4)), T("y", (1, 4))], [O("GELU", ["x"], ["y"])], ["x"], ["y"]),
+        r"GELU '#0' \(output 'y'\): not supported",
+    ),
+    "state": (
+        build(
+            [T("x", (1, 4)), T("s", (1, 4), is_variable=True), T("y", (1, 4))],
+            [O("SVDF", ["x", "x", "x", "", "s"], ["y"])],
+            ["x"],
+            ["y"],
+        ),
+        r"SVDF '#0' \(output 'y'\): not supported: it keeps a state from one inference to the next. Replace",
     ),
     "op in float": (in_float("ELU"), r"ELU '#1' \(output 'g'\): computes in float32, because the converter"),
     "known op in float": (in_float("RELU"), "RELU '#1' .*computes in float32"),
