@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from tflm_export.errors import ExportError
+from tflm_export.front.batch_first import put_batch_first
 from tflm_export.front.dilation import fold_dilation
 from tflm_export.front.parts import separate_parts
 from tflm_export.front.rows import settle_rows
@@ -42,7 +43,8 @@ def read_tflite(data: bytes) -> Graph:
     if not (inputs and outputs and ops):
         raise ExportError("the model has no inputs, no outputs or no ops: there is nothing to compile.")
     graph = Graph(tensors, ops, inputs, outputs).check()
-    graph = separate_parts(fold_dilation(strip_edges(drop_shape_arithmetic(graph))))
+    graph = put_batch_first(fold_dilation(strip_edges(drop_shape_arithmetic(graph))))
+    graph = separate_parts(graph)
     dynamic = {r.name for r in records.tensors if any(d < 0 for d in r.signature[1:])}
     check_left_over(graph)
     graph = settle_rows(graph, dynamic)
