@@ -24,6 +24,8 @@ def separate_parts(graph: Graph) -> Graph:
 
 def _parts(op: Op, read: set[str]) -> Iterator[Op]:
     require(bool(op.inputs), op, "has no inputs.")
+    count = op.attrs["count"]
+    require(count == len(op.outputs), op, f"makes {count} parts, but has {len(op.outputs)} outputs.")
     x, others = (op.inputs[-1], op.inputs[:-1]) if op.kind == "SPLIT" else (op.inputs[0], op.inputs[1:])
     for i, name in enumerate(op.outputs):
         if name in read:

@@ -45,6 +45,8 @@ def prepare_pack(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     """The new axis, counted from the front."""
     check.arity(op, 1, 64)
     check.require(all(op.inputs), op, "an input is missing.")
+    count = op.attrs["count"]
+    check.require(count == len(op.inputs), op, f"packs {count} values, but has {len(op.inputs)} inputs.")
     shape = tensors[op.inputs[0]].shape
     rank, axis = len(shape) + 1, op.attrs["axis"]
     axis = axis + rank if axis < 0 else axis
@@ -137,7 +139,7 @@ PACK = OpKind(
     prepare_pack,
     forward_pack,
     call,
-    Options("PackOptions", {"axis": "Axis"}),
+    Options("PackOptions", {"axis": "Axis", "count": "ValuesCount"}),
     rule,
     interval=interval.monotone,
 )

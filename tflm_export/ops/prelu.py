@@ -28,7 +28,7 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     spreads = np.broadcast_shapes(alpha.shape, (1,) * len(x.shape))
     fits = len(spreads) == len(x.shape) and all(a in (1, n) for a, n in zip(spreads, x.shape, strict=True))
     check.require(fits, op, f"alpha {list(alpha.shape)} does not broadcast to {list(x.shape)}.")
-    slopes(op, qa.dequantize(data))
+    slopes(op, qa.dequantize(data).reshape(-1))
     multiplier, shift = quantize_multiplier(qx.scale[0] / qy.scale[0])
     alpha_multiplier, alpha_shift = quantize_multiplier(qx.scale[0] * qa.scale[0] / qy.scale[0])
     check.headroom(op, 255, [shift])

@@ -51,6 +51,7 @@ def test_every_part_is_tflite_micros(kind):
         (net("SPLIT", (1, 7, 4, 3)), "axis 1 of 7 does not split into 3 equal parts"),
         (net("SPLIT_V", (1, 4, 4, 3)), r"sizes \[2, 0, 2\] do not make 3 parts of 4"),
         (net("UNPACK", Axis=1), "axis 1 of 6 does not make 3 outputs"),
+        (net("UNPACK", Num=2), "makes 2 parts, but has 3 outputs"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(data, message):
