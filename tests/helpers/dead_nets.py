@@ -64,11 +64,14 @@ class Net:
         return self.at
 
     def join(self, kind, *others: T):
-        """ADD, SUB, MUL or CONCATENATION of `at` and tensors before it."""
+        """ADD, SUB, MUL, MINIMUM or CONCATENATION of `at` and tensors before it."""
         x, shape, options, quant = self.at, list(self.at.shape), fused("NONE"), {}
         if kind == "CONCATENATION":
             shape[-1] += sum(t.shape[-1] for t in others)
-            options, quant = options | {"Axis": 3}, {"scale": x.scale, "zero": x.zero}
+            options = options | {"Axis": 3}
+        if kind in ("CONCATENATION", "MINIMUM"):
+            quant = {"scale": x.scale, "zero": x.zero}
+            options = options if kind == "CONCATENATION" else {}
         self.at = self.tensor(shape, **quant)
         self.ops.append(O(kind, [x.name, *(t.name for t in others)], [self.at.name], options))
         return self.at
@@ -77,6 +80,22 @@ class Net:
         x = self.at
         self.at = self.tensor(x.shape, **quant)
         self.ops.append(O(kind, [x.name], [self.at.name]))
+        return self.at
+
+    def prelu(self):
+        x, name = self.at, f"alpha{len(self.tensors)}"
+        data = self.rng.integers(-128, 128, (1, 1, x.shape[3]), np.int8)
+        self.tensors.append(T(name, data.shape, scale=0.01, zero=int(self.rng.integers(-40, 40)), data=data))
+        self.at = self.tensor(x.shape)
+        self.ops.append(O("PRELU", [x.name, name], [self.at.name]))
+        return self.at
+
+    def resize(self, h, w):
+        x, size = self.at, f"size{len(self.tensors)}"
+        self.tensors.append(T(size, (2,), "int32", None, data=np.array([h, w], np.int32)))
+        self.at = self.tensor((1, h, w, x.shape[3]), scale=x.scale, zero=x.zero)
+        options = {"HalfPixelCenters": True}
+        self.ops.append(O("RESIZE_BILINEAR", [x.name, size], [self.at.name], options))
         return self.at
 
     def mean(self):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tflm_export.ir import Graph, Op
-from tflm_export.ops import channels, check
+from tflm_export.ops import channels, check, interval
 from tflm_export.ops.arithmetic import Gradient
 from tflm_export.ops.call import Call, Mask, Sums, gate
 from tflm_export.ops.kind import Backward, Emitter, GradientKind, OpKind
@@ -48,6 +48,15 @@ def forward(op: Op, graph: Graph, values: Values) -> Result:
         requantize(below, op.attrs["alpha_multiplier"], op.attrs["alpha_shift"]),
     )
     return clamped(op, acc, raw + output_quant(op, graph).zero_point[0])
+
+
+def outputs(forward: interval.Forward, op: Op, graph: Graph, given: interval.Intervals) -> interval.Interval:
+    """The outputs' interval: a line to 0 and a line from there are least and largest at their ends."""
+    name = op.inputs[0]
+    low, high, zero = given[name].low, given[name].high, tensor_quant(graph, name).zero_point[0]
+    ends = low, high, np.clip(zero, low, high).astype(np.int8)
+    found = [forward(op, graph, {name: x}).value for x in ends]
+    return interval.Interval(np.minimum.reduce(found), np.maximum.reduce(found))
 
 
 def call(e: Emitter, op: Op, masks: bool) -> list[str]:
@@ -112,7 +121,8 @@ def gradient_call_f32(e: Emitter, op: Op) -> list[str]:
 
 
 KIND = OpKind(
-    prepare, forward, call, rule=rule, masked=True, in_place=(0,), reads=channels.elementwise
+    prepare, forward, call, rule=rule,
+    masked=True, in_place=(0,), interval=outputs, reads=channels.elementwise,
 )  # fmt: skip
 GRADIENT = GradientKind(
     gradient, real_gradient, gradient_call, gradient_call_f32, in_place=(0,), first_shift=13

@@ -27,6 +27,7 @@ RUNS = settings(max_examples=60, deadline=None, suppress_health_check=list(Healt
 STEPS = (
     "conv", "conv", "narrow", "valid", "strided", "depthwise", "depthwise", "max", "average",
     "residual", "residual", "difference", "gate", "concatenation", "square", "logistic", "tanh", "relu",
+    "prelu", "minimum", "resize",
 )  # fmt: skip
 
 
@@ -65,6 +66,14 @@ def grow(net: Net, step: str) -> None:
         case "logistic" | "tanh":
             quant = {"logistic": (1 / 256, -128), "tanh": (1 / 128, 0)}[step]
             net.one(step.upper(), scale=quant[0], zero=quant[1])
+        case "prelu":
+            net.prelu()
+        case "minimum":
+            net.depthwise(k=1, activation="NONE")
+            net.at.scale, net.at.zero = x.scale, x.zero
+            net.join("MINIMUM", x)
+        case "resize":
+            net.resize(4, 7)
         case "relu":
             net.one("RELU")
 
