@@ -8,102 +8,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from tflite_file import O, T, build, conv_options, fused, pool_options
-
-from tflm_export.front.read_tflite import read_tflite
-from tflm_export.ir import Graph
-
-Activation = tuple[Sequence[int], float, int]  # shape, scale, zero point
-MAP: tuple[int, ...] = (1, 5, 4, 3)
-X: Activation = (MAP, 0.02, 3)
-CLASSES = 3
-
-
-@dataclass(frozen=True)
-class OpCase:
-    """A model of one op.
-
-    function(op, *real arguments): the op in TensorFlow before its clamp, for ops that a gradient passes.
-    smooth: finite differences make sense. tolerance: of the reference, relative to the largest gradient.
-    by_litert: TFLite Micro has no kernel; LiteRT's reference kernels say what is right.
-    others: shapes of further outputs, which nothing reads. xs_last: the op reads its constants first.
-    """
-
-    kind: str
-    xs: tuple[Activation, ...]
-    y: Activation
-    options: dict[str, Any] = field(default_factory=dict)
-    constants: tuple[T, ...] = ()
-    function: Callable[..., Any] | None = None
-    smooth: bool = True
-    tolerance: float = 1e-9
-    by_litert: bool = False
-    others: tuple[Sequence[int], ...] = ()
-    xs_last: bool = False
-
-    def tflite(self) -> bytes:
-        """The op alone, inputs x0, x1 ... and output y."""
-        names = [f"x{i}" for i in range(len(self.xs))]
-        tensors = [_activation(n, x) for n, x in zip(names, self.xs, strict=True)]
-        return build([*tensors, *self._of_op()], [self._op(names)], names, ["y"])
-
-    def graph(self) -> Graph:
-        """`tflite` as the compiler reads it."""
-        return read_tflite(self.tflite())
-
-    def net(self) -> bytes:
-        """The op between a layer that can train (`#0`; one more an input) and a dense head of 3 classes."""
-        rng = np.random.default_rng(0)
-        below = [_layer(rng, f"x{i}", x, self.xs[0][0][-1]) for i, x in enumerate(self.xs)]
-        size = int(np.prod(self.y[0]))
-        head = [
-            T("hw", (CLASSES, size), scale=0.01, data=rng.integers(-127, 128, (CLASSES, size), np.int8)),
-            T("hb", (CLASSES,), "int32", 0.01 * self.y[1], data=np.zeros(CLASSES, np.int32)),
-            T("logits", (1, CLASSES), scale=0.1 * np.sqrt(size) * self.y[1] + 0.01),
-        ]
-        tensors = [T("in", self.xs[0][0], scale=0.03), *(t for ts, _ in below for t in ts), *self._of_op()]
-        ops = [op for _, op in below] + [self._op([f"x{i}" for i in range(len(self.xs))])]
-        ops.append(O("FULLY_CONNECTED", ["y", "hw", "hb"], ["logits"], fused("NONE")))
-        return build([*tensors, *head], ops, ["in"], ["logits"])
-
-    def _of_op(self) -> list[T]:
-        """Constants and outputs."""
-        more = [_activation(f"y{i}", (shape, *self.y[1:])) for i, shape in enumerate(self.others)]
-        return [*self.constants, _activation("y", self.y), *more]
-
-    def _op(self, names: list[str]) -> O:
-        constants = [c.name for c in self.constants]
-        inputs = [*constants, *names] if self.xs_last else [*names, *constants]
-        return O(self.kind, inputs, ["y", *(f"y{i}" for i in range(len(self.others)))], self.options)
-
-
-def _activation(name: str, activation: Activation) -> T:
-    shape, scale, zero = activation
-    return T(name, shape, scale=scale, zero=zero)
-
-
-def _layer(rng: np.random.Generator, name: str, x: Activation, depth: int) -> tuple[list[T], O]:
-    """A convolution of maps, a dense layer of rows, from "in" to `x`."""
-    shape, maps = x[0], len(x[0]) == 4
-    c = shape[-1]
-    w_shape = (c, 1, 1, depth) if maps else (c, depth)
-    scale = (0.01 + 0.01 * rng.random(c)).astype(np.float32)
-    weights = T(f"{name}/w", w_shape, scale=scale, axis=0, data=rng.integers(-127, 128, w_shape, np.int8))
-    bias = T(f"{name}/b", (c,), "int32", scale * np.float32(0.03), data=rng.integers(-99, 99, c, np.int32))
-    options = conv_options() if maps else fused("NONE") | {"KeepNumDims": True}
-    kind = "CONV_2D" if maps else "FULLY_CONNECTED"
-    return [weights, bias, _activation(name, x)], O(kind, ["in", weights.name, bias.name], [name], options)
-
-
-def _tf() -> Any:
-    import tensorflow as tf
-
-    return tf
+from op_case import MAP, Activation, OpCase, X, tensorflow
+from op_cases_moved import MOVED
+from tflite_file import T, conv_options, fused, pool_options
 
 
 def _weights(shape: Sequence[int], axis: int, input_scale: float = 0.03) -> tuple[T, T]:
@@ -123,7 +34,7 @@ def _weights(shape: Sequence[int], axis: int, input_scale: float = 0.03) -> tupl
 
 def convolve(op: Any, x: Any, w: Any, b: Any) -> Any:
     """CONV_2D and DEPTHWISE_CONV_2D."""
-    tf, a = _tf(), op.attrs
+    tf, a = tensorflow(), op.attrs
     pads = [[0, 0], [a["pad_top"], a["pad_bottom"]], [a["pad_left"], a["pad_right"]], [0, 0]]
     strides, x = [1, a["stride_h"], a["stride_w"], 1], tf.pad(x, pads)
     kernel = tf.transpose(w, [1, 2, 3, 0])
@@ -136,7 +47,7 @@ def convolve(op: Any, x: Any, w: Any, b: Any) -> Any:
 
 def dense(op: Any, x: Any, w: Any, b: Any) -> Any:
     """FULLY_CONNECTED."""
-    tf = _tf()
+    tf = tensorflow()
     return tf.linalg.matmul(tf.reshape(x, [-1, w.shape[1]]), tf.convert_to_tensor(w), transpose_b=True) + b
 
 
@@ -174,7 +85,7 @@ def _elementwise(kind: str) -> tuple[OpCase, ...]:
 
 def _extremum(kind: str) -> tuple[OpCase, ...]:
     def function(op: Any, a: Any, b: Any) -> Any:
-        return _tf().minimum(a, b) if kind == "MINIMUM" else _tf().maximum(a, b)
+        return tensorflow().minimum(a, b) if kind == "MINIMUM" else tensorflow().maximum(a, b)
 
     pairs = [(X, X), *((X, (shape, 0.02, 3)) for shape in OTHERS), (((1, 1, 4, 1), 0.02, 3), X)]
     return tuple(OpCase(kind, xs, X, function=function, smooth=False) for xs in pairs)
@@ -185,7 +96,7 @@ def _pool(kind: str, size, y, padding, stride) -> OpCase:
     average, smooth = kind == "AVERAGE_POOL_2D", kind == "AVERAGE_POOL_2D"
 
     def function(op: Any, x: Any) -> Any:
-        pool = _tf().nn.avg_pool2d if average else _tf().nn.max_pool2d
+        pool = tensorflow().nn.avg_pool2d if average else tensorflow().nn.max_pool2d
         return pool(x, size, stride, padding)
 
     return OpCase(kind, (X,), (y, 0.02, 3), options, function=function, smooth=smooth)
@@ -204,7 +115,7 @@ def _mean(over: tuple[int, ...], keep: bool) -> OpCase:
     y = [1 if i in over else n for i, n in enumerate(MAP) if keep or i not in over]
 
     def function(op: Any, x: Any) -> Any:
-        return _tf().reduce_mean(x, over, keepdims=keep)
+        return tensorflow().reduce_mean(x, over, keepdims=keep)
 
     return OpCase("MEAN", (X,), (y, 0.01, -3), {"KeepDims": keep}, (axes,), function)
 
@@ -218,86 +129,10 @@ def _pad(kind: str, *more: T) -> OpCase:
     constant = (value - 3) * 0.02
 
     def function(op: Any, x: Any, *value: Any) -> Any:
-        padded = _tf().pad(x, PADS, constant_values=constant)
-        return padded + sum(0 * _tf().reduce_sum(v) for v in value)
+        padded = tensorflow().pad(x, PADS, constant_values=constant)
+        return padded + sum(0 * tensorflow().reduce_sum(v) for v in value)
 
     return OpCase(kind, (X,), ((1, 8, 5, 4), 0.02, 3), {}, (pads, *more), function)
-
-
-def _ints(name: str, *values: int) -> T:
-    return T(name, (len(values),), "int32", None, data=np.array(values, np.int32))
-
-
-def _transpose(x: Sequence[int], order: Sequence[int]) -> OpCase:
-    y = tuple(x[axis] for axis in order)
-    return OpCase(
-        "TRANSPOSE", ((x, 0.02, 3),), (y, 0.02, 3), {}, (_ints("order", *order),),
-        lambda op, x: _tf().transpose(x, order),
-    )  # fmt: skip
-
-
-def _slice(
-    y: Sequence[int], begin: Sequence[int], end: Sequence[int], step: Sequence[int], *masks: int
-) -> OpCase:
-    """masks: of begin, end and shrunk axes."""
-    names = ("begin_mask", "end_mask", "shrink_axis_mask")
-    given = dict(zip(names, (*masks, 0, 0, 0), strict=False))
-    options = {name.title().replace("_", ""): mask for name, mask in given.items()}
-    constants = (_ints("first", *begin), _ints("last", *end), _ints("step", *step))
-
-    def function(op: Any, x: Any) -> Any:
-        return _tf().strided_slice(x, begin, end, step, **given)
-
-    return OpCase("STRIDED_SLICE", (X,), (y, 0.02, 3), options, constants, function)
-
-
-def _enlarge(x: Sequence[int], size: Sequence[int], **options: bool) -> OpCase:
-    def function(op: Any, x: Any) -> Any:
-        times = [new // old for new, old in zip(size, x.shape[1:3], strict=True)]
-        return _tf().repeat(_tf().repeat(x, times[0], axis=1), times[1], axis=2)
-
-    y = (x[0], *size, x[3])
-    return OpCase(
-        "RESIZE_NEAREST_NEIGHBOR", ((x, 0.02, 3),), (y, 0.02, 3), options, (_ints("size", *size),), function
-    )
-
-
-def _bilinear(size: Sequence[int], align: bool = False, half: bool = False) -> OpCase:
-    """TensorFlow's own where the weights are whole in Q10, else nearly."""
-
-    def function(op: Any, x: Any) -> Any:
-        tf = _tf()
-        resize = tf.compat.v1.image.resize_bilinear  # always in float32
-        y = resize(tf.cast(x, tf.float32), size, align_corners=align, half_pixel_centers=half)
-        return tf.cast(y, x.dtype)
-
-    options = {"AlignCorners": align, "HalfPixelCenters": half}
-    y = (1, *size, 3)
-    return OpCase(
-        "RESIZE_BILINEAR",
-        (X,),
-        (y, 0.02, 3),
-        options,
-        (_ints("size", *size),),
-        function,
-        smooth=False,
-        tolerance=5e-3,
-    )
-
-
-def _tile(x: Sequence[int], times: Sequence[int]) -> OpCase:
-    y = tuple(a * b for a, b in zip(x, times, strict=True))
-    return OpCase(
-        "TILE", ((x, 0.02, 3),), (y, 0.02, 3), {}, (_ints("times", *times),),
-        lambda op, x: _tf().tile(x, times), by_litert=True,
-    )  # fmt: skip
-
-
-def _moved(
-    kind: str, x: Sequence[int], y: Sequence[int], function: Callable[..., Any], **more: Any
-) -> OpCase:
-    """An op that moves values."""
-    return OpCase(kind, ((x, 0.02, 3),), (y, 0.02, 3), function=lambda op, x: function(x), **more)
 
 
 def _same(kind: str, y: Activation, x: Activation = X, **more: Any) -> OpCase:
@@ -309,34 +144,28 @@ def _prelu(shape: Sequence[int], y_zero: int = -7) -> OpCase:
     data = np.random.default_rng(2).integers(-128, 128, shape, np.int8)
     return OpCase(
         "PRELU", (X,), (MAP, 0.025, y_zero), {}, (T("alpha", shape, scale=0.011, zero=4, data=data),),
-        lambda op, x, alpha: _tf().where(x >= 0, x, alpha * x), smooth=False, tolerance=1e-3,
+        lambda op, x, alpha: tensorflow().where(x >= 0, x, alpha * x), smooth=False, tolerance=1e-3,
     )  # fmt: skip
 
 
 def _hard_swish(op: Any, x: Any) -> Any:
-    return x * _tf().clip_by_value(x + 3, 0, 6) / 6
+    return x * tensorflow().clip_by_value(x + 3, 0, 6) / 6
 
 
 RESHAPED: Activation = (MAP, 0.05, -40)
 CASES: dict[str, tuple[OpCase, ...]] = {
     "ABS": tuple(
         OpCase(
-            "ABS", (X,), (MAP, *y), function=lambda op, x: _tf().abs(x), smooth=False, tolerance=1e-3
+            "ABS", (X,), (MAP, *y), function=lambda op, x: tensorflow().abs(x), smooth=False, tolerance=1e-3
         )
         for y in ((0.05, -20), (0.02, -60))
     ),
     "ADD": _elementwise("ADD"),
     "AVERAGE_POOL_2D": _pools("AVERAGE_POOL_2D"),
-    "BROADCAST_TO": (
-        _moved(
-            "BROADCAST_TO", (1, 5, 1, 3), MAP, lambda x: _tf().broadcast_to(x, MAP),
-            constants=(_ints("shape", *MAP),),
-        ),
-    ),
     "CONCATENATION": (
         OpCase(
             "CONCATENATION", (X, ((1, 5, 4, 2), 0.02, 3)), ((1, 5, 4, 5), 0.02, 3),
-            fused("NONE") | {"Axis": 3}, function=lambda op, a, b: _tf().concat([a, b], 3),
+            fused("NONE") | {"Axis": 3}, function=lambda op, a, b: tensorflow().concat([a, b], 3),
         ),
     ),
     "CONV_2D": (
@@ -349,14 +178,8 @@ CASES: dict[str, tuple[OpCase, ...]] = {
         _depthwise((1, 6, 5, 4), (1, 6, 5, 4), (1, 3, 3, 4), conv_options("SAME", (1, 1), "RELU6")),
         _depthwise((1, 7, 8, 3), (1, 3, 2, 3), (1, 3, 5, 3), conv_options("VALID", (2, 2), "NONE")),
     ),
-    "DEPTH_TO_SPACE": (
-        _moved(
-            "DEPTH_TO_SPACE", (1, 3, 2, 8), (1, 6, 4, 2), lambda x: _tf().nn.depth_to_space(x, 2),
-            options={"BlockSize": 2},
-        ),
-    ),
     "ELU": (
-        OpCase("ELU", (X,), (MAP, 0.015, -60), function=lambda op, x: _tf().nn.elu(x), tolerance=1e-3),
+        OpCase("ELU", (X,), (MAP, 0.015, -60), function=lambda op, x: tensorflow().nn.elu(x), tolerance=1e-3),
     ),
     "EXPAND_DIMS": (
         _same(
@@ -371,17 +194,17 @@ CASES: dict[str, tuple[OpCase, ...]] = {
     "LEAKY_RELU": (
         OpCase(
             "LEAKY_RELU", ((MAP, 0.03, 9),), (MAP, 0.04, -9), {"Alpha": 0.125},
-            function=lambda op, x: _tf().maximum(x, 0.125 * x), tolerance=1e-3,
+            function=lambda op, x: tensorflow().maximum(x, 0.125 * x), tolerance=1e-3,
         ),
     ),
     "LOGISTIC": (  # the gradient comes from the rounded output
         OpCase(
             "LOGISTIC", ((MAP, 0.03, 9),), (MAP, 1 / 256, -128),
-            function=lambda op, x: _tf().sigmoid(x), tolerance=1 / 64,
+            function=lambda op, x: tensorflow().sigmoid(x), tolerance=1 / 64,
         ),
         OpCase(
             "LOGISTIC", ((MAP, 0.03, 9),), (MAP, 0.01, -128),
-            function=lambda op, x: 2.56 * _tf().sigmoid(x), tolerance=1e-3,
+            function=lambda op, x: 2.56 * tensorflow().sigmoid(x), tolerance=1e-3,
         ),
     ),
     "LOG_SOFTMAX": tuple(
@@ -400,7 +223,7 @@ CASES: dict[str, tuple[OpCase, ...]] = {
     "PACK": tuple(
         OpCase(
             "PACK", (X, X), (y, 0.02, 3), {"Axis": axis, "ValuesCount": 2},
-            function=lambda op, a, b: _tf().stack([a, b], op.attrs["axis"]),
+            function=lambda op, a, b: tensorflow().stack([a, b], op.attrs["axis"]),
         )
         for axis, y in ((1, (1, 2, 5, 4, 3)), (-1, (1, 5, 4, 3, 2)))
     ),
@@ -417,72 +240,19 @@ CASES: dict[str, tuple[OpCase, ...]] = {
     "RELU": (_same("RELU", (MAP, 0.01, -128)),),
     "RELU6": (_same("RELU6", RESHAPED, RESHAPED),),
     "RELU_N1_TO_1": (_same("RELU_N1_TO_1", (MAP, 0.02, 3), by_litert=True),),
-    "RESIZE_BILINEAR": (
-        _bilinear((10, 8), half=True),
-        _bilinear((10, 8)),
-        _bilinear((9, 7), align=True),
-        _bilinear((3, 11), half=True),
-        _bilinear((2, 3)),
-        _bilinear((1, 1), align=True),
-    ),
-    "RESIZE_NEAREST_NEIGHBOR": (
-        _enlarge(MAP, (10, 12)),
-        _enlarge(MAP, (5, 4)),
-        _enlarge(MAP, (15, 4), HalfPixelCenters=True),
-    ),
-    "SLICE": (
-        _moved(
-            "SLICE", MAP, (1, 2, 4, 2), lambda x: x[:, 1:3, :, 1:],
-            constants=(_ints("begin", 0, 1, 0, 1), _ints("size", 1, 2, -1, 2)),
-        ),
-    ),
-    "SPACE_TO_DEPTH": (
-        _moved(
-            "SPACE_TO_DEPTH", (1, 6, 4, 2), (1, 3, 2, 8), lambda x: _tf().nn.space_to_depth(x, 2),
-            options={"BlockSize": 2},
-        ),
-    ),
-    "SPLIT": (
-        _moved(
-            "SPLIT", (1, 5, 4, 6), MAP, lambda x: x[..., :3], options={"NumSplits": 2},
-            constants=(_ints("axis", -1),), others=(MAP,), xs_last=True,
-        ),
-    ),
-    "SPLIT_V": (
-        _moved(
-            "SPLIT_V", MAP, (1, 2, 4, 3), lambda x: x[:, :2], options={"NumSplits": 2},
-            constants=(_ints("sizes", 2, 3), _ints("axis", 1)), others=((1, 3, 4, 3),),
-        ),
-    ),
-    "STRIDED_SLICE": (
-        _slice((1, 2, 3, 2), (0, 1, 0, 1), (1, 5, 3, 3), (1, 2, 1, 1)),
-        _slice((1, 5, 4, 1), (0, 0, 0, -1), (0, 0, 0, 0), (1, 1, 1, 1), 7, 15),
-        _slice((1, 4, 3), (0, 2, 0, 0), (1, 3, 0, 0), (1, 1, 1, 1), 0, 12, 2),
-        _slice((1, 5, 4, 3), (0, -1, 0, 0), (1, -6, 4, 3), (1, -1, 1, 1)),
-    ),
-    "TILE": (_tile(MAP, (1, 2, 1, 3)), _tile((1, 7), (1, 5))),
-    "TRANSPOSE": (
-        _transpose(MAP, (0, 3, 1, 2)),
-        _transpose(MAP, (0, 2, 1, 3)),
-        _transpose((1, 6, 7), (0, 2, 1)),
-    ),
-    "UNPACK": (
-        _moved(
-            "UNPACK", (1, 2, 4, 3), (1, 4, 3), lambda x: x[:, 0], options={"Num": 2, "Axis": 1},
-            others=((1, 4, 3),),
-        ),
-    ),
     "RESHAPE": (_same("RESHAPE", ((1, 60), 0.05, -40), RESHAPED),),
     "SOFTMAX": (OpCase("SOFTMAX", (((1, 10), 0.1, 3),), ((1, 10), 1 / 256, -128), {"Beta": 1.0}),),
     "SQUEEZE": (_same("SQUEEZE", ((1, 6), 0.05, -40), ((1, 1, 1, 6), 0.05, -40), by_litert=True),),
     "SUB": _elementwise("SUB"),
     "TANH": (
         OpCase(
-            "TANH", ((MAP, 0.02, 9),), (MAP, 1 / 128, 0), function=lambda op, x: _tf().tanh(x), tolerance=1e-3
+            "TANH", ((MAP, 0.02, 9),), (MAP, 1 / 128, 0),
+            function=lambda op, x: tensorflow().tanh(x), tolerance=1e-3,
         ),
         OpCase(
             "TANH", ((MAP, 0.02, 9),), (MAP, 0.01, 5),
-            function=lambda op, x: 1.28 * _tf().tanh(x), tolerance=1e-3,
+            function=lambda op, x: 1.28 * tensorflow().tanh(x), tolerance=1e-3,
         ),
     ),
+    **MOVED,
 }  # fmt: skip
