@@ -11,6 +11,7 @@ import numpy as np
 
 from tflm_export.input_contract import InputContract
 from tfodl.quantize.folding.affine import Affine, affine_before, layer_affine, parents
+from tfodl.quantize.folding.fold import IDENTITY
 
 LARGEST_GAIN = 1 / 16  # of a scaling that is meant for 0..255, not for 0..1
 LARGEST_MEAN = 2.0  # that a scaling meant for 0..1 takes away
@@ -21,8 +22,7 @@ PUBLISHED = {
     r"(resnet(50|101|152)|vgg1[69])$": "caffe",
     r"densenet": "torch",
 }
-PASSES = {"Dropout", "GaussianNoise", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom"}
-PASSES |= {"RandomContrast", "RandomBrightness", "RandomCrop", "ZeroPadding2D"}
+PASSES = IDENTITY | {"RandomCrop", "ZeroPadding2D"}
 
 
 def find_contract(model: keras.Model, shape: Sequence[int]) -> InputContract:

@@ -8,7 +8,7 @@ from int8_nets import L, digits, ptq_tflite, qat_net, qat_tflite, residual_net, 
 
 from tfodl import LayerUpdate, TfodlError, UpdatePlan, quantize
 from tfodl.int8.graph import Int8Model
-from tfodl.quantize.folding.fold import fold
+from tfodl.quantize.folding.fold import IDENTITY, fold
 from tfodl.quantize.folding.rebuild import rebuild
 
 
@@ -213,3 +213,19 @@ def test_rescaling_in_the_middle_is_refused():
     )
     with pytest.raises(TfodlError, match="right after the input"):
         fold(model)
+
+
+ARGUMENTS = {"RandomTranslation": (0.2, 0.2), "RandomPosterization": ([0, 255],)}
+WITHOUT = {"AugMix", "ActivityRegularization", "CutMix", "MixUp", "RandAugment", "RandomColorJitter"}
+WITHOUT |= {"RandomElasticTransform", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale"}
+WITHOUT |= {"RandomInvert", "RandomPerspective", "RandomShear"}
+
+
+@pytest.mark.parametrize("name", sorted(IDENTITY))
+def test_what_the_folding_leaves_out_does_nothing_at_inference(name):
+    layer = getattr(L, name)(*(() if name in WITHOUT else ARGUMENTS.get(name, (0.2,))))
+    x = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_array_equal(layer(x, training=False), x)
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, L.Dense(2)(L.Flatten()(layer(image))))
+    assert [node.kind for node in fold(model).nodes] == ["Input", "Reshape", "Dense"]

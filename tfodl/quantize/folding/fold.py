@@ -21,8 +21,17 @@ from tfodl.quantize.folding.batchnorm import fold_batchnorm
 from tfodl.quantize.folding.folded import FoldedModel, Node
 from tfodl.quantize.folding.layers import EMITTERS, name_of, nodes_of
 
-IDENTITY = {"Dropout", "SpatialDropout2D", "ActivityRegularization", "GaussianNoise", "GaussianDropout"}
-IDENTITY |= {"RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast"}
+AUGMENTATIONS = {
+    "AugMix", "CutMix", "MixUp", "RandAugment", "RandomBrightness", "RandomColorDegeneration",
+    "RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing", "RandomFlip",
+    "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective",
+    "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear",
+    "RandomTranslation", "RandomZoom",
+}  # fmt: skip
+IDENTITY = AUGMENTATIONS | {  # at inference
+    "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise",
+    "SpatialDropout2D",
+}  # fmt: skip
 SCALINGS = ("Normalization", "Rescaling")
 
 
@@ -112,7 +121,7 @@ class _Tracer:
                 "into the input's quantisation; scale the data before the model instead."
             )
         if kind not in EMITTERS:
-            allowed = ", ".join(sorted({*EMITTERS, *IDENTITY, *SCALINGS}))
+            allowed = ", ".join(sorted({*EMITTERS, *IDENTITY, *SCALINGS} - AUGMENTATIONS)) + ", augmentations"
             raise TfodlError(
                 f"{kind} {name_of(layer)!r}: this layer has no int8 form here; allowed: {allowed}. "
                 "Replace it."

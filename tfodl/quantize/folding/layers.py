@@ -109,7 +109,10 @@ def _merge(layer: Any, inputs: tuple[int, ...], shape: tuple[int, ...]) -> list[
     """Addition and the like of two maps, or of more in a chain."""
     kind, name = type(layer).__name__, name_of(layer)
     if len(inputs) < 2:
-        raise TfodlError(f"{kind} {name!r}: {len(inputs)} input and a constant; allowed: two or more inputs.")
+        raise TfodlError(
+            f"{kind} {name!r}: {len(inputs)} input and a constant, which folds only at the "
+            "model's input; allowed: two or more inputs. For a hard swish write Activation('hard_silu')."
+        )
     chain = [Node(kind, f"{name}/{i}", (PREVIOUS, source)) for i, source in enumerate(inputs[1:])]
     chain[0] = dataclasses.replace(chain[0], inputs=inputs[:2])
     return [*chain[:-1], dataclasses.replace(chain[-1], name=name)]
