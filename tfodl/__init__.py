@@ -44,6 +44,7 @@ _MODULES = {
     "schemes": "tfodl.selection.schemes",
     "selection": "tfodl.selection",
     "sparse_update": "tfodl.sparse_update",
+    "stream": "tfodl.stream",
     "sweep": "tfodl.experiments.sweep",
     "velocity": "tfodl.selection.velocity",
 }

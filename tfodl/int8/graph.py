@@ -157,13 +157,18 @@ class Int8Model(SelectiveModel):
         A model with `first=op` takes them: its input layer finds the same int8 values again.
         """
         x = check_inputs(x, self.base.input_shape[1:], "features")
-        name = from_op(self.graph, op).inputs[0]
-        producer, quant = self.graph.producer(name), quant_of(self.graph, name)
-        layer = "input_int8" if producer is None else _output_layer(producer, self.base)
-        body = keras.Model(self.base.input, self.base.get_layer(layer).output)
-        q = body.predict(x, batch_size=batch_size, verbose=0)
+        quant = quant_of(self.graph, from_op(self.graph, op).inputs[0])
+        q = self.below(op).predict(x, batch_size=batch_size, verbose=0)
         found: np.ndarray = (q - quant.zero_point[0]) * np.float32(quant.scale[0])
         return found
+
+    def below(self, op: str) -> keras.Model:
+        """The layers below op `op` (`"#<op index>"`): real inputs [N, ...] in, what enters it out, the int8
+        values as float32 [N, ...]. Shares its weights with this model."""
+        name = from_op(self.graph, op).inputs[0]
+        producer = self.graph.producer(name)
+        layer = "input_int8" if producer is None else _output_layer(producer, self.base)
+        return keras.Model(self.base.input, self.base.get_layer(layer).output)
 
     def infer(self, x: Any, batch_size: int = 64) -> np.ndarray:
         """The file's own output, int8 [N, ...], for real inputs [N, ...]."""

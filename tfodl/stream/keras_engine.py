@@ -1,0 +1,137 @@
+"""`KerasEngine`: the engine as two Keras models, below and above the cut, with the board's gradients."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from tflm_export.compiler import Compiled
+from tflm_export.errors import TfodlError
+from tflm_export.front.read_tflite import read_tflite
+from tflm_export.gradients.paths import gradient_type
+from tflm_export.gradients.trained import find_op
+from tflm_export.ir import Graph
+from tflm_export.living.capacity import capacity, classes
+from tflm_export.living.cut import find_cut
+from tflm_export.living.memory import ReplayMemory
+from tflm_export.ops.result import tensor_quant
+from tflm_export.plan import Memory, UpdatePlan
+from tflm_export.variable import variables
+from tfodl.int8.graph import Int8Model
+from tfodl.int8.qas import QAS
+from tfodl.int8.wiring import layer_of
+
+
+class KerasEngine:
+    """An engine in Keras: `Int8Model` at batch 1 with device gradients. Its weights are the board's.
+
+    Slow (tens of milliseconds a step): it shows that what Keras simulates is what the board does.
+    Raises `TfodlError` for an engine with float32 gradients, one that sums batches, or exemplars of an engine
+    from which dead channels are left out.
+    """
+
+    def __init__(self, compiled: Compiled):
+        self.compiled, plan = compiled, compiled.plan
+        self._memory_plan = plan.memory or Memory(samples=1, replays=0)
+        _check(compiled)
+        cut = find_cut(compiled.graph, plan)
+        whole = Int8Model(compiled.tflite)
+        graph = whole.graph
+        self._first = next(op.name for op in graph.ops if cut.tensor in op.inputs)
+        self._below = whole.below(self._first)
+        self._input, self._cut = tensor_quant(graph, graph.inputs[0]), tensor_quant(graph, cut.tensor)
+        self._shape = graph.tensors[cut.tensor].shape[1:]
+        if compiled.exemplars is not None and compiled.exemplars.latents.shape[1:] != self._shape:
+            raise TfodlError(
+                "stream: exemplars lack the dead channels that Keras keeps; compile with keep_dead=True."
+            )
+        size = capacity(self._memory_plan, cut.nbytes)
+        self.memory = ReplayMemory(
+            size, self._shape, classes(compiled.graph), self._memory_plan.policy, plan.seed
+        )
+        self._build()
+
+    def reset(self) -> None:
+        """As it was flashed, nothing remembered."""
+        if self._used:
+            self._build()
+
+    def _build(self) -> None:
+        plan = self.compiled.plan
+        rule = plan.optimizer
+        self.model = Int8Model(
+            self.compiled.tflite, _in_keras(plan, read_tflite(self.compiled.tflite)), rounding=rule.rounding,
+            seed=plan.seed, gradients="device", first=self._first,
+        )  # fmt: skip
+        sgd = keras.optimizers.SGD(rule.learning_rate, momentum=rule.momentum)
+        self.model.compile(QAS(sgd) if rule.qas else sgd)
+        self.memory.reset()
+        self._latent: np.ndarray | None = None
+        self._shown, self._used = 0, False
+
+    def train_step(self, x: np.ndarray, label: int) -> float:
+        """One step on input `x` int8 [1, ...], then the plan's replays; the loss before."""
+        self._latent = self._to_latents(x)[0]
+        loss = self._learn(self._latent, label)
+        for _ in range(self._memory_plan.replays if len(self.memory) else 0):
+            self._learn(*self.memory.draw())
+        for _ in range(self._memory_plan.exemplar_replays):
+            self._replay_exemplar()
+        return loss
+
+    def remember(self, label: int) -> None:
+        """Offer the picture of the last step to the memory. Raises `TfodlError` before the first."""
+        if self._latent is None:
+            raise TfodlError("remember: no picture was seen yet; train_step first.")
+        self.memory.remember(self._latent, label)
+
+    def classify(self, x: np.ndarray) -> np.ndarray:
+        """Classes int64 [N] of inputs int8 [N, ...]."""
+        found: np.ndarray = self.model.predict(self._real(self._to_latents(x)), verbose=0).argmax(-1)
+        return found
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Every trained tensor whole, by its name in the `.tflite`."""
+        found = self.model.constants()
+        return {v.tensor: found[v.tensor] for v in variables(self.compiled.graph)}
+
+    def _replay_exemplar(self) -> None:
+        exemplars = self.compiled.exemplars
+        assert exemplars is not None
+        self._shown += 1
+        self._learn(*exemplars.draw(self.compiled.plan.seed, self._shown - 1))
+
+    def _learn(self, latent: np.ndarray, label: int) -> float:
+        self._used = True
+        found = self.model.train_on_batch(self._real(latent[None]), np.array([label]), return_dict=True)
+        return float(found["loss"])
+
+    def _to_latents(self, x: np.ndarray) -> np.ndarray:
+        """int8 [N, ...] at the cut, of inputs int8 [N, ...]."""
+        found: np.ndarray = self._below.predict(self._input.dequantize(x), verbose=0)
+        return found.astype(np.int8)
+
+    def _real(self, latents: np.ndarray) -> np.ndarray:
+        return self._cut.dequantize(latents)
+
+
+def _in_keras(plan: UpdatePlan, graph: Graph) -> UpdatePlan:
+    """The plan with the layers' names in an `Int8Model`."""
+    rows = tuple(replace(row, name=layer_of(find_op(graph, row.name))) for row in plan.layers)
+    return replace(plan, layers=rows, candidates=(), memory=None, provenance={})
+
+
+def _check(compiled: Compiled) -> None:
+    if gradient_type(compiled.graph) != "int16":
+        raise TfodlError(
+            "stream: Keras has the int16 gradients of the device, not float32 ones; compile with int16."
+        )
+    if compiled.plan.optimizer.batch > 1:
+        raise TfodlError(
+            f"stream: Keras learns a sample at a time, the plan sums {compiled.plan.optimizer.batch}; use "
+            "machine='host' or 'numpy'."
+        )
+    if compiled.plan.loss != "crossentropy":
+        raise TfodlError("stream: it is of labelled samples; the plan's loss must be 'crossentropy'.")
