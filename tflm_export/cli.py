@@ -85,6 +85,19 @@ def parser() -> Parser:
         help="compile channels of one value for every input, too; without it they are left out",
     )
 
+    one.add_argument(
+        "--exemplars",
+        metavar="X.npz",
+        help="pictures (uint8) or int8 inputs x and labels y to ship as latents (docs/living.md)",
+    )
+    one.add_argument("--per-class", type=_positive, metavar="N", help="choose N of every class; default: all")
+    one.add_argument(
+        "--choose",
+        choices=["random", "nearest", "herding"],
+        default="random",
+        help="how: at random, nearest to the class's mean latent, by herding (default: random)",
+    )
+
     one = _command(commands, "verify", verify_command, "hold the engine to numpy, TFLite Micro, float64")
     one.add_argument("folder", metavar="DIR")
     one.add_argument(
@@ -149,14 +162,9 @@ def compile_command(options: argparse.Namespace) -> int:
         plan = dataclasses.replace(plan, store_bytes=options.store_bytes)
     tflite = Path(options.model).read_bytes()
     contract = _contract(options.model, tflite, options.input)
-    compiled = compile_model(
-        tflite,
-        plan,
-        name=options.name,
-        gradients=options.gradients,
-        contract=contract,
-        keep_dead=options.keep_dead,
-    )
+    how = {"gradients": options.gradients, "contract": contract, "keep_dead": options.keep_dead}
+    exemplars = _exemplars(options, tflite, plan, how)
+    compiled = compile_model(tflite, plan, name=options.name, exemplars=exemplars, **how)
     folder = compiled.save(options.out)
     facts = compiled.facts
     print(
@@ -164,8 +172,23 @@ def compile_command(options: argparse.Namespace) -> int:
         + _learns(facts)
     )
     print(f"input: {contract.text if contract else UNKNOWN_INPUT}")
+    if exemplars is not None:
+        nbytes = len(exemplars) * facts["latent"]["bytes_a_sample"]
+        print(f"exemplars: {len(exemplars)} samples, {nbytes:,} B of flash")
     print(*dead_lines(facts["dead"]), sep="\n")
     return 0
+
+
+def _exemplars(options: argparse.Namespace, tflite: bytes, plan: Any, how: dict[str, Any]) -> Any:
+    """What --exemplars and its two options ask for; None without."""
+    from tflm_export.ship import read_samples, ship
+
+    if options.exemplars is None:
+        if options.per_class is not None:
+            raise ExportError("--per-class chooses among exemplars; give --exemplars X.npz, too.")
+        return None
+    x, labels = read_samples(options.exemplars)
+    return ship(tflite, plan, x, labels, per_class=options.per_class, rule=options.choose, **how)
 
 
 def _contract(model: str, tflite: bytes, rule: str | None) -> Any:

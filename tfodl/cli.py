@@ -98,6 +98,12 @@ def _add_quantize(commands: argparse._SubParsersAction[Any]) -> None:
     quantize.add_argument(
         "--plan", help="an update plan of this model; written out addressed to the .tflite's ops"
     )
+    quantize.add_argument(
+        "--exemplars",
+        type=int,
+        metavar="N",
+        help="write N training pictures of every class for the device, too",
+    )
     quantize.set_defaults(run=_run_quantize)
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from tflm_export.compiler import compile_model
 from tflm_export.plan import Budget, UpdatePlan
+from tflm_export.ship import read_samples
 from tfodl.cli import main
 from tfodl.selection.engine import Engine
 
@@ -93,8 +94,10 @@ def test_finetune_then_quantize(tmp_path, capsys):
         "--out",
         str(int8),
     ]
-    assert main(["quantize", *arguments, "--plan", str(tuned / "plan.json")]) == 0
-    assert sorted(os.listdir(int8)) == ["model.tflite", "model.tflite.json", "plan.json"]
+    assert main(["quantize", *arguments, "--plan", str(tuned / "plan.json"), "--exemplars", "2"]) == 0
+    assert sorted(os.listdir(int8)) == ["exemplars.npz", "model.tflite", "model.tflite.json", "plan.json"]
+    x, y = read_samples(int8 / "exemplars.npz")
+    assert x.shape == (20, 28, 28, 1) and x.dtype == np.uint8 and np.bincount(y).tolist() == [2] * 10
 
     plan = UpdatePlan.load(int8 / "plan.json")
     compiled = compile_model((int8 / "model.tflite").read_bytes(), plan)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
+import numpy as np
+
 from tflm_export.companion import write_companion
 from tflm_export.files import write_bytes
+from tflm_export.living.choose import choose
 from tflm_export.plan import UpdatePlan
 from tfodl.jobs.files import make_folder
 from tfodl.jobs.loaded import load_model, note_input
@@ -15,8 +20,9 @@ from tfodl.quantize import model as quantization
 
 
 def quantize(job: QuantizeJob) -> None:
-    """QAT of `job.model` on `job.data`; writes `model.tflite`, its companion with the input contract, and
-    `plan.json` addressed to its ops when `job.plan` is given, to `job.out`. Raises `TfodlError`."""
+    """QAT of `job.model` on `job.data`; writes `model.tflite`, its companion with the input contract,
+    `plan.json` addressed to its ops when `job.plan` is given, and training pictures as `exemplars.npz` when
+    `job.exemplars` is, to `job.out`. Raises `TfodlError`."""
     plan = UpdatePlan.load(job.plan) if job.plan else None
     data = load_data(job)
     out = make_folder(job.out)
@@ -36,5 +42,14 @@ def quantize(job: QuantizeJob) -> None:
     write_companion(out / "model.tflite", contract)
     if addressed:
         note_input(addressed, contract).save(out / "plan.json")
+    if job.exemplars:
+        places = choose(data.x_train, data.y_train, job.exemplars, seed=job.seed)
+        write_bytes(out / "exemplars.npz", _npz(x=data.x_train[places], y=data.y_train[places]))
     print(f"the int8 graph's input: {contract.text}")
     print(f"wrote {out}/model.tflite ({len(tflite):,} bytes); accuracy as int8 {measured['accuracy']:.1%}")
+
+
+def _npz(**arrays: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()

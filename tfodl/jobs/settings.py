@@ -114,11 +114,20 @@ class FinetuneJob(_Job):
 
 @dataclass(frozen=True)
 class QuantizeJob(_Job):
-    """QAT and conversion. `plan`: file of an update plan that shall be addressed to the `.tflite`'s ops."""
+    """QAT and conversion.
+
+    plan: file of an update plan that shall be addressed to the `.tflite`'s ops. exemplars: training pictures
+        of every class, drawn at random, to be written for `tflm-export compile --exemplars`; 0 for none.
+    """
 
     epochs: int = 2
     learning_rate: float | None = 1e-4
     plan: str | None = None
+    exemplars: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_whole("exemplars", 0, or_none=False)
 
 
 def _flag(name: str) -> str:
