@@ -75,11 +75,23 @@ class KerasEngine:
         """One step on input `x` int8 [1, ...], then the plan's replays; the loss before."""
         self._latent = self._to_latents(x)[0]
         loss = self._learn(self._latent, label)
-        for _ in range(self._memory_plan.replays if len(self.memory) else 0):
-            self._learn(*self.memory.draw())
+        for _ in range(self._memory_plan.replays):
+            self.replay()
         for _ in range(self._memory_plan.exemplar_replays):
-            self._replay_exemplar()
+            self.replay_exemplar()
         return loss
+
+    def replay(self) -> float:
+        """One step on a sample of the memory; the loss before it, -1 when the memory is empty."""
+        return self._learn(*self.memory.draw()) if len(self.memory) else -1.0
+
+    def replay_exemplar(self) -> float:
+        """One step on an exemplar; the loss before it, -1 when there are none."""
+        exemplars = self.compiled.exemplars
+        if exemplars is None:
+            return -1.0
+        self._shown += 1
+        return self._learn(*exemplars.draw(self.compiled.plan.seed, self._shown - 1))
 
     def remember(self, label: int) -> None:
         """Offer the picture of the last step to the memory. Raises `TfodlError` before the first."""
@@ -96,12 +108,6 @@ class KerasEngine:
         """Every trained tensor whole, by its name in the `.tflite`."""
         found = self.model.constants()
         return {v.tensor: found[v.tensor] for v in variables(self.compiled.graph)}
-
-    def _replay_exemplar(self) -> None:
-        exemplars = self.compiled.exemplars
-        assert exemplars is not None
-        self._shown += 1
-        self._learn(*exemplars.draw(self.compiled.plan.seed, self._shown - 1))
 
     def _learn(self, latent: np.ndarray, label: int) -> float:
         self._used = True

@@ -27,6 +27,7 @@ def play(
     *,
     machine: Any = "host",
     points: int | Sequence[int] = 10,
+    rest: int = 0,
 ) -> StreamResult:
     """Let the engine `compiled` learn a stream one sample at a time, and take its accuracy on the way.
 
@@ -37,14 +38,18 @@ def play(
     machine: `"host"` (the emitted engine, fast), `"numpy"` or `"keras"` (`Int8Model`), which make the same
         weights, bit for bit. Or one of these made before, to play again: it is reset.
     points: how many times accuracy is taken, evenly; or after how many samples. Always at start and end.
+    rest: rounds of the plan's replays after the last sample, as of a device with nothing else to do.
 
-    Raises `TfodlError` for labels that the engine has no class for, an empty stream, no tests, bad points.
+    Raises `TfodlError` for labels that the engine has no class for, an empty stream, no tests, bad points, a
+    rest without a memory.
     """
     net, samples = _machine(compiled, machine), _samples(compiled, stream)
     sets = {name: _arrays(compiled, *test, name) for name, test in tests.items()}
     if not sets:
         raise TfodlError("stream: there is no test set; give tests={'target': (x, y)}.")
     taken, memory = _points(points, len(samples)), _mirror(compiled)
+    if rest and memory is None:
+        raise TfodlError("stream: rest is of replays, and the plan has no memory; set memory, or rest to 0.")
     net.reset()
     right = [_right(net, sets)]
     for i, (x, label) in enumerate(samples):
@@ -52,11 +57,23 @@ def play(
         if memory is not None:
             net.remember(label)
             memory.remember(_packed(i), label)
+        if i + 1 == len(samples):
+            _rest(net, compiled, rest)
         if i + 1 in taken:
             right.append(_right(net, sets))
     per_class, overall = _accuracies(right, sets, classes(compiled.graph))
     labels = np.array([label for _, label in samples])
     return StreamResult(labels, taken, per_class, overall, _held(memory), _weights(net))
+
+
+def _rest(net: Any, compiled: Compiled, rounds: int) -> None:
+    """The replays of `rounds` steps, without the steps' own samples."""
+    for _ in range(rounds):
+        assert compiled.plan.memory is not None
+        for _ in range(compiled.plan.memory.replays):
+            net.replay()
+        for _ in range(compiled.plan.memory.exemplar_replays):
+            net.replay_exemplar()
 
 
 def _machine(compiled: Compiled, machine: Any) -> Any:

@@ -52,7 +52,7 @@ def test_keras_numpy_and_the_host_make_the_same_weights(case):
     memory, options = CASES[case]
     compiled, tests = engine(memory, **options), {"same": digits(20)}
     host, *others = (
-        stream.play(compiled, samples(), tests, machine=machine, points=2)
+        stream.play(compiled, samples(), tests, machine=machine, points=2, rest=2 if memory else 0)
         for machine in ("host", "numpy", "keras")
     )
     start = compiled.graph.constant
@@ -164,6 +164,8 @@ def test_refusals():
     for points in (0, [5], 1.5):
         with pytest.raises(TfodlError, match="points must be a number >= 1, or whole numbers 0..4"):
             stream.play(compiled, (x, y), tests, points=points)
+    with pytest.raises(TfodlError, match="the plan has no memory"):
+        stream.play(engine(None), (x, y), tests, rest=1)
     result = stream.play(compiled, (x, y), tests, points=1)
     with pytest.raises(TfodlError, match=r"no test set 'target'; there are \['same'\]"):
         result.accuracy("target")
