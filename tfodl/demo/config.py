@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """The demo's settings. Defaults keep the whole job within four minutes on two cores.
+    """The demo's settings. Defaults keep the whole job within five minutes on two cores.
 
     out: output folder. data: data set name or folder. model: model name or `.keras` file.
     size: side in pixels that pictures are resized to; None is what a `.keras` file takes, else theirs.
@@ -17,6 +17,7 @@ class DemoConfig:
     float_batch, float_learning_rate: SGD of the methods that are compared, in float and on the int8 graph.
     device_samples, device_epochs: labelled target samples that learning takes, and passes over them; the same
         in float and on the device. device_learning_rate: SGD at batch 1, halved after every pass.
+    stream_learning_rate: of the streams class after class. stream_passes: of joint training over all data.
     m4_steps: training steps on the emulated Cortex-M4F. verify_inputs: real inputs compared bit for bit.
     """
 
@@ -34,6 +35,8 @@ class DemoConfig:
     device_samples: int = 1000
     device_epochs: int = 4
     device_learning_rate: float = 0.01
+    stream_learning_rate: float = 0.005
+    stream_passes: int = 3
     m4_steps: int = 32
     verify_inputs: int = 256
 

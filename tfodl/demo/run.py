@@ -14,7 +14,7 @@ from tflm_export.report.draw import memory_figure
 from tflm_export.report.report import make_report
 from tflm_export.report.verify import verify
 from tflm_export.variable import variables
-from tfodl.demo import adapt, device, report
+from tfodl.demo import adapt, device, report, streams
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import HELD_OUT, Domains, make_domains
 from tfodl.demo.progress import Stages
@@ -30,7 +30,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
 
     Raises `TfodlError` or `ExportError` when something asked for cannot be had.
     """
-    out, stages = make_folder(config.out), Stages(10)
+    out, stages = make_folder(config.out), Stages(11)
     with stages.stage("data", f"{config.data}, source and target domain"):
         pictures = make_domains(config)
     with stages.stage("model", f"{config.model}, trained on the source domain"):
@@ -64,6 +64,10 @@ def run(config: DemoConfig) -> dict[str, Any]:
         learning = device.learn(compiled, pictures, config, HELD_OUT)
         found["device_before"], found["device_after"] = learning.accuracy[0], learning.accuracy[-1]
         print(f"      accuracy {found['device_before']:.1%} -> {found['device_after']:.1%}")
+    with stages.stage("stream", "the same pictures class after class, with and without a memory"):
+        played = streams.play(tflite, compiled.plan, domains, config)
+        found["device_source"] = float(played[streams.FULL].overall["source"][0])
+        print("      target, source: " + ", ".join(f"{name} {streams.ends(r)}" for name, r in played.items()))
     with stages.stage("sketch", "Arduino library and sketch as a .zip"):
         make_sketch(compiled, "nano33ble", out / "sketch.zip")
     with stages.stage("report", "measure on the emulated Cortex-M4F, write tables and pictures"):
@@ -75,6 +79,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
         "float_methods": {name: outcome.accuracy[-1] for name, outcome in methods.items()},
         "int8_accuracy": int8.accuracy,
         "learning": asdict(learning),
+        "streams": {name: result.to_dict() for name, result in played.items()},
         "verification": checks,
         "samples": config.device_count(len(domains.target[0]) - HELD_OUT),
         "steps": learning.samples[-1],
@@ -84,6 +89,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
     channels = {g.layer: g.channels for g in neuron_groups(model) if g.selectable}
     figure = memory_figure(compiled, measured.stack_bytes)
     report.write(out, facts, methods, learning, channels, figure)
+    played[streams.FULL].plot(out / "stream.png")
     print(f"\n{report.table(facts)}\n\nreport: {out}/report.md; engine: {folder}; sketch: {out}/sketch.zip")
     return facts
 

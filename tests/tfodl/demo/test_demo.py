@@ -22,7 +22,7 @@ def demo(tmp_path_factory):
     out = tmp_path_factory.mktemp("demo")
     config = DemoConfig(
         out=str(out), source_epochs=3, device_samples=100, device_epochs=1, qat_epochs=1,
-        m4_steps=2, verify_inputs=8,
+        m4_steps=2, verify_inputs=8, stream_passes=1,
     )  # fmt: skip
     return out, run(config)
 
@@ -31,7 +31,7 @@ def test_report_holds_what_others_build_on(demo):
     out, facts = demo
     assert json.loads((out / "report.json").read_text()) == json.loads(json.dumps(facts))
     assert set(facts["accuracy"]) == {
-        "source", "target_before", "float_after", "device_before", "device_after"
+        "source", "target_before", "float_after", "device_before", "device_after", "device_source"
     }  # fmt: skip
     assert all(0 <= value <= 1 for value in facts["accuracy"].values())
     assert facts["total_ram_bytes"] == facts["static_ram_bytes"] + facts["stack_bytes"]
@@ -41,7 +41,7 @@ def test_report_holds_what_others_build_on(demo):
 
 def test_pictures_and_text(demo):
     out, facts = demo
-    for picture in ("accuracy.png", "memory.png", "selection.png"):
+    for picture in ("accuracy.png", "memory.png", "selection.png", "stream.png"):
         assert (out / picture).read_bytes().startswith(b"\x89PNG")
         assert picture in (out / "report.md").read_text()
     assert f"{facts['total_ram_bytes']:,}" in (out / "report.md").read_text()
@@ -55,6 +55,16 @@ def test_every_method_is_in_the_tables(demo):
     for name, value in found.items():
         assert f"{value:.1%}" in next(row for row in table(facts).splitlines() if name in row)
         assert f"{value:.1%}" in next(row for row in text.splitlines() if row.startswith(f"| {name}"))
+
+
+def test_every_stream_is_in_the_report(demo):
+    out, facts = demo
+    text = (out / "report.md").read_text()
+    assert list(facts["streams"]) == ["without memory", "replay", "replay and exemplars", "joint training"]
+    for name, found in facts["streams"].items():
+        row = next(row for row in text.splitlines() if row.startswith(f"| {name} |"))
+        assert f"{found['accuracy']['target']:.1%} | {found['accuracy']['source']:.1%}" in row
+    assert sum(facts["streams"]["replay"]["memory"]) == 100  # all that the stream had
 
 
 def test_sketch_is_an_arduino_library(demo):
