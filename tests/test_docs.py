@@ -13,6 +13,7 @@ from pathlib import Path
 import kernel_tables
 import numpy as np
 import pytest
+import stream_tables
 import tables
 
 ROOT = Path(__file__).parent.parent
@@ -116,3 +117,17 @@ def test_figures_are_what_was_measured(page):
     rows = json.loads(tables.MEASURED.read_text(encoding="utf-8"))
     text = page.read_text(encoding="utf-8")
     assert text == tables.filled(text, rows), "run python benchmarks/tables.py"
+
+
+def test_what_streams_did_is_what_was_measured():
+    text = stream_tables.PAGE.read_text(encoding="utf-8")
+    assert text == stream_tables.filled(text, stream_tables.measured()), (
+        "run python benchmarks/stream_tables.py"
+    )
+
+
+def test_memorys_defaults_are_what_won():
+    from tflm_export.plan import Memory
+
+    memory = Memory(samples=1)
+    assert (memory.policy, memory.replays) == stream_tables.best_memory(stream_tables.measured())

@@ -180,7 +180,7 @@ class Memory:
     bytes: int | None = None
     replays: int = 3
     exemplar_replays: int = 0
-    policy: Literal["reservoir", "balanced"] = "balanced"
+    policy: Literal["reservoir", "balanced"] = "reservoir"
     where: Literal["ram"] = "ram"
 
     def __post_init__(self) -> None:

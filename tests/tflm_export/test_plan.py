@@ -57,7 +57,7 @@ def test_every_plan_prints(plan):
 def test_what_the_device_remembers_is_in_the_table():
     text = plan_table(UpdatePlan(candidates=("conv_1", "conv_2"), memory=Memory(samples=20)))
     assert "candidates: conv_1, conv_2" in text
-    assert "memory: samples 20, replays 3, exemplar_replays 0, policy balanced, where ram" in text
+    assert "memory: samples 20, replays 3, exemplar_replays 0, policy reservoir, where ram" in text
 
 
 @pytest.mark.parametrize(

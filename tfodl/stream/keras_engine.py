@@ -116,8 +116,9 @@ class KerasEngine:
 
     def _to_latents(self, x: np.ndarray) -> np.ndarray:
         """int8 [N, ...] at the cut, of inputs int8 [N, ...]."""
-        found: np.ndarray = self._below.predict(self._input.dequantize(x), verbose=0)
-        return found.astype(np.int8)
+        real = self._input.dequantize(x)
+        found = self._below.predict_on_batch(real) if len(x) == 1 else self._below.predict(real, verbose=0)
+        return np.asarray(found).astype(np.int8)
 
     def _real(self, latents: np.ndarray) -> np.ndarray:
         return self._cut.dequantize(latents)

@@ -49,9 +49,9 @@ def assert_equal_state(engine, simulator):
 
 CASES = {
     "reservoir": (Memory(samples=12, replays=2, policy="reservoir"), PLAN),
-    "balanced": (Memory(bytes=4000, replays=1, exemplar_replays=1), PLAN),
+    "balanced": (Memory(bytes=4000, replays=1, exemplar_replays=1, policy="balanced"), PLAN),
     "everything learns": (
-        Memory(samples=7),
+        Memory(samples=7, policy="balanced"),
         UpdatePlan(LAYERS, optimizer=Optimizer(0.01, 0.5, 4, "accumulator"), seed=9),
     ),
     "head": (Memory(samples=5, replays=3, exemplar_replays=2), UpdatePlan(optimizer=Optimizer(0.05))),

@@ -10,6 +10,7 @@ import tfodl
 from tflm_export.compiler import compile_model
 from tflm_export.input_contract import InputContract
 from tflm_export.living.choose import make_exemplars
+from tflm_export.living.simulator import LivingSimulator
 from tflm_export.machines.living_host import LivingEngine
 from tfodl import LayerUpdate, Memory, Optimizer, TfodlError, UpdatePlan, stream
 from tfodl.quantize.layer_map import address
@@ -38,9 +39,9 @@ def samples(how="classes", count=STEPS):
 
 
 CASES = {
-    "balanced, exemplars": (Memory(samples=9, replays=2), {"exemplars": 1}),
+    "balanced, exemplars": (Memory(samples=9, replays=2, policy="balanced"), {"exemplars": 1}),
     "reservoir, accumulator": (
-        Memory(samples=4, replays=1, policy="reservoir"),
+        Memory(samples=4, replays=1),
         {"rounding": "accumulator", "layers": ()},
     ),
     "no memory": (None, {"momentum": 0.0}),
@@ -65,13 +66,13 @@ def test_keras_numpy_and_the_host_make_the_same_weights(case):
 
 
 def test_remembered_is_what_the_engine_holds():
-    compiled = engine(Memory(samples=6, replays=1))
-    net = KerasEngine(compiled)
-    result = stream.play(compiled, samples(), {"same": digits(10)}, machine=net, points=1)
+    compiled = engine(Memory(samples=6, replays=1, policy="balanced"))
+    net = LivingSimulator(compiled.graph, compiled.plan)
+    result = stream.play(compiled, samples(count=30), {"same": digits(10)}, machine=net, points=1)
     assert result.labels[result.remembered].tolist() == net.memory.labels.tolist()
     assert result.memory.sum() == 6 and result.memory.max() == 1
     host = LivingEngine(compiled)
-    x = compiled.to_int8(samples()[0])
+    x = compiled.to_int8(samples(count=30)[0])
     for picture, latent in zip(x[result.remembered], net.memory.latents, strict=True):
         host.infer(picture[None])
         np.testing.assert_array_equal(host.latent()[0], latent)
