@@ -148,7 +148,7 @@ def settings() -> dict[str, list[tuple[Setting, str]]]:
     """What every part plays: settings and orders, the most wanted first."""
     mixes, policies = ((3, 0), (1, 0), (3, 1), (1, 1)), ("balanced", "reservoir")
     single = [Setting(policy, *mix) for mix in mixes for policy in policies]
-    summed = [Setting("reservoir", *mix, summed=True) for mix in ((3, 1), (3, 0))]
+    summed = [Setting("reservoir", *mix, summed=True) for mix in ((3, 3), (3, 0))]
     more = [Setting("reservoir", 3, 3)]
     rested = [Setting("reservoir", *mix, rest=RESTED) for mix in ((3, 0), (3, 3))]
     rules = [("random", 0), ("random", 1), ("random", 2), ("nearest", 0), ("herding", 0)]
