@@ -149,8 +149,8 @@ def settings() -> dict[str, list[tuple[Setting, str]]]:
     mixes, policies = ((3, 0), (1, 0), (3, 1), (1, 1)), ("balanced", "reservoir")
     single = [Setting(policy, *mix) for mix in mixes for policy in policies]
     summed = [Setting("reservoir", *mix, summed=True) for mix in ((3, 3), (3, 0))]
-    more = [Setting("reservoir", 3, 3)]
-    rested = [Setting("reservoir", *mix, rest=RESTED) for mix in ((3, 0), (3, 3))]
+    more = [Setting("reservoir", *mix) for mix in ((3, 3), (3, 7))]
+    rested = [Setting("reservoir", *mix, rest=RESTED) for mix in ((3, 0), (3, 3), (3, 7))]
     rules = [("random", 0), ("random", 1), ("random", 2), ("nearest", 0), ("herding", 0)]
     shipped = [Setting("reservoir", 3, 1, False, *rule) for rule in rules]
     return {

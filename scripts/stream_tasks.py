@@ -107,7 +107,7 @@ def _write(folder: Path, tflite: bytes, plan: UpdatePlan, domains: Domains, coun
 def digits() -> Made:
     """The demo's engine: source digits, velocity's plan, 1,000 digits of a badly mounted device."""
     config = DemoConfig()
-    domains = make_domains(config.data, config.seed)
+    domains = make_domains(config)
     model = adapt.pretrain(domains, config)
     plan = adapt.device_plan(adapt.compare(model, domains, config)["velocity"], config)
     aware, tflite = device.quantise(model, domains, config)
@@ -119,7 +119,7 @@ def mbv2(data: str) -> Callable[[], Made]:
     other half, as a badly mounted device sees it."""
 
     def make() -> Made:
-        domains = make_domains(data, size=SIZE)
+        domains = make_domains(DemoConfig(data=data, size=SIZE))
         model = models.build(
             "mbv2-w0.35", input_shape=domains.input_shape, classes=domains.classes, weights="imagenet"
         )

@@ -63,11 +63,10 @@ def choose(
     if per_class < 1:
         raise ExportError(f"exemplars: per class must be 1 or more, got {per_class}.")
     labels, rng = np.asarray(labels).reshape(-1), np.random.default_rng(seed)
-    rows = np.asarray(latents, np.float64).reshape(len(labels), -1)
     places = []
     for label in np.unique(labels):
         own = np.flatnonzero(labels == label)
-        places.append(own[RULES[rule](rows[own], min(per_class, len(own)), rng)])
+        places.append(own[RULES[rule](latents[own], min(per_class, len(own)), rng)])
     return np.concatenate(places)
 
 
@@ -76,10 +75,12 @@ def _random(x: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _nearest(x: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    x = _rows(x)
     return np.argsort(((x - x.mean(axis=0)) ** 2).sum(axis=1), kind="stable")[:count]
 
 
 def _herding(x: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    x = _rows(x)
     mean, total = x.mean(axis=0), np.zeros(x.shape[1])
     taken: list[int] = []
     for k in range(1, count + 1):
@@ -88,6 +89,10 @@ def _herding(x: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
         taken.append(int(away.argmin()))
         total += x[taken[-1]]
     return np.array(taken)
+
+
+def _rows(x: np.ndarray) -> np.ndarray:
+    return np.asarray(x, np.float64).reshape(len(x), -1)
 
 
 Rule = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]

@@ -10,7 +10,7 @@ from typing import Any
 from tflm_export.files import write_text
 from tfodl.demo.adapt import Outcome
 from tfodl.demo.device import Learning
-from tfodl.demo.streams import REPLAYS, SAMPLES, SHIPPED, SHOWN
+from tfodl.demo.streams import REPLAYS, REST, SAMPLES, SHIPPED, SHOWN
 from tfodl.experiments.figures import accuracy_figure, save_figure, selection_figure
 
 
@@ -118,9 +118,10 @@ the way less the last.
 {_streams(report)}
 
 A memory keeps {SAMPLES} samples a class and replays {REPLAYS} of them a step; {SHIPPED} source pictures a
-class are shipped as exemplars, of which {SHOWN} are learnt again a step. Joint training has all pictures of
-both domains, shuffled, several times. The picture is of the stream with replay and exemplars: thin lines are
-classes, black is all; large dots are what the memory held in the end.
+class are shipped as exemplars, of which {SHOWN} are learnt again a step; rest is {REST} rounds of replays
+when the stream is over. Joint training has all pictures of both domains, shuffled, several times. The picture
+is of the stream with replay and exemplars: thin lines are classes, black is all; large dots are what the
+memory held in the end.
 
 ## Adaptation to the target domain
 | method | accuracy |

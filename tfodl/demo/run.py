@@ -67,7 +67,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
     with stages.stage("stream", "the same pictures class after class, with and without a memory"):
         played = streams.play(tflite, compiled.plan, domains, config)
         found["device_source"] = float(played[streams.FULL].overall["source"][0])
-        print("      target, source: " + ", ".join(f"{name} {streams.ends(r)}" for name, r in played.items()))
+        print("      target, source: " + "; ".join(f"{name} {streams.ends(r)}" for name, r in played.items()))
     with stages.stage("sketch", "Arduino library and sketch as a .zip"):
         make_sketch(compiled, "nano33ble", out / "sketch.zip")
     with stages.stage("report", "measure on the emulated Cortex-M4F, write tables and pictures"):

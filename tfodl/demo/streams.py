@@ -16,8 +16,9 @@ from tfodl.stream import StreamResult
 
 SAMPLES, SHIPPED = 20, 5  # of a class: remembered, shipped
 REPLAYS, SHOWN = 3, 3  # a step: of the memory, of the exemplars
+REST = 100  # rounds of replays after the stream
 POINTS, TESTED = 5, 500  # times that accuracy is taken, and on how many pictures of a domain
-FULL = "replay and exemplars"
+FULL, RESTED = "replay and exemplars", "replay, exemplars and rest"
 
 
 def play(tflite: bytes, plan: UpdatePlan, domains: Domains, config: DemoConfig) -> dict[str, StreamResult]:
@@ -33,12 +34,13 @@ def play(tflite: bytes, plan: UpdatePlan, domains: Domains, config: DemoConfig) 
     places = stream.order(samples[1], "classes", config.seed)
     ordered = samples[0][places], samples[1][places]
     found = {name: _played(engine, ordered, domains) for name, engine in engines.items()}
+    found[RESTED] = _played(engines[FULL], ordered, domains, REST)
     return found | {"joint training": _played(engines["without memory"], _joint(domains, config), domains)}
 
 
 def ends(result: StreamResult) -> str:
     """Accuracies in the end, for a line on the terminal."""
-    return f"{result.accuracy('target'):.1%}, {result.accuracy('source'):.1%};"
+    return f"{result.accuracy('target'):.1%}, {result.accuracy('source'):.1%}"
 
 
 def _with_exemplars(tflite: bytes, plan: UpdatePlan, domains: Domains) -> Compiled:
@@ -47,10 +49,12 @@ def _with_exemplars(tflite: bytes, plan: UpdatePlan, domains: Domains) -> Compil
     return compile_model(tflite, plan, exemplars=ship(tflite, plan, to_int8(x), y, per_class=SHIPPED))
 
 
-def _played(engine: Compiled, samples: tuple[np.ndarray, np.ndarray], domains: Domains) -> StreamResult:
+def _played(
+    engine: Compiled, samples: tuple[np.ndarray, np.ndarray], domains: Domains, rest: int = 0
+) -> StreamResult:
     parts = {"target": domains.target, "source": domains.source}
     tests = {name: (x[:TESTED], y[:TESTED]) for name, (_, _, x, y) in parts.items()}
-    return stream.play(engine, samples, tests, points=POINTS)
+    return stream.play(engine, samples, tests, points=POINTS, rest=rest)
 
 
 def _target(domains: Domains, config: DemoConfig) -> tuple[np.ndarray, np.ndarray]:

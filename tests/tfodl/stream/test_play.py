@@ -108,7 +108,7 @@ def test_a_memory_forgets_less():
     x, y = samples(count=200)
     tests = {"all": digits(200)}
     without, with_memory = (
-        stream.play(engine(memory, layers=DEEP), (x, y), tests, points=5)
+        stream.play(engine(memory, layers=DEEP, learning_rate=0.05), (x, y), tests, points=5)
         for memory in (None, Memory(samples=50, replays=3))
     )
     assert with_memory.accuracy("all") > without.accuracy("all") + 0.1
