@@ -25,13 +25,14 @@ Seeds = dict[int, dict[str, Any]]  # the rows of one cell
 
 
 def cells(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str, Setting], Seeds]:
-    """Test rows by task, order and setting, in the order of the study; cells of one seed are left out."""
+    """Test rows by task, order and setting, in the order of the study; cells that lack seeds are left out."""
     found: dict[tuple[str, str, Setting], Seeds] = {}
     for row in rows:
         if row["kind"] == "test":
             key = row["task"], row["order"], tuple(row[name] for name in NAMES)
             found.setdefault(key, {})[row["seed"]] = row
-    return {key: seeds for key, seeds in found.items() if len(seeds) > 1}
+    most = max(map(len, found.values()))
+    return {key: seeds for key, seeds in found.items() if len(seeds) == most}
 
 
 def streams(rows: Sequence[dict[str, Any]], task: str) -> str:
