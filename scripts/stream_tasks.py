@@ -107,8 +107,9 @@ def _write(folder: Path, tflite: bytes, plan: UpdatePlan, domains: Domains, coun
 def digits() -> Made:
     """The demo's engine: source digits, velocity's plan, 1,000 digits of a badly mounted device."""
     config = DemoConfig()
-    domains = make_domains(config)
-    model = adapt.pretrain(domains, config)
+    pictures = make_domains(config)
+    model, contract = adapt.pretrain(pictures, config)
+    domains = pictures.each(contract.apply)
     plan = adapt.device_plan(adapt.compare(model, domains, config)["velocity"], config)
     aware, tflite = device.quantise(model, domains, config)
     return tflite, layer_map.address(plan, aware, tflite), domains, config.device_samples
@@ -119,7 +120,7 @@ def mbv2(data: str) -> Callable[[], Made]:
     other half, as a badly mounted device sees it."""
 
     def make() -> Made:
-        domains = make_domains(DemoConfig(data=data, size=SIZE))
+        domains = make_domains(DemoConfig(data=data, size=SIZE)).each(models.preprocess)
         model = models.build(
             "mbv2-w0.35", input_shape=domains.input_shape, classes=domains.classes, weights="imagenet"
         )
