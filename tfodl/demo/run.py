@@ -65,7 +65,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
         found["device_before"], found["device_after"] = learning.accuracy[0], learning.accuracy[-1]
         print(f"      accuracy {found['device_before']:.1%} -> {found['device_after']:.1%}")
     with stages.stage("stream", "the same pictures class after class, with and without a memory"):
-        played = streams.play(tflite, compiled.plan, domains, config)
+        played = streams.play(compiled, pictures, config)
         found["device_source"] = float(played[streams.FULL].overall["source"][0])
         print("      target, source: " + "; ".join(f"{name} {streams.ends(r)}" for name, r in played.items()))
     with stages.stage("sketch", "Arduino library and sketch as a .zip"):

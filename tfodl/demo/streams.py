@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from tflm_export.compiler import Compiled, compile_model
+from tflm_export.living.memory import Exemplars
 from tflm_export.plan import Memory, UpdatePlan
 from tflm_export.ship import ship
 from tfodl import stream
@@ -21,21 +22,23 @@ POINTS, TESTED = 5, 500  # times that accuracy is taken, and on how many picture
 FULL, RESTED = "replay and exemplars", "replay, exemplars and rest"
 
 
-def play(tflite: bytes, plan: UpdatePlan, domains: Domains, config: DemoConfig) -> dict[str, StreamResult]:
-    """Every stream through the emitted engine; `plan`: of the engine without memory."""
-    plan = replace(plan, optimizer=replace(plan.optimizer, learning_rate=config.stream_learning_rate))
-    memory = Memory(samples=SAMPLES * domains.classes, replays=REPLAYS)
+def play(compiled: Compiled, pictures: Domains, config: DemoConfig) -> dict[str, StreamResult]:
+    """Every stream of uint8 `pictures` through the emitted engine; `compiled` is the one without memory."""
+    rate = replace(compiled.plan.optimizer, learning_rate=config.stream_learning_rate)
+    plan = replace(compiled.plan, optimizer=rate)
+    memory = Memory(samples=SAMPLES * pictures.classes, replays=REPLAYS)
+    shown = replace(plan, memory=replace(memory, exemplar_replays=SHOWN))
     engines = {
-        "without memory": compile_model(tflite, plan),
-        "replay": compile_model(tflite, replace(plan, memory=memory)),
-        FULL: _with_exemplars(tflite, replace(plan, memory=replace(memory, exemplar_replays=SHOWN)), domains),
+        "without memory": _again(compiled, plan),
+        "replay": _again(compiled, replace(plan, memory=memory)),
+        FULL: _again(compiled, shown, _exemplars(compiled, shown, pictures)),
     }
-    samples = _target(domains, config)
+    samples = _target(pictures, config)
     places = stream.order(samples[1], "classes", config.seed)
     ordered = samples[0][places], samples[1][places]
-    found = {name: _played(engine, ordered, domains) for name, engine in engines.items()}
-    found[RESTED] = _played(engines[FULL], ordered, domains, REST)
-    return found | {"joint training": _played(engines["without memory"], _joint(domains, config), domains)}
+    found = {name: _played(engine, ordered, pictures) for name, engine in engines.items()}
+    found[RESTED] = _played(engines[FULL], ordered, pictures, REST)
+    return found | {"joint training": _played(engines["without memory"], _joint(pictures, config), pictures)}
 
 
 def ends(result: StreamResult) -> str:
@@ -43,31 +46,35 @@ def ends(result: StreamResult) -> str:
     return f"{result.accuracy('target'):.1%}, {result.accuracy('source'):.1%}"
 
 
-def _with_exemplars(tflite: bytes, plan: UpdatePlan, domains: Domains) -> Compiled:
-    x, y, *_ = domains.source
-    to_int8 = compile_model(tflite, UpdatePlan()).to_int8
-    return compile_model(tflite, plan, exemplars=ship(tflite, plan, to_int8(x), y, per_class=SHIPPED))
+def _again(compiled: Compiled, plan: UpdatePlan, exemplars: Exemplars | None = None) -> Compiled:
+    """The same model under another plan."""
+    return compile_model(compiled.tflite, plan, contract=compiled.contract, exemplars=exemplars)
+
+
+def _exemplars(compiled: Compiled, plan: UpdatePlan, pictures: Domains) -> Exemplars:
+    x, y, *_ = pictures.source
+    return ship(compiled.tflite, plan, x, y, per_class=SHIPPED, contract=compiled.contract)
 
 
 def _played(
-    engine: Compiled, samples: tuple[np.ndarray, np.ndarray], domains: Domains, rest: int = 0
+    engine: Compiled, samples: tuple[np.ndarray, np.ndarray], pictures: Domains, rest: int = 0
 ) -> StreamResult:
-    parts = {"target": domains.target, "source": domains.source}
+    parts = {"target": pictures.target, "source": pictures.source}
     tests = {name: (x[:TESTED], y[:TESTED]) for name, (_, _, x, y) in parts.items()}
     return stream.play(engine, samples, tests, points=POINTS, rest=rest)
 
 
-def _target(domains: Domains, config: DemoConfig) -> tuple[np.ndarray, np.ndarray]:
-    x, y, *_ = domains.target
+def _target(pictures: Domains, config: DemoConfig) -> tuple[np.ndarray, np.ndarray]:
+    x, y, *_ = pictures.target
     count = config.device_count(len(x))
     return x[:count], y[:count]
 
 
-def _joint(domains: Domains, config: DemoConfig) -> tuple[np.ndarray, np.ndarray]:
+def _joint(pictures: Domains, config: DemoConfig) -> tuple[np.ndarray, np.ndarray]:
     """Target and source pictures, shuffled anew in every pass."""
     x, y = (
         np.concatenate([target, source])
-        for target, source in zip(_target(domains, config), domains.source[:2], strict=True)
+        for target, source in zip(_target(pictures, config), pictures.source[:2], strict=True)
     )
     rng = np.random.default_rng(config.seed)
     places = np.concatenate([rng.permutation(len(y)) for _ in range(config.stream_passes)])
