@@ -17,11 +17,7 @@ def starting() -> Iterator[None]:
     on a warning is one line, `tfodl: warning: ...`. Exceptions pass."""
     with native_log_silenced():
         yield
-    from absl import logging as absl_logging
-
-    logger, handler = absl_logging.get_absl_logger(), logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger.handlers, logger.propagate = [handler], False
+    logging.basicConfig(format="%(message)s")  # absl's lines end there
     warnings.showwarning = _one_line
 
 
