@@ -75,7 +75,10 @@ class Own(keras.Model):
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.convolution, self.pool = L.Conv2D(8, 3, 2, activation="relu"), L.GlobalAveragePooling2D()
-        self.top = L.Dense(classes)
+        self.top, self.classes = L.Dense(classes), classes
+
+    def get_config(self) -> dict[str, Any]:
+        return {"classes": self.classes}
 
     def call(self, x: Any) -> Any:
         return self.top(self.pool(self.convolution(x / 255)))
