@@ -11,11 +11,12 @@ from tflm_export.ir import Graph
 from tflm_export.living.capacity import capacity, check_exemplars, classes
 from tflm_export.living.cut import find_cut
 from tflm_export.living.memory import Exemplars, ReplayMemory
+from tflm_export.living.replays import Replays
 from tflm_export.plan import UpdatePlan
 from tflm_export.simulate.step import Simulator, check_label
 
 
-class LivingSimulator(Simulator):
+class LivingSimulator(Replays, Simulator):
     """A `Simulator` of a plan with a memory: `train_step` learns remembered samples and exemplars again.
 
     Raises `ExportError` for a plan without one, and as `Simulator` does.
@@ -29,7 +30,7 @@ class LivingSimulator(Simulator):
         self._shape = graph.tensors[self._cut.tensor].shape
         size = capacity(plan.memory, self._cut.nbytes)
         self.memory = ReplayMemory(size, self._shape[1:], classes(graph), plan.memory.policy, plan.seed)
-        self.exemplars, self._plan = exemplars, plan.memory
+        self.exemplars, self.wanted, self.seed = exemplars, plan.memory, plan.seed
         super().__init__(graph, plan)
 
     def reset(self) -> None:
@@ -51,22 +52,8 @@ class LivingSimulator(Simulator):
     def train_step(self, x: np.ndarray, label: int | np.ndarray) -> float:
         """One step on input `x` int8, then the plan's replays; the loss before all of them."""
         loss = super().train_step(x, label)
-        for _ in range(self._plan.replays):
-            self.replay()
-        for _ in range(self._plan.exemplar_replays):
-            self.replay_exemplar()
+        self.replay_all()
         return loss
-
-    def replay(self) -> float:
-        """One step on a sample of the memory; the loss before it, -1 when the memory is empty."""
-        return self.learn_latent(*self.memory.draw()) if len(self.memory) else -1.0
-
-    def replay_exemplar(self) -> float:
-        """One step on an exemplar; the loss before it, -1 when there are none."""
-        if self.exemplars is None:
-            return -1.0
-        self.shown += 1
-        return self.learn_latent(*self.exemplars.draw(self.settings.seed, self.shown - 1))
 
     def learn_latent(self, latent: np.ndarray, label: int) -> float:
         """One step from the cut on; the loss before it."""

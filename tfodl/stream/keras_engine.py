@@ -16,6 +16,7 @@ from tflm_export.ir import Graph
 from tflm_export.living.capacity import capacity, classes
 from tflm_export.living.cut import find_cut
 from tflm_export.living.memory import ReplayMemory
+from tflm_export.living.replays import Replays
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import Memory, UpdatePlan
 from tflm_export.variable import variables
@@ -24,7 +25,7 @@ from tfodl.int8.qas import QAS
 from tfodl.int8.wiring import layer_of
 
 
-class KerasEngine:
+class KerasEngine(Replays):
     """An engine in Keras: `Int8Model` at batch 1 with device gradients. Its weights are the board's.
 
     Slow (tens of milliseconds a step): it shows that what Keras simulates is what the board does.
@@ -34,7 +35,8 @@ class KerasEngine:
 
     def __init__(self, compiled: Compiled):
         self.compiled, plan = compiled, compiled.plan
-        self._memory_plan = plan.memory or Memory(samples=1, replays=0)
+        self.wanted, self.seed = plan.memory or Memory(samples=1, replays=0), plan.seed
+        self.exemplars = compiled.exemplars
         _check(compiled)
         cut = find_cut(compiled.graph, plan)
         whole = Int8Model(compiled.tflite)
@@ -47,10 +49,8 @@ class KerasEngine:
             raise TfodlError(
                 "stream: exemplars lack the dead channels that Keras keeps; compile with keep_dead=True."
             )
-        size = capacity(self._memory_plan, cut.nbytes)
-        self.memory = ReplayMemory(
-            size, self._shape, classes(compiled.graph), self._memory_plan.policy, plan.seed
-        )
+        size = capacity(self.wanted, cut.nbytes)
+        self.memory = ReplayMemory(size, self._shape, classes(compiled.graph), self.wanted.policy, plan.seed)
         self._build()
 
     def reset(self) -> None:
@@ -69,29 +69,14 @@ class KerasEngine:
         self.model.compile(QAS(sgd) if rule.qas else sgd)
         self.memory.reset()
         self._latent: np.ndarray | None = None
-        self._shown, self._used = 0, False
+        self.shown, self._used = 0, False
 
     def train_step(self, x: np.ndarray, label: int) -> float:
         """One step on input `x` int8 [1, ...], then the plan's replays; the loss before."""
         self._latent = self._to_latents(x)[0]
-        loss = self._learn(self._latent, label)
-        for _ in range(self._memory_plan.replays):
-            self.replay()
-        for _ in range(self._memory_plan.exemplar_replays):
-            self.replay_exemplar()
+        loss = self.learn_latent(self._latent, label)
+        self.replay_all()
         return loss
-
-    def replay(self) -> float:
-        """One step on a sample of the memory; the loss before it, -1 when the memory is empty."""
-        return self._learn(*self.memory.draw()) if len(self.memory) else -1.0
-
-    def replay_exemplar(self) -> float:
-        """One step on an exemplar; the loss before it, -1 when there are none."""
-        exemplars = self.compiled.exemplars
-        if exemplars is None:
-            return -1.0
-        self._shown += 1
-        return self._learn(*exemplars.draw(self.compiled.plan.seed, self._shown - 1))
 
     def remember(self, label: int) -> None:
         """Offer the picture of the last step to the memory. Raises `TfodlError` before the first."""
@@ -109,7 +94,8 @@ class KerasEngine:
         found = self.model.constants()
         return {v.tensor: found[v.tensor] for v in variables(self.compiled.graph)}
 
-    def _learn(self, latent: np.ndarray, label: int) -> float:
+    def learn_latent(self, latent: np.ndarray, label: int) -> float:
+        """One step from the cut on; the loss before it."""
         self._used = True
         found = self.model.train_on_batch(self._real(latent[None]), np.array([label]), return_dict=True)
         return float(found["loss"])
