@@ -42,12 +42,14 @@ constexpr int32_t fully_connected_input_grad_s16_scratch_bytes(const Conv& p) {
 void fully_connected_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, int16_t e_y,
                                     const uint8_t* mask, int16_t* g_x, GradScale& s, void* scratch);
 
-// DEPTHWISE_CONV_2D. Scratch: prepared gradients of k_h output rows and the sums of one input pixel; or the
-// planes of 4 channels of a band and the sums of one row.
+// DEPTHWISE_CONV_2D. Scratch: of some channels the prepared gradients of k_h output rows and the sums of one input pixel;
+// or the planes of 4 channels of a band and the sums of one row.
+constexpr int32_t kGradChannels = 8;
 constexpr int32_t depthwise_input_grad_s16_scratch_bytes(const Conv& p) {
   const DepthwiseBand band = depthwise_grad_band(p);
   const int32_t plane = 16 * (band.in_rows * band.row_words + band.quads);
-  const int32_t rows = conv_input_grad_s16_scratch_bytes(p);
+  const int32_t channels = p.in_c < kGradChannels ? p.in_c : kGradChannels;
+  const int32_t rows = ((2 * p.k_h * p.out_w * channels + 3) & ~3) + 4 * channels;
   return plane > rows ? plane : rows;
 }
 void depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, int16_t e_y,

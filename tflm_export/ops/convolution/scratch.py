@@ -10,6 +10,8 @@ import math
 from tflm_export.geometry import Geometry
 from tflm_export.ir import Graph, Op
 
+GRAD_CHANNELS = 8  # of a depthwise layer, whose gradients are taken at a time
+
 
 def forward(op: Op, layer: Op, graph: Graph) -> int:
     """Scratch of a layer's inference."""
@@ -89,8 +91,10 @@ def _input_gradient(geometry: Geometry) -> int:
     (_, q, o), c = geometry.out_shape, geometry.in_shape[2]
     if geometry.pointwise:
         return max(4 * o + 8 * c, (o + 3) // 4 * (8 * _tile(o, geometry) + 32))
-    rows = _align4(2 * geometry.kernel[0] * q * o) + 4 * c
-    return max(rows, _depthwise_plane(geometry)) if geometry.depthwise else rows
+    if geometry.depthwise:
+        some = min(c, GRAD_CHANNELS)
+        return max(_align4(2 * geometry.kernel[0] * q * some) + 4 * some, _depthwise_plane(geometry))
+    return _align4(2 * geometry.kernel[0] * q * o) + 4 * c
 
 
 def _float32(geometry: Geometry) -> int:
