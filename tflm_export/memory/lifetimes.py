@@ -7,7 +7,7 @@ elementwise op whose operand dies there works in place; a reshape is a second na
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tflm_export.ir import Graph, Op, Tensor
 from tflm_export.memory.place import Buffer, live_bytes
@@ -91,7 +91,7 @@ class _Live:
         holder = self.views.get(name)
         if holder is not None:  # constants live elsewhere
             span = self.spans[holder]
-            self.spans[holder] = Buffer(span.name, span.nbytes, span.first, max(span.last, step))
+            self.spans[holder] = replace(span, last=max(span.last, step))
 
     def run(self, step: int, op: Op) -> None:
         for name in op.inputs:
@@ -103,6 +103,7 @@ class _Live:
             else:
                 self.views[name] = reused
                 self.read(name, step)
+                self._shrink(reused, name, step)
         self._transient(f"{op.name}/scratch", self._scratch(op), step)
         if op.role == "update":
             self._transient(f"{op.name}/rates", 4 * self._channels(op), step)
@@ -111,6 +112,12 @@ class _Live:
         if op.kind == "STREAM":
             for i, (_, nbytes) in enumerate(rings(op, self.graph)):
                 self._transient(f"{op.name}/ring{i}", nbytes, step)
+
+    def _shrink(self, holder: str, output: str, step: int) -> None:
+        """After a stream has put its smaller output over its input, the rest is free."""
+        span, left = self.spans[holder], self.graph.tensors[output].nbytes
+        if left < span.bytes_at(step):
+            self.spans[holder] = replace(span, shrinks=(*span.shrinks, (step + 1, left)))
 
     def _channels(self, op: Op) -> int:
         """Output channels of the layer that a gradient or update belongs to."""
@@ -137,7 +144,7 @@ class _Live:
             return self.views.get(op.inputs[0])
         for position in row.in_place:
             holder = self.views.get(op.inputs[position])
-            if holder is not None and self._dies(holder, step) and self._same_room(holder, output):
+            if holder is not None and self._dies(holder, step) and self._same_room(holder, output, step):
                 return holder
         return None
 
@@ -147,9 +154,9 @@ class _Live:
         kept = {*self.graph.outputs, *_loss_inputs(self.graph)}
         return all(self.last.get(name, -1) <= step and name not in kept for name in names)
 
-    def _same_room(self, holder: str, output: str) -> bool:
+    def _same_room(self, holder: str, output: str, step: int) -> bool:
         tensor: Tensor = self.graph.tensors[output]
-        return self.spans[holder].nbytes == tensor.nbytes
+        return self.spans[holder].bytes_at(step) == tensor.nbytes
 
     def result(self) -> Lifetimes:
         return Lifetimes(tuple(self.spans.values()), dict(self.views))

@@ -24,21 +24,43 @@ SMALL = 60  # buffers that are searched to the end at once
 
 @dataclass(frozen=True)
 class Buffer:
-    """`nbytes` that must stay untouched from step `first` to step `last`, both inclusive."""
+    """`nbytes` that must stay untouched from step `first` to step `last`, both inclusive.
+
+    shrinks: (step, bytes) in order: from that step on only so many of its first bytes are needed.
+    """
 
     name: str
     nbytes: int
     first: int
     last: int
+    shrinks: tuple[tuple[int, int], ...] = ()
 
     @property
     def room(self) -> int:
-        """Bytes it takes in the arena."""
-        return -(-self.nbytes // ALIGNMENT) * ALIGNMENT
+        """Bytes it takes in the arena, at most."""
+        return _aligned(self.nbytes)
+
+    def bytes_at(self, step: int) -> int:
+        """Bytes that are needed at a step of its life."""
+        return next((n for since, n in reversed(self.shrinks) if since <= step), self.nbytes)
+
+    def parts(self) -> Iterator[tuple[int, int, int]]:
+        """(first step, end, bytes) of its life: one, and another after every time that it shrinks."""
+        sizes = [(self.first, self.nbytes), *self.shrinks]
+        for (first, nbytes), (end, _) in itertools.pairwise([*sizes, (self.last + 1, 0)]):
+            yield first, end, nbytes
+
+    def room_beside(self, other: Buffer) -> int:
+        """Bytes it takes in the arena at most while `other` is alive, too."""
+        return _aligned(self.bytes_at(max(self.first, other.first)))
 
     def meets(self, other: Buffer) -> bool:
         """Whether both are alive at some step."""
         return self.first <= other.last and other.first <= self.last
+
+
+def _aligned(nbytes: int) -> int:
+    return -(-nbytes // ALIGNMENT) * ALIGNMENT
 
 
 @dataclass(frozen=True)
@@ -75,8 +97,9 @@ def live_bytes(buffers: Sequence[Buffer]) -> list[int]:
     """Bytes alive at step 0, 1, ..."""
     change = [0] * (max((b.last for b in buffers), default=-1) + 2)
     for buffer in buffers:
-        change[buffer.first] += buffer.room
-        change[buffer.last + 1] -= buffer.room
+        for first, end, nbytes in buffer.parts():
+            change[first] += _aligned(nbytes)
+            change[end] -= _aligned(nbytes)
     return list(itertools.accumulate(change[:-1]))
 
 
@@ -126,6 +149,10 @@ class _Puzzle:
         self.buffers = buffers
         self.rooms = [b.room for b in buffers]
         self.meeting = [[j for j, o in enumerate(buffers) if o is not b and b.meets(o)] for b in buffers]
+        self.beside = [
+            [(j, buffers[j].room_beside(b), b.room_beside(buffers[j])) for j in meeting]
+            for b, meeting in zip(buffers, self.meeting, strict=True)
+        ]
         self.bound = lower_bound(buffers)
 
     def orders(self) -> Iterator[list[int]]:
@@ -180,7 +207,7 @@ class _Puzzle:
             offsets[i] = before.offsets[i] if before is not None else -1
             height = max(height, offsets[i] + rooms[i])
         for i in order[same:]:
-            taken = sorted([(offsets[o], rooms[o]) for o in self.meeting[i] if offsets[o] >= 0])
+            taken = sorted([(offsets[o], its, own) for o, its, own in self.beside[i] if offsets[o] >= 0])
             offsets[i] = offset = _lowest(rooms[i], taken)
             height = max(height, offset + rooms[i])
             if height > limit:
@@ -188,14 +215,16 @@ class _Puzzle:
         return _Placed(order, offsets, height)
 
 
-def _lowest(room: int, taken: list[tuple[int, int]]) -> int:
-    """The lowest offset with `room` bytes free beside the sorted (offset, room) taken."""
-    offset = 0
-    for start, size in taken:
-        if offset + room <= start:
-            break
-        if start + size > offset:
-            offset = start + size
+def _lowest(room: int, taken: list[tuple[int, int, int]]) -> int:
+    """The lowest free offset beside the sorted (offset, room, own room beside it) taken; own is at most `room`."""
+    offset, at, below = 0, 0, False
+    while at < len(taken) and offset + room > taken[at][0]:
+        start, size, own = taken[at]
+        at += 1
+        if start < offset + own and offset < start + size:
+            offset, at, below = start + size, 0 if below else at, False
+        elif offset <= start:
+            below = True  # it has shrunk by then and ends below; a higher offset has to look here again
     return offset
 
 
@@ -206,5 +235,7 @@ def check_no_overlap(buffers: Sequence[Buffer], offsets: Mapping[str, int], aren
         if start < 0 or start % ALIGNMENT or end > arena:
             raise ExportError(f"memory plan: {a.name!r} at {start}..{end} leaves the arena of {arena} bytes.")
         for b in buffers[i + 1 :]:
-            if a.meets(b) and start < offsets[b.name] + b.nbytes and offsets[b.name] < end:
+            together, other = max(a.first, b.first), offsets[b.name]
+            apart = start + a.bytes_at(together) <= other or other + b.bytes_at(together) <= start
+            if a.meets(b) and not apart:
                 raise ExportError(f"memory plan: {a.name!r} and {b.name!r} overlap at offset {start}.")

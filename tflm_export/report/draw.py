@@ -127,9 +127,10 @@ def _draw_places(axes: Axes, compiled: Compiled) -> None:
     steps, arena = len(compiled.graph.ops), max(1, memory.arena)
     for buffer in memory.buffers:
         at, span = memory.offsets[buffer.name] / 1024, buffer.last - buffer.first + 1
-        box = Rectangle((buffer.first - 0.5, at), span, buffer.nbytes / 1024)
-        box.set(facecolor=COLOURS[_kind(compiled, buffer)], edgecolor="white", linewidth=0.4)
-        axes.add_patch(box)
+        for first, end, nbytes in buffer.parts():
+            box = Rectangle((first - 0.5, at), end - first, nbytes / 1024)
+            box.set(facecolor=COLOURS[_kind(compiled, buffer)], edgecolor="white", linewidth=0.4)
+            axes.add_patch(box)
         name = labels.get(buffer.name, "")
         for text in (f"{name} {buffer.nbytes:,} B", name) if name else ():
             turned = _turned(text, span / steps, buffer.nbytes / arena)

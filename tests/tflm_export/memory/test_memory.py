@@ -8,9 +8,22 @@ from hypothesis import strategies as st
 from tflm_export.errors import ExportError
 from tflm_export.memory.place import ALIGNMENT, Buffer, check_no_overlap, live_bytes, lower_bound, place
 
+shrinks = st.lists(st.tuples(st.integers(1, 12), st.floats(0.01, 1)), max_size=2, unique_by=lambda s: s[0])
+
+
+def buffer(number, row):
+    """(bytes, first step, more steps, [(steps later, share that is left)])"""
+    nbytes, first, more, cuts = row
+    left, found = nbytes, []
+    for later, share in sorted(cuts):
+        left = max(1, int(left * share))
+        found.append((first + later, left))
+    return Buffer(f"b{number}", nbytes, first, first + more, tuple(s for s in found if s[0] <= first + more))
+
+
 buffers = st.lists(
-    st.tuples(st.integers(1, 5000), st.integers(0, 30), st.integers(0, 12)), min_size=1, max_size=25
-).map(lambda rows: [Buffer(f"b{i}", n, first, first + more) for i, (n, first, more) in enumerate(rows)])
+    st.tuples(st.integers(1, 5000), st.integers(0, 30), st.integers(0, 12), shrinks), min_size=1, max_size=25
+).map(lambda rows: [buffer(i, row) for i, row in enumerate(rows)])
 
 
 def paint(items, offsets):
@@ -19,9 +32,11 @@ def paint(items, offsets):
     steps = max(b.last for b in items) + 1
     owner = np.zeros((steps, height), bool)
     for b in items:
-        area = owner[b.first : b.last + 1, offsets[b.name] : offsets[b.name] + b.nbytes]
-        assert not area.any(), b
-        area[...] = True
+        for step in range(b.first, b.last + 1):
+            nbytes = ([b.nbytes] + [n for since, n in b.shrinks if since <= step])[-1]
+            area = owner[step, offsets[b.name] : offsets[b.name] + nbytes]
+            assert not area.any(), b
+            area[...] = True
     return height
 
 
@@ -40,6 +55,15 @@ def test_live_bytes_by_hand():
     items = [Buffer("a", 16, 0, 1), Buffer("b", 30, 1, 2), Buffer("c", 8, 2, 2)]
     assert live_bytes(items) == [16, 48, 40]
     assert lower_bound(items) == 48
+
+
+def test_what_a_buffer_no_longer_needs_is_free():
+    items = [Buffer("picture", 64, 0, 3, ((1, 16),)), Buffer("map", 40, 2, 3), Buffer("early", 8, 0, 1)]
+    assert live_bytes(items) == [72, 24, 56, 56]
+    offsets = place(items)
+    assert max(offsets[b.name] + b.room for b in items) == 72
+    with pytest.raises(ExportError, match="'picture' and 'early' overlap"):
+        check_no_overlap(items, offsets | {"early": 0}, 72)
 
 
 def test_local_search_beats_greedy():
