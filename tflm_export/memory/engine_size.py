@@ -12,7 +12,8 @@ from tflm_export.gradients.training_graph import training_graph
 from tflm_export.ir import Graph, Op
 from tflm_export.limits import check_limits
 from tflm_export.memory.fuse import ENOUGH_RAM_BYTES, fuse
-from tflm_export.memory.lifetimes import lifetimes
+from tflm_export.memory.lifetimes import lifetimes, peak
+from tflm_export.memory.overwrite import overwriting_all
 from tflm_export.memory.place import Buffer, live_bytes, lower_bound, quick_height
 from tflm_export.memory.storage import static_ram
 from tflm_export.plan import LayerUpdate, UpdatePlan
@@ -30,15 +31,17 @@ LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 class _Arena:
     """The arena of one kind of plan, found out as far as it is asked for.
 
-    Streams lower the forward pass's peak only: the bytes alive are at least those of the backward pass, and
-    at most those without streams. Looking for streams takes ten times as long as both.
+    Streams lower the forward pass's peak only: the bytes alive are at least those of the backward pass with
+    every gradient in place that can be, and at most those without either. Looking for both takes ten times as
+    long.
     """
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        live = live_bytes(lifetimes(graph).buffers)
-        backward = (n for n, op in zip(live, graph.ops, strict=True) if op.role != "forward")
-        self.low, self.high = max(backward, default=0), max(live, default=0)
+        least = overwriting_all(graph)
+        live = live_bytes(lifetimes(least).buffers)
+        backward = (n for n, op in zip(live, least.ops, strict=True) if op.role != "forward")
+        self.low, self.high = max(backward, default=0), peak(graph)[0]
 
     @cached_property
     def buffers(self) -> tuple[Buffer, ...]:

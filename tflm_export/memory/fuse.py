@@ -8,6 +8,7 @@ from dataclasses import replace
 from tflm_export.geometry import Geometry
 from tflm_export.ir import Graph, Op
 from tflm_export.memory.lifetimes import peak
+from tflm_export.memory.overwrite import overwriting
 from tflm_export.memory.stream import CONVOLUTIONS, MAX_STAGES
 
 STEPS = (8, 4, 2)
@@ -15,13 +16,14 @@ ENOUGH_RAM_BYTES = 24 * 1024  # a step's peak that is not worth slower code
 
 
 def fuse(graph: Graph, enough: int = 0) -> Graph:
-    """Stream the chains that lower the memory peak, as long as any does; then widen their steps for free.
+    """Stream the chains that lower the memory peak, write gradients over gradients where that does, as long
+    as anything does; then widen the streams' steps for free.
 
     enough: a peak in bytes that need not be lowered. A stream takes up to twice the instructions of its
         layers where maps are small, so that a net that fits anyway is better left alone.
     """
     bound, step = peak(graph)
-    while bound > enough and graph.ops[step].role == "forward":
+    while bound > enough:
         candidates = [(peak(g)[0], len(g.ops), g) for g in _candidates(graph, step)]
         best = min(candidates, key=lambda c: (c[0], -c[1]), default=None)
         if best is None or best[0] >= bound:
@@ -61,13 +63,31 @@ def _with_steps(graph: Graph, name: str, rows: int, stage: int | None = None) ->
 
 
 def _candidates(graph: Graph, step: int) -> Iterator[Graph]:
-    """The graph with each chain fused that holds the op at `step`."""
+    """The graph with each chain fused that holds the op at `step`, or with that op in place."""
+    if graph.ops[step].role != "forward":
+        over = overwriting(graph, step)
+        yield from () if over is None else (over,)
+        return
+    if graph.ops[step].kind == "STREAM":
+        yield from _halves(graph, step)
     first, last = _run(graph.ops, step)
     for start in range(first, step + 1):
         for stop in range(step + 1, last + 1):
             fused = _fused(graph, start, stop)
             if fused is not None:
                 yield fused
+
+
+def _halves(graph: Graph, step: int) -> Iterator[Graph]:
+    """The graph with the stream at `step` cut in two, at every place: a map between them costs less than its
+    rings where it can lie over the input."""
+    parts = graph.ops[step].members
+    apart = graph.replace(ops=(*graph.ops[:step], *parts, *graph.ops[step + 1 :]))
+    for cut in range(1, len(parts)):
+        halves = apart
+        for start, stop in ((step + cut, step + len(parts)), (step, step + cut)):
+            halves = (_fused(halves, start, stop) or halves) if stop - start > 1 else halves
+        yield halves
 
 
 def _run(ops: tuple[Op, ...], step: int) -> tuple[int, int]:

@@ -66,6 +66,11 @@ def _is_prepared(op: Op, graph: Graph) -> bool:
     return row is not None and row.prepared and graph.tensors[op.inputs[0]].dtype != "float32"
 
 
+def _reads(op: Op) -> tuple[str, ...]:
+    """What must be there when `op` runs, for itself and for the op that it may have to run again."""
+    return (*op.inputs, *op.attrs["again"].inputs) if "again" in op.attrs else op.inputs
+
+
 def _loss_inputs(graph: Graph) -> tuple[str, ...]:
     return graph.loss.inputs[:1] if graph.loss is not None else ()
 
@@ -79,7 +84,7 @@ class _Live:
     views: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.last = {name: i for i, op in enumerate(self.graph.ops) for name in op.inputs}
+        self.last = {name: i for i, op in enumerate(self.graph.ops) for name in _reads(op)}
         self.layers = self.graph.layers
 
     def write(self, name: str, step: int) -> None:
@@ -94,8 +99,11 @@ class _Live:
             self.spans[holder] = replace(span, last=max(span.last, step))
 
     def run(self, step: int, op: Op) -> None:
-        for name in op.inputs:
+        for name in _reads(op):
             self.read(name, step)
+        if "again" in op.attrs:
+            for what in ("scratch", "factors"):
+                self._prolong(f"{op.attrs['again'].name}/{what}", step)
         for name in op.outputs:
             reused = self._reused(op, name, step)
             if reused is None:
@@ -130,6 +138,11 @@ class _Live:
         if nbytes:
             self.spans[name] = Buffer(name, nbytes, step, step)
 
+    def _prolong(self, name: str, step: int) -> None:
+        """Scratch of an earlier op that may run again."""
+        if name in self.spans:
+            self.spans[name] = replace(self.spans[name], last=step)
+
     def _reused(self, op: Op, output: str, step: int) -> str | None:
         """The buffer of an operand that `output` may take over, or None."""
         if output != op.outputs[0]:
@@ -142,7 +155,7 @@ class _Live:
             return None
         if row.view:
             return self.views.get(op.inputs[0])
-        for position in row.in_place:
+        for position in (0,) if "again" in op.attrs else row.in_place:
             holder = self.views.get(op.inputs[position])
             if holder is not None and self._dies(holder, step) and self._same_room(holder, output, step):
                 return holder

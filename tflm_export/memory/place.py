@@ -216,7 +216,7 @@ class _Puzzle:
 
 
 def _lowest(room: int, taken: list[tuple[int, int, int]]) -> int:
-    """The lowest free offset beside the sorted (offset, room, own room beside it) taken; own is at most `room`."""
+    """The lowest free offset beside the sorted (offset, room, own room beside it) taken; own <= room."""
     offset, at, below = 0, 0, False
     while at < len(taken) and offset + room > taken[at][0]:
         start, size, own = taken[at]

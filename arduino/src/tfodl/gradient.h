@@ -31,7 +31,7 @@ void conv_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, i
 // weights, widened.
 constexpr int32_t pointwise_input_grad_s16_scratch_bytes(const Conv& p) {
   const int32_t groups = (p.out_c + 3) >> 2;
-  const int32_t tile = groups * (8 * tile_pixels(p.out_c, p.out_h * p.out_w) + 32);
+  const int32_t tile = groups * (8 * pointwise_grad_tile(p) + 32);
   return tile > 4 * p.out_c + 8 * p.in_c ? tile : 4 * p.out_c + 8 * p.in_c;
 }
 void pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, int16_t e_y,
@@ -54,6 +54,10 @@ constexpr int32_t depthwise_input_grad_s16_scratch_bytes(const Conv& p) {
 }
 void depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, int16_t e_y,
                               const uint8_t* mask, int16_t* g_x, GradScale& s, void* scratch);
+// The same with g_x in g_y's place, which saves a map: g_x is as large as g_y, stride 1, 4 n channels and all rows in one
+// band. False: the shift did not fit, g is lost; make it again and call again, then it does.
+bool depthwise_input_grad_over_s16(const Conv& p, const ConvGrad& q, int16_t* g, int16_t e_y, const uint8_t* mask,
+                                   GradScale& s, void* scratch);
 
 // A tensor with two readers: out = a 2^e_a + b 2^e_b, n elements. out may be a or b.
 void add_grads_s16(const int16_t* a, int16_t e_a, const int16_t* b, int16_t e_b, int32_t n, int16_t* out,

@@ -124,14 +124,33 @@ def first_shift(op: Op, graph: Graph) -> int:
 
 def _call(e: Emitter, op: Op) -> list[str]:
     layer, scale = e.layer(op), conv_scale(e.layer(op), e.graph)
-    conv, factors = conv_struct(e, layer), e.factors(op)
-    grad = f"{{{factors}, {scale.exponent}, {scale.headroom}}}"
+    factors = kernel_call("grad_factors", conv_struct(e, layer), scale.multiplier, scale.shift, e.factors(op))
+    if "again" in op.attrs:
+        return [*factors, *_over(e, op, op.attrs["again"])]
+    return [*factors, *_kernel(e, op, e.scale(op), e.at(op.outputs[0], "s16"))]
+
+
+def _kernel(e: Emitter, op: Op, state: str, *g_x: str, name: str = "input_grad_s16") -> list[str]:
+    """The kernel with the GradScale `state`; `g_x` is where it writes, if not over what it reads."""
+    layer, scale = e.layer(op), conv_scale(e.layer(op), e.graph)
+    grad = f"{{{e.factors(op)}, {scale.exponent}, {scale.headroom}}}"
     g, mask, _ = op.inputs
-    args = (e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"), e.at(op.outputs[0], "s16"), e.scale(op))
-    name = f"{layer_kernel(e, layer)}_input_grad_s16"
+    args = (e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"), *g_x, state, e.scratch(op))
+    return kernel_call(f"{layer_kernel(e, layer)}_{name}", conv_struct(e, layer), grad, *args)
+
+
+def _over(e: Emitter, op: Op, before: Op) -> list[str]:
+    """The kernel that works in place; where its shift did not fit, the op before runs again, with the shift
+    it had, and then it."""
+    (over,) = _kernel(e, op, e.scale(op), name="input_grad_over_s16")
+    exponent = conv_scale(e.layer(before), e.graph).exponent
+    shift = f"{e.scale(before)}.exponent - ({e.exponent(before.inputs[0])} + {exponent})"
     return [
-        *kernel_call("grad_factors", conv, scale.multiplier, scale.shift, factors),
-        *kernel_call(name, conv, grad, *args, e.scratch(op)),
+        f"if (!{over.removesuffix(';')}) {{",
+        f"  tfodl::GradScale same = {{0, static_cast<int8_t>({shift})}};",
+        *(f"  {line}" for line in _kernel(e, before, "same", e.at(before.outputs[0], "s16"))),
+        f"  {over}",
+        "}",
     ]
 
 

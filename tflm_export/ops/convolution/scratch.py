@@ -11,6 +11,7 @@ from tflm_export.geometry import Geometry
 from tflm_export.ir import Graph, Op
 
 GRAD_CHANNELS = 8  # of a depthwise layer, whose gradients are taken at a time
+DEEP_GROUPS = 128  # of 4 channels, from which on a pointwise gradient takes 8 pixels at a time
 
 
 def forward(op: Op, layer: Op, graph: Graph) -> int:
@@ -81,6 +82,17 @@ def _depthwise_band(geometry: Geometry) -> int:
     return 16 * (rows * words + quads * min(max(1, 16 // quads), out_rows))
 
 
+def _pointwise_tile(depth: int, geometry: Geometry) -> int:
+    """Gradients of a tile of pixels and four columns of weights, widened: fewer pixels where it is large."""
+    groups, pixels = (depth + 3) // 4, _tile(depth, geometry)
+    return groups * (8 * (min(pixels, 8) if groups >= DEEP_GROUPS else pixels) + 32)
+
+
+def gradient_rows(geometry: Geometry) -> int:
+    """Rows of a depthwise layer's input gradient that are made in one band."""
+    return _band(geometry.in_shape[:2], geometry.kernel, (1, 1))[3]
+
+
 def _depthwise_plane(geometry: Geometry) -> int:
     """Four channels' gradients of a band, spread by the stride, and the sums of one row."""
     quads, words, rows, _ = _band(geometry.in_shape[:2], geometry.kernel, (1, 1))
@@ -90,7 +102,7 @@ def _depthwise_plane(geometry: Geometry) -> int:
 def _input_gradient(geometry: Geometry) -> int:
     (_, q, o), c = geometry.out_shape, geometry.in_shape[2]
     if geometry.pointwise:
-        return max(4 * o + 8 * c, (o + 3) // 4 * (8 * _tile(o, geometry) + 32))
+        return max(4 * o + 8 * c, _pointwise_tile(o, geometry))
     if geometry.depthwise:
         some = min(c, GRAD_CHANNELS)
         return max(_align4(2 * geometry.kernel[0] * q * some) + 4 * some, _depthwise_plane(geometry))

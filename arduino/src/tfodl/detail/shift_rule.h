@@ -14,17 +14,18 @@ inline bool shift_fits(int32_t n, int32_t shift) {
 inline int32_t fitting_shift(int32_t n) { return n > kBits ? n - kBits : 0; }
 
 // `pass(shift)` writes all gradients with that shift and returns the OR of all |sums|, which has as many bits
-// as their maximum. It runs a second time when they did not fit or lost too much.
+// as their maximum. False: they did not fit or lost too much, and have to be made again, with what is in `s` now.
+template <class Pass>
+bool try_shift(GradScale& s, int32_t e_acc, Pass pass) {
+  const int32_t shift = s.shift, n = bit_length(pass(shift));
+  const bool fits = shift_fits(n, shift);
+  s.exponent = static_cast<int16_t>(e_acc + shift);
+  s.shift = static_cast<int8_t>(!fits || n - shift == kMostBits ? fitting_shift(n) : shift);
+  return fits;
+}
 template <class Pass>
 void apply_shift_rule(GradScale& s, int32_t e_acc, Pass pass) {
-  int32_t shift = s.shift;
-  const int32_t n = bit_length(pass(shift));
-  if (!shift_fits(n, shift)) {
-    shift = fitting_shift(n);
-    pass(shift);
-  }
-  s.exponent = static_cast<int16_t>(e_acc + shift);
-  s.shift = static_cast<int8_t>(n - shift == kMostBits ? fitting_shift(n) : shift);
+  if (!try_shift(s, e_acc, pass)) try_shift(s, e_acc, pass);
 }
 
 // The same for sums that cost little and may be computed twice: out may overlap what `sum(i)` reads at i.

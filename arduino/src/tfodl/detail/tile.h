@@ -16,6 +16,12 @@ constexpr bool is_dense(const Conv& p) {
          p.pad_top == 0 && p.pad_left == 0;
 }
 constexpr int32_t conv_tile(const Conv& p) { return tile_pixels(p.k_h * p.k_w * p.in_c, p.out_h * p.out_w); }
+// Of a pointwise layer's gradient, `depth` output channels deep: a tile of a deep one is large.
+constexpr int32_t kDeepGroups = 128;  // of 4 channels
+constexpr int32_t pointwise_grad_tile(const Conv& p) {
+  const int32_t tile = tile_pixels(p.out_c, p.out_h * p.out_w);
+  return tile > 8 && (p.out_c + 3) >> 2 >= kDeepGroups ? 8 : tile;
+}
 
 // A band of rows of a depthwise layer, as padded planes of int16.
 struct DepthwiseBand {

@@ -175,7 +175,7 @@ uint32_t multiply_tile(const Layer& layer, int32_t n, int16_t* g_x) {
 uint32_t pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
                                   int32_t shift, int16_t* g_x, void* scratch) {
   const int32_t positions = p.out_h * p.out_w, groups = groups_of_4(p.out_c);
-  const int32_t tile = tile_pixels(p.out_c, positions), words = 4 * groups;
+  const int32_t tile = pointwise_grad_tile(p), words = 4 * groups;
   uint32_t* weights = static_cast<uint32_t*>(scratch);
   const Layer layer = {p, q, g_y, mask, shift, groups, weights, weights + 2 * kRows * groups};
   uint32_t bits = 0;

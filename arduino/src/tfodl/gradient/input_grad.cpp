@@ -66,9 +66,10 @@ uint32_t input_grad_pass(const Conv& p, const ConvGrad& q, const int16_t* g_y, c
 }
 
 // A few channels of a depthwise layer after the other.
-uint32_t depthwise_pass(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask, int32_t shift,
+uint32_t depthwise_rows(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask, int32_t shift,
                         int16_t* g_x, void* scratch) {
   uint32_t bits = 0;
+  if (dsp::depthwise_input_grad_s16(p, q, g_y, mask, shift, g_x, scratch, &bits)) return bits;
   for (int32_t first = 0; first < p.in_c; first += kGradChannels) {
     const Channels some = {first, p.in_c - first < kGradChannels ? p.in_c - first : kGradChannels};
     const auto add = [&](int32_t tap, const int16_t* __restrict grad, int32_t* __restrict sums) {
@@ -130,11 +131,15 @@ void fully_connected_input_grad_s16(const Conv& p, const ConvGrad& q, const int1
 void depthwise_input_grad_s16(const Conv& conv, const ConvGrad& q, const int16_t* g_y, int16_t e_y,
                               const uint8_t* mask, int16_t* g_x, GradScale& s, void* scratch) {
   const Conv p = conv;
-  apply_shift_rule(s, e_y + q.exponent, [&](int32_t shift) {
-    uint32_t bits;
-    if (dsp::depthwise_input_grad_s16(p, q, g_y, mask, shift, g_x, scratch, &bits)) return bits;
-    return depthwise_pass(p, q, g_y, mask, shift, g_x, scratch);
-  });
+  apply_shift_rule(s, e_y + q.exponent,
+                   [&](int32_t shift) { return depthwise_rows(p, q, g_y, mask, shift, g_x, scratch); });
+}
+
+bool depthwise_input_grad_over_s16(const Conv& conv, const ConvGrad& q, int16_t* g, int16_t e_y, const uint8_t* mask,
+                                   GradScale& s, void* scratch) {
+  const Conv p = conv;
+  return try_shift(s, e_y + q.exponent,
+                   [&](int32_t shift) { return depthwise_rows(p, q, g, mask, shift, g, scratch); });
 }
 
 }  // namespace tfodl
