@@ -12,6 +12,7 @@ from tflm_export.memory.overwrite import overwriting
 from tflm_export.memory.stream import CONVOLUTIONS, MAX_STAGES
 
 STEPS = (8, 4, 2)
+BESIDE = 3  # ops beside a stream that may join one of its halves
 ENOUGH_RAM_BYTES = 24 * 1024  # a step's peak that is not worth slower code
 
 
@@ -79,15 +80,24 @@ def _candidates(graph: Graph, step: int) -> Iterator[Graph]:
 
 
 def _halves(graph: Graph, step: int) -> Iterator[Graph]:
-    """The graph with the stream at `step` cut in two, at every place: a map between them costs less than its
-    rings where it can lie over the input."""
-    parts = graph.ops[step].members
-    apart = graph.replace(ops=(*graph.ops[:step], *parts, *graph.ops[step + 1 :]))
-    for cut in range(1, len(parts)):
-        halves = apart
-        for start, stop in ((step + cut, step + len(parts)), (step, step + cut)):
-            halves = (_fused(halves, start, stop) or halves) if stop - start > 1 else halves
-        yield halves
+    """The graph with the stream at `step`, or it and some ops before or after, as two streams, cut at every
+    place: a map between them costs less than its rings where it can lie over the input."""
+    first, last = _run(graph.ops, step)
+    ways = [(step, stop) for stop in range(step + 1, min(last, step + 1 + BESIDE) + 1)]
+    ways += [(start, step + 1) for start in range(max(first, step - BESIDE), step)]
+    for start, stop in ways:
+        parts = [member for op in graph.ops[start:stop] for member in op.members]
+        apart = graph.replace(ops=(*graph.ops[:start], *parts, *graph.ops[stop:]))
+        for cut in range(start + 1, start + len(parts)):
+            after = _together(apart, cut, start + len(parts))
+            both = None if after is None else _together(after, start, cut)
+            if both is not None:
+                yield both
+
+
+def _together(graph: Graph, start: int, stop: int) -> Graph | None:
+    """The graph with these ops as one; None when they are no chain."""
+    return graph if stop - start == 1 else _fused(graph, start, stop)
 
 
 def _run(ops: tuple[Op, ...], step: int) -> tuple[int, int]:
