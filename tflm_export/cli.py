@@ -84,6 +84,11 @@ def parser() -> Parser:
         action="store_true",
         help="compile channels of one value for every input, too; without it they are left out",
     )
+    one.add_argument(
+        "--row-fed",
+        action="store_true",
+        help="the engine asks for its picture row by row, so that it never is in RAM as a whole",
+    )
 
     one.add_argument(
         "--exemplars",
@@ -163,6 +168,7 @@ def compile_command(options: argparse.Namespace) -> int:
     tflite = Path(options.model).read_bytes()
     contract = _contract(options.model, tflite, options.input)
     how = {"gradients": options.gradients, "contract": contract, "keep_dead": options.keep_dead}
+    how["row_fed"] = options.row_fed
     exemplars = _exemplars(options, tflite, plan, how)
     compiled = compile_model(tflite, plan, name=options.name, exemplars=exemplars, **how)
     folder = compiled.save(options.out)

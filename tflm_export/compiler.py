@@ -33,11 +33,13 @@ from tflm_export.ir import Graph, Tensor
 from tflm_export.library import library_sources
 from tflm_export.limits import check_arena, check_limits
 from tflm_export.living.capacity import check_exemplars, memory_facts, memory_ram
+from tflm_export.living.cut import find_cut
 from tflm_export.living.memory import Exemplars
 from tflm_export.macs import count_macs
 from tflm_export.memory.fuse import ENOUGH_RAM_BYTES, fuse
 from tflm_export.memory.lifetimes import lifetimes
 from tflm_export.memory.place import MemoryPlan, check_no_overlap, lower_bound, place
+from tflm_export.memory.row_fed import feed_rows
 from tflm_export.memory.storage import static_ram
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import UpdatePlan
@@ -128,6 +130,7 @@ def compile_model(
     contract: InputContract | None = None,
     keep_dead: bool = False,
     exemplars: Exemplars | None = None,
+    row_fed: bool = False,
 ) -> Compiled:
     """Compile an int8 `.tflite` and an update plan to a training engine in namespace `name`.
 
@@ -135,19 +138,21 @@ def compile_model(
     contract: how pictures reach the model; it goes where the engine goes.
     keep_dead: compile channels of one value for every input, too (docs/compiler.md, "Dead channels").
     exemplars: samples to ship with the engine, as latents (docs/living.md).
+    row_fed: the engine asks for its input row by row (docs/compiler.md, "Rows instead of a picture").
     Raises `ExportError` for a model, plan or op that is not supported, `TfodlError` for a contract that
     cannot be this model's.
     """
     _check_provenance(tflite, plan)
     forward = simplify(read_tflite(tflite))
     live = without_dead(forward, plan)
-    graph, memory = derive(forward if keep_dead else live, plan, gradients)
+    graph, memory = derive(forward if keep_dead else live, plan, gradients, row_fed)
     check_exemplars(graph, plan, exemplars)
     engine = emit(graph, memory, plan, name, exemplars)
     sources = {f"src/{path}": text for path, text in engine.items()}
     sources |= {f"src/{path}": text for path, text in tflm_array(tflite).items()}
     sources |= {f"src/{path}": text for path, text in library_sources().items()}
     facts = _facts(tflite, graph, memory, name) | {"input": _input_facts(graph, contract)}
+    facts["row_fed"] = row_fed
     facts["dead"] = dead_facts(forward, live, trained_ops(forward, plan), keep_dead)
     facts |= memory_facts(graph, plan, exemplars)
     return Compiled(tflite, plan, name, graph, memory, sources, facts, contract, exemplars)
@@ -158,9 +163,17 @@ def without_dead(forward: Graph, plan: UpdatePlan) -> Graph:
     return prune(forward, {trained.op.name for trained in trained_ops(forward, plan)})
 
 
-def derive(forward: Graph, plan: UpdatePlan, gradients: str) -> tuple[Graph, MemoryPlan]:
+def derive(
+    forward: Graph, plan: UpdatePlan, gradients: str, row_fed: bool = False
+) -> tuple[Graph, MemoryPlan]:
     """The training graph of a simplified model under `plan`, fused, and where its tensors lie."""
-    graph = fuse(check_limits(training_graph(forward, plan, gradients)), ENOUGH_RAM_BYTES)
+    graph = check_limits(training_graph(forward, plan, gradients))
+    graph = fuse(feed_rows(graph) if row_fed else graph, ENOUGH_RAM_BYTES)
+    if row_fed and plan.memory is not None and find_cut(graph, plan).position == 0:
+        raise ExportError(
+            "row-fed input: the plan's memory would keep whole pictures, for the first layers learn; freeze "
+            "them, or compile without --row-fed."
+        )
     return graph, plan_memory(graph, plan)
 
 

@@ -12,6 +12,7 @@ from tflm_export import __version__
 from tflm_export.cpp import literal
 from tflm_export.emit import body
 from tflm_export.emit.engine import Engine, KernelCall
+from tflm_export.emit.input import input_parts
 from tflm_export.emit.living import living_parts
 from tflm_export.emit.names import identifier, shape_text
 from tflm_export.emit.store import store_parts
@@ -53,7 +54,7 @@ def emit_with_laps(
 def _sources(engine: Engine, name: str) -> dict[str, str]:
     facts = _facts(engine) | (_training_facts(engine) if engine.learns else {})
     fields = {"name": identifier(name), "version": __version__} | facts | body.parts(engine)
-    fields |= store_parts(engine)
+    fields |= input_parts(engine) | store_parts(engine)
     fields |= living_parts(engine, fields)
     template = "engine" if engine.learns else "inference"
     return {

@@ -165,6 +165,8 @@ def _loss_value(e: Engine) -> str:
 def _offsets(e: Engine) -> str:
     lines, spans = [], e.memory.lifetimes
     for name, symbol in e.symbols.items():
+        if name not in e.memory.views:
+            continue  # an input that comes row by row
         tensor, (first, last) = e.tensor(name), spans[e.memory.views[name]]
         text = f"constexpr int32_t {symbol} = {e.memory.offset(name)};"
         note = f"{shape_text(tensor.shape)} {tensor.dtype}, {tensor.nbytes} B, steps {first}-{last}"

@@ -15,6 +15,7 @@ def transient_symbols(graph: Graph) -> dict[str, str]:
     found = {f"{op.name}/scratch": f"scratch_{op_symbol(op)}" for op in graph.ops}
     found |= {f"{op.name}/{kind}": f"{kind}_{op_symbol(op)}" for op in graph.ops for kind in PER_CHANNEL}
     streams = [op for op in graph.ops if op.kind == "STREAM"]
+    found |= {f"{op.name}/rows": "rows_x" for op in streams}
     return found | {f"{op.name}/ring{i}": ring_symbol(op, i) for op in streams for i in range(MAX_STAGES)}
 
 

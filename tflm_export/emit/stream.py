@@ -6,7 +6,8 @@ from tflm_export.emit.engine import Engine
 from tflm_export.emit.names import ring_symbol
 from tflm_export.geometry import Geometry
 from tflm_export.ir import Op
-from tflm_export.memory.stream import rings
+from tflm_export.memory.row_fed import is_fed
+from tflm_export.memory.stream import input_ring, rings
 from tflm_export.ops.add import add_struct
 from tflm_export.ops.convolution.layer import conv_struct, layer_kernel
 from tflm_export.ops.text import clip_mask, kernel_call
@@ -18,11 +19,14 @@ def stream_call(e: Engine, op: Op, masks: bool) -> list[str]:
     """The statements that run a chain of layers by rows."""
     stages, residual = op.attrs["stages"], op.attrs["residual"]
     rows = [f"      {_stage(e, op, i, masks)}," for i in range(len(stages))]
+    if is_fed(op):
+        rows.insert(0, f"      {_input_stage(e, op)},")
     lines = ["{", "  const tfodl::Stage stages[] = {", *rows, "  };"]
     if residual is not None:
         lines.append(f"  const tfodl::Residual residual = {_residual(e, op, masks)};")
-    x, pointer = e.at(op.inputs[0], "s8"), "nullptr" if residual is None else "&residual"
-    call = kernel_call("stream_s8", "stages", len(stages), x, pointer, e.scratch(op))
+    pointer = "nullptr" if residual is None else "&residual"
+    kernel, x = ("stream_fed_s8", "row_source") if is_fed(op) else ("stream_s8", e.at(op.inputs[0], "s8"))
+    call = kernel_call(kernel, "stages", len(rows), x, pointer, e.scratch(op))
     return [*lines, f"  {call[0]}", "}"]
 
 
@@ -39,6 +43,16 @@ def _stage(e: Engine, op: Op, i: int, masks: bool) -> str:
         saved = f"{e.at(kept.outputs[0], 's8')}, {table}, {len(kept.attrs['channels'])}"
     head = f"tfodl::StageKind::{kind}, &{conv}, {{{ring}, {rows}}}, {op.attrs['steps'][i]}"
     return f"{{{head}, {clip_mask(e, stage, masks)}, {saved}}}"
+
+
+def _input_stage(e: Engine, op: Op) -> str:
+    """The input, which comes row by row."""
+    height, width, channels = e.tensor(op.inputs[0]).shape[1:]
+    shape = [f"0, 0, 0, {height}, {width}, {channels}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  // the input's"]
+    rows = ["nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, 0,"]
+    conv = e.struct("Conv", "input_map", [*shape, *rows])
+    ring = f"{{s8(at::rows_x), {input_ring(op, e.graph)[0]}}}"
+    return f"{{tfodl::StageKind::kInput, &{conv}, {ring}, 1, nullptr, nullptr, nullptr, 0}}"
 
 
 def _residual(e: Engine, op: Op, masks: bool) -> str:

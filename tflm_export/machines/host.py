@@ -23,10 +23,12 @@ from string import Template
 import numpy as np
 
 from tflm_export.compiler import Compiled
+from tflm_export.emit.input import harness_input
 from tflm_export.engine_folder import opened
 from tflm_export.errors import ExportError
 from tflm_export.files import replace_folder
 from tflm_export.ir import Op
+from tflm_export.memory.row_fed import is_fed
 from tflm_export.ops import LOSSES
 from tflm_export.plan import no_learning_rate
 from tflm_export.variable import Variable, variables
@@ -191,7 +193,8 @@ def _shim(compiled: Compiled) -> str:
         files += ["shim_training.cpp", *["shim_store.cpp"] * bool(compiled.plan.store_bytes)]
         files += ["shim_living.cpp"] if compiled.plan.memory is not None else []
     text = "".join(templates.joinpath(file).read_text(encoding="utf-8") for file in files)
-    return Template(text).substitute(name=name, **calls)
+    engine_input = harness_input(name, is_fed(compiled.graph.ops[0]))
+    return Template(text).substitute(name=name, engine_input=engine_input, **calls)
 
 
 def kernel_objects(source: Path, flags: Sequence[str]) -> list[Path]:

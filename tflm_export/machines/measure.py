@@ -17,8 +17,10 @@ from string import Template
 import numpy as np
 
 from tflm_export.compiler import Compiled
+from tflm_export.emit.input import harness_input
 from tflm_export.ir import Graph
 from tflm_export.machines.m4 import NRF52840, O2_FLAGS, Count, Memories, build, run
+from tflm_export.memory.row_fed import is_fed
 from tflm_export.ops import LOSSES
 from tflm_export.variable import variables
 
@@ -95,10 +97,11 @@ def board_program(
         targets = [None] * len(pictures)
     rows = [_sample(x, t, by_label) for x, t in zip(pictures, targets, strict=True)]
     first = [rows[i % len(rows)] for i in range(inferences)]
+    fields: dict[str, str | int] = {"name": compiled.name, "inferences": inferences}
+    fields["engine_input"] = harness_input(compiled.name, is_fed(compiled.graph.ops[0]))
     if loss is None:
-        return _main("board_inference.cpp", name=compiled.name, inferences=inferences), b"".join(first)
-    fields: dict[str, str | int]
-    fields = {"name": compiled.name, "inferences": inferences, "steps": len(rows), **more}
+        return _main("board_inference.cpp", **fields), b"".join(first)
+    fields |= {"steps": len(rows), **more}
     fields["parts"] = _main("board_parts.cpp", name=compiled.name)
     fields["target_bytes"] = len(rows[0]) - pictures[0].size
     fields |= _remembering(compiled)

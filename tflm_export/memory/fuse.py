@@ -9,6 +9,7 @@ from tflm_export.geometry import Geometry
 from tflm_export.ir import Graph, Op
 from tflm_export.memory.lifetimes import peak
 from tflm_export.memory.overwrite import overwriting
+from tflm_export.memory.row_fed import is_fed
 from tflm_export.memory.stream import CONVOLUTIONS, MAX_STAGES
 
 STEPS = (8, 4, 2)
@@ -23,6 +24,8 @@ def fuse(graph: Graph, enough: int = 0) -> Graph:
     enough: a peak in bytes that need not be lowered. A stream takes up to twice the instructions of its
         layers where maps are small, so that a net that fits anyway is better left alone.
     """
+    if graph.ops and is_fed(graph.ops[0]):
+        graph = _fused(graph, 0, 1) or graph
     bound, step = peak(graph)
     while bound > enough:
         candidates = [(peak(g)[0], len(g.ops), g) for g in _candidates(graph, step)]
@@ -97,7 +100,8 @@ def _halves(graph: Graph, step: int) -> Iterator[Graph]:
 
 def _together(graph: Graph, start: int, stop: int) -> Graph | None:
     """The graph with these ops as one; None when they are no chain."""
-    return graph if stop - start == 1 else _fused(graph, start, stop)
+    alone = stop - start == 1 and not is_fed(graph.ops[start])
+    return graph if alone else _fused(graph, start, stop)
 
 
 def _run(ops: tuple[Op, ...], step: int) -> tuple[int, int]:
@@ -117,7 +121,8 @@ def _fused(graph: Graph, start: int, stop: int) -> Graph | None:
     residual = parts.pop() if parts and parts[-1].kind == "ADD" else None
     stages = [op for op in parts if op.kind in CONVOLUTIONS]
     kept = [op for op in parts if op.kind == "GATHER_CHANNELS"]
-    if len(stages) + len(kept) != len(parts) or not 2 <= len(stages) <= MAX_STAGES:
+    fed = bool(stages) and is_fed(stages[0])
+    if len(stages) + len(kept) != len(parts) or not (1 if fed else 2) <= len(stages) <= MAX_STAGES:
         return None
     if not _is_chain(graph, stages, kept, residual):
         return None
@@ -152,4 +157,5 @@ def _stream(stages: list[Op], kept: list[Op], residual: Op | None) -> Op:
     masks = tuple(n for op in (*stages, *((residual,) if residual else ())) for n in op.outputs[1:])
     outputs = (last.outputs[0], *masks, *(op.outputs[0] for op in kept))
     attrs = {"stages": tuple(stages), "kept": tuple(kept), "residual": residual, "steps": (1,) * len(stages)}
+    attrs["fed"] = is_fed(stages[0])
     return Op("STREAM", last.name, inputs, outputs, attrs, index=last.index, variant=last.variant)

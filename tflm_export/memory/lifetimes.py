@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from tflm_export.ir import Graph, Op, Tensor
 from tflm_export.memory.place import Buffer, live_bytes
-from tflm_export.memory.stream import may_overlay, rings
+from tflm_export.memory.row_fed import is_fed
+from tflm_export.memory.stream import input_ring, may_overlay, rings
 from tflm_export.ops import GRADIENTS, UPDATES, op_kind
 from tflm_export.ops.kind import GradientKind, OpKind
 
@@ -33,11 +34,11 @@ def peak(graph: Graph) -> tuple[int, int]:
 def lifetimes(graph: Graph) -> Lifetimes:
     """First and last step of every buffer of a training graph.
 
-    The input lives from step 0. The output and the logits live until the last forward op, so that they can be
-    read after an inference.
+    The input lives from step 0, if it exists as a whole. The output and the logits live until the last
+    forward op, so that they can be read after an inference.
     """
     live = _Live(graph)
-    for name in graph.inputs:
+    for name in () if is_fed(graph.ops[0]) else graph.inputs:
         live.write(name, 0)
     for step, op in enumerate(graph.ops):
         live.run(step, op)
@@ -118,6 +119,7 @@ class _Live:
         if _is_prepared(op, self.graph):
             self._transient(f"{op.name}/factors", 2 * self._channels(op), step)
         if op.kind == "STREAM":
+            self._transient(f"{op.name}/rows", input_ring(op, self.graph)[1], step)
             for i, (_, nbytes) in enumerate(rings(op, self.graph)):
                 self._transient(f"{op.name}/ring{i}", nbytes, step)
 

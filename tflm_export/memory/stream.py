@@ -4,7 +4,7 @@ A STREAM op stands for several forward ops (and the ADD that closes a residual b
 would; only memory differs. tflm_export/fuse.py makes them.
 
 Attributes: `stages` the convolutions; `residual` the ADD or None; `kept` the GATHER_CHANNELS of stage inputs;
-`steps` output rows that every stage computes at a time.
+`steps` output rows that every stage computes at a time; `fed` whether rows of the input come one by one.
 """
 
 from __future__ import annotations
@@ -33,6 +33,15 @@ def rings(op: Op, graph: Graph) -> list[tuple[int, int]]:
         found.append((rows, rows * math.prod(following.in_shape[1:])))
     rows = min(steps[-1], maps[-1].out_shape[0]) if op.attrs["residual"] is not None else 0
     return [*found, (rows, rows * math.prod(maps[-1].out_shape[1:]))]
+
+
+def input_ring(op: Op, graph: Graph) -> tuple[int, int]:
+    """(rows, bytes) of the input that a stream holds which is fed row by row; (0, 0) for any other."""
+    if not op.attrs["fed"]:
+        return 0, 0
+    first = Geometry.of(op.attrs["stages"][0], graph)
+    rows = ring_rows(1, first, op.attrs["steps"][0])
+    return rows, rows * math.prod(first.in_shape[1:])
 
 
 def may_overlay(op: Op, graph: Graph) -> bool:

@@ -6,7 +6,7 @@
 
 namespace {
 
-void infer(void*) { $name::infer(); }
+${engine_input}void infer(void*) { $name::infer(); }
 
 }  // namespace
 
@@ -16,7 +16,7 @@ int main() {
   board_read("samples.bin", samples, bytes);
   int8_t* outputs = static_cast<int8_t*>(board_alloc($inferences * $name::kOutputs));
   for (int32_t i = 0; i < $inferences; ++i) {
-    memcpy($name::input(), samples + i * $name::kInputBytes, $name::kInputBytes);
+    memcpy(engine_input(), samples + i * $name::kInputBytes, $name::kInputBytes);
     board_measure("inference", infer, nullptr);
     memcpy(outputs + i * $name::kOutputs, $name::output(), $name::kOutputs);
   }

@@ -10,7 +10,7 @@ int8_t* samples;
 int8_t* outputs;
 const int32_t kSampleBytes = $name::kInputBytes + $target_bytes;
 
-$parts
+${engine_input}$parts
 void infer(void*) { $name::infer(); }
 void train(void* target) { $name::train_step($target); }
 $replay
@@ -23,14 +23,14 @@ int main() {
   outputs = static_cast<int8_t*>(board_alloc($inferences * $name::kOutputs + 1));
   $name::reset();
   for (int32_t i = 0; i < $inferences; ++i) {
-    memcpy($name::input(), samples + i * kSampleBytes, $name::kInputBytes);
+    memcpy(engine_input(), samples + i * kSampleBytes, $name::kInputBytes);
     board_measure("inference", infer, nullptr);
     memcpy(outputs + i * $name::kOutputs, $name::output(), $name::kOutputs);
   }
   board_write("outputs.bin", outputs, $inferences * $name::kOutputs);
   for (int32_t i = 0; i < $steps; ++i) {
     int8_t* sample = samples + ($inferences + i) * kSampleBytes;
-    memcpy($name::input(), sample, $name::kInputBytes);
+    memcpy(engine_input(), sample, $name::kInputBytes);
     board_measure("train_step", train, sample + $name::kInputBytes);
 $remember  }
   write_weights();

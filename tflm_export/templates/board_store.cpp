@@ -12,7 +12,7 @@ tfodl::FlashArea* area;
 uint16_t records[$name::kStoreRecords];
 tfodl::StoreStatus status;
 
-$parts
+${engine_input}$parts
 // A store that knows nothing yet, as after a start.
 void restore(void*) {
   tfodl::Store store(*area, $name::store_layout(), records);
@@ -23,7 +23,7 @@ void save(void* store) { status = $name::save(*static_cast<tfodl::Store*>(store)
 
 void train(int32_t steps) {
   for (; steps > 0; --steps, sample += kSampleBytes) {
-    memcpy($name::input(), sample, $name::kInputBytes);
+    memcpy(engine_input(), sample, $name::kInputBytes);
     const void* target = sample + $name::kInputBytes;
     $name::train_step($target);
   }

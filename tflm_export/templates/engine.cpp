@@ -31,14 +31,14 @@ $scales
 tfodl::Sgd sgd;
 bool ready = false;
 int32_t guessed = -1;
-
+$input_state
 $structs
 
 $checks
 
 }  // namespace
 
-int8_t* input() { return s8(at::x); }
+$input_code
 const int8_t* output() { return s8(at::$output); }
 const int8_t* logits() { return s8(at::$logits_at); }
 

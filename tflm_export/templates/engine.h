@@ -21,8 +21,7 @@ constexpr int32_t kLogitsZero = $logits_zero;
 constexpr int32_t kParameters = $parameters;
 constexpr int32_t kArenaBytes = $arena_bytes;
 
-// Where the picture goes. infer() and train_step() use the memory up: fill it again before each.
-int8_t* input();
+$input_header
 
 // Runs the network; output() and logits() hold its result until the next call.
 void infer();

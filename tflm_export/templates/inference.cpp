@@ -17,14 +17,14 @@ $offsets
 }  // namespace at
 
 int8_t* s8(int32_t offset) { return reinterpret_cast<int8_t*>(arena + offset); }
-$any
+$any$input_state
 $structs
 
 $checks
 
 }  // namespace
 
-int8_t* input() { return s8(at::x); }
+$input_code
 const int8_t* output() { return s8(at::$output); }
 
 void infer() {

@@ -14,8 +14,7 @@ constexpr float kOutputScale = $output_scale;
 constexpr int32_t kOutputZero = $output_zero;
 constexpr int32_t kArenaBytes = $arena_bytes;
 
-// Where the picture goes. infer() uses the memory up: fill it again before each.
-int8_t* input();
+$input_header
 
 // Runs the network; output() holds its result until the next call.
 void infer();
