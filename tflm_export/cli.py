@@ -85,6 +85,12 @@ def parser() -> Parser:
         help="compile channels of one value for every input, too; without it they are left out",
     )
     one.add_argument(
+        "--ram",
+        type=_positive,
+        metavar="BYTES",
+        help="what the engine may take of RAM, stack included: the more, the fewer cycles; default: little",
+    )
+    one.add_argument(
         "--row-fed",
         action="store_true",
         help="the engine asks for its picture row by row, so that it never is in RAM as a whole",
@@ -168,7 +174,7 @@ def compile_command(options: argparse.Namespace) -> int:
     tflite = Path(options.model).read_bytes()
     contract = _contract(options.model, tflite, options.input)
     how = {"gradients": options.gradients, "contract": contract, "keep_dead": options.keep_dead}
-    how["row_fed"] = options.row_fed
+    how |= {"row_fed": options.row_fed, "ram_bytes": options.ram}
     exemplars = _exemplars(options, tflite, plan, how)
     compiled = compile_model(tflite, plan, name=options.name, exemplars=exemplars, **how)
     folder = compiled.save(options.out)

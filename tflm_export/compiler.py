@@ -40,12 +40,13 @@ from tflm_export.memory.fuse import ENOUGH_RAM_BYTES, fuse
 from tflm_export.memory.lifetimes import lifetimes
 from tflm_export.memory.place import MemoryPlan, check_no_overlap, lower_bound, place
 from tflm_export.memory.row_fed import feed_rows
-from tflm_export.memory.storage import static_ram
+from tflm_export.memory.storage import engine_ram, static_ram
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import UpdatePlan
 from tflm_export.variable import variables
 
 EXEMPLARS = "exemplars.npz"  # in the folder of an engine
+FITTING_TRIES = 4
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ def compile_model(
     keep_dead: bool = False,
     exemplars: Exemplars | None = None,
     row_fed: bool = False,
+    ram_bytes: int | None = None,
 ) -> Compiled:
     """Compile an int8 `.tflite` and an update plan to a training engine in namespace `name`.
 
@@ -139,20 +141,21 @@ def compile_model(
     keep_dead: compile channels of one value for every input, too (docs/compiler.md, "Dead channels").
     exemplars: samples to ship with the engine, as latents (docs/living.md).
     row_fed: the engine asks for its input row by row (docs/compiler.md, "Rows instead of a picture").
+    ram_bytes: static data and stack that it may take; the more, the fewer cycles. None: few.
     Raises `ExportError` for a model, plan or op that is not supported, `TfodlError` for a contract that
     cannot be this model's.
     """
     _check_provenance(tflite, plan)
     forward = simplify(read_tflite(tflite))
     live = without_dead(forward, plan)
-    graph, memory = derive(forward if keep_dead else live, plan, gradients, row_fed)
+    graph, memory = derive(forward if keep_dead else live, plan, gradients, row_fed, ram_bytes)
     check_exemplars(graph, plan, exemplars)
     engine = emit(graph, memory, plan, name, exemplars)
     sources = {f"src/{path}": text for path, text in engine.items()}
     sources |= {f"src/{path}": text for path, text in tflm_array(tflite).items()}
     sources |= {f"src/{path}": text for path, text in library_sources().items()}
     facts = _facts(tflite, graph, memory, name) | {"input": _input_facts(graph, contract)}
-    facts["row_fed"] = row_fed
+    facts |= {"row_fed": row_fed, "ram_bytes": ram_bytes}
     facts["dead"] = dead_facts(forward, live, trained_ops(forward, plan), keep_dead)
     facts |= memory_facts(graph, plan, exemplars)
     return Compiled(tflite, plan, name, graph, memory, sources, facts, contract, exemplars)
@@ -164,17 +167,39 @@ def without_dead(forward: Graph, plan: UpdatePlan) -> Graph:
 
 
 def derive(
-    forward: Graph, plan: UpdatePlan, gradients: str, row_fed: bool = False
+    forward: Graph,
+    plan: UpdatePlan,
+    gradients: str,
+    row_fed: bool = False,
+    ram_bytes: int | None = None,
 ) -> tuple[Graph, MemoryPlan]:
     """The training graph of a simplified model under `plan`, fused, and where its tensors lie."""
     graph = check_limits(training_graph(forward, plan, gradients))
-    graph = fuse(feed_rows(graph) if row_fed else graph, ENOUGH_RAM_BYTES)
+    graph = feed_rows(graph) if row_fed else graph
+    graph = fuse(graph, ENOUGH_RAM_BYTES) if ram_bytes is None else _within(graph, plan, ram_bytes)
     if row_fed and plan.memory is not None and find_cut(graph, plan).position == 0:
         raise ExportError(
             "row-fed input: the plan's memory would keep whole pictures, for the first layers learn; freeze "
             "them, or compile without --row-fed."
         )
     return graph, plan_memory(graph, plan)
+
+
+def _within(graph: Graph, plan: UpdatePlan, ram_bytes: int) -> Graph:
+    """The graph fused as little as an engine in `ram_bytes` needs. Raises `ExportError` where none fits."""
+    taken = engine_ram(static_ram(graph, plan.optimizer, 0) + memory_ram(graph, plan))
+    room = ram_bytes - taken
+    for _ in range(FITTING_TRIES):  # a placement may have gaps: then fewer bytes may be alive
+        fused = fuse(graph, max(0, room))
+        over = taken + max(0, plan_memory(fused, plan).arena) - ram_bytes
+        if over <= 0:
+            return fused
+        room -= over
+    least = taken + plan_memory(fuse(graph), plan).arena
+    raise ExportError(
+        f"the engine does not fit {ram_bytes:,} B of RAM: it needs {least:,} at least, {taken:,} of them for "
+        "what learns, memory and stack; train less, keep fewer samples, or give more RAM."
+    )
 
 
 def plan_memory(graph: Graph, plan: UpdatePlan) -> MemoryPlan:

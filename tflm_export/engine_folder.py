@@ -26,7 +26,7 @@ def load(folder: str | os.PathLike[str]) -> Compiled:
         facts = json.loads((path / "engine.json").read_text(encoding="utf-8"))
         tflite = (path / "model.tflite").read_bytes()
         name, gradients, rule = facts["name"], facts["gradients"], facts["input"]
-        keep_dead, row_fed = facts["dead"]["kept"], facts["row_fed"]
+        keep_dead, row_fed, ram_bytes = facts["dead"]["kept"], facts["row_fed"], facts["ram_bytes"]
         files = sorted((path / "src").rglob("*.[ch]*"))
         sources = {file.relative_to(path).as_posix(): file.read_text(encoding="utf-8") for file in files}
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -45,6 +45,7 @@ def load(folder: str | os.PathLike[str]) -> Compiled:
         keep_dead=keep_dead,
         exemplars=exemplars,
         row_fed=row_fed,
+        ram_bytes=ram_bytes,
     )
     return dataclasses.replace(compiled, sources=sources)
 

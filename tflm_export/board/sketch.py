@@ -46,14 +46,19 @@ def make_sketch(
     """Write the library of an engine, compiled or in its folder, to the .zip `out`, whole or not at all.
 
     costs: facts of `report`, measured; the plan's own figures are used without them. Raises `ExportError` for
-    an unknown board, a folder without an engine, an engine that only infers, or one whose static memory
-    exceeds the board's.
+    an unknown board, a folder without an engine, an engine that only infers or asks for rows, or one whose
+    static memory exceeds the board's.
     """
     target, compiled = board(board_name), opened(engine)
     if compiled.graph.loss is None:
         raise ExportError(
             f"engine {compiled.name!r} only infers, the sketch is for one that learns; put the engine's src "
             "folder into your own sketch, or compile it with a plan that trains something."
+        )
+    if compiled.facts["row_fed"]:
+        raise ExportError(
+            f"engine {compiled.name!r} asks for its picture by rows, the sketch takes it whole, by Serial; "
+            "put its src folder into your own sketch and call set_rows, or compile without --row-fed."
         )
     facts = dict(compiled.facts) | dict(costs or {})
     _check_fits(facts, target)

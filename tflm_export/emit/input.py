@@ -8,8 +8,8 @@ from tflm_export.memory.row_fed import is_fed
 _PLACE = """// Where the picture goes. {users} the memory up: fill it again before each.
 int8_t* input();"""
 _ROWS = """// Where the picture comes from: `source` writes row y, kRowBytes int8 values. infer(){steps} ask
-// it for rows 0, 1, ... up to the last that they read, each once, as they need them. Without a source all is the
-// zero point.
+// it for rows 0, 1, ... up to the last that they read, each once, as they need them. Without a source all is
+// the zero point.
 constexpr int32_t kRowBytes = {row_bytes};
 using RowSource = void (*)(int32_t y, int8_t* row);
 void set_rows(RowSource source);"""

@@ -15,12 +15,10 @@ from tflm_export.memory.fuse import ENOUGH_RAM_BYTES, fuse
 from tflm_export.memory.lifetimes import lifetimes, peak
 from tflm_export.memory.overwrite import overwriting_all
 from tflm_export.memory.place import Buffer, live_bytes, lower_bound, quick_height
-from tflm_export.memory.storage import static_ram
+from tflm_export.memory.storage import engine_ram, static_ram
 from tflm_export.plan import LayerUpdate, UpdatePlan
 from tflm_export.variable import variables
 
-STACK_BYTES = 2_048  # the deepest painted stack of our engines on the emulated board is 1,800
-PADDING_BYTES = 16  # the linker's, between the engine's variables
 LIBRARY_BYTES = 48 * 1024  # of flash: kernels and run time, at most 45 KB in the engines that we measured
 CALL_BYTES = 128  # of flash: one op's call with its structs
 TABLE_BYTES = 1024  # of flash: exponentials of the loss, or a function's outputs and slopes
@@ -122,7 +120,7 @@ class EngineSize:
         return self._arenas[key]
 
     def _with_arena(self, graph: Graph, plan: UpdatePlan, arena: int) -> int:
-        return static_ram(graph, plan.optimizer, arena) + PADDING_BYTES + STACK_BYTES
+        return engine_ram(static_ram(graph, plan.optimizer, arena))
 
     def _key(self, plan: UpdatePlan) -> object:
         """What the arena depends on: of the channels only how many are kept apart, not which."""

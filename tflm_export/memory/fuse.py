@@ -35,7 +35,7 @@ def fuse(graph: Graph, enough: int = 0) -> Graph:
         graph = best[2]
         bound, step = peak(graph)
     for name in [op.name for op in graph.ops if op.kind == "STREAM"]:
-        graph = _widened(graph, name, bound)
+        graph = _widened(graph, name, max(bound, enough))
     return graph
 
 
@@ -156,6 +156,8 @@ def _stream(stages: list[Op], kept: list[Op], residual: Op | None) -> Op:
     inputs = (stages[0].inputs[0], *(n for n in skip if n != stages[0].inputs[0]))
     masks = tuple(n for op in (*stages, *((residual,) if residual else ())) for n in op.outputs[1:])
     outputs = (last.outputs[0], *masks, *(op.outputs[0] for op in kept))
-    attrs = {"stages": tuple(stages), "kept": tuple(kept), "residual": residual, "steps": (1,) * len(stages)}
-    attrs["fed"] = is_fed(stages[0])
+    attrs = {
+        **{"stages": tuple(stages), "kept": tuple(kept), "residual": residual},
+        **{"steps": (1,) * len(stages), "fed": is_fed(stages[0])},
+    }
     return Op("STREAM", last.name, inputs, outputs, attrs, index=last.index, variant=last.variant)

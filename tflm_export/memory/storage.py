@@ -11,6 +11,8 @@ from tflm_export.variable import Variable, variables
 
 SCALE_BYTES = 4  # tfodl::GradScale
 SETTINGS_BYTES = 20  # tfodl::Sgd and a flag
+STACK_BYTES = 2_560  # the deepest painted stack of our engines on the emulated board is 2,400
+PADDING_BYTES = 16  # the linker's, between the engine's variables
 
 
 def state_bytes(variable: Variable, optimizer: Optimizer) -> int:
@@ -28,6 +30,11 @@ def static_ram(graph: Graph, optimizer: Optimizer, arena: int) -> int:
         return arena
     scales = 0 if gradient_type(graph) == "float32" else 1 + sum(op.kind in GRADIENTS for op in graph.ops)
     return arena + held + SCALE_BYTES * scales + SETTINGS_BYTES
+
+
+def engine_ram(static: int) -> int:
+    """RAM that an engine takes at most, bytes: static data, the linker's padding, the stack."""
+    return static + PADDING_BYTES + STACK_BYTES
 
 
 def _round4(nbytes: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from tflm_export.boards import board
-from tflm_export.memory.engine_size import STACK_BYTES
+from tflm_export.memory.storage import STACK_BYTES
 from tflm_export.plan import Budget
 
 ANY = "none"

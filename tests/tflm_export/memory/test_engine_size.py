@@ -18,7 +18,8 @@ from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.gradients.training_graph import training_graph
 from tflm_export.machines.measure import measure
-from tflm_export.memory.engine_size import PADDING_BYTES, STACK_BYTES, EngineSize
+from tflm_export.memory.engine_size import EngineSize
+from tflm_export.memory.storage import PADDING_BYTES, STACK_BYTES
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
 from tflm_export.report.verify import samples
 

@@ -12,7 +12,7 @@ from selective_nets import data, selective, small_net
 import tfodl
 from tflm_export.compiler import compile_model
 from tflm_export.errors import TfodlError
-from tflm_export.memory.engine_size import STACK_BYTES
+from tflm_export.memory.storage import STACK_BYTES
 from tflm_export.plan import Budget, LayerUpdate, Optimizer, UpdatePlan
 from tfodl.neurons.groups import neuron_groups
 from tfodl.quantize.dry import dry_int8
