@@ -17,7 +17,7 @@ def within(budget: Budget, name: str) -> Budget:
     The board's RAM is for static data: the stack, which an engine's RAM counts, has memory of its own there.
 
     >>> within(Budget(params=100), "nano33ble")
-    Budget(params=100, ram_bytes=210768, flash_bytes=888000, macs=None, scheme_bytes=None)
+    Budget(params=100, ram_bytes=211280, flash_bytes=888000, macs=None, scheme_bytes=None)
     """
     if name == ANY:
         return budget
