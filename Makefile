@@ -12,6 +12,7 @@ test: setup-dev
 
 bench: setup-dev
 	$(PY) benchmarks/engine.py --out results/bench/engine.json
+	$(if $(MLPERF),$(PY) benchmarks/mlperf.py --files $(MLPERF))
 	$(PY) benchmarks/tables.py
 	$(PY) benchmarks/host.py
 

@@ -14,7 +14,8 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 MEASURED = ROOT / "results" / "bench" / "engine.json"
-PAGES = tuple(ROOT / page for page in ("README.md", "docs/compiler.md"))
+MLPERF = ROOT / "results" / "bench" / "mlperf.json"
+PAGES = tuple(ROOT / page for page in ("README.md", "docs/compiler.md", "docs/measuring.md"))
 BLOCK = re.compile(r"(<!-- bench:(\w+) -->\n).*?(<!-- end -->)", re.S)
 KINDS = {"train_step": "training step", "inference": "inference"}
 SHOWN = (
@@ -55,9 +56,24 @@ def gradients(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def mlperf(_: list[dict[str, Any]]) -> str:
+    """MLPerf Tiny's own files beside the best that was published for a Cortex-M4."""
+    head = (
+        "| benchmark | file | MACs left out as dead | M cycles | under Arduino's flags | RAM, B | flash, B "
+        "| best published |\n|---|---|--:|--:|--:|--:|--:|--:|\n"
+    )
+    rows = json.loads(MLPERF.read_text(encoding="utf-8"))
+    return head + "".join(
+        f"| {row['benchmark']} | `{row['file']}` | {row['dead_macs']:.0%} | {_short(row['cycles'] / 1e6)} | "
+        f"{_short(row['cycles_arduino'] / 1e6)} | {row['ram_bytes']:,} | {row['flash_bytes']:,} | "
+        f"{_short(row['published_cycles'] / 1e6)} |\n"
+        for row in rows
+    )
+
+
 def filled(page: str, rows: list[dict[str, Any]]) -> str:
     """The page with its figures. Raises `KeyError` for a name that is none of ours."""
-    makers = {"work": work, "memory": memory, "gradients": gradients}
+    makers = {"work": work, "memory": memory, "gradients": gradients, "mlperf": mlperf}
     return BLOCK.sub(lambda m: m[1] + makers[m[2]](rows) + m[3], page)
 
 
