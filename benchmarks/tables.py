@@ -22,6 +22,7 @@ SHOWN = (
     ("mcunet-5fps 128x128x3", "49 KB scheme", ("train_step", "inference")),
     ("mbv2-w0.35 96x96x3", "49 KB scheme", ("train_step", "inference")),
     ("MobileNetV2-0.35 96x96x3", "inference", ("inference",)),
+    ("MobileNetV2-0.35 96x96x3", "inference, row-fed", ("inference",)),
     ("MobileNetV1-0.25 96x96x3 (MLPerf VWW)", "inference", ("inference",)),
     ("ResNet-8 32x32x3 (MLPerf IC)", "inference", ("inference",)),
     ("DS-CNN 49x10x1 (MLPerf KWS)", "inference", ("inference",)),

@@ -52,7 +52,7 @@ def _input_stage(e: Engine, op: Op) -> str:
     rows = ["nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, 0,"]
     conv = e.struct("Conv", "input_map", [*shape, *rows])
     ring = f"{{s8(at::rows_x), {input_ring(op, e.graph)[0]}}}"
-    return f"{{tfodl::StageKind::kInput, &{conv}, {ring}, 1, nullptr, nullptr, nullptr, 0}}"
+    return f"{{tfodl::StageKind::kConv, &{conv}, {ring}, 1, nullptr, nullptr, nullptr, 0}}"
 
 
 def _residual(e: Engine, op: Op, masks: bool) -> str:

@@ -5,7 +5,7 @@
 
 namespace tfodl {
 
-enum class StageKind : uint8_t { kConv, kPointwise, kDepthwise, kInput };
+enum class StageKind : uint8_t { kConv, kPointwise, kDepthwise };
 
 // Writes row `y` of the net's input: [in_w][in_c], int8.
 using RowSource = void (*)(int32_t y, int8_t* row);
@@ -47,8 +47,8 @@ struct Residual {
 // scratch: the largest that any stage asks for by itself.
 void stream_s8(const Stage* stages, int32_t n_stages, const int8_t* x, const Residual* residual, void* scratch);
 
-// The same without x: stages[0] is kInput, whose `conv` says with its out_h, out_w and out_c what `source` gives; it is
-// asked for every row that a stage reads, once, from the first on. n_stages <= 9.
+// The same without x: stages[0] is the input, of any kind: out_h, out_w and out_c of its `conv` say what `source` gives,
+// which is asked for every row that a stage reads, once, from the first on. n_stages <= 9.
 void stream_fed_s8(const Stage* stages, int32_t n_stages, RowSource source, const Residual* residual, void* scratch);
 
 }  // namespace tfodl
