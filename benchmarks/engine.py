@@ -3,8 +3,9 @@
 Prints a table and writes `build/bench/engine.json`: a list of rows `{net, plan, weights, cycles_inference,
 cycles_train_step, milliseconds_inference, milliseconds_train_step, instructions_inference,
 instructions_train_step, flash_reads_inference, flash_reads_train_step, static_ram_bytes, stack_bytes,
-total_ram_bytes, flash_bytes, macs, cycles_a_mac_inference, yardstick, ...}`; names that end in `_arduino` are
-with the flags that Arduino compiles with. How it is measured: docs/measuring.md.
+total_ram_bytes, flash_bytes, macs, cycles_a_mac_inference, cycles_replay_step, sample_bytes, yardstick,
+...}`; names that end in `_arduino` are with the flags that Arduino compiles with. How it is measured:
+docs/measuring.md.
 
     python benchmarks/engine.py [--only WORD] [--weights imagenet] [--out build/bench/engine.json] [--per-op]
 """
@@ -87,6 +88,9 @@ def measure_case(case: Case, weights: str) -> dict[str, object]:
         "stack_bytes": plain.stack_bytes,
         "total_ram_bytes": plain.static_ram_bytes + plain.stack_bytes,
         "flash_bytes": plain.flash_bytes,
+        "cycles_replay_step": plain.replay_step.cycles,
+        "instructions_replay_step": plain.replay_step.instructions,
+        "sample_bytes": compiled.facts["latent"]["bytes_a_sample"] if compiled.plan.memory else 0,
         "macs": compiled.facts["macs"],
         "mean_weight_ratio_90_steps": weight_ratio(compiled) if compiled.graph.loss is not None else None,
         "yardstick": case.yardstick,

@@ -7,7 +7,7 @@ inputs: cycles, RAM and flash do not depend on their values, accuracy would.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import keras
@@ -16,7 +16,7 @@ from keras import layers
 
 from tflm_export.compiler import Compiled, compile_model
 from tflm_export.front.read_tflite import read_tflite
-from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
+from tflm_export.plan import LayerUpdate, Memory, Optimizer, UpdatePlan
 from tfodl import models, quantize, schemes
 
 SEED = 0
@@ -32,7 +32,8 @@ class Case:
     `by`, and any of `cycles_inference`, `cycles_train_step` (under the same model, without wait states),
     `instructions_inference`, `instructions_train_step`, `total_ram_bytes`, `flash_bytes`, with `must` and
     `aim`, the share of the yardstick's cycles to stay below (of its instructions where it has no cycles).
-    gradients: the arithmetic of the backward pass. row_fed: whether the picture comes row by row.
+    gradients: the arithmetic of the backward pass. row_fed: whether the picture comes row by row. ram_bytes:
+    what the engine may take.
     """
 
     net: str
@@ -42,11 +43,13 @@ class Case:
     yardstick: dict[str, object] = field(default_factory=dict)
     gradients: Literal["int16", "float32"] = "int16"
     row_fed: bool = False
+    ram_bytes: int | None = None
 
     def compiled(self, weights: str | None) -> Compiled:
         """The engine of `tflite(weights)` under the plan."""
         tflite = self.tflite(weights)
-        return compile_model(tflite, self.plan(tflite), gradients=self.gradients, row_fed=self.row_fed)
+        how = {"gradients": self.gradients, "row_fed": self.row_fed, "ram_bytes": self.ram_bytes}
+        return compile_model(tflite, self.plan(tflite), **how)
 
     def tflite(self, weights: str | None) -> bytes:
         """The int8 model, calibrated on 16 random inputs."""
@@ -99,6 +102,11 @@ def scheme(name: str) -> Callable[[bytes], UpdatePlan]:
         return UpdatePlan(layers=tuple(rows), head=True)
 
     return plan
+
+
+def remembering(plan: Callable[[bytes], UpdatePlan]) -> Callable[[bytes], UpdatePlan]:
+    """The same with a memory of 20 samples."""
+    return lambda tflite: replace(plan(tflite), memory=Memory(samples=20))
 
 
 def _model(name: str, shape: tuple[int, ...], **options: object) -> Callable[[str | None], keras.Model]:
@@ -189,6 +197,11 @@ CASES = (
          _model("mcunet-5fps", (128, 128, 3), classes=10), scheme("mcunet-5fps-49kb"), gradients="float32"),
     Case("mbv2-w0.35 96x96x3", "49 KB scheme, float32 gradients",
          _model("mbv2-w0.35", (96, 96, 3), classes=10), scheme("mbv2-w0.35-49kb"), gradients="float32"),
+    *(Case("mcunet-5fps 128x128x3", f"49 KB scheme, {ram // 1000} KB of RAM",
+           _model("mcunet-5fps", (128, 128, 3), classes=10), scheme("mcunet-5fps-49kb"), ram_bytes=ram)
+      for ram in (200_000, 150_000)),
+    Case("mbv2-w0.35 96x96x3", "49 KB scheme, memory", _model("mbv2-w0.35", (96, 96, 3), classes=10),
+         remembering(scheme("mbv2-w0.35-49kb"))),
     *(Case(net, "inference", build, inference, yardstick)
       for (net, build), yardstick in zip(MLPERF.items(), CMSIS, strict=True)),
     Case("MobileNetV2-0.35 96x96x3", "inference, row-fed", MLPERF["MobileNetV2-0.35 96x96x3"], inference,

@@ -15,7 +15,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 MEASURED = ROOT / "results" / "bench" / "engine.json"
 MLPERF = ROOT / "results" / "bench" / "mlperf.json"
-PAGES = tuple(ROOT / page for page in ("README.md", "docs/compiler.md", "docs/measuring.md"))
+PAGES = tuple(ROOT / f"{page}.md" for page in ("README", "docs/compiler", "docs/measuring", "docs/living"))
 BLOCK = re.compile(r"(<!-- bench:(\w+) -->\n).*?(<!-- end -->)", re.S)
 KINDS = {"train_step": "training step", "inference": "inference"}
 SHOWN = (
@@ -57,6 +57,34 @@ def gradients(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def ram(rows: list[dict[str, Any]]) -> str:
+    """What less RAM costs, and a picture that comes row by row."""
+    head = "| net, plan | RAM, B | | M cycles | flash, B |\n|---|--:|---|--:|--:|\n"
+    mcunet, mobilenet = "mcunet-5fps 128x128x3", "MobileNetV2-0.35 96x96x3"
+    plans = [f"49 KB scheme{more}" for more in (", 200 KB of RAM", ", 150 KB of RAM", "")]
+    shown = [(_row(rows, mcunet, plan), "train_step") for plan in plans]
+    shown += [(_row(rows, mobilenet, plan), "inference") for plan in ("inference", "inference, row-fed")]
+    return head + "".join(
+        f"| {row['net'].replace('x', '×')}, {row['plan']} | {row['total_ram_bytes']:,} | {KINDS[kind]} | "
+        f"{_short(row[f'cycles_{kind}'] / 1e6)} | {row['flash_bytes']:,} |\n"
+        for row, kind in shown
+    )
+
+
+def replay(rows: list[dict[str, Any]]) -> str:
+    """A replay beside a step."""
+    row = _row(rows, "mbv2-w0.35 96x96x3", "49 KB scheme, memory")
+    parts = []
+    for what in ("cycles", "instructions"):
+        one = row[f"{what}_replay_step"]
+        whole = _row(rows, "mbv2-w0.35 96x96x3", "49 KB scheme")[f"{what}_train_step"]
+        parts.append(f"{one / 1e6:.2f} M of a step's {whole / 1e6:.2f} M {what} ({one / whole:.2f})")
+    return (
+        f'On mbv2-w0.35 at 96 px with the "49 KB" scheme a sample takes {row["sample_bytes"]} bytes; a '
+        f"replay takes\n{' and '.join(parts)}, on the emulated Cortex-M4.\n"
+    )
+
+
 def mlperf(_: list[dict[str, Any]]) -> str:
     """MLPerf Tiny's own files beside the best that was published for a Cortex-M4."""
     head = (
@@ -74,7 +102,14 @@ def mlperf(_: list[dict[str, Any]]) -> str:
 
 def filled(page: str, rows: list[dict[str, Any]]) -> str:
     """The page with its figures. Raises `KeyError` for a name that is none of ours."""
-    makers = {"work": work, "memory": memory, "gradients": gradients, "mlperf": mlperf}
+    makers = {
+        "work": work,
+        "memory": memory,
+        "gradients": gradients,
+        "mlperf": mlperf,
+        "ram": ram,
+        "replay": replay,
+    }
     return BLOCK.sub(lambda m: m[1] + makers[m[2]](rows) + m[3], page)
 
 
