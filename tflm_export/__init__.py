@@ -27,6 +27,7 @@ _HOME = {
     "InputContract": "input_contract",
     "LayerUpdate": "plan",
     "Optimizer": "plan",
+    "SignalContract": "signal_contract",
     "Simulator": "simulate.step",
     "TfodlError": "errors",
     "UpdatePlan": "plan",

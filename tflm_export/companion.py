@@ -10,9 +10,9 @@ import json
 import os
 from pathlib import Path
 
+from tflm_export.contracts import Contract, contract_from_dict
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
-from tflm_export.input_contract import InputContract
 
 
 def companion_path(model: str | os.PathLike[str]) -> Path:
@@ -24,13 +24,13 @@ def companion_path(model: str | os.PathLike[str]) -> Path:
     return Path(f"{os.fspath(model)}.json")
 
 
-def write_companion(model: str | os.PathLike[str], contract: InputContract) -> None:
+def write_companion(model: str | os.PathLike[str], contract: Contract) -> None:
     """Write the companion of the file `model`, which exists. Raises `TfodlError` when it cannot."""
     facts = {"model_sha256": _digest(model), "input": contract.to_dict()}
     write_text(companion_path(model), json.dumps(facts, indent=2) + "\n")
 
 
-def read_companion(model: str | os.PathLike[str]) -> InputContract | None:
+def read_companion(model: str | os.PathLike[str]) -> Contract | None:
     """The input contract of the file `model`; None when it has no companion.
 
     Raises `TfodlError` for a damaged companion, or one of another model.
@@ -48,7 +48,7 @@ def read_companion(model: str | os.PathLike[str]) -> InputContract | None:
             f"{str(path)!r} was written for another {Path(model).name!r}; delete it, and say with "
             "--input how this model takes its pictures."
         )
-    return InputContract.from_dict(contract)
+    return contract_from_dict(contract)
 
 
 def _digest(model: str | os.PathLike[str]) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tflm_export import __version__
+from tflm_export.contracts import Contract
 from tflm_export.cpp import wrap
 from tflm_export.emit import emit
 from tflm_export.errors import ExportError
@@ -28,7 +29,6 @@ from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.gradients.paths import gradient_type
 from tflm_export.gradients.training_graph import trained_ops, training_graph
-from tflm_export.input_contract import InputContract
 from tflm_export.ir import Graph, Tensor
 from tflm_export.library import library_sources
 from tflm_export.limits import check_arena, check_limits
@@ -54,8 +54,8 @@ class Compiled:
     """An engine: the model and plan it was made from, and everything derived.
 
     graph: the training graph. sources: C++ text by path, library included. facts: plain values for JSON.
-    contract: what a picture's pixels are to the model; None where nobody said. exemplars: samples in flash
-    that the plan's memory replays; None for no such.
+    contract: what a picture's pixels, or a sensor's values, are to the model; None where nobody said.
+    exemplars: samples in flash that the plan's memory replays; None for no such.
     """
 
     tflite: bytes
@@ -65,7 +65,7 @@ class Compiled:
     memory: MemoryPlan
     sources: Mapping[str, str]
     facts: Mapping[str, Any]
-    contract: InputContract | None = None
+    contract: Contract | None = None
     exemplars: Exemplars | None = None
 
     @property
@@ -110,7 +110,8 @@ class Compiled:
         return files
 
     def quantize(self, pictures: np.ndarray) -> np.ndarray:
-        """Pictures uint8 [N, H, W, C], grey or RGB, as the engine's int8 input, by its input contract.
+        """Pictures uint8 [N, H, W, C], grey or RGB, or values float [N, ...] of signals, as the engine's int8
+        input, by its input contract.
 
         Raises `ExportError` when the engine has none, `TfodlError` for pictures of another shape.
         """
@@ -128,7 +129,7 @@ def compile_model(
     *,
     name: str = "engine",
     gradients: str = "int16",
-    contract: InputContract | None = None,
+    contract: Contract | None = None,
     keep_dead: bool = False,
     exemplars: Exemplars | None = None,
     row_fed: bool = False,
@@ -250,7 +251,7 @@ def _facts(tflite: bytes, graph: Graph, memory: MemoryPlan, name: str) -> dict[s
     }
 
 
-def _input_facts(graph: Graph, contract: InputContract | None) -> dict[str, Any] | None:
+def _input_facts(graph: Graph, contract: Contract | None) -> dict[str, Any] | None:
     """The contract as plain values, seen to fit the model's input."""
     if contract is None:
         return None

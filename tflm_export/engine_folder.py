@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 
 from tflm_export.compiler import EXEMPLARS, Compiled, compile_model
+from tflm_export.contracts import contract_from_dict
 from tflm_export.errors import ExportError
-from tflm_export.input_contract import InputContract
 from tflm_export.living.memory import Exemplars
 from tflm_export.plan import UpdatePlan
 
@@ -33,7 +33,7 @@ def load(folder: str | os.PathLike[str]) -> Compiled:
         raise ExportError(
             f"{str(path)!r} does not hold a compiled engine ({error}); run tflm-export compile first."
         ) from error
-    contract = None if rule is None else InputContract.from_dict(rule)
+    contract = None if rule is None else contract_from_dict(rule)
     plan = UpdatePlan.load(path / "plan.json")
     exemplars = Exemplars.load(path / EXEMPLARS) if (path / EXEMPLARS).is_file() else None
     compiled = compile_model(

@@ -38,8 +38,8 @@ def ship(
 ) -> Exemplars:
     """Exemplars for `compile_model(tflite, plan, exemplars=...)`: latents of x [N, ...], with labels [N].
 
-    x: uint8 pictures by the input contract, or int8 as the engine takes it. per_class: how many of every
-    class, by `rule` of `choose` on their latents; None is all. options: as `compile_model`'s.
+    x: uint8 pictures or float32 values by the input contract, or int8 as the engine takes it. per_class: how
+    many of every class, by `rule` of `choose` on their latents; None is all. options: as `compile_model`'s.
     Raises `ExportError` for a plan that replays none, inputs of another shape or dtype, and as `choose` does.
     """
     if plan.memory is None or not plan.memory.exemplar_replays:
@@ -78,9 +78,10 @@ def read_samples(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray]:
 
 def _inputs(compiled: Compiled, x: np.ndarray) -> np.ndarray:
     shape = compiled.input.shape[1:]
-    if x.dtype not in (np.uint8, np.int8) or x.shape[1:] != shape or not len(x):
+    allowed = ("int8", "uint8" if compiled.contract is None else compiled.contract.dtype)
+    if str(x.dtype) not in allowed or x.shape[1:] != shape or not len(x):
         raise ExportError(
-            f"exemplars: inputs must be uint8 or int8 [N >= 1, {', '.join(map(str, shape))}], got {x.dtype} "
-            f"{list(x.shape)}."
+            f"exemplars: inputs must be {allowed[1]} or int8 [N >= 1, {', '.join(map(str, shape))}], got "
+            f"{x.dtype} {list(x.shape)}."
         )
     return x if x.dtype == np.int8 else compiled.quantize(x)

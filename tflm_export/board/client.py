@@ -22,9 +22,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from tflm_export.compiler import Compiled
+from tflm_export.contracts import Contract
 from tflm_export.emit.names import parameter_name
 from tflm_export.errors import ExportError
-from tflm_export.input_contract import InputContract
 from tflm_export.ir import QParams
 from tflm_export.variable import Variable, variables
 
@@ -116,7 +116,7 @@ class BoardClient:
         on_text: Callable[[str], None] | None = None,
         pause: float = 0.0,
         retries: int = 3,
-        contract: InputContract | None = None,
+        contract: Contract | None = None,
     ):
         self._stream, self._timeout, self._on_text = stream, timeout, on_text
         self._pause, self._retries = pause, retries
@@ -204,9 +204,9 @@ class BoardClient:
                     self._ask(Command.WRITE_WEIGHTS, struct.pack("<HI", i, at) + raw[at : at + n])
 
     def _input(self, x: np.ndarray) -> bytes:
-        """`x` as the board takes it: int8 values as they are, pixels uint8 by the contract."""
+        """`x` as the board takes it: int8 values as they are, pixels or a sensor's values by the contract."""
         x = np.asarray(x)
-        if x.dtype == np.uint8 and self._contract is not None:
+        if self._contract is not None and str(x.dtype) == self._contract.dtype:
             info = self.info()
             x = self._contract.quantize(x, QParams((info.input_scale,), (info.input_zero,)))
         return _int8(x)
@@ -339,8 +339,8 @@ def _int8(x: np.ndarray) -> bytes:
     x = np.asarray(x)
     if x.dtype != np.int8:
         raise ExportError(
-            f"a board takes int8 values, or uint8 pictures where the client has the engine's contract; got "
-            f"{x.dtype}."
+            "a board takes int8 values, or uint8 pictures where the client has the engine's contract "
+            f"(float32 of signals); got {x.dtype}."
         )
     return np.ascontiguousarray(x).tobytes()
 

@@ -17,9 +17,9 @@ from string import Template
 from typing import Any
 
 from tflm_export import __version__
+from tflm_export.board.input_code import input_code
 from tflm_export.boards import Board, board
 from tflm_export.compiler import Compiled
-from tflm_export.cpp import wrap
 from tflm_export.emit.memory_table import memory_table
 from tflm_export.engine_folder import opened
 from tflm_export.errors import ExportError
@@ -27,7 +27,6 @@ from tflm_export.files import write_bytes
 from tflm_export.ir import Graph
 from tflm_export.library import library_root
 from tflm_export.ops import LOSSES
-from tflm_export.ops.result import tensor_quant
 
 TOP = "TFODL"
 EXAMPLE = "examples/TrainOverSerial/TrainOverSerial.ino"
@@ -109,44 +108,11 @@ def library_header(compiled: Compiled) -> str:
         target_bytes=4 if by_label else graph.tensors[loss.inputs[0]].size,
         target_text="a label, int32" if by_label else "the wanted output, int8 in its own quantisation",
         train=_TRAIN_LABEL if by_label else _TRAIN_TARGET,
-        pixels=pixel_code(compiled),
+        pixels=input_code(compiled),
         model_id=", ".join(f"0x{byte:02x}" for byte in digest),
     )
 
 
-def pixel_code(compiled: Compiled) -> str:
-    """`put_pixel`: a camera's pixel into the engine's input, by the input contract; empty without one."""
-    contract, graph = compiled.contract, compiled.graph
-    if contract is None:
-        return ""
-    quant = tensor_quant(graph, graph.inputs[0])
-    table = contract.table(quant).T
-    names = {"grey": ("grey",), "rgb": ("red", "green", "blue"), "bgr": ("blue", "green", "red")}
-    channels = names[contract.order]
-    rows = ",\n".join(f"    {{\n{wrap(map(str, row.tolist()))}\n    }}" for row in table)
-    return Template(_PUT_PIXEL).substitute(
-        text=contract.text,
-        channels=len(channels),
-        rows=rows,
-        tables=len(table),
-        parameters=", ".join(f"uint8_t {name}" for name in sorted(channels, key=COLOURS.index)),
-        stores="\n".join(f"  to[{c}] = kPixel[{c % len(table)}][{name}];" for c, name in enumerate(channels)),
-    )
-
-
-COLOURS = ("grey", "red", "green", "blue")
-_PUT_PIXEL = """\
-// Puts a picture's pixel where the model takes it; index = row * width + column.
-// $text
-inline void put_pixel(uint32_t index, $parameters) {
-  static const int8_t kPixel[$tables][256] = {
-$rows
-  };
-  int8_t* to = net::input() + $channels * index;
-$stores
-}
-
-"""
 _TRAIN_LABEL = """\
   int32_t label;
   memcpy(&label, target, sizeof label);

@@ -16,10 +16,10 @@ from typing import Any
 
 from tflm_export.boards import BOARDS
 from tflm_export.compiler import Compiled
+from tflm_export.contracts import contract_from_dict
 from tflm_export.emit.names import display, shape_text
 from tflm_export.engine_folder import opened
 from tflm_export.front.dead_facts import dead_lines
-from tflm_export.input_contract import InputContract
 from tflm_export.ir import Graph, Op
 from tflm_export.machines.m4 import ROOMY
 from tflm_export.machines.measure import Measured, measure
@@ -167,7 +167,7 @@ def _work_row(facts: Mapping[str, Any], kind: str, macs: str) -> str:
 
 def _input_text(facts: Mapping[str, Any]) -> str:
     rule = facts["input"]
-    return "int8 values" if rule is None else InputContract.from_dict(rule).text
+    return "int8 values" if rule is None else contract_from_dict(rule).text
 
 
 def _training_rows(facts: Mapping[str, Any]) -> list[str]:

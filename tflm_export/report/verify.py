@@ -176,7 +176,7 @@ def samples(
     if xs.dtype != np.int8 or xs.ndim == 0 or len(xs) == 0 or xs[0].size != int(np.prod(shape)):
         raise ExportError(
             f"verify: inputs are {xs.dtype} {list(xs.shape)}; expected int8 [n, ...{shape[1:]}], or uint8 "
-            "pictures for an engine that knows its input (compile --input)."
+            "pictures or float32 values for an engine that knows its input (compile --input)."
         )
     xs = xs.reshape(-1, *shape)
     ts = list(targets) if targets is not None else _targets(graph, len(xs), rng)
@@ -186,9 +186,9 @@ def samples(
 
 
 def _are_pictures(xs: np.ndarray, shape: Sequence[int], compiled: Compiled) -> bool:
-    """Whether `xs` are pixels that the engine knows how to take."""
+    """Whether `xs` are pixels, or values, that the engine knows how to take."""
     fits = xs.ndim > 0 and len(xs) > 0 and xs[0].size == int(np.prod(shape))
-    return fits and xs.dtype == np.uint8 and compiled.contract is not None
+    return fits and compiled.contract is not None and str(xs.dtype) == compiled.contract.dtype
 
 
 def _targets(graph: Graph, count: int, rng: np.random.Generator) -> list[Any]:
