@@ -10,7 +10,10 @@ import numpy as np
 
 from tflm_export.errors import TfodlError
 
-PASSES = {"Dropout", "Flatten", "Reshape", "GlobalAveragePooling2D", "Identity"}
+PASSES = {
+    "Dropout", "Flatten", "Reshape", "Identity", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
+    "GlobalMaxPooling1D", "GlobalMaxPooling2D",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def head_of(model: keras.Model) -> Head:
         found = _activation(layer)
         if found is not None and activation == "linear":
             activation, by = found, layer
-        if isinstance(layer, (keras.layers.Dense, keras.layers.Conv2D)):
+        if isinstance(layer, (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D)):
             return Head(layer, activation, None if by is layer else by)
         if found is None and type(layer).__name__ not in PASSES:
             break

@@ -20,6 +20,7 @@ from tfodl.quantize.folding.affine import Affine, affine_before, parents, produc
 from tfodl.quantize.folding.batchnorm import fold_batchnorm
 from tfodl.quantize.folding.folded import FoldedModel, Node
 from tfodl.quantize.folding.layers import EMITTERS, name_of, nodes_of
+from tfodl.quantize.folding.widen import widen
 
 AUGMENTATIONS = {
     "AugMix", "CutMix", "MixUp", "RandAugment", "RandomBrightness", "RandomColorDegeneration",
@@ -41,10 +42,11 @@ def fold(model: Any) -> FoldedModel:
 
     model: a built functional or Sequential model (Keras 3 or tf_keras, or a `SelectiveModel`), one input,
         one output, nested models allowed. A batch normalisation that follows no convolution or dense layer
-        becomes a 1x1 depthwise convolution of the same name.
+        becomes a 1x1 depthwise convolution of the same name. Layers of one dimension become those of two
+        (`widen`).
     Raises `TfodlError` naming the layer for anything that int8 deployment does not cover.
     """
-    model = getattr(model, "selective_base", model)
+    model = widen(getattr(model, "selective_base", model)).model
     for end in ("inputs", "outputs"):
         tensors = getattr(model, end, None)
         if not isinstance(tensors, (list, tuple)) or len(tensors) != 1:
