@@ -1,4 +1,4 @@
-"""Data sets by name or path, as uint8 arrays in memory.
+"""Data sets by name or path, as arrays in memory: uint8 of pictures, float32 of signals.
 
 >>> data = load("digits")
 >>> data.x_train.shape, data.x_train.dtype, data.classes
@@ -17,10 +17,20 @@ from tfodl.datasets.dataset import Dataset
 from tfodl.datasets.digits import load_digits, mounted_badly
 from tfodl.datasets.folder import load_folder
 from tfodl.datasets.images import Size, height_width, resize
+from tfodl.datasets.kinds import holds_signals
 from tfodl.datasets.listing import SUFFIXES
 from tfodl.datasets.notes import note
 
-__all__ = ["Dataset", "available", "data_folder", "has_person", "load", "mounted_badly", "resize"]
+__all__ = [
+    "Dataset",
+    "available",
+    "data_folder",
+    "has_person",
+    "holds_signals",
+    "load",
+    "mounted_badly",
+    "resize",
+]
 
 
 def load(
@@ -93,7 +103,7 @@ def _find(
     if os.path.isfile(name) and Path(name).suffix.lower() in SUFFIXES:
         raise TfodlError(f"data set {name!r}: is one picture; give the folder with a sub-folder a class.")
     if os.path.isfile(name):
-        return load_npz(Path(name), size, channels)
+        return load_npz(Path(name), size, channels, seed)
     if _may_be_tfds(name) and is_in_tfds(name):
         return load_tfds(name, size, limit).read_as(None, channels)
     raise TfodlError(

@@ -1,4 +1,4 @@
-"""`.npz` files: arrays of pictures, packs of JPEGs, and the folder where packs lie."""
+"""`.npz` files: arrays of pictures or signals, packs of JPEGs, and the folder where packs lie."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from tflm_export.errors import TfodlError
-from tfodl.datasets.checks import check_split
+from tfodl.datasets.checks import check_split, is_signal
 from tfodl.datasets.dataset import Dataset
 from tfodl.datasets.images import Size, decode, resize, stack, with_channels
+from tfodl.datasets.split import hold_out, hold_out_recordings
 
+TEST_SHARE = 5  # one of so many samples is tested, where a file has no test split
 SPLIT_CODES = {"train": 0, "test": 1}
 
 
@@ -28,15 +30,19 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path | None:
     return default if default.is_dir() else None
 
 
-def load_npz(path: Path, size: Size = None, channels: int | None = None) -> Dataset:
-    """A `.npz` with `x_train y_train x_test y_test` (uint8 `[N,H,W,C]` or `[N,H,W]`, whole-number labels),
-    or a pack of JPEGs (`jpeg offsets y split`); `class_names` and `x_val y_val` are optional.
+def load_npz(path: Path, size: Size = None, channels: int | None = None, seed: int = 0) -> Dataset:
+    """A `.npz` with `x_train y_train x_test y_test` (uint8 `[N,H,W,C]` or `[N,H,W]`, or floats `[N,T,C]` of
+    signals; whole-number labels), or a pack of JPEGs (`jpeg offsets y split`); `class_names` and `x_val
+    y_val` are optional. Of `x y` alone a fifth of every class, drawn with `seed`, is the test split; with
+    `recording [N]` beside them whole recordings are.
 
-    Raises `TfodlError` when the file cannot be read, lacks an array, or holds what are no pictures.
+    Raises `TfodlError` when the file cannot be read, lacks an array, or holds neither pictures nor signals.
     """
     fields = _read(path)
     if "jpeg" in fields:
         fields |= _unpack(fields, path, size)
+    elif {"x", "y"} <= set(fields) and not {"x_train", "x_test"} & set(fields):
+        fields |= _parted(fields, path, seed)
     splits = ["train", "test", *(["val"] if {"x_val", "y_val"} & set(fields) else [])]
     needed = [f"{kind}_{split}" for split in splits for kind in "xy"]
     missing = [name for name in needed if name not in fields]
@@ -46,9 +52,39 @@ def load_npz(path: Path, size: Size = None, channels: int | None = None) -> Data
     for split in splits:
         x, y = _with_last_axis(fields[f"x_{split}"]), fields[f"y_{split}"]
         check_split(f"{str(path)!r}, {split}", x, y)
-        found |= {f"x_{split}": with_channels(resize(x, size), channels), f"y_{split}": y}
+        x = x if is_signal(x) else with_channels(resize(x, size), channels)
+        found |= {f"x_{split}": x, f"y_{split}": y}
     names = _class_names(fields, [found[f"y_{split}"] for split in splits], path)
-    return Dataset(**found, class_names=names, name=path.stem)
+    recordings = fields.get("recordings_train")
+    return Dataset(**found, class_names=names, name=path.stem, recordings=recordings)
+
+
+def _parted(fields: dict[str, np.ndarray], path: Path, seed: int) -> dict[str, np.ndarray]:
+    """`x y` as a train and a test split, whole recordings where `recording` says which."""
+    x, y, recording = fields["x"], fields["y"], fields.get("recording")
+    check_split(f"{str(path)!r}", _with_last_axis(x), y)
+    if recording is not None and (recording.shape != y.shape or recording.dtype.kind not in "iuU"):
+        raise TfodlError(
+            f"{str(path)!r}: recording must be {len(y)} whole numbers or names, one a sample, got "
+            f"{recording.dtype} {recording.shape}."
+        )
+    count = len(y) // TEST_SHARE
+    halves = (
+        hold_out(y, count, seed, every_class=True)
+        if recording is None
+        else hold_out_recordings(y, recording, count, seed, every_class=True)
+    )
+    if not len(halves[1]):
+        what = "sample" if recording is None else "recording"
+        raise TfodlError(
+            f"{str(path)!r}: one {what} a class leaves none to test by; give two, or x_test and y_test."
+        )
+    found = {}
+    for split, chosen in zip(("train", "test"), halves, strict=True):
+        found |= {f"x_{split}": x[chosen], f"y_{split}": y[chosen]}
+    if recording is not None:
+        found["recordings_train"] = np.unique(recording, return_inverse=True)[1][halves[0]]
+    return found
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
@@ -116,4 +152,4 @@ def _check_pack(
 
 
 def _with_last_axis(x: np.ndarray) -> np.ndarray:
-    return x[..., None] if x.ndim == 3 else x
+    return x[..., None] if x.ndim == 3 and not is_signal(x) else x

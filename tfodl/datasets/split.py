@@ -27,6 +27,23 @@ def hold_out(y: np.ndarray, count: int, seed: int = 0, *, every_class: bool = Fa
     return _shuffled(train, rng), _shuffled(held_out, rng)
 
 
+def hold_out_recordings(
+    y: np.ndarray, recordings: np.ndarray, count: int, seed: int = 0, *, every_class: bool = False
+) -> Halves:
+    """`hold_out` of samples that were cut from recordings [N], whole recordings at a time: about `count`
+    samples of `y [N]` are held out, and each class keeps a recording to train on.
+
+    >>> train, held_out = hold_out_recordings(np.zeros(6, int), np.array([7, 7, 8, 8, 9, 9]), 2)
+    >>> len(train), len(held_out), len(set(np.array([7, 7, 8, 8, 9, 9])[held_out].tolist()))
+    (4, 2, 1)
+    """
+    names, first, place = np.unique(recordings, return_index=True, return_inverse=True)
+    whole = max(1, round(count * len(names) / max(1, len(y))))
+    _, chosen = hold_out(np.asarray(y)[first], whole, seed, every_class=every_class)
+    rng, out = np.random.default_rng(seed), np.isin(place, chosen)
+    return rng.permutation(np.flatnonzero(~out)), rng.permutation(np.flatnonzero(out))
+
+
 def draw(y: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     """`count` indices of `y [N]`, or all where there are no more, shuffled: each class by its share, rounded
     up or down.

@@ -1,4 +1,4 @@
-"""`finetune`: a Keras model and pictures in, the tuned model and its plan out."""
+"""`finetune`: a Keras model and pictures or signals in, the tuned model and its plan out."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tfodl.jobs.pictures import load_data
 from tfodl.jobs.settings import FinetuneJob
 from tfodl.jobs.tune import Pictures, device_optimizer, tune
 from tfodl.models.head import gives_probabilities
+from tfodl.quantize.folding.widen import widen
 from tfodl.selective.model import SelectiveModel
 
 JUDGED, MEASURED = 500, 50  # train pictures that epochs are judged by and rules measure on, at most
@@ -50,9 +51,10 @@ def finetune(job: FinetuneJob) -> None:
     data = load_data(job)
     out = make_folder(job.out)
     keras.utils.set_random_seed(job.seed)
-    loaded = load_model(job.model, data.input_shape, data.classes, job.input, job.weights)
+    loaded = load_model(job.model, data.input_shape, data.classes, job.input, job.weights, data)
     loaded.check(data.x_train, data.y_train)
-    base, contract = loaded.model, loaded.contract
+    wide, contract = widen(loaded.model), loaded.contract
+    base = wide.model
     model = SelectiveModel(base)
     train, held_out = data.hold_out(max(1, min(JUDGED, len(data.x_train) // 10)), job.seed)
     splits = (train, held_out, (data.x_test, data.y_test))
@@ -63,7 +65,8 @@ def finetune(job: FinetuneJob) -> None:
     model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
     check_rule(model, rule, within(job.budget, job.fit))
     tuned = tune(model, rule, pictures, job)
-    save_model(base, out / "model.keras")
+    wide.give_back()
+    save_model(loaded.model, out / "model.keras")
     write_companion(out / "model.keras", contract)
     note_input(tuned.plan, contract).save(out / "plan.json")
     write_text(out / "history.json", json.dumps(tuned.history, indent=1) + "\n")

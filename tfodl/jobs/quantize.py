@@ -26,7 +26,7 @@ def quantize(job: QuantizeJob) -> None:
     plan = UpdatePlan.load(job.plan) if job.plan else None
     data = load_data(job)
     out = make_folder(job.out)
-    loaded = load_model(job.model, data.input_shape, data.classes, job.input, job.weights)
+    loaded = load_model(job.model, data.input_shape, data.classes, job.input, job.weights, data)
     loaded.check(data.x_train, data.y_train)
     x, x_test = map(loaded.contract.apply, (data.x_train, data.x_test))
     aware = quantization.qat(

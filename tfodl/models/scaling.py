@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tflm_export.contracts import Contract
 from tflm_export.input_contract import InputContract
 from tfodl.quantize.folding.affine import Affine, affine_before, layer_affine, parents
 from tfodl.quantize.folding.fold import IDENTITY
@@ -47,7 +48,7 @@ def find_contract(model: keras.Model, shape: Sequence[int]) -> InputContract:
     return InputContract.parse("-1..1", shape, "assumed")
 
 
-def device_contract(contract: InputContract, rescaling: Affine) -> InputContract:
+def device_contract(contract: Contract, rescaling: Affine) -> Contract:
     """The contract of the int8 graph, whose input's quantisation has taken up the model's own `rescaling`."""
     if rescaling.identity:
         return contract
