@@ -22,6 +22,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tflm_export.errors import TfodlError
+from tflm_export.features.log_mel import LogMel
 from tflm_export.ir import QParams
 
 FAR = 512.0  # steps of int8 beyond which a value is as good as infinite
@@ -34,7 +35,8 @@ class SignalContract:
 
     shape: of one sample, its channels last: (T, C) of a sequence.
     divisor, offset: one value, or one a channel: `x = value / divisor + offset`.
-    dtype: of the values. source: where the rule was found, for people.
+    dtype: of the values. sound: how they are computed where they are features of sound, whose frames and
+    bands are the shape's first axes; None for a sensor's own. source: where the rule was found, for people.
 
     Raises `TfodlError` for anything else.
     """
@@ -43,6 +45,7 @@ class SignalContract:
     divisor: tuple[float, ...] = (1.0,)
     offset: tuple[float, ...] = (0.0,)
     dtype: Literal["float32"] = "float32"
+    sound: LogMel | None = None
     source: str = "as they are"
 
     def __post_init__(self) -> None:
@@ -53,10 +56,14 @@ class SignalContract:
             object.__setattr__(self, name, _numbers(getattr(self, name), name, self.shape[-1]))
         _require(all(self.divisor), f"divisor must not be 0, got {list(self.divisor)}")
         _require(self.dtype == "float32", f"dtype must be 'float32', got {self.dtype!r}")
+        bands = None if self.sound is None else self.sound.bands
+        _require(
+            bands in (None, *self.shape[1:2]), f"shape {self.shape} must be (frames, {bands} bands, ...)"
+        )
         _require(isinstance(self.source, str), f"source must be text, got {self.source!r}")
 
     @classmethod
-    def standard(cls, x: np.ndarray) -> SignalContract:
+    def standard(cls, x: np.ndarray, sound: LogMel | None = None) -> SignalContract:
         """Of values [N, ..., C]: every channel less its mean, by its standard deviation.
 
         >>> SignalContract.standard(np.array([[[1.0], [3.0]]])).range_of(np.array([[[1.0], [3.0]]]))
@@ -66,7 +73,8 @@ class SignalContract:
         deviation = np.maximum(flat.std(axis=0), LEAST_DEVIATION)
         offset = -flat.mean(axis=0) / deviation
         source = "by the train data's mean and deviation"
-        return cls(x.shape[1:], tuple(deviation.tolist()), tuple(offset.tolist()), source=source)
+        divisor = tuple(deviation.tolist())
+        return cls(x.shape[1:], divisor, tuple(offset.tolist()), sound=sound, source=source)
 
     @property
     def text(self) -> str:
@@ -78,7 +86,8 @@ class SignalContract:
         shape = "x".join(map(str, self.shape))
         plain = set(self.divisor) == {1.0} and set(self.offset) == {0.0}
         own = f"values {self.source}" if plain else f"values scaled a channel ({self.source})"
-        return f"{shape} float32, {own}"
+        kind = "float32" if self.sound is None else f"log-mel of {self.sound.sample_rate:,} Hz"
+        return f"{shape} {kind}, {own}"
 
     def range_of(self, x: np.ndarray) -> tuple[float, float]:
         """The least and the greatest value of `x` [N, ...] at the model."""
@@ -134,7 +143,8 @@ class SignalContract:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
+        plain = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
+        return plain | {"sound": None if self.sound is None else self.sound.to_dict()}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> SignalContract:
@@ -143,7 +153,8 @@ class SignalContract:
         unknown = sorted(set(raw) - set(names))
         _require(not unknown, f"unknown field(s) {unknown}; allowed: {names}")
         _require("shape" in raw, "field(s) ['shape'] are missing")
-        return cls(**raw)
+        sound = raw.get("sound")
+        return cls(**{**raw, "sound": None if sound is None else LogMel.from_dict(sound)})
 
 
 def _require(ok: bool, message: str) -> None:

@@ -110,7 +110,9 @@ def _add_quantize(commands: argparse._SubParsersAction[Any]) -> None:
 def _add_job_flags(command: argparse.ArgumentParser, model: str) -> None:
     """The flags of every job; what is not given is left to the job's own defaults."""
     command.add_argument("--model", required=True, help=model)
-    command.add_argument("--data", required=True, help="data set name, .npz file or folder of pictures")
+    command.add_argument(
+        "--data", required=True, help="data set name, .npz file, folder of pictures, .csv or .wav"
+    )
     command.add_argument(
         "--input",
         metavar="SCALING",
@@ -125,8 +127,12 @@ def _add_job_flags(command: argparse.ArgumentParser, model: str) -> None:
         "--size", type=int, help="resize pictures to SIZE x SIZE (a .keras file says its own)"
     )
     command.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read")
+    command.add_argument("--window", type=int, help="rows (.csv) or samples (.wav) cut from a recording")
+    command.add_argument(
+        "--stride", type=int, help="from one window to the next (default: half; sounds: all)"
+    )
     command.add_argument("--seed", type=int)
-    command.add_argument("--calibration", type=int, help="pictures that activation ranges are found by")
+    command.add_argument("--calibration", type=int, help="samples that activation ranges are found by")
     command.add_argument("--out", required=True, help="output folder")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 MOVEMENTS = ("circle", "rest", "shake")
@@ -26,3 +28,14 @@ def movements(count: int, seed: int, samples: int = 64) -> tuple[np.ndarray, np.
     rng = np.random.default_rng(seed)
     y = np.arange(count) % len(MOVEMENTS)
     return np.stack([movement(label, samples, rng) for label in y]), y
+
+
+def write_movements(path: Path, count: int, samples: int = 64, seed: int = 0) -> Path:
+    """`count` recordings of every movement as .csv files with a header, a sub-folder a class."""
+    rng = np.random.default_rng(seed)
+    for label, name in enumerate(MOVEMENTS):
+        (path / name).mkdir(parents=True)
+        for i in range(count):
+            values = movement(label, samples, rng)
+            np.savetxt(path / name / f"{i:02}.csv", values, "%.3f", ",", header="x,y,z", comments="")
+    return path

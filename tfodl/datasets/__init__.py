@@ -17,9 +17,11 @@ from tfodl.datasets.dataset import Dataset
 from tfodl.datasets.digits import load_digits, mounted_badly
 from tfodl.datasets.folder import load_folder
 from tfodl.datasets.images import Size, height_width, resize
-from tfodl.datasets.kinds import holds_signals
+from tfodl.datasets.kinds import folder_kind, holds_signals
 from tfodl.datasets.listing import SUFFIXES
 from tfodl.datasets.notes import note
+from tfodl.datasets.recordings import csv_cut, load_recordings
+from tfodl.datasets.sounds import sound_cut, sound_spec
 
 __all__ = [
     "Dataset",
@@ -43,6 +45,9 @@ def load(
     domain: str = "source",
     channels: int | None = None,
     skip_bad: bool = False,
+    window: int | None = None,
+    stride: int | None = None,
+    shape: tuple[int, ...] | None = None,
 ) -> Dataset:
     """Load a data set.
 
@@ -55,6 +60,9 @@ def load(
     domain: `"source"` or `"target"`, for digits only.
     channels: 1 gives grey pictures, 3 RGB; None keeps their own (folders: RGB).
     skip_bad: leave pictures of a folder out that cannot be read, and name them.
+    window, stride: rows (`.csv`) or samples (`.wav`) of a sample cut from a recording, and from one to the
+    next.
+    shape: of a sample that a model takes, where recordings are cut for one.
 
     Classes that a split does not have are named in a warning.
     Raises `TfodlError` when the name is unknown (the message lists what there is) or the files are bad.
@@ -65,7 +73,18 @@ def load(
         raise TfodlError(f"data set {name!r}: only 'digits' has a target domain; leave domain out.")
     if (name == "digits" or name in CATALOGUE) and os.path.isdir(name):
         note(f"{name!r} is the data set of that name, not the folder; for that say './{name}'")
-    data = _find(name, size, data_dir, seed, limit, domain, channels, skip_bad)
+    recordings = (name != "digits" and name not in CATALOGUE and os.path.isdir(name)) and folder_kind(
+        Path(name)
+    )
+    if recordings and recordings != "pictures":
+        data = _cut(Path(name), recordings, window, stride, shape, seed)
+    elif window or stride:
+        raise TfodlError(
+            f"data set {name!r}: --window and --stride cut recordings, folders of .csv or .wav, and this is "
+            "none; leave them out."
+        )
+    else:
+        data = _find(name, size, data_dir, seed, limit, domain, channels, skip_bad)
     if limit is not None:
         data = data.subset(limit, limit, seed, val=limit)
     for line in data.gaps():
@@ -78,6 +97,21 @@ def available(data_dir: str | os.PathLike[str] | None = None) -> list[str]:
     folder = data_folder(data_dir)
     packs = sorted(path.stem for path in folder.glob("*.npz")) if folder else []
     return ["digits", *packs, *CATALOGUE]
+
+
+def _cut(
+    path: Path, kind: str, window: int | None, stride: int | None, shape: tuple[int, ...] | None, seed: int
+) -> Dataset:
+    """A folder of recordings, cut into windows of the rows or frames that `shape` has where none are
+    given."""
+    for flag, value in (("--window", window), ("--stride", stride)):
+        if value is not None and not _is_whole(value, 1):
+            raise TfodlError(f"data set {str(path)!r}: {flag} must be a whole number >= 1, got {value!r}.")
+    if kind == "wav":
+        spec = sound_spec(path, shape)
+        return load_recordings(path, kind, sound_cut(spec, window, stride, shape), seed, sound=spec)
+    rows = window or (shape[0] if shape else None)
+    return load_recordings(path, kind, csv_cut(path, rows, stride), seed)
 
 
 def _find(
@@ -108,7 +142,7 @@ def _find(
         return load_tfds(name, size, limit).read_as(None, channels)
     raise TfodlError(
         f"data set {name!r} is unknown; allowed: {', '.join(available(data_dir))}, any picture classifier of "
-        "tensorflow-datasets, a .npz file, or a folder with a sub-folder a class."
+        "tensorflow-datasets, a .npz file, or a folder with a sub-folder a class (pictures, .csv or .wav)."
     )
 
 

@@ -103,9 +103,9 @@ def _files(path: Path, splits: dict[str, Path], names: list[str]) -> dict[str, L
         found[split] = []
         for name in there:
             listing = list_files(folder / name)
-            if not listing.pictures and split in ("train", "all"):
+            if not listing.files and split in ("train", "all"):
                 raise TfodlError(_no_pictures(folder / name, listing))
-            found[split] += [(file, names.index(name)) for file in listing.pictures]
+            found[split] += [(file, names.index(name)) for file in listing.files]
             rest.others += listing.others
             rest.links += listing.links
         if loose := loose_pictures(folder):

@@ -1,24 +1,52 @@
-"""`holds_signals`: whether a data set is of a sensor's values rather than pictures, seen before it is
-read."""
+"""What kind of data lie at a path, seen before they are read: pictures, or a sensor's recordings and
+values."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 
+from tflm_export.errors import TfodlError
 from tfodl.datasets.checks import is_signal
+from tfodl.datasets.listing import SUFFIXES, find_splits, list_files, subfolders
+
+KINDS = {"pictures": SUFFIXES, "csv": {".csv"}, "wav": {".wav"}}
 
 
 def holds_signals(name: str | os.PathLike[str]) -> bool:
-    """Whether `name` is a `.npz` of floats. What cannot be read is left to `load` to refuse.
+    """Whether `name` is a `.npz` of floats or a folder of recordings. What cannot be read is left to `load`
+    to refuse; a folder of several kinds raises `TfodlError`.
 
     >>> np.savez("imu.npz", x=np.zeros((4, 32, 3), np.float32), y=np.array([0, 1, 0, 1]))
     >>> holds_signals("imu.npz"), holds_signals("digits")
     (True, False)
     """
     name = os.fsdecode(name)
+    if os.path.isdir(name) and name != "digits":
+        return folder_kind(Path(name)) != "pictures"
     return os.path.isfile(name) and name.endswith(".npz") and _floats(name)
+
+
+def folder_kind(path: Path) -> str:
+    """The key of `KINDS` of the files in the class folders below `path`; pictures where there are none of
+    any.
+
+    Raises `TfodlError` where there are files of two kinds.
+    """
+    counts: dict[str, int] = {}
+    for folder in find_splits(path).values():
+        for name in subfolders(folder):
+            for kind, suffixes in KINDS.items():
+                if count := len(list_files(folder / name, suffixes).files):
+                    counts[kind] = counts.get(kind, 0) + count
+    if len(counts) > 1:
+        shown = " and ".join(
+            f"{count:,} {kind if kind == 'pictures' else f'.{kind} files'}" for kind, count in counts.items()
+        )
+        raise TfodlError(f"folder {str(path)!r}: holds {shown}; a data set is of one kind. Part them.")
+    return next(iter(counts), "pictures")
 
 
 def _floats(path: str) -> bool:

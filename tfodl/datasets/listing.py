@@ -1,4 +1,4 @@
-"""What lies in a folder of pictures: its splits, its classes, and the files below a class.
+"""What lies in a folder of pictures or recordings: its splits, its classes, and the files below a class.
 
 Names that begin with a dot are passed over. A folder that cannot be read is a `TfodlError`.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,15 +20,15 @@ SPLITS = {"train": ("train", "training"), "test": ("test", "testing"), "val": ("
 
 @dataclass
 class Listing:
-    """pictures: files with a suffix of `SUFFIXES`, sorted. others: how many files of each other suffix.
+    """files: those of the wanted suffixes, sorted. others: how many files of each other suffix.
     links: links to folders, which are not followed."""
 
-    pictures: list[Path] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
     links: list[str] = field(default_factory=list)
 
     def left_out(self) -> str:
-        """What is no picture here, as `12 .heic, 1 without suffix`; "" for nothing."""
+        """What is not wanted here, as `12 .heic, 1 without suffix`; "" for nothing."""
         found = [f"{count} {suffix or 'without suffix'}" for suffix, count in sorted(self.others.items())]
         return ", ".join(found + [f"link to a folder {link!r}" for link in self.links])
 
@@ -69,8 +70,8 @@ def circles(path: Path) -> list[str]:
     return [name for name in links if own.startswith(os.path.join(os.path.realpath(path / name), ""))]
 
 
-def list_files(path: Path) -> Listing:
-    """The files of `path` and of every folder below it."""
+def list_files(path: Path, suffixes: Collection[str] = SUFFIXES) -> Listing:
+    """The files of `path` and of every folder below it; those with one of `suffixes` apart from others."""
     listing, folders = Listing(), [path]
     while folders:
         for entry in _entries(folders.pop()):
@@ -80,11 +81,11 @@ def list_files(path: Path) -> Listing:
                     listing.links.append(entry.name)
                 else:
                     folders.append(Path(entry.path))
-            elif suffix in SUFFIXES:
-                listing.pictures.append(Path(entry.path))
+            elif suffix in suffixes:
+                listing.files.append(Path(entry.path))
             else:
                 listing.others[suffix] += 1
-    listing.pictures.sort()
+    listing.files.sort()
     return listing
 
 

@@ -88,9 +88,16 @@ def load_model(
         raise TfodlError(f"model file {name!r}: was made for {saved.text}; the data are {kind}.")
     if signals is not None:
         named = not models.is_file(name)
+        sound = signals.sound
         contract = saved or (
-            SignalContract.standard(signals.x_train) if named else SignalContract(tuple(shape))
+            SignalContract.standard(signals.x_train, sound)
+            if named
+            else SignalContract(tuple(shape), sound=sound)
         )
+        if contract.sound != sound:
+            raise TfodlError(
+                f"model file {name!r}: was made for {contract.sound}, the data are {sound}; give such."
+            )
     else:
         contract = InputContract.parse(given, shape) if given else saved or find_contract(model, shape)
     return Loaded(model, contract, trained)

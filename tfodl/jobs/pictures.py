@@ -26,7 +26,10 @@ def _pictures(job: FinetuneJob | QuantizeJob) -> Dataset:
     channels = None
     if models.is_file(job.model):
         size, channels = taken(models.load(job.model), job.model, job.size)
-    return datasets.load(job.data, size=size, seed=job.seed, channels=channels, skip_bad=job.skip_bad)
+    return datasets.load(
+        job.data, size=size, seed=job.seed, channels=channels, skip_bad=job.skip_bad, window=job.window,
+        stride=job.stride,
+    )  # fmt: skip
 
 
 def _signals(job: FinetuneJob | QuantizeJob) -> Dataset:
@@ -35,7 +38,7 @@ def _signals(job: FinetuneJob | QuantizeJob) -> Dataset:
             f"--size {job.size}: is a side of pictures; {job.data!r} holds signals. Leave it out."
         )
     shape = sample_shape(models.load(job.model), job.model) if models.is_file(job.model) else None
-    data = datasets.load(job.data, seed=job.seed)
+    data = datasets.load(job.data, seed=job.seed, window=job.window, stride=job.stride, shape=shape)
     if shape is not None and shape != data.input_shape:
         raise TfodlError(
             f"model file {job.model!r}: takes {shape}, the samples of {data.name!r} are {data.input_shape}; "

@@ -30,6 +30,8 @@ class _Job:
     learning_rate: step size, finite and > 0.
     size: side in pixels that pictures are resized to; None is what a model from a file takes, else theirs.
     skip_bad: leave pictures of a folder out that cannot be read.
+    window, stride: rows or samples of a window cut from a recording, and from one to the next, whole numbers
+        >= 1; None is what the model takes, and half of it (sounds: all of it).
     seed: of every draw, in [0, 2**32).
     calibration: train pictures that activation ranges are found by, a whole number >= 1.
     input: how pixels reach the model, a form of `InputContract.parse`; None is as the model's companion or
@@ -50,6 +52,8 @@ class _Job:
     seed: int = 0
     calibration: int = 512
     skip_bad: bool = False
+    window: int | None = None
+    stride: int | None = None
     input: str | None = None
     weights: str | None = None
 
@@ -57,8 +61,8 @@ class _Job:
         for field_ in dataclasses.fields(self):
             if "str" in str(field_.type):
                 self._require_text(field_.name)
-        for name in ("epochs", "batch_size", "size", "calibration"):
-            self._require_whole(name, 1, or_none=name == "size")
+        for name in ("epochs", "batch_size", "size", "calibration", "window", "stride"):
+            self._require_whole(name, 1, or_none=name in ("size", "window", "stride"))
         rate = self.learning_rate
         if rate is not None and not (_is_number(rate) and 0 < rate < math.inf):
             raise TfodlError(f"--learning-rate must be a finite number > 0, got {self.learning_rate!r}.")
