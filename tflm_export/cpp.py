@@ -24,7 +24,15 @@ class Tables:
     @property
     def nbytes(self) -> int:
         """Bytes in flash."""
-        widths = {"int8_t": 1, "int16_t": 2, "int32_t": 4, "uint32_t": 4, "float": 4, "unsigned char": 1}
+        widths = {
+            "int8_t": 1,
+            "int16_t": 2,
+            "uint16_t": 2,
+            "int32_t": 4,
+            "uint32_t": 4,
+            "float": 4,
+            "unsigned char": 1,
+        }
         return sum(widths[ctype] * values.size for ctype, values, _ in self.items.values())
 
     def declarations(self) -> str:

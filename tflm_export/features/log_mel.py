@@ -108,10 +108,16 @@ class LogMel:
         return found
 
     @cached_property
+    def edges(self) -> np.ndarray:
+        """Hz where the triangles begin, have their peaks and end, [bands + 2], float64."""
+        low, high = (2595 * np.log10(1 + f / 700) for f in (self.low_hz, self.high_hz))
+        found: np.ndarray = 700 * (10 ** (np.linspace(low, high, self.bands + 2) / 2595) - 1)
+        return found
+
+    @cached_property
     def weights(self) -> np.ndarray:
         """w [bands, fft / 2 + 1], float64."""
-        low, high = (2595 * np.log10(1 + f / 700) for f in (self.low_hz, self.high_hz))
-        edges = 700 * (10 ** (np.linspace(low, high, self.bands + 2) / 2595) - 1)
+        edges = self.edges
         f = np.arange(self.fft // 2 + 1) * self.sample_rate / self.fft
         left, peak, right = (edges[i : i + self.bands, None] for i in range(3))
         found: np.ndarray = np.maximum(

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "$name.h"
+#include "tfodl/features/log_mel.h"
 #include "tfodl/features/value.h"
 #include "tfodl/kernels.h"
 #include "tfodl/serial_protocol.h"

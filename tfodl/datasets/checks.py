@@ -43,8 +43,8 @@ def is_signal(x: np.ndarray) -> bool:
     """Whether `x` [N, ...] holds floats of a sensor, as [N, T, C], rather than pictures: any floats but maps
     of 1 or 3 channels within -1..255.
 
-    >>> is_signal(np.zeros((5, 64, 3))), is_signal(np.zeros((5, 8, 8, 3))), is_signal(np.zeros((5, 64, 3),
-    int)) (True, False, False)
+    >>> is_signal(np.zeros((5, 64, 3))), is_signal(np.zeros((5, 8, 8, 3))), is_signal(np.zeros((5, 4), int))
+    (True, False, False)
     """
     if x.dtype.kind != "f" or x.ndim < 3:
         return False

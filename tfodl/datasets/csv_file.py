@@ -1,7 +1,7 @@
 """`read_csv`: one recording of a sensor, a row a moment and a column a channel.
 
 >>> from pathlib import Path
->>> _ = Path("r.csv").write_text("t,x,y\n0,1.5,2\n20,3,4\n")
+>>> _ = Path("r.csv").write_text("t,x,y\\n0,1.5,2\\n20,3,4")
 >>> recording = read_csv(Path("r.csv"))
 >>> recording.columns, recording.values.tolist()
 (('x', 'y'), [[1.5, 2.0], [3.0, 4.0]])
@@ -29,7 +29,7 @@ class Recording:
 
 
 def read_csv(path: Path) -> Recording:
-    """The recording in `path`: numbers parted by commas, semicolons or tabs; a first row that holds text is
+    """The recording in `path`: numbers parted by commas, semicolons or tabs; a first row without a number is
     the header, and a column that it calls a clock (`CLOCKS`) is left out.
 
     Raises `TfodlError` naming file, line and column for what is no finite number, and for rows of other
@@ -40,7 +40,7 @@ def read_csv(path: Path) -> Recording:
         raise TfodlError(f"{str(path)!r}: holds no rows.")
     separator = max(SEPARATORS, key=lines[0][1].count)
     rows = [(number, [cell.strip() for cell in line.split(separator)]) for number, line in lines]
-    header = None if all(map(_is_number, rows[0][1])) else tuple(cell.strip('"') for cell in rows[0][1])
+    header = None if any(map(_is_number, rows[0][1])) else tuple(cell.strip('"') for cell in rows[0][1])
     rows = rows[header is not None :]
     if not rows:
         raise TfodlError(f"{str(path)!r}: holds a header and no rows.")

@@ -7,7 +7,7 @@ A Conv1D over T is a Conv2D over T x 1, and so on for every layer of one dimensi
 >>> model = keras.Sequential([keras.Input((8, 3)), layers.Conv1D(4, 3, name="c"),
 ...                           layers.GlobalAveragePooling1D(), layers.Dense(2)])
 >>> twin = widen(model).model
->>> twin.input_shape, twin.get_layer("c").kernel.shape
+>>> twin.input_shape, tuple(twin.get_layer("c").kernel.shape)
 ((None, 8, 3), (3, 1, 3, 4))
 >>> x = np.ones((1, 8, 3), np.float32)
 >>> bool(np.allclose(twin(x), model(x), atol=1e-6))
