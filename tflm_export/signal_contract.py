@@ -57,9 +57,8 @@ class SignalContract:
         _require(all(self.divisor), f"divisor must not be 0, got {list(self.divisor)}")
         _require(self.dtype == "float32", f"dtype must be 'float32', got {self.dtype!r}")
         bands = None if self.sound is None else self.sound.bands
-        _require(
-            bands in (None, *self.shape[1:2]), f"shape {self.shape} must be (frames, {bands} bands, ...)"
-        )
+        fits = bands is None or self.shape[1:] in ((bands,), (bands, 1))
+        _require(fits, f"shape must be (frames, {bands}) or (frames, {bands}, 1), got {self.shape}")
         _require(isinstance(self.source, str), f"source must be text, got {self.source!r}")
 
     @classmethod

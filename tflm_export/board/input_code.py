@@ -40,8 +40,8 @@ inline void put_value(uint32_t index, float value) {
 """
 _PUT_FRAME = """\
 // Log-mel features of one frame of sound, $window samples of 16 bits at $rate Hz, as the model takes them:
-$bands int8. A // frame begins every $hop samples, $frames make an input. Keep them in a ring of your own: an
-engine uses its input up.
+// $bands int8. A frame begins every $hop samples, $frames make an input. Keep them in a ring of your own: an
+// engine uses its input up.
 inline void frame_features(const int16_t* samples, int8_t* to) {
   $tables
   static const LogMel kLogMel = $struct;

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from signal_sets import MOVEMENTS, movement, write_movements
+from page_chain import example
 
 from tflm_export.errors import TfodlError
 from tflm_export.features.log_mel import LogMel
 from tfodl import datasets
 from tfodl.datasets.csv_file import read_csv
 from tfodl.datasets.wav_file import read_wav, write_wav
+
+motion = example("examples/motion.py")
+write_movements = motion.write_movements
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,7 @@ def copy(folder, tmp_path):
 def test_windows_are_rows_of_the_files(folder):
     data = datasets.load(folder, window=40, stride=30)
     assert data.x_train.shape == (3 * 8 * 3, 40, 3) and data.x_test.shape == (3 * 2 * 3, 40, 3)
-    assert data.x_train.dtype == np.float32 and data.class_names == MOVEMENTS
+    assert data.x_train.dtype == np.float32 and data.class_names == motion.MOVEMENTS
     whole = read_csv(folder / "rest" / "00.csv").values
     wanted = np.stack([whole[at : at + 40] for at in (0, 30, 60)])
     rests = np.concatenate([data.x_train[data.y_train == 1], data.x_test[data.y_test == 1]])
@@ -198,9 +201,3 @@ def test_a_bad_sound_is_one_line(tmp_path):
         datasets.load(sounds(tmp_path / "cd", rate=44100, count=2))
     with pytest.raises(TfodlError, match="--window 100: is less than a frame of 480 samples"):
         datasets.load(sounds(tmp_path / "t", count=2), window=100)
-
-
-def test_movements_are_not_alike():
-    rng = np.random.default_rng(0)
-    spreads = [movement(label, 200, rng)[:, 0].std() for label in range(3)]
-    assert spreads[1] < 1 < min(spreads[0], spreads[2])
