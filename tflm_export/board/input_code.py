@@ -90,6 +90,7 @@ def _pixel_code(contract: InputContract, quant: QParams) -> str:
 
 def _value_code(contract: SignalContract, quant: QParams) -> str:
     mean, gain, zero = contract.steps(quant)
+    fields: dict[str, str | int]
     fields = {"means": _floats(mean.tolist()), "gains": _floats(gain.tolist()), "zero": zero}
     values = Template(_PUT_VALUE).substitute(
         fields, text=contract.text, channels=contract.shape[-1], tables=len(mean)

@@ -79,7 +79,7 @@ def _parted(fields: dict[str, np.ndarray], path: Path, seed: int) -> dict[str, n
         raise TfodlError(
             f"{str(path)!r}: one {what} a class leaves none to test by; give two, or x_test and y_test."
         )
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for split, chosen in zip(("train", "test"), halves, strict=True):
         found |= {f"x_{split}": x[chosen], f"y_{split}": y[chosen]}
     if recording is not None:

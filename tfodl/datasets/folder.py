@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -80,7 +81,7 @@ def load_folder(
     _require_every(read[first][1], names, splits[first])
     if first == "all":
         read = _drawn(*read["all"], seed, path)
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for split, (pictures, labels) in read.items():
         where = f"folder {str(splits.get(split, path))!r}"
         if not pictures:

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from tflm_export.input_contract import InputContract
+from tflm_export.contracts import Contract
 from tflm_export.plan import Optimizer, UpdatePlan
 from tfodl import models
 from tfodl.callbacks import FixedSelection, RandomSelection, Selection, VelocitySelection
@@ -30,7 +30,7 @@ class Outcome:
     plans: tuple[UpdatePlan, ...] = ()
 
 
-def pretrain(pictures: Domains, config: DemoConfig) -> tuple[keras.Model, InputContract]:
+def pretrain(pictures: Domains, config: DemoConfig) -> tuple[keras.Model, Contract]:
     """The model trained on the source domain of uint8 `pictures`, batch norm folded into its convolutions as
     on the device; and how it takes pictures."""
     keras.utils.set_random_seed(config.seed)

@@ -83,24 +83,27 @@ def load_model(
             print(f"model {name}: {fitted.changed}")
         model, trained = fitted.model, not fitted.fresh
         saved = None if given else read_companion(name)
-    if saved is not None and isinstance(saved, SignalContract) != (signals is not None):
-        kind = "pictures" if signals is None else "signals"
-        raise TfodlError(f"model file {name!r}: was made for {saved.text}; the data are {kind}.")
     if signals is not None:
-        named = not models.is_file(name)
-        sound = signals.sound
-        contract = saved or (
-            SignalContract.standard(signals.x_train, sound)
-            if named
-            else SignalContract(tuple(shape), sound=sound)
-        )
-        if contract.sound != sound:
-            raise TfodlError(
-                f"model file {name!r}: was made for {contract.sound}, the data are {sound}; give such."
-            )
-    else:
-        contract = InputContract.parse(given, shape) if given else saved or find_contract(model, shape)
+        return Loaded(model, _of_signals(name, signals, saved), trained)
+    if isinstance(saved, SignalContract):
+        raise TfodlError(f"model file {name!r}: was made for {saved.text}; the data are pictures.")
+    contract = InputContract.parse(given, shape) if given else saved or find_contract(model, shape)
     return Loaded(model, contract, trained)
+
+
+def _of_signals(name: str, data: Dataset, saved: Contract | None) -> SignalContract:
+    """How the values of `data` reach the model: as its companion says; by name as they are spread; as they
+    are."""
+    if not models.is_file(name):
+        return SignalContract.standard(data.x_train, data.sound)
+    contract = saved or SignalContract(data.input_shape, sound=data.sound)
+    if not isinstance(contract, SignalContract):
+        raise TfodlError(f"model file {name!r}: was made for {contract.text}; the data are signals.")
+    if contract.sound != data.sound:
+        raise TfodlError(
+            f"model file {name!r}: was made for {contract.sound}, the data are {data.sound}; give such."
+        )
+    return contract
 
 
 def _far_from_one(loaded: Loaded, x: np.ndarray) -> str | None:
