@@ -61,7 +61,7 @@ def make_domains(config: DemoConfig) -> Domains:
         size, channels = taken(models.load(config.model), config.model, config.size)
     if datasets.holds_signals(config.data):
         raise TfodlError(
-            f"data set {config.data!r}: holds signals, the demo is of pictures; for these take tfodl finetune."
+            f"data set {config.data!r}: holds signals, the demo is of pictures; take tfodl finetune."
         )
     load = functools.partial(
         datasets.load, config.data, size=size, channels=channels, seed=config.seed, skip_bad=config.skip_bad

@@ -42,7 +42,7 @@ def layer_map(model: Any, tflite: bytes) -> dict[str, str]:
 def layer_map_of(folded: FoldedModel, tflite: bytes) -> dict[str, str]:
     """The same for a model that is folded already."""
     graph = _read(tflite)
-    found = {node.name: _match(node, graph) for node in folded.weighted()}
+    found = {node.name: _match(node, graph) for node in folded.weighted() if node.layer}
     owners: dict[str, str] = {}
     for layer, op in found.items():
         if op in owners:

@@ -207,11 +207,30 @@ def test_a_constant_that_widens_the_input_is_no_scaling_of_it():
         fold(model)
 
 
-def test_rescaling_in_the_middle_is_refused():
+MIDDLES = {  # arithmetic behind a convolution of 4 channels, and the kinds of node that it becomes
+    "after a convolution": (lambda x: L.Rescaling([0.5, 1.0, 2.0, 4.0], 0.1)(x), []),
+    "after a pool": (
+        lambda x: L.Rescaling(0.5, 1.0)(L.MaxPooling2D(2)(x)),
+        ["MaxPooling2D", "DepthwiseConv2D"],
+    ),
+    "hard sigmoid": (lambda x: L.ReLU(6.0)(x + 3.0) * (1.0 / 6.0), ["ReLU", "DepthwiseConv2D"]),
+}
+
+
+@pytest.mark.parametrize("middle, kinds", MIDDLES.values(), ids=MIDDLES.keys())
+def test_arithmetic_in_the_middle_is_kept(middle, kinds):
+    model = begun(lambda image: middle(L.Conv2D(4, 3, name="before")(image)))
+    folded = fold(model)
+    assert [node.kind for node in folded.nodes[2:-3]] == kinds
+    x = np.random.default_rng(0).normal(0, 3, (3, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_allclose(rebuild(folded)(x), model(x, training=False), rtol=1e-4, atol=1e-4)
+
+
+def test_arithmetic_on_a_flat_input_is_named():
     model = keras.Sequential(
-        [keras.Input((8, 8, 2)), L.Conv2D(2, 3), L.Rescaling(0.5), L.Flatten(), L.Dense(2)]
+        [keras.Input((8, 8, 2)), L.GlobalAveragePooling2D(), L.Rescaling(0.5, name="half"), L.Dense(2)]
     )
-    with pytest.raises(TfodlError, match="right after the input"):
+    with pytest.raises(TfodlError, match="scaling 'half': on a flat input"):
         fold(model)
 
 

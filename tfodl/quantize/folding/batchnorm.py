@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from tflm_export.errors import TfodlError
+from tfodl.quantize.folding.affine import Affine
 from tfodl.quantize.folding.folded import Node
+
+
+def affine_node(operation: Any, rule: Affine, source: int, shape: Sequence[int | None]) -> Node:
+    """Node `source` [N, ..., C] scaled by constants: `x * scale + offset` of a Rescaling, of arithmetic."""
+    factor, offset = (np.broadcast_to(v, shape[-1:]) for v in (rule.scale, rule.offset))
+    config = {"factor": factor, "offset": offset, "rank": len(shape) - 1}
+    return Node("BatchNormalization", operation.name, (source,), config, layer=False)
 
 
 def fold_batchnorm(nodes: list[Node]) -> list[Node]:
@@ -43,9 +53,12 @@ def _absorb(source: Node, norm: Node) -> Node:
 def _as_depthwise(node: Node, inputs: tuple[int, ...]) -> Node:
     if node.config["rank"] != 3:
         raise TfodlError(
-            f"BatchNormalization {node.name!r}: on a flat input it folds only into a Dense layer before it."
+            f"{'BatchNormalization' if node.layer else 'scaling'} {node.name!r}: on a flat input it folds "
+            "only into a Dense layer before it."
         )
     factor = np.asarray(node.config["factor"], np.float32)
     offset = np.asarray(node.config["offset"], np.float32)
     geometry = {"strides": (1, 1), "padding": "valid", "dilation_rate": (1, 1)}
-    return Node("DepthwiseConv2D", node.name, inputs, geometry, factor.reshape(1, 1, -1, 1), offset)
+    return Node(
+        "DepthwiseConv2D", node.name, inputs, geometry, factor.reshape(1, 1, -1, 1), offset, node.layer
+    )

@@ -17,7 +17,7 @@ from typing import Any
 
 from tflm_export.errors import TfodlError
 from tfodl.quantize.folding.affine import Affine, affine_before, parents, producer
-from tfodl.quantize.folding.batchnorm import fold_batchnorm
+from tfodl.quantize.folding.batchnorm import affine_node, fold_batchnorm
 from tfodl.quantize.folding.folded import FoldedModel, Node
 from tfodl.quantize.folding.layers import EMITTERS, name_of, nodes_of
 from tfodl.quantize.folding.widen import widen
@@ -94,15 +94,20 @@ class _Tracer:
         return known[id(tensor)]
 
     def _rescaled(self, tensor: Any, known: dict[int, Place], prefix: str) -> Place | None:
-        """The place of a tensor that is the input, scaled; None for any other."""
+        """The place of a tensor that is another one scaled by constants; None for any other. Of the input it
+        is what the input's quantisation takes up, elsewhere a batch normalisation of constants."""
         step = affine_before(tensor)
         if step is None:
             return None
         source, rule = step
         place = self._trace(source, known, prefix)
-        if self.nodes[place.node].kind != "Input":
+        if self.nodes[place.node].kind == "Input":
+            return Place(place.node, place.rescaling.then(rule))
+        if rule.flip:
             return None
-        return Place(place.node, place.rescaling.then(rule))
+        return Place(
+            self._add_all([affine_node(producer(tensor)[0], rule, place.node, tensor.shape)], prefix)
+        )
 
     def _made(self, tensor: Any, known: dict[int, Place], prefix: str) -> Place:
         layer, call = producer(tensor)
@@ -119,8 +124,8 @@ class _Tracer:
             return sources[0]
         if kind in SCALINGS:
             raise TfodlError(
-                f"{kind} {name_of(layer)!r}: only a scaling of each channel, right after the input, folds "
-                "into the input's quantisation; scale the data before the model instead."
+                f"{kind} {name_of(layer)!r}: only a scaling of each channel has an int8 form; scale by one "
+                "value, or one a channel."
             )
         if kind not in EMITTERS:
             allowed = ", ".join(sorted({*EMITTERS, *IDENTITY, *SCALINGS} - AUGMENTATIONS)) + ", augmentations"

@@ -23,6 +23,7 @@ class Node:
     config: the arguments that the layer of the same kind takes, weights apart.
     kernel: Conv2D [k_h, k_w, C_in, C_out], DepthwiseConv2D [k_h, k_w, C, m], Dense [n_in, n_out]; float32.
     bias: float32 [C_out], or None where the node holds no weights.
+    layer: whether the weights are a layer's, rather than constants of the model's arithmetic.
     """
 
     kind: str
@@ -31,6 +32,7 @@ class Node:
     config: Mapping[str, Any] = field(default_factory=dict)
     kernel: np.ndarray | None = None
     bias: np.ndarray | None = None
+    layer: bool = True
 
 
 @dataclass(frozen=True)
