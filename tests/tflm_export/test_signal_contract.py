@@ -17,7 +17,9 @@ from tflm_export.input_contract import InputContract
 from tflm_export.ir import QParams
 from tflm_export.library import library_root
 from tflm_export.machines.host import compile_cpp
+from tflm_export.plan import Memory
 from tflm_export.report.verify import verify
+from tflm_export.ship import ship
 from tflm_export.signal_contract import SignalContract
 
 SHAPE = (8, 8, 3)
@@ -91,6 +93,17 @@ def test_it_goes_where_the_model_and_the_engine_go(compiled, tmp_path):
 
 def test_verify_takes_values(compiled):
     assert verify(compiled, values(4), [0, 1, 2, 3], count=4, steps=2, tflm=False).inputs == 4
+
+
+def test_exemplars_may_be_values():
+    plan = UpdatePlan(memory=Memory(samples=2, exemplar_replays=1))
+    x, labels = values(8)[4:], np.array([0, 1, 2, 3])
+    shipped = ship(residual_net(), plan, x, labels, contract=CONTRACT)
+    compiled = compile_model(residual_net(), plan, contract=CONTRACT, exemplars=shipped)
+    again = ship(residual_net(), plan, compiled.quantize(x), labels)
+    np.testing.assert_array_equal(shipped.latents, again.latents)
+    with pytest.raises(TfodlError, match="inputs must be float32 or int8"):
+        ship(residual_net(), plan, np.zeros((4, *SHAPE), np.uint8), labels, contract=CONTRACT)
 
 
 def test_the_client_sends_values(compiled):

@@ -4,11 +4,13 @@ values."""
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from tflm_export.errors import TfodlError
+from tfodl.datasets.catalogue import CATALOGUE
 from tfodl.datasets.checks import is_signal
 from tfodl.datasets.listing import SUFFIXES, find_splits, list_files, subfolders
 
@@ -24,7 +26,7 @@ def holds_signals(name: str | os.PathLike[str]) -> bool:
     (True, False)
     """
     name = os.fsdecode(name)
-    if os.path.isdir(name) and name != "digits":
+    if os.path.isdir(name) and name != "digits" and name not in CATALOGUE:
         return folder_kind(Path(name)) != "pictures"
     return os.path.isfile(name) and name.endswith(".npz") and _floats(name)
 
@@ -35,15 +37,16 @@ def folder_kind(path: Path) -> str:
 
     Raises `TfodlError` where there are files of two kinds.
     """
-    counts: dict[str, int] = {}
-    for folder in find_splits(path).values():
+    of_suffix = {suffix: kind for kind, suffixes in KINDS.items() for suffix in suffixes}
+    counts: Counter[str] = Counter()
+    for folder in find_splits(path, tell=False).values():
         for name in subfolders(folder):
-            for kind, suffixes in KINDS.items():
-                if count := len(list_files(folder / name, suffixes).files):
-                    counts[kind] = counts.get(kind, 0) + count
+            found = list_files(folder / name, of_suffix).files
+            counts.update(of_suffix[file.suffix.lower()] for file in found)
     if len(counts) > 1:
         shown = " and ".join(
-            f"{count:,} {kind if kind == 'pictures' else f'.{kind} files'}" for kind, count in counts.items()
+            f"{count:,} {kind if kind == 'pictures' else f'.{kind} files'}"
+            for kind, count in sorted(counts.items())
         )
         raise TfodlError(f"folder {str(path)!r}: holds {shown}; a data set is of one kind. Part them.")
     return next(iter(counts), "pictures")

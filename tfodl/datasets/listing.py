@@ -33,11 +33,11 @@ class Listing:
         return ", ".join(found + [f"link to a folder {link!r}" for link in self.links])
 
 
-def find_splits(path: Path) -> dict[str, Path]:
+def find_splits(path: Path, *, tell: bool = True) -> dict[str, Path]:
     """`{"train": ..., "test": ...}` and `"val"` where `path` has such sub-folders, else `{"all": path}`.
 
-    A validation folder is the test split where there is no other. Raises `TfodlError` where two sub-folders
-    claim one split, or a test split has no train split beside it.
+    A validation folder is the test split where there is no other. tell: name what is not read. Raises
+    `TfodlError` where two sub-folders claim one split, or a test split has no train split beside it.
     """
     names = subfolders(path)
     found = {split: [n for n in names if n.lower() in known] for split, known in SPLITS.items()}
@@ -52,7 +52,7 @@ def find_splits(path: Path) -> dict[str, Path]:
     if "test" not in splits:
         splits["test"] = splits.pop("val")
     beside = [n for n in names + circles(path) if path / n not in splits.values()]
-    if beside:
+    if beside and tell:
         note(f"folder {str(path)!r}: {some(beside)} beside its splits {some(sorted(splits))} are not read")
     return splits
 

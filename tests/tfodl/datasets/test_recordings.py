@@ -115,6 +115,14 @@ def test_short_recordings_are_named_and_a_class_of_them_refused(copy, caplog):
         datasets.load(copy, window=101)
 
 
+def test_what_is_beside_the_splits_is_named_once(tmp_path, caplog):
+    for split in ("train", "test", "more"):
+        write_movements(tmp_path / split, 1, 30)
+    assert datasets.holds_signals(tmp_path)
+    datasets.load(tmp_path, window=30)
+    assert caplog.text.count("'more' beside its splits") == 1
+
+
 def test_what_is_no_set_is_refused(copy, tmp_path):
     with pytest.raises(TfodlError, match="--window says how many rows"):
         datasets.load(copy)

@@ -9,6 +9,7 @@ from page_chain import example, run_chain
 
 from tflm_export import engine_folder
 from tflm_export.board.sketch import library_header
+from tflm_export.contracts import contract_from_dict
 from tflm_export.features.log_mel import LogMel
 from tflm_export.library import library_root
 from tflm_export.machines.host import HostEngine, compile_cpp
@@ -86,6 +87,14 @@ def test_the_definition_goes_with_the_model(folder, compiled):
     assert (
         load_model(str(folder / "tuned/model.keras"), (24, 20, 1), 3, data=data).contract.sound == data.sound
     )
+
+
+def test_a_model_by_name_takes_features_as_they_are_spread(folder):
+    data = load(folder / "words", shape=(24, 20, 1))
+    contract = load_model("ds_cnn", data.input_shape, data.classes, data=data).contract
+    x = contract.apply(data.x_train)
+    assert abs(x.mean()) < 1e-3 and abs(x.std() - 1) < 1e-3
+    assert contract.sound == data.sound and contract_from_dict(contract.to_dict()) == contract
 
 
 def test_sounds_of_another_rate_are_refused_for_a_tuned_model(folder, tmp_path, capsys):

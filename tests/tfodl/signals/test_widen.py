@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers as L
 
+import tfodl
 from tflm_export import TfodlError, UpdatePlan, compile_model
 from tflm_export.machines.tflm import tflm_outputs
 from tflm_export.simulate.step import Simulator
@@ -109,5 +110,9 @@ def test_in_int8_it_is_close_to_keras_and_equal_to_tflm(kind):
     simulator = Simulator(compiled.graph, compiled.plan)
     found = [simulator.infer(q) for q in int8]
     np.testing.assert_array_equal(found, tflm_outputs(compiled, int8))
+    int8_model = tfodl.Int8Model(compiled.tflite)
+    np.testing.assert_allclose(
+        int8_model.predict(rescaled, verbose=0), compiled.to_real(np.array(found))[:, 0], rtol=1e-5
+    )
     wanted = model.predict(x[:16], verbose=0)
     assert np.abs(compiled.to_real(np.array(found))[:, 0] - wanted).max() < 0.06 * np.abs(wanted).max()
