@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
+from tflm_export.pool import Pool
 
 VERSION = 1
 LARGEST_BATCH = 2**15
@@ -31,6 +32,7 @@ OPTIONAL = (
     "store_bytes",
     "candidates",
     "memory",
+    "pool",
 )  # fields that JSON leaves out where a plan does not use them
 SMALLEST_RATE, LARGEST_RATE = 1e-30, 1e6  # kMaxLearningRate of support.h
 
@@ -210,6 +212,8 @@ class UpdatePlan:
     provenance: free facts (method, epoch, data set); `model_sha256` binds the plan to one `.tflite`.
     candidates: names of layers that may ever learn on the device, beside those that do; what lies below
         all of them is frozen for good. memory: what the device remembers; None is nothing.
+    pool: how many channels of the candidates learn at a time, chosen on the device (docs/choosing.md), and
+        `layers` are then those of the first epoch; None: `layers` learn, and nothing is chosen.
 
     Raises `TfodlError` on anything that is not a plan.
     """
@@ -225,6 +229,7 @@ class UpdatePlan:
     store_bytes: int = 0
     candidates: tuple[str, ...] = ()
     memory: Memory | None = None
+    pool: Pool | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
@@ -254,16 +259,43 @@ class UpdatePlan:
             f"UpdatePlan: memory must be a Memory or None, and needs the loss 'crossentropy', for it keeps "
             f"classes; got {self.memory!r} and {self.loss!r}.",
         )
-
+        self._check_pool()
         pages, rest = divmod(self.store_bytes, PAGE_BYTES) if _is_count(self.store_bytes) else (-1, 0)
         _require(
             pages in (0, *PAGES) and not rest,
             f"UpdatePlan: store_bytes must be 0 or 4 to 64 pages of {PAGE_BYTES}, got {self.store_bytes!r}.",
         )
 
+    def _check_pool(self) -> None:
+        if self.pool is None:
+            return
+        _require(isinstance(self.pool, Pool), f"UpdatePlan: pool must be a Pool or None, got {self.pool!r}.")
+        _require(bool(self.candidates), "UpdatePlan: a pool chooses among candidates; name at least one.")
+        _require(
+            self.memory is not None,
+            "UpdatePlan: a pool needs a memory, for what was learned is measured on its samples; set memory.",
+        )
+        _require(
+            self.store_bytes == 0,
+            f"UpdatePlan: a pool keeps what it learned in an area of its own; set store_bytes to 0, "
+            f"got {self.store_bytes}.",
+        )
+        named = [layer.name for layer in self.layers if layer.name not in self.candidates]
+        _require(
+            not named,
+            f"UpdatePlan: layers {named} are no candidates; with a pool, layers are the first epoch's choice "
+            "among candidates.",
+        )
+        for layer in self.layers:
+            _require(
+                layer.axis == "out" and layer.bias != "all",
+                f"UpdatePlan: {layer.name!r}: a pool holds output channels with their own biases; give axis "
+                f"'out' and bias 'selected' or 'none', got {layer.axis!r} and {layer.bias!r}.",
+            )
+
     def __hash__(self) -> int:
         learning = (self.layers, self.head, self.budget, self.optimizer, self.loss, self.seed)
-        return hash((*learning, self.store_bytes, self.candidates, self.memory))
+        return hash((*learning, self.store_bytes, self.candidates, self.memory, self.pool))
 
     def layer(self, name: str) -> LayerUpdate | None:
         """The entry of layer `name`, or None when that layer is frozen."""
@@ -332,6 +364,8 @@ def _plan_from_dict(raw: object) -> UpdatePlan:
         fields["budget"] = Budget(**_fields(fields["budget"], Budget, "UpdatePlan: budget"))
     if fields.get("memory") is not None:
         fields["memory"] = Memory(**_fields(fields["memory"], Memory, "UpdatePlan: memory"))
+    if fields.get("pool") is not None:
+        fields["pool"] = Pool(**_fields(fields["pool"], Pool, "UpdatePlan: pool"))
     _require(isinstance(fields.get("candidates", []), list), "UpdatePlan: 'candidates' must be a list.")
     if "optimizer" in fields:
         fields["optimizer"] = Optimizer(**_fields(fields["optimizer"], Optimizer, "UpdatePlan: optimizer"))

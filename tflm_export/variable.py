@@ -61,6 +61,16 @@ class Variable:
         return self.axis != 0 and bool(self.op.attrs["resident"])
 
     @property
+    def pooled(self) -> bool:
+        """The device chooses which of the channels learn."""
+        return "pooled" in self.op.attrs
+
+    @property
+    def in_pool(self) -> bool:
+        """Its chosen rows lie in the pool; what else the device chooses from lies in RAM whole."""
+        return self.pooled and not self.bias and not self.op.attrs["resident"]
+
+    @property
     def whole(self) -> bool:
         """Every element trains."""
         return len(self.channels) == self.shape[self.axis]
@@ -68,7 +78,7 @@ class Variable:
     @property
     def resident(self) -> bool:
         """The whole tensor lives in RAM, frozen parts too: a bias and a depthwise weight do."""
-        return self.whole or self.bias or bool(self.op.attrs["resident"])
+        return (self.whole and not self.in_pool) or self.bias or bool(self.op.attrs["resident"])
 
     @property
     def count(self) -> int:
@@ -77,7 +87,9 @@ class Variable:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the parameter in RAM."""
+        """Bytes of the parameter in RAM, the pool apart."""
+        if self.in_pool:
+            return 0
         return (math.prod(self.shape) if self.resident else self.count) * np.dtype(self.dtype).itemsize
 
     @property

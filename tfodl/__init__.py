@@ -15,6 +15,7 @@ _HOME = {
     "LayerUpdate": "tflm_export.plan",
     "Memory": "tflm_export.plan",
     "Optimizer": "tflm_export.plan",
+    "Pool": "tflm_export.pool",
     "UpdatePlan": "tflm_export.plan",
     "TfodlError": "tflm_export.errors",
     "neuron_groups": "tfodl.neurons.groups",

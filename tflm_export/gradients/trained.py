@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -26,12 +26,14 @@ class Trained:
 
     axis: "out": weight rows (depthwise: channels); "in": weight columns.
     channels: sorted indices along `axis`; () when no weight trains. biases: output channels.
+    pooled: of these channels the device chooses some.
     """
 
     op: Op
     axis: Literal["out", "in"]
     channels: tuple[int, ...]
     biases: tuple[int, ...]
+    pooled: bool = False
 
     @property
     def along(self) -> int:
@@ -55,15 +57,17 @@ def resolve(graph: Graph, plan: UpdatePlan, logits: str) -> tuple[Trained, ...]:
     Raises `ExportError` naming the layer when the plan does not fit the model, or trains nothing.
     """
     found: dict[str, Trained] = {}
-    for layer in plan.layers:
-        trained = _resolve_layer(graph, layer)
+    for name, trained in _entries(graph, plan):
         if trained.op.name in found:
-            raise ExportError(
-                f"update plan: {layer.name!r} names an op that has an entry already; merge them."
-            )
+            raise ExportError(f"update plan: {name!r} names an op that has an entry already; merge them.")
         found[trained.op.name] = trained
     if plan.head:
         head = _head(graph, logits)
+        if plan.pool is not None and head.op.name in found:
+            raise ExportError(
+                f"update plan: {head.op.name} is the head, which learns whole; take it off the candidates, or "
+                "set head to false."
+            )
         found[head.op.name] = head
     result = tuple(found[op.name] for op in graph.ops if op.name in found and _trains(found[op.name]))
     if not result:
@@ -74,6 +78,23 @@ def resolve(graph: Graph, plan: UpdatePlan, logits: str) -> tuple[Trained, ...]:
     for trained in result:
         _check_own_parameters(graph, trained)
     return result
+
+
+def _entries(graph: Graph, plan: UpdatePlan) -> list[tuple[str, Trained]]:
+    """What the plan's layers train, by their names there; under a pool, all that its candidates may train."""
+    if plan.pool is None:
+        return [(layer.name, _resolve_layer(graph, layer)) for layer in plan.layers]
+    return [(name, _candidate(graph, name)) for name in plan.candidates]
+
+
+def _candidate(graph: Graph, name: str) -> Trained:
+    """Every output channel of a candidate."""
+    op = find_op(graph, name)
+    channels = ()
+    if op.kind in WEIGHTED:
+        channels = tuple(range(graph.tensors[op.inputs[1]].shape[OPS[op.kind].axes["out"]]))
+    entry = LayerUpdate(name, "out", channels, "selected" if op.bias else "none")
+    return replace(_resolve_layer(graph, entry), pooled=True)
 
 
 def _check_own_parameters(graph: Graph, trained: Trained) -> None:

@@ -24,12 +24,15 @@ def training_graph(graph: Graph, plan: UpdatePlan, gradients: str = "int16") -> 
     """The graph of one training step at batch 1. Its ops of role "forward" are the model.
 
     gradients: dtype of gradient tensors, one of `GRADIENT_TYPES`. In float32 a clip mask is an op of its own.
+    Under a pool every channel of the candidates may train: their updates have the attribute `pooled`.
     A plan without a head and without layers trains nothing: then the graph is the model's, for inference.
     Raises `ExportError` when the plan does not fit the model or a gradient must pass an op that has none.
     """
     if gradients not in GRADIENT_TYPES:
         allowed = " or ".join(map(repr, GRADIENT_TYPES))
         raise ExportError(f"gradients {gradients!r} are not supported; allowed: {allowed}.")
+    if plan.pool is not None and gradients != "int16":
+        raise ExportError(f"update plan: a pool takes int16 gradients, got {gradients!r}.")
     trained = {t.op.name: t for t in trained_ops(graph, plan)}
     if not trained:
         return graph
@@ -43,7 +46,7 @@ def trained_ops(graph: Graph, plan: UpdatePlan) -> tuple[Trained, ...]:
     Raises `ExportError` when the plan does not fit the model.
     """
     _check_edges(graph)
-    if not (plan.head or plan.layers):
+    if not (plan.head or plan.layers or plan.pool):
         return ()
     check_logits(graph, plan.loss)
     return resolve(graph, plan, logits_of(graph, plan.loss))
@@ -197,6 +200,7 @@ class Builder:
 
     def _update(self, trained: Trained, gradient: str, mask: str) -> None:
         op = trained.op
+        pooled = {"pooled": True} if trained.pooled else {}
         if trained.channels:
             x = f"{op.name}/kept" if self._keeps_part(trained) else op.inputs[0]
             attrs = {
@@ -204,12 +208,13 @@ class Builder:
                 "along": trained.along,
                 "resident": op_kind(op).resident,
                 "tensor": 2 * op.index,
+                **pooled,
             }
             kind = f"{op.kind}_{'COLUMNS' if trained.axis == 'in' else 'WEIGHTS'}_UPDATE"
             self.add(kind, op, "weights", (gradient, mask, x, trained.weight), (), attrs, "update")
         if trained.biases:
             attrs = {
-                "channels": trained.biases, "along": 0, "resident": True, "tensor": 2 * op.index + 1,
+                "channels": trained.biases, "along": 0, "resident": True, "tensor": 2 * op.index + 1, **pooled,
             }  # fmt: skip
             self.add("BIAS_UPDATE", op, "bias", (gradient, mask, trained.bias), (), attrs, "update")
 

@@ -36,9 +36,19 @@ class ReplayMemory:
         same reservoir runs on that class's samples (after Chrysakis and Moens, ICML 2020, without their list
         of full classes).
     offered: samples offered so far, by class. draws: samples drawn so far. Both seed the next decision.
+    held_out: the first places, which are never drawn.
     """
 
-    def __init__(self, capacity: int, shape: tuple[int, ...], classes: int, policy: str, seed: int):
+    def __init__(
+        self,
+        capacity: int,
+        shape: tuple[int, ...],
+        classes: int,
+        policy: str,
+        seed: int,
+        held_out: int = 0,
+    ):
+        self.held_out = held_out
         self.capacity, self.shape, self.classes = capacity, shape, classes
         self.policy, self.seed = policy, seed
         self.reset()
@@ -53,6 +63,11 @@ class ReplayMemory:
     def __len__(self) -> int:
         return self.held
 
+    @property
+    def drawable(self) -> int:
+        """Samples that may be drawn."""
+        return max(0, self.held - self.held_out)
+
     def remember(self, latent: np.ndarray, label: int) -> None:
         """Offer a sample: a latent int8 of `shape` and its class."""
         self.offered[label] += 1
@@ -62,8 +77,8 @@ class ReplayMemory:
             self.held = max(self.held, place + 1)
 
     def draw(self) -> tuple[np.ndarray, int]:
-        """A sample at random, every one alike, with replacement; the memory must not be empty."""
-        place = random_below(self.seed, self.draws, DRAW, self.held)
+        """A sample at random, every one alike, with replacement; there must be one (`drawable`)."""
+        place = self.held_out + random_below(self.seed, self.draws, DRAW, self.drawable)
         self.draws += 1
         return self.latents[place], int(self.labels[place])
 

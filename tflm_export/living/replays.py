@@ -34,8 +34,8 @@ class Replays(ABC):
             self.replay_exemplar()
 
     def replay(self) -> float:
-        """One step on a sample of the memory; the loss before it, -1 when the memory is empty."""
-        return self.learn_latent(*self.memory.draw()) if len(self.memory) else -1.0
+        """One step on a sample of the memory; the loss before it, -1 when there is none to draw."""
+        return self.learn_latent(*self.memory.draw()) if self.memory.drawable else -1.0
 
     def replay_exemplar(self) -> float:
         """One step on an exemplar; the loss before it, -1 when there are none."""

@@ -29,7 +29,10 @@ class LivingSimulator(Replays, Simulator):
         self._cut = find_cut(graph, plan)
         self._shape = graph.tensors[self._cut.tensor].shape
         size = capacity(plan.memory, self._cut.nbytes)
-        self.memory = ReplayMemory(size, self._shape[1:], classes(graph), plan.memory.policy, plan.seed)
+        held_out = plan.pool.held_out if plan.pool is not None else 0
+        self.memory = ReplayMemory(
+            size, self._shape[1:], classes(graph), plan.memory.policy, plan.seed, held_out
+        )
         self.exemplars, self.wanted, self.seed = exemplars, plan.memory, plan.seed
         super().__init__(graph, plan)
 
@@ -69,10 +72,3 @@ class LivingSimulator(Replays, Simulator):
     def _noted(self, values: dict[str, Any]) -> dict[str, Any]:
         self._latent = values[self._cut.tensor]
         return values
-
-
-def simulator_of(graph: Graph, plan: UpdatePlan, exemplars: Exemplars | None = None) -> Simulator:
-    """A `LivingSimulator` for a plan with a memory, a `Simulator` for any other."""
-    if plan.memory is None:
-        return Simulator(graph, plan)
-    return LivingSimulator(graph, plan, exemplars)

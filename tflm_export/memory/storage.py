@@ -16,7 +16,9 @@ PADDING_BYTES = 16  # the linker's, between the engine's variables
 
 
 def state_bytes(variable: Variable, optimizer: Optimizer) -> int:
-    """Bytes of optimizer state that go with a trained tensor."""
+    """Bytes of optimizer state that go with a trained tensor; those of a candidate lie in the pool."""
+    if variable.pooled:
+        return 0
     kept = state_arrays(optimizer, variable)
     return variable.count * sum((2 if name == "accumulator" else 4) * on for name, on in kept.items())
 

@@ -1,6 +1,6 @@
 """Which channels a budget buys: pure functions of scores and costs.
 
-`select` spends one quantity (parameters). `choose` spends a whole `Budget` over a model's groups, where
+`select` (tflm_export.living.ranking) spends one quantity (parameters). `choose` spends a whole `Budget` over a model's groups, where
 memory and work are shared: the first channel of a layer pays for its saved activation, the lowest trained
 layer for all dX above. Bytes of the engine are the compiler's own (`Room`).
 """
@@ -15,55 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tflm_export.errors import TfodlError
+from tflm_export.living.ranking import Rule, check_rule, ranking, select
 from tflm_export.plan import Budget, LayerUpdate, UpdatePlan
 from tfodl.neurons.cost import layer_scheme_bytes, plan_cost, trained_params
 from tfodl.neurons.group import NeuronGroup
 from tfodl.selection.engine import Room
 from tfodl.selection.fill_room import fill_room
-
-Rule = Literal["prefix", "fill"]
-RULES = ("prefix", "fill")
-
-
-def _check_rule(rule: str) -> None:
-    if rule not in RULES:
-        raise TfodlError(f"select: rule must be one of {RULES}, got {rule!r}.")
-
-
-def select(
-    scores: ArrayLike, costs: ArrayLike, budget: int | float | None, rule: Rule = "prefix"
-) -> NDArray[np.bool_]:
-    """The neurons to train: highest scores first, until `budget` is spent.
-
-    scores: `[n]`, any real numbers; costs: `[n]`, each >= 0, in the budget's unit; budget: None is no limit.
-    rule: `"prefix"` stops at the first neuron that does not fit (eq. 6), `"fill"` skips it and goes on.
-    Ties go to the lower index. Returns a mask `[n] bool`.
-
-    Raises `TfodlError` on shapes that differ, NaN scores, negative costs or budget, or an unknown rule.
-
-    >>> select([3, 9, 5], [2, 2, 2], 5).tolist()
-    [False, True, True]
-    """
-    scores, costs = np.asarray(scores, np.float64), np.asarray(costs, np.float64)
-    _check(scores, costs, budget, rule)
-    chosen = np.zeros(scores.shape, bool)
-    limit = np.inf if budget is None else budget
-    order = ranking(scores)
-    if rule == "prefix":
-        chosen[order[np.cumsum(costs[order]) <= limit]] = True
-        return chosen
-    left = limit
-    for index in order:
-        if costs[index] <= left:
-            chosen[index] = True
-            left -= costs[index]
-    return chosen
-
-
-def ranking(scores: ArrayLike) -> NDArray[np.intp]:
-    """Indices by falling score; ties by index."""
-    return np.argsort(-np.asarray(scores, np.float64), kind="stable")
-
 
 def as_budget(
     budget: Budget | int | float | None, groups: Sequence[NeuronGroup], bias: bool = True
@@ -113,7 +70,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.rule is not None:
-            _check_rule(self.rule)
+            check_rule(self.rule)
 
     def rule_for(self, budget: Budget) -> Rule:
         """The rule asked for; else "fill" where the engine's bytes are limited, and "prefix"."""
@@ -323,16 +280,6 @@ def _shown(budget: Budget) -> str:
 
 def _pool(groups: Sequence[NeuronGroup]) -> list[NeuronGroup]:
     return [group for group in groups if group.selectable]
-
-
-def _check(scores: NDArray[Any], costs: NDArray[Any], budget: int | float | None, rule: str) -> None:
-    _check_rule(rule)
-    if scores.ndim != 1 or scores.shape != costs.shape:
-        raise TfodlError(f"select: scores and costs must be [n] both, got {scores.shape} and {costs.shape}.")
-    if np.isnan(scores).any() or (costs < 0).any():
-        raise TfodlError("select: scores must not be NaN and costs must be >= 0.")
-    if budget is not None and not budget >= 0:
-        raise TfodlError(f"select: budget must be >= 0 or None, got {budget!r}.")
 
 
 def _check_scores(pool: Sequence[NeuronGroup], scores: Mapping[str, ArrayLike]) -> None:

@@ -32,6 +32,9 @@ void replay_remember(const ReplayBuffers& memory, ReplayCounts& counts, const in
 // The place of a sample at random, every one alike; -1 when there is none.
 int32_t replay_draw(const ReplayBuffers& memory, ReplayCounts& counts);
 
+// The same of the samples behind the first `held_out`, which are never drawn.
+int32_t replay_draw_behind(const ReplayBuffers& memory, ReplayCounts& counts, int32_t held_out);
+
 // The same of n >= 1 samples that were shipped.
 int32_t exemplar_draw(uint32_t seed, int32_t n, ReplayCounts& counts);
 

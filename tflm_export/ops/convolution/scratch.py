@@ -120,7 +120,8 @@ def _update(op: Op, geometry: Geometry) -> int:
     if op.kind.startswith("FULLY_CONNECTED_WEIGHTS") and positions == 1:
         return 0
     if geometry.depthwise:
-        return 32 * geometry.kernel[0] * geometry.kernel[1] + 8 * min(positions, 256)
+        sums = 32 * geometry.kernel[0] * geometry.kernel[1] + 8 * min(positions, 256)
+        return sums + (math.prod(geometry.in_shape) if "pooled" in op.attrs else 0)
     channels = len(op.attrs["channels"]) if op.attrs["along"] else geometry.in_shape[2]
     groups = (min(positions, 256) + 3) // 4
     quads = min(geometry.kernel[0] * geometry.kernel[1] * ((channels + 3) // 4), 128 // groups, 32)

@@ -74,6 +74,11 @@ int32_t replay_draw(const ReplayBuffers& m, ReplayCounts& counts) {
   return random_below(m.seed, counts.draws++, kDraw, static_cast<uint32_t>(counts.held));
 }
 
+int32_t replay_draw_behind(const ReplayBuffers& m, ReplayCounts& counts, int32_t held_out) {
+  if (counts.held <= held_out) return -1;
+  return held_out + random_below(m.seed, counts.draws++, kDraw, static_cast<uint32_t>(counts.held - held_out));
+}
+
 int32_t exemplar_draw(uint32_t seed, int32_t n, ReplayCounts& counts) {
   return random_below(seed, counts.shown++, kShow, static_cast<uint32_t>(n));
 }

@@ -1,0 +1,128 @@
+#include "tfodl/pool/pool.h"
+
+#include "tfodl/detail/cold.h"
+
+namespace tfodl {
+namespace {
+
+const int8_t* weights_of(const Candidate& c, const uint8_t* image) {
+  return image ? reinterpret_cast<const int8_t*>(image + c.weights_at) : c.weights;
+}
+
+const int32_t* bias_of(const Candidate& c, const uint8_t* image) {
+  return image && c.biases ? reinterpret_cast<const int32_t*>(image + c.bias_at) : c.bias;
+}
+
+// A part of the pool's bytes for n values; 4-byte ones are carved first, so that all are aligned.
+template <class T>
+T* carve(uint8_t*& at, int32_t n) {
+  T* const part = reinterpret_cast<T*>(at);
+  at += n * static_cast<int32_t>(sizeof(T));
+  return part;
+}
+
+void list_channels(const ChannelPool& pool) {
+  int16_t* listed = pool.listed;
+  for (int32_t i = 0; i < pool.count; ++i) {
+    const Candidate& c = pool.layers[i];
+    c.rows->channels = listed;
+    c.rows->n = 0;
+    for (int16_t k = 0; k < c.channels; ++k) {
+      const bool learns = is_chosen(pool.chosen, c.first + k);
+      if (c.slot) c.slot[k] = learns ? c.rows->n : int16_t{-1};
+      if (!learns) continue;
+      *listed++ = k;
+      ++c.rows->n;
+    }
+    if (c.row_biases) {
+      c.row_biases->channels = c.rows->channels;
+      c.row_biases->n = c.rows->n;
+    }
+  }
+}
+
+void carve_states(const ChannelPool& pool, uint8_t*& at) {
+  for (int32_t i = 0; i < pool.count; ++i) {
+    const Candidate& c = pool.layers[i];
+    const int32_t n = c.rows->n, weights = n * c.row;
+    if (pool.batch) c.rows->batch = carve<int32_t>(at, weights);
+    if (pool.momentum) c.rows->momentum = carve<int32_t>(at, weights);
+    if (!c.row_biases) continue;
+    if (pool.batch) c.row_biases->batch = carve<int32_t>(at, n);
+    if (pool.momentum) c.row_biases->momentum = carve<int32_t>(at, n);
+  }
+  for (int32_t i = 0; pool.accumulator && i < pool.count; ++i) {
+    const Candidate& c = pool.layers[i];
+    c.rows->accumulator = carve<int16_t>(at, c.rows->n * c.row);
+  }
+}
+
+void carve_rows(const ChannelPool& pool, uint8_t*& at) {
+  for (int32_t i = 0; i < pool.count; ++i) {
+    const Candidate& c = pool.layers[i];
+    if (c.resident) continue;
+    c.conv->trained = carve<int8_t>(at, c.rows->n * c.row);
+    for (int32_t r = 0; r < c.rows->n; ++r) {
+      memcpy(c.conv->trained + r * c.row, c.conv->weights + c.rows->channels[r] * c.row, static_cast<size_t>(c.row));
+    }
+  }
+}
+
+}  // namespace
+
+void pool_reads(const ChannelPool& pool, const uint8_t* image) {
+  for (int32_t i = 0; i < pool.count; ++i) {
+    const Candidate& c = pool.layers[i];
+    c.conv->weights = c.resident ? c.resident : weights_of(c, image);
+    c.conv->bias = c.biases ? c.biases : c.bias;
+    c.conv->slot = c.slot;
+  }
+}
+
+void pool_measures(const ChannelPool& pool, const uint8_t* image) {
+  for (int32_t i = 0; i < pool.count; ++i) {
+    const Candidate& c = pool.layers[i];
+    c.conv->weights = weights_of(c, image);
+    c.conv->bias = bias_of(c, image);
+    c.conv->slot = nullptr;
+  }
+}
+
+void pool_copies(const ChannelPool& pool, const uint8_t* image) {
+  for (int32_t i = 0; i < pool.count; ++i) {
+    const Candidate& c = pool.layers[i];
+    if (c.resident) memcpy(c.resident, weights_of(c, image), static_cast<size_t>(c.weights_bytes));
+    if (c.biases) memcpy(c.biases, bias_of(c, image), sizeof(int32_t) * static_cast<size_t>(c.channels));
+  }
+}
+
+int32_t pool_load(const ChannelPool& pool) {
+  list_channels(pool);
+  memset(pool.bytes, 0, static_cast<size_t>(pool.size));
+  uint8_t* at = pool.bytes;
+  carve_states(pool, at);
+  carve_rows(pool, at);
+  int32_t shallowest = 0;
+  while (shallowest < pool.count && pool.layers[shallowest].rows->n == 0) ++shallowest;
+  return shallowest;
+}
+
+void pool_save(const ChannelPool& pool, Images& images) {
+  static const uint8_t kNone[4] = {};
+  for (int32_t i = 0; i < pool.count; ++i) {
+    const Candidate& c = pool.layers[i];
+    if (c.resident) {
+      images.append(c.resident, static_cast<uint32_t>(c.weights_bytes));
+    } else {
+      for (int32_t k = 0; k < c.channels; ++k) {
+        const bool learns = c.slot[k] >= 0;
+        const int8_t* row = learns ? c.conv->trained + c.slot[k] * c.row : c.conv->weights + k * c.row;
+        images.append(row, static_cast<uint32_t>(c.row));
+      }
+    }
+    images.append(kNone, static_cast<uint32_t>(-c.weights_bytes & 3));
+    if (c.biases) images.append(c.biases, 4 * static_cast<uint32_t>(c.channels));
+  }
+}
+
+}  // namespace tfodl

@@ -1,0 +1,164 @@
+"""What an image of a choosing engine holds, byte by byte (docs/choosing.md, "Images")."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from tflm_export.errors import ExportError
+from tflm_export.ir import Graph
+from tflm_export.living.pool import Candidate, candidates, total
+from tflm_export.living.selection import Selection
+from tflm_export.ops.convolution.update import state_arrays
+from tflm_export.plan import PAGE_BYTES, UpdatePlan
+from tflm_export.store.arrays import scale_count, store_identity
+from tflm_export.variable import Variable, variables
+
+MAGIC = 0x4D495401
+HEAD = struct.Struct("<I8sIIII16xI")
+SGD_BYTES, SCALE_BYTES = 20, 4  # tfodl::Sgd, GradScale
+STEP_AT = 8  # of Sgd
+STATE_WIDTH = {"batch": 4, "momentum": 4, "accumulator": 2}
+
+
+@dataclass(frozen=True)
+class Part:
+    """`nbytes` of the array `symbol` in RAM, at `at`. variable: the tensor that it is; None for other state."""
+
+    symbol: str
+    at: int
+    nbytes: int
+    variable: Variable | None = None
+
+
+@dataclass(frozen=True)
+class ImageLayout:
+    """tensors: where each candidate's weights and bias (-1: none) lie; parts: what else learning changes.
+
+    measured: where phi and velocity lie, or -1. chosen: where the bits of the chosen channels lie. nbytes: of
+    an image, its head too. The part from `measured` or `chosen` on begins a page.
+    """
+
+    tensors: tuple[tuple[int, int], ...]
+    parts: tuple[Part, ...]
+    measured: int
+    chosen: int
+    nbytes: int
+
+    @property
+    def pages(self) -> int:
+        """Of one image."""
+        return -(-self.nbytes // PAGE_BYTES)
+
+
+def image_layout(graph: Graph, plan: UpdatePlan) -> ImageLayout:
+    """The layout of a training graph's images under a plan with a pool."""
+    layers, at = candidates(graph), HEAD.size
+    tensors: list[tuple[int, int]] = []
+    for c in layers:
+        bias = at + _round4(math.prod(c.weights.shape))
+        tensors.append((at, bias if c.bias is not None else -1))
+        at = bias + (4 * c.channels if c.bias is not None else 0)
+    parts = _parts(graph, plan, at)
+    begin = -(-(parts[-1].at + _round4(parts[-1].nbytes)) // PAGE_BYTES) * PAGE_BYTES
+    measured, count = -1, total(layers)
+    chosen = begin
+    if plan.pool is not None and plan.pool.rule == "velocity":
+        measured, chosen = begin, begin + 8 * count
+    return ImageLayout(tuple(tensors), parts, measured, chosen, chosen + _round4(-(-count // 8)))
+
+
+def _parts(graph: Graph, plan: UpdatePlan, at: int) -> tuple[Part, ...]:
+    found: list[Part] = []
+
+    def add(symbol: str, nbytes: int, variable: Variable | None = None) -> None:
+        nonlocal at
+        found.append(Part(symbol, at, nbytes, variable))
+        at += _round4(nbytes)
+
+    for v in variables(graph):
+        if v.pooled:
+            continue
+        symbol = f"{'b' if v.bias else 'w'}{v.layer.label}"
+        add(symbol, v.nbytes, v)
+        for state, on in state_arrays(plan.optimizer, v).items():
+            if on:
+                add(f"{state}_{symbol}", v.count * STATE_WIDTH[state])
+    add("scales", SCALE_BYTES * scale_count(graph))
+    add("sgd", SGD_BYTES)
+    return tuple(found)
+
+
+def image_identity(graph: Graph, plan: UpdatePlan) -> bytes:
+    """8 bytes by which an engine knows its own images."""
+    digest = hashlib.sha256(store_identity(graph, plan).engine)
+    digest.update(repr((plan.pool, [c.layer.name for c in candidates(graph)])).encode())
+    return digest.digest()[:8]
+
+
+@dataclass(frozen=True)
+class Image:
+    """weights: whole tensors by name in the model; selection: of the epoch that began with it."""
+
+    weights: dict[str, np.ndarray]
+    selection: Selection
+
+
+def read_image(area: bytes, graph: Graph, plan: UpdatePlan) -> Image:
+    """The newest image in a device's area, checked as the device does.
+
+    Raises `ExportError` when there is none of this engine.
+    """
+    layout, identity = image_layout(graph, plan), image_identity(graph, plan)
+    size = layout.pages * PAGE_BYTES
+    best: tuple[int, int, bytes] | None = None
+    for start in (0, size):
+        data = area[start : start + size]
+        if len(data) < size:
+            raise ExportError(f"images: the area has {len(area)} bytes; this engine's has {2 * size}.")
+        magic, owner, nbytes, sequence, epoch, data_crc, crc = HEAD.unpack_from(data)
+        ours = magic == MAGIC and owner == identity and nbytes == layout.nbytes
+        if ours and zlib.crc32(data[: HEAD.size - 4]) == crc and zlib.crc32(data[HEAD.size :]) == data_crc:
+            best = max(best or (0, 0, b""), (sequence, epoch, data))
+    if best is None:
+        raise ExportError("images: the area holds none of this engine; let the device end an epoch first.")
+    return _read(best[2], best[1], layout, graph)
+
+
+def _read(data: bytes, epoch: int, layout: ImageLayout, graph: Graph) -> Image:
+    layers, weights = candidates(graph), {}
+    for c, (at, bias_at) in zip(layers, layout.tensors, strict=True):
+        weights[c.weights.tensor] = _tensor(data, at, c.weights)
+        if c.bias is not None:
+            weights[c.bias.tensor] = _tensor(data, bias_at, c.bias)
+    for part in layout.parts:
+        if part.variable is not None:
+            stored = np.frombuffer(data, part.variable.dtype, part.nbytes // _width(part.variable), part.at)
+            whole = graph.constant(part.variable.tensor)
+            weights[part.variable.tensor] = part.variable.put(whole, stored)
+    bits = np.unpackbits(np.frombuffer(data, np.uint8, offset=layout.chosen), bitorder="little")
+    step = int.from_bytes(data[layout.parts[-1].at + STEP_AT :][:4], "little")
+    return Image(weights, Selection(epoch, step, named(layers, bits[: total(layers)].astype(bool))))
+
+
+def named(layers: tuple[Candidate, ...], mask: np.ndarray) -> dict[str, tuple[int, ...]]:
+    """Chosen channels by the names of their ops, from bool [C]."""
+    return {c.layer.name: tuple(np.flatnonzero(mask[c.span]).tolist()) for c in layers}
+
+
+def _tensor(data: bytes, at: int, variable: Variable) -> np.ndarray:
+    flat = np.frombuffer(data, variable.dtype, math.prod(variable.shape), at)
+    return flat.reshape(variable.shape).copy()
+
+
+def _width(variable: Variable) -> int:
+    return np.dtype(variable.dtype).itemsize
+
+
+def _round4(nbytes: int) -> int:
+    return -(-nbytes // 4) * 4
