@@ -34,7 +34,9 @@ from tflm_export.library import library_sources
 from tflm_export.limits import check_arena, check_limits
 from tflm_export.living.capacity import check_exemplars, memory_facts, memory_ram
 from tflm_export.living.cut import find_cut
+from tflm_export.living.measuring import workspace
 from tflm_export.living.memory import Exemplars
+from tflm_export.living.pool import check_pool, pool_ram
 from tflm_export.macs import count_macs
 from tflm_export.memory.fuse import ENOUGH_RAM_BYTES, fuse
 from tflm_export.memory.lifetimes import lifetimes
@@ -183,6 +185,7 @@ def derive(
             "row-fed input: the plan's memory would keep whole pictures, for the first layers learn; freeze "
             "them, or compile without --row-fed."
         )
+    check_pool(graph, plan)
     return graph, plan_memory(graph, plan)
 
 
@@ -207,9 +210,15 @@ def plan_memory(graph: Graph, plan: UpdatePlan) -> MemoryPlan:
     """Place a training graph's tensors; checked for overlap."""
     live = lifetimes(graph)
     offsets = place(live.buffers)
-    arena = check_arena(max((offsets[b.name] + b.room for b in live.buffers), default=0))
+    arena = max((offsets[b.name] + b.room for b in live.buffers), default=0)
     check_no_overlap(live.buffers, offsets, arena)
-    ram = static_ram(graph, plan.optimizer, arena) + memory_ram(graph, plan)
+    if plan.pool is not None:
+        arena = max(arena, workspace(graph, plan).nbytes)
+    ram = (
+        static_ram(graph, plan.optimizer, check_arena(arena))
+        + memory_ram(graph, plan)
+        + pool_ram(graph, plan)
+    )
     return MemoryPlan(live.buffers, offsets, live.views, arena, lower_bound(live.buffers), ram)
 
 

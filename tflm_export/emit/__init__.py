@@ -11,6 +11,7 @@ from string import Template
 from tflm_export import __version__
 from tflm_export.cpp import literal
 from tflm_export.emit import body
+from tflm_export.emit.choosing import choosing_parts
 from tflm_export.emit.engine import Engine, KernelCall
 from tflm_export.emit.input import input_parts
 from tflm_export.emit.living import living_parts
@@ -56,6 +57,7 @@ def _sources(engine: Engine, name: str) -> dict[str, str]:
     fields = {"name": identifier(name), "version": __version__} | facts | body.parts(engine)
     fields |= input_parts(engine) | store_parts(engine)
     fields |= living_parts(engine, fields)
+    fields |= choosing_parts(engine, fields)
     template = "engine" if engine.learns else "inference"
     return {
         f"{name}.h": _fill(f"{template}.h", fields),
@@ -89,12 +91,12 @@ def _facts(e: Engine) -> dict[str, str]:
 def _training_facts(e: Engine) -> dict[str, str]:
     """What it says about training."""
     logits, mse = e.tensor(e.loss.inputs[0]), not LOSSES[e.loss.kind].by_label
-    trained = sum(v.count for v in e.variables)
+    trained = sum(v.count for v in e.variables if not v.pooled)
     in_float = e.gradients == "float32"
     fields = {
-        "summary": f"{trained} values of {len(e.variables)} tensors learn; arena {e.memory.arena} bytes.",
+        "summary": _summary(e, trained),
         "logits": str(logits.size),
-        "parameters": str(len(e.variables)),
+        "parameters": str(len(body.resident(e))),
         "target": "target" if mse else "label",
         "target_type": "const int8_t*" if mse else "int32_t",
         "target_text": "target [kLogits]" if mse else "label, 0 <= label < kLogits",
@@ -106,6 +108,14 @@ def _training_facts(e: Engine) -> dict[str, str]:
         "learning_rate": f"{e.plan.optimizer.learning_rate:g}",
     }
     return fields | _quant(e, "logits", logits.name)
+
+
+def _summary(e: Engine, trained: int) -> str:
+    arena = f"arena {e.memory.arena} bytes."
+    if e.plan.pool is None:
+        return f"{trained} values of {len(e.variables)} tensors learn; {arena}"
+    chosen = f"channels of {len(e.candidates)} layers, {e.plan.pool.bytes} bytes at a time"
+    return f"{trained} values and {chosen}, learn; {arena}"
 
 
 def _step_begins(mse: bool) -> str:

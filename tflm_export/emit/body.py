@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import groupby
 
 from tflm_export.cpp import literal
 from tflm_export.emit.dispatch import call
@@ -14,9 +15,10 @@ from tflm_export.ir import Op
 from tflm_export.memory.lifetimes import movable
 from tflm_export.memory.stream import CONVOLUTIONS
 from tflm_export.ops import LOSSES, WEIGHTED
-from tflm_export.ops.convolution.layer import layer_kernel
+from tflm_export.ops.convolution.layer import conv_constant, layer_kernel
 from tflm_export.ops.convolution.update import momentum_q15, state_arrays, weights_kernel
 from tflm_export.ops.result import tensor_quant
+from tflm_export.ops.text import kernel_call
 from tflm_export.variable import Variable
 
 WIDTH = 110
@@ -36,8 +38,8 @@ def _inference_parts(e: Engine) -> dict[str, str]:
     infer = _calls(e, list(e.graph.ops), False)
     return {
         "infer": infer,
-        "checks": _checks(e),
-        "offsets": _offsets(e),
+        "checks": checks(e),
+        "offsets": offsets(e),
         "output": e.symbols[e.graph.outputs[0]],
         "any": f"{_ANY}\n" if "any(" in infer else "",
     }
@@ -53,9 +55,9 @@ def _training_parts(e: Engine) -> dict[str, str]:
         "frozen": above,
         "infer": _calls(e, rest, False),
         "train": _train(e, training),
-        "checks": _checks(e),
+        "checks": checks(e),
         "reset": _reset(e),
-        "offsets": _offsets(e),
+        "offsets": offsets(e),
         "variables": _variables(e),
         "scales": _scales(e),
         "output": e.symbols[e.graph.outputs[0]],
@@ -140,13 +142,34 @@ def _train(e: Engine, ops: list[Op]) -> str:
         lines += [line for s in call(e, ops[start]) for line in wrapped(s)]
     if e.plan.optimizer.batch > 1:
         lines += [f"  sgd.apply = (sgd.step + 1) % {e.plan.optimizer.batch} == 0;"]
-    layer = None
-    for op in ops[start + 1 :]:
-        if e.layer(op) is not layer:
-            layer = e.layer(op)
-            lines += ["", f"  // {layer.name} {layer.kind} ({display(layer.outputs[0])})"]
-        lines += [line for s in call(e, op) for line in wrapped(s)]
+    for name, group in groupby(ops[start + 1 :], key=lambda op: op.owner):
+        layer = e.layers[name]
+        lines += ["", f"  // {layer.name} {layer.kind} ({display(layer.outputs[0])})"]
+        lines += _backward(e, layer, list(group))
     return "\n".join([*lines, "  ++sgd.step;"])
+
+
+def _backward(e: Engine, layer: Op, ops: list[Op]) -> list[str]:
+    """The gradients and updates of a layer; of a candidate no further down than a channel learns."""
+    calls = {op.name: [line for s in call(e, op) for line in wrapped(s)] for op in ops}
+    i = next((i for i, c in enumerate(e.candidates) if c.layer.name == layer.name), None)
+    if i is None or e.plan.pool is None:
+        return [line for op in ops for line in calls[op.name]]
+    above = [f"  {line}" for op in ops if op.role == "gradient" for line in calls[op.name]]
+    updates = [line for op in ops if op.role == "update" for line in calls[op.name]]
+    if e.plan.pool.rule == "top_layers_random":  # all layers' gradients are measured
+        return [*(line[2:] for line in above), *_noted(e, ops, i), *updates]
+    if not above:
+        return updates
+    end = [f"  if (shallowest == {i}) {{", "    ++sgd.step;", f"    return {_loss_value(e)};", "  }"]
+    return [f"  if (shallowest < {i}) {{", *above, "  }", *updates, *end]
+
+
+def _noted(e: Engine, ops: list[Op], i: int) -> list[str]:
+    """The call that notes how large the gradient of candidate `i`'s output is."""
+    g, mask = next(op.inputs for op in ops if op.kind.endswith("WEIGHTS_UPDATE"))[:2]
+    args = ("pool", i, e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"), e.tensor(g).size)
+    return wrapped(kernel_call("pool_notes", *args)[0])
 
 
 def _skips_zero(e: Engine) -> bool:
@@ -162,7 +185,8 @@ def _loss_value(e: Engine) -> str:
     return f"static_cast<float>(observed) * {literal('float', scale * scale / logits.size)}"
 
 
-def _offsets(e: Engine) -> str:
+def offsets(e: Engine) -> str:
+    """Where everything lies in the arena."""
     lines, spans = [], e.memory.lifetimes
     for name, symbol in e.symbols.items():
         if name not in e.memory.views:
@@ -188,12 +212,15 @@ def symbol_of(e: Engine, variable: Variable) -> str:
 
 def _variables(e: Engine) -> str:
     lines = []
+    lines += [f"int16_t slot{c.layer.label}[{c.channels}];" for c in e.candidates if c.weights.in_pool]
     for variable in e.variables:
+        if variable.in_pool:
+            continue
         symbol, ctype = symbol_of(e, variable), "int32_t" if variable.bias else "int8_t"
         size = variable.nbytes // (4 if variable.bias else 1)
         lines.append(f"{ctype} {symbol}[{size}];  // {variable.count} train ({display(variable.tensor)})")
         for kind, on in state_arrays(e.plan.optimizer, variable).items():
-            if on:
+            if on and not variable.pooled:
                 width = "int16_t" if kind == "accumulator" else "int32_t"
                 lines.append(f"{width} {kind}_{symbol}[{variable.count}];")
     return "\n".join(lines)
@@ -208,7 +235,7 @@ def _scales(e: Engine) -> str:
 def _reset(e: Engine) -> str:
     lines: list[str] = []
     for variable in e.variables:
-        lines += _reset_variable(e, variable)
+        lines += [] if variable.pooled else _reset_variable(e, variable)
     for op in e.scaled_ops():
         shift = 0 if op is e.loss else first_shift(op, e.graph)
         lines.append(f"{e.scale(op)} = {{0, {shift}}};")
@@ -238,9 +265,14 @@ def _reset_variable(e: Engine, variable: Variable) -> list[str]:
     return lines + [f"memset({k}_{symbol}, 0, sizeof {k}_{symbol});" for k, on in states if on]
 
 
+def resident(e: Engine) -> list[Variable]:
+    """The trained tensors that have an array of their own."""
+    return [variable for variable in e.variables if not variable.in_pool]
+
+
 def _parameter_table(e: Engine) -> str:
     rows = []
-    for variable in e.variables:
+    for variable in resident(e):
         symbol = symbol_of(e, variable)
         rows.append(
             f'      {{"{parameter_name(variable.tensor)}", {symbol}, sizeof {symbol}, {int(variable.bias)}}},'
@@ -248,7 +280,7 @@ def _parameter_table(e: Engine) -> str:
     return "\n".join(rows)
 
 
-def _checks(e: Engine) -> str:
+def checks(e: Engine) -> str:
     """The kernels' own word on the scratch that the plan gives them."""
     lines = []
     for op in e.graph.ops:
@@ -265,13 +297,15 @@ def _checks(e: Engine) -> str:
 
 def _scratch_function(e: Engine, op: Op) -> str:
     layer = e.layer(op)
-    conv = f"conv{layer.label}"
+    conv = conv_constant(e, layer) if layer.kind in WEIGHTED else f"conv{layer.label}"
     if op.role == "gradient" and e.gradients == "float32":
         kernel = "depthwise" if layer_kernel(e, layer) == "depthwise" else "conv"
         return f"tfodl::{kernel}_input_grad_f32_scratch_bytes({conv})"
     variable = e.variable(op.inputs[-1]) if op.role == "update" else None
     if variable is not None:
-        return _update_scratch(weights_kernel(e, op, variable), conv, len(variable.channels))
+        kernel = weights_kernel(e, op, variable)
+        gathered = f" + {e.tensor(layer.inputs[0]).size}" if variable.pooled and variable.depthwise else ""
+        return _update_scratch(kernel, conv, len(variable.channels)) + gathered
     suffix = "s8" if op.role == "forward" else "input_grad_s16"
     return f"tfodl::{layer_kernel(e, layer)}_{suffix}_scratch_bytes({conv})"
 

@@ -14,6 +14,7 @@ from tflm_export.gradients.paths import gradient_type
 from tflm_export.ir import Graph, Op, Tensor
 from tflm_export.living.cut import find_cut
 from tflm_export.living.memory import Exemplars
+from tflm_export.living.pool import candidates
 from tflm_export.memory.place import MemoryPlan
 from tflm_export.ops import GRADIENTS
 from tflm_export.ops.result import tensor_quant
@@ -33,7 +34,7 @@ class KernelCall:
 class Engine:
     """One engine while its text is written. `tables`, `structs` and `calls` fill up; the rest stays.
 
-    `exemplars`: samples that go into flash. `cut`: where a net with a memory is split, else None.
+    `exemplars`: samples that go into flash. `candidates`: layers of which the device chooses channels. `cut`: where a net with a memory is split, else None.
     `laps`: whether `board_lap(i)` follows `calls[i]`, for `machines.profile`. `learns`: whether it trains
     anything; an engine that does not has no `loss`.
     """
@@ -54,6 +55,7 @@ class Engine:
         self.learns = self.graph.loss is not None
         self.gradients = gradient_type(self.graph)
         self.cut = find_cut(self.graph, self.plan) if self.plan.memory is not None else None
+        self.candidates = candidates(self.graph)
         self._producers = {name: op for op in self.graph.ops for name in op.outputs}
 
     @property
@@ -103,6 +105,11 @@ class Engine:
         if text not in self.structs:
             self.structs.append(text)
         return name
+
+    def declare(self, text: str) -> None:
+        """A variable beside the structs, once."""
+        if text not in self.structs:
+            self.structs.append(text)
 
     def scratch(self, op: Op) -> str:
         """The op's scratch, or nullptr."""

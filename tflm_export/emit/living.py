@@ -30,8 +30,11 @@ def living_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
     if e.cut is None or e.plan.memory is None:
         return {"living": "", "living_header": ""}
     fields = _facts(e, e.plan.memory, e.cut) | {"below": plain["below"], "above": plain["above"]}
-    states = _state_table(e)
+    states = [] if e.plan.pool is not None else _state_table(e)
     fields |= {"state_table": "\n".join(states), "states": str(len(states))}
+    fields["states_header"] = f"constexpr int32_t kStates = {len(states)};\n" if states else ""
+    for key, template in (("state_header", "living_state.h"), ("state", "living_state.cpp")):
+        fields[key] = "" if e.plan.pool is not None else _fill(template, fields)
     forget = ("memset(offered, 0, sizeof offered);", "counts = {0, 0, 0, 0};", "seen = false;")
     return {
         "checks": plain["checks"] + _fill("living_parts.cpp", fields),
@@ -60,7 +63,13 @@ def _facts(e: Engine, memory: Memory, cut: Cut) -> dict[str, str]:
         "exemplars": str(count),
         "exemplar_replays": str(memory.exemplar_replays if count else 0),
         "replay_exemplar": _replay_exemplar(e),
+        "draw": _draw(e),
     }
+
+
+def _draw(e: Engine) -> str:
+    held_out = e.plan.pool.held_out if e.plan.pool is not None else 0
+    return "replay_draw_behind(memory, counts, kHeldOut)" if held_out else "replay_draw(memory, counts)"
 
 
 def _replay_exemplar(e: Engine) -> str:

@@ -26,10 +26,10 @@ def store_parts(e: Engine) -> dict[str, str]:
         "identity": ", ".join(map(str, identity.engine)),
     }
     added = {"store": _fill("store.cpp", fields), "store_header": _fill("store.h", fields)}
-    return added | {"store_include": '#include "tfodl/store/kept.h"\n'} | _scales(e)
+    return added | {"store_include": '#include "tfodl/store/kept.h"\n'} | scales_in_one(e)
 
 
-def _scales(e: Engine) -> dict[str, str]:
+def scales_in_one(e: Engine) -> dict[str, str]:
     """The gradients' scales as one array, under their names."""
     ops = e.scaled_ops()
     if not ops:

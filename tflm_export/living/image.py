@@ -21,7 +21,7 @@ from tflm_export.variable import Variable, variables
 
 MAGIC = 0x4D495401
 HEAD = struct.Struct("<I8sIIII16xI")
-SGD_BYTES, SCALE_BYTES = 20, 4  # tfodl::Sgd, GradScale
+SGD_BYTES, SCALE_BYTES = 16, 4  # tfodl::Sgd, GradScale
 STEP_AT = 8  # of Sgd
 STATE_WIDTH = {"batch": 4, "momentum": 4, "accumulator": 2}
 

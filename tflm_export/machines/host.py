@@ -191,7 +191,9 @@ def _shim(compiled: Compiled) -> str:
     files = ["shim.cpp"]
     if loss is not None:
         files += ["shim_training.cpp", *["shim_store.cpp"] * bool(compiled.plan.store_bytes)]
-        files += ["shim_living.cpp"] if compiled.plan.memory is not None else []
+        if compiled.plan.memory is not None:
+            kind = "living_state" if compiled.plan.pool is None else "choosing"
+            files += ["shim_living.cpp", f"shim_{kind}.cpp"]
     text = "".join(templates.joinpath(file).read_text(encoding="utf-8") for file in files)
     engine_input = harness_input(name, is_fed(compiled.graph.ops[0]))
     return Template(text).substitute(name=name, engine_input=engine_input, **calls)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import os
 
 import numpy as np
 
-from tflm_export.compiler import Compiled
-from tflm_export.engine_folder import opened
 from tflm_export.errors import ExportError
 from tflm_export.living.cut import find_cut
 from tflm_export.machines.host import HostEngine
@@ -24,12 +21,10 @@ class LivingEngine(HostEngine):
         plan = self.compiled.plan
         if plan.memory is None:
             raise ExportError("this engine has no memory; compile it with a plan that sets memory.")
-        for name in ("latent", "state"):
-            getattr(library, f"shim_{name}").restype = ctypes.c_void_p
+        library.shim_latent.restype = ctypes.c_void_p
         for name in ("replay", "replay_exemplar"):
             getattr(library, f"shim_{name}").restype = ctypes.c_float
         library.shim_remember.restype = ctypes.c_bool
-        library.shim_state_bytes.restype = ctypes.c_uint32
         graph = self.compiled.graph
         self._latent_shape = graph.tensors[find_cut(graph, plan).tensor].shape
         return super()._bind(library)
@@ -72,10 +67,7 @@ class LivingEngine(HostEngine):
     def _states(self) -> list[tuple[int, int]]:
         """Address and bytes of every part of the state."""
         library = self._library
+        if self.compiled.plan.pool is not None:
+            raise ExportError("this engine keeps its state in images of its own; use image and open.")
+        library.shim_state.restype, library.shim_state_bytes.restype = ctypes.c_void_p, ctypes.c_uint32
         return [(library.shim_state(i), library.shim_state_bytes(i)) for i in range(library.shim_states())]
-
-
-def host_engine(engine: Compiled | str | os.PathLike[str]) -> HostEngine:
-    """An engine, compiled or in its folder, built for the host: a `LivingEngine` when it has a memory."""
-    compiled = opened(engine)
-    return LivingEngine(compiled) if compiled.plan.memory is not None else HostEngine(compiled)

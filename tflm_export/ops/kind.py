@@ -49,6 +49,9 @@ class Emitter(Protocol):
     def struct(self, kind: str, name: str, rows: Sequence[str], constant: bool = True) -> str:
         """`constexpr tfodl::kind name = {rows};`, once; the name is returned. Not `constant`: `const`."""
 
+    def declare(self, text: str) -> None:
+        """A variable beside the structs, once."""
+
     def scratch(self, op: Op) -> str:
         """The op's scratch, or nullptr."""
 

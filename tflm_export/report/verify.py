@@ -19,7 +19,8 @@ from tflm_export.errors import ExportError
 from tflm_export.ir import Graph
 from tflm_export.living.choosing import simulator_of
 from tflm_export.living.simulator import LivingSimulator
-from tflm_export.machines.living_host import LivingEngine, host_engine
+from tflm_export.machines.choosing_host import host_engine
+from tflm_export.machines.living_host import LivingEngine
 from tflm_export.machines.measure import Measured, measure
 from tflm_export.machines.tflm import tflm_outputs
 from tflm_export.ops import LOSSES

@@ -21,7 +21,7 @@ bool remember(int32_t label) {
 
 float replay() {
   if (!ready) reset();
-  const int32_t place = tfodl::replay_draw(memory, counts);
+  const int32_t place = tfodl::$draw;
   return place < 0 ? -1.0f : learn_again(tfodl::stored_latent(latents, kLatentBytes, place), labels[place]);
 }
 
@@ -38,10 +38,4 @@ float train_step(int32_t label) {
   for (int32_t i = 0; i < kExemplarReplays; ++i) replay_exemplar();
   return loss;
 }
-
-const tfodl::Parameter* state() {
-  static const tfodl::Parameter table[kStates] = {
-$state_table
-  };
-  return table;
-}
+$state

@@ -6,8 +6,7 @@ constexpr int32_t kMemory = $samples;  // samples, $sample_bytes B each; $policy
 constexpr int32_t kReplays = $replays;  // of them learnt again by train_step()
 constexpr int32_t kExemplars = $exemplars;  // samples that came with the engine
 constexpr int32_t kExemplarReplays = $exemplar_replays;  // of them learnt again by train_step()
-constexpr int32_t kStates = $states;
-
+$states_header
 // The latent of the picture that infer(), predict() or train_step() saw last.
 const int8_t* latent();  // [kLatentBytes]
 
@@ -21,7 +20,4 @@ int32_t remembered();
 // One step on a sample of the memory (of the exemplars) at random; the loss before it, -1 when there is none.
 float replay();
 float replay_exemplar();
-
-// All that learning changes, parameters and memory too, to be saved and restored as plain bytes; call reset() or
-// infer() once before.
-const tfodl::Parameter* state();  // [kStates]
+$state_header

@@ -5,7 +5,4 @@ bool shim_remember(int32_t label) { return $name::remember(label); }
 int32_t shim_remembered() { return $name::remembered(); }
 float shim_replay() { return $name::replay(); }
 float shim_replay_exemplar() { return $name::replay_exemplar(); }
-int32_t shim_states() { return $name::kStates; }
-void* shim_state(int32_t i) { return $name::state()[i].data; }
-uint32_t shim_state_bytes(int32_t i) { return $name::state()[i].nbytes; }
 }

@@ -22,6 +22,7 @@ from tfodl.neurons.group import NeuronGroup
 from tfodl.selection.engine import Room
 from tfodl.selection.fill_room import fill_room
 
+
 def as_budget(
     budget: Budget | int | float | None, groups: Sequence[NeuronGroup], bias: bool = True
 ) -> Budget:

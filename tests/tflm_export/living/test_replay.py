@@ -13,7 +13,8 @@ from tflm_export.errors import ExportError
 from tflm_export.living.cut import find_cut
 from tflm_export.living.memory import Exemplars
 from tflm_export.living.simulator import LivingSimulator
-from tflm_export.machines.living_host import LivingEngine, host_engine
+from tflm_export.machines.choosing_host import host_engine
+from tflm_export.machines.living_host import LivingEngine
 from tflm_export.plan import LayerUpdate, Memory, Optimizer, UpdatePlan
 from tflm_export.report.verify import verify
 

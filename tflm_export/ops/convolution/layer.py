@@ -116,7 +116,17 @@ def conv_struct(e: Emitter, op: Op) -> str:
         f"{weights[0]}, {start if bias is None else f'b{i}'}, {multiplier}, {shift},",
         f"{weights[1]}, {weights[2]}, {weights[3]}, {weights[4]},  // slot, trained, columns, n_columns",
     ]
-    return e.struct("Conv", f"conv{i}", rows)
+    trained = e.variable(op.inputs[1])
+    if trained is None or not trained.pooled:
+        return e.struct("Conv", f"conv{i}", rows)
+    e.declare(f"tfodl::Conv conv{i} = {e.struct('Conv', f'shape{i}', rows)};")
+    return f"conv{i}"
+
+
+def conv_constant(e: Emitter, op: Op) -> str:
+    """The layer's struct where the compiler can read it: of a candidate, whose own changes, the first one."""
+    variable = e.variable(op.inputs[1])
+    return f"{'shape' if variable is not None and variable.pooled else 'conv'}{op.label}"
 
 
 def _per_channel(values: object, count: int) -> np.ndarray:
@@ -132,6 +142,8 @@ def _weights(e: Emitter, op: Op) -> tuple[str, str, str, str, int]:
         return flash, "nullptr", "nullptr", "nullptr", 0
     if variable.resident:
         return trained, "nullptr", trained, "nullptr", 0
+    if variable.in_pool:
+        return flash, f"slot{op.label}", "nullptr", "nullptr", 0
     if variable.axis != 0:
         return flash, "nullptr", trained, channel_table(e, variable), len(variable.channels)
     slot = np.full(data.shape[0], -1)

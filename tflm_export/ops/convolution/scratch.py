@@ -115,13 +115,18 @@ def _float32(geometry: Geometry) -> int:
     return 8 * geometry.products if geometry.depthwise else 4 * together * geometry.products
 
 
+def depthwise_sums_bytes(geometry: Geometry) -> int:
+    """Four channels' sums and gradients; of a candidate its chosen channels lie behind them."""
+    positions = geometry.out_shape[0] * geometry.out_shape[1]
+    return 32 * geometry.kernel[0] * geometry.kernel[1] + 8 * min(positions, 256)
+
+
 def _update(op: Op, geometry: Geometry) -> int:
     positions = geometry.out_shape[0] * geometry.out_shape[1]
     if op.kind.startswith("FULLY_CONNECTED_WEIGHTS") and positions == 1:
         return 0
     if geometry.depthwise:
-        sums = 32 * geometry.kernel[0] * geometry.kernel[1] + 8 * min(positions, 256)
-        return sums + (math.prod(geometry.in_shape) if "pooled" in op.attrs else 0)
+        return depthwise_sums_bytes(geometry) + (math.prod(geometry.in_shape) if "pooled" in op.attrs else 0)
     channels = len(op.attrs["channels"]) if op.attrs["along"] else geometry.in_shape[2]
     groups = (min(positions, 256) + 3) // 4
     quads = min(geometry.kernel[0] * geometry.kernel[1] * ((channels + 3) // 4), 128 // groups, 32)

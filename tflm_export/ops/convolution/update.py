@@ -86,6 +86,10 @@ def state_arrays(optimizer: Optimizer, variable: Variable) -> dict[str, bool]:
 def _state(e: Emitter, op: Op, variable: Variable) -> str:
     """The UpdateState `update_w3`: in flash, for all that it holds is known; its name is returned."""
     symbol = f"{'b' if variable.bias else 'w'}{op.label}"
+    if variable.pooled:  # the pool says which channels learn, and where their state lies
+        first = f"{e.rates_address(op)}, nullptr, nullptr, nullptr, {op.attrs['tensor']}, nullptr, 0"
+        e.declare(f"tfodl::UpdateState update_{symbol} = {{{first}}};")
+        return f"update_{symbol}"
     arrays = state_arrays(e.plan.optimizer, variable).items()
     rows = [
         f"{e.rates_address(op)},  // rates",
@@ -123,10 +127,33 @@ def _weights(e: Emitter, op: Op) -> list[str]:
     kernel = weights_kernel(e, op, variable)
     name = "conv_columns_update_s8" if kernel == "conv_columns" else f"{kernel}_weights_update_s8"
     args = [conv_struct(e, layer), e.at(x, "s8"), e.at(g, "s16"), e.exponent(g), e.at(mask, "bits")]
-    args += ["sgd", _state(e, op, variable), f"w{op.label}"]
+    state, weights = _state(e, op, variable), f"w{op.label}"
+    gather: list[str] = []
+    if variable.in_pool:
+        weights = f"conv{op.label}.trained"
+    elif variable.pooled:
+        gather, args[1] = _gather(e, op, layer, state)
+    args += ["sgd", state, weights]
     if kernel != "fully_connected":
         args.append(e.scratch(op))
-    return [*_rates(e, op, layer), *kernel_call(name, *args)]
+    return _where_any(variable, state, [*gather, *_rates(e, op, layer), *kernel_call(name, *args)])
+
+
+def _gather(e: Emitter, op: Op, layer: Op, state: str) -> tuple[list[str], str]:
+    """The call that lays the chosen channels of a depthwise layer's input side by side behind the scratch,
+    and where they are."""
+    geometry = Geometry.of(layer, e.graph)
+    (h, w, depth), nbytes = geometry.in_shape, scratch.depthwise_sums_bytes(geometry)
+    to = f"{e.scratch(op).replace('any(', 's8(')} + {nbytes}"
+    args = (e.at(op.inputs[2], "s8"), h * w, depth, f"{state}.channels", f"{state}.n", to)
+    return kernel_call("gather_channels_s8", *args), to
+
+
+def _where_any(variable: Variable, state: str, calls: list[str]) -> list[str]:
+    """The calls of an update; of a candidate's only where a channel of it learns."""
+    if not variable.pooled:
+        return calls
+    return [f"if ({state}.n > 0) {{", *(f"  {call}" for call in calls), "}"]
 
 
 def _weights_f32(e: Emitter, op: Op) -> list[str]:
@@ -148,9 +175,11 @@ def _weights_f32(e: Emitter, op: Op) -> list[str]:
 def _bias(e: Emitter, op: Op) -> list[str]:
     g, mask, bias = op.inputs
     channels = e.tensor(bias).size
+    variable = _variable(e, op)
+    state = _state(e, op, variable)
     args = (e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"), e.tensor(g).size // channels, channels, "sgd")
-    call = kernel_call("bias_update_s32", *args, _state(e, op, _variable(e, op)), f"b{op.label}")
-    return [*_rates(e, op, e.layer(op)), *call]
+    call = kernel_call("bias_update_s32", *args, state, f"b{op.label}")
+    return _where_any(variable, state, [*_rates(e, op, e.layer(op)), *call])
 
 
 def _bias_f32(e: Emitter, op: Op) -> list[str]:

@@ -1,0 +1,178 @@
+"""The parts of an engine that chooses what learns: the pool, its images, an epoch's end (docs/choosing.md)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from importlib import resources
+from string import Template
+
+import numpy as np
+
+from tflm_export.cpp import literal
+from tflm_export.emit import body
+from tflm_export.emit.dispatch import call
+from tflm_export.emit.engine import Engine
+from tflm_export.emit.store import scales_in_one
+from tflm_export.living.image import ImageLayout, Part, image_identity, image_layout
+from tflm_export.living.measuring import Workspace, workspace
+from tflm_export.living.pool import (
+    first_choice,
+    most_channels,
+    similarity_shift,
+    total,
+)
+from tflm_export.ops.convolution.update import state_arrays
+from tflm_export.plan import PAGE_BYTES
+from tflm_export.pool import Pool
+
+RULES = {
+    "velocity": "kVelocity",
+    "random": "kRandom",
+    "top_layers_random": "kTopLayersRandom",
+    "fixed": "kFixed",
+}
+
+
+def choosing_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
+    """The fields of the templates that a pool changes, from those of the engine with a memory."""
+    pool = e.plan.pool
+    if pool is None:
+        return {}
+    layout, space = image_layout(e.graph, e.plan), workspace(e.graph, e.plan)
+    fields = _facts(e, pool, layout) | _tables(e, pool, layout, space) | _epoch(e, space, layout)
+    scales = scales_in_one(e)
+    return scales | {
+        "structs": "\n\n".join(e.structs),
+        "checks": plain["checks"] + _fill("choosing_parts.cpp", fields),
+        "reset": f"{plain['reset']}\n  first_epoch();",
+        "living": plain["living"] + _fill("choosing.cpp", fields),
+        "living_header": plain["living_header"] + _fill("choosing.h", fields),
+        "store_include": '#include "tfodl/pool/pool.h"\n',
+    }
+
+
+def _facts(e: Engine, pool: Pool, layout: ImageLayout) -> dict[str, str]:
+    count = total(e.candidates)
+    return {
+        "count": str(len(e.candidates)),
+        "channels": str(count),
+        "pool_bytes": str(pool.bytes),
+        "pool_room": str(-(-pool.bytes // 4) * 4),
+        "epoch_steps": str(pool.epoch or 0),
+        "held_out": str(pool.held_out),
+        "area_pages": str(2 * layout.pages),
+        "page_bytes": str(PAGE_BYTES),
+        "most": str(most_channels(e.candidates, pool, e.plan.optimizer)),
+        "chosen_bytes": str(-(-count // 8)),
+        "identity": ", ".join(map(str, image_identity(e.graph, e.plan))),
+        "image_bytes": str(layout.nbytes),
+        "measured": str(layout.measured),
+        "chosen_at": str(layout.chosen),
+    }
+
+
+def _tables(e: Engine, pool: Pool, layout: ImageLayout, space: Workspace) -> dict[str, str]:
+    norms = pool.rule == "top_layers_random"
+    kept = state_arrays(e.plan.optimizer, e.candidates[0].weights)
+    return {
+        "norms": "float pool_norms[kCandidates];\n" if norms else "",
+        "norms_at": "pool_norms" if norms else "nullptr",
+        "clear_norms": "  memset(pool_norms, 0, sizeof pool_norms);" if norms else "",
+        "seed": str(e.plan.seed),
+        "rule": RULES[pool.rule],
+        "fill": str(pool.spend == "fill").lower(),
+        **{name: str(on).lower() for name, on in kept.items()},
+        "mu": literal("float", pool.mu),
+        "top": literal("float", pool.top),
+        "candidates": "\n".join(_candidate(e, i, layout, space) for i in range(len(e.candidates))),
+        "parts": "\n".join(_part(part) for part in layout.parts if part.nbytes),
+    }
+
+
+def _candidate(e: Engine, i: int, layout: ImageLayout, space: Workspace) -> str:
+    """One `tfodl::Candidate`."""
+    c, (at, bias_at) = e.candidates[i], layout.tensors[i]
+    n, pool = c.layer.label, e.plan.pool
+    assert pool is not None
+    bias = c.bias is not None
+    output = e.tensor(c.layer.outputs[0])
+    row = [
+        f"&conv{n}",
+        f"weights{n}",
+        f"bias{n}",
+        "nullptr" if c.weights.in_pool else f"w{n}",
+        f"b{n}" if bias else "nullptr",
+        f"slot{n}" if c.weights.in_pool else "nullptr",
+        f"&update_w{n}",
+        f"&update_b{n}" if bias else "nullptr",
+        at,
+        bias_at if bias else 0,
+        math.prod(c.weights.shape),
+        c.row,
+        c.cost(e.plan.optimizer),
+        c.weights.count + e.tensor(c.layer.inputs[0]).size,
+        c.channels,
+        c.first,
+        e.zero(output.name),
+        similarity_shift(e.graph, c, pool),
+        output.size // c.channels,
+        space.seen_at[i],
+    ]
+    return "    " + "\n    ".join(line.strip() for line in body.wrapped(f"{{{', '.join(map(str, row))}}},"))
+
+
+def _part(part: Part) -> str:
+    return f"    {{{'&sgd' if part.symbol == 'sgd' else part.symbol}, {part.at}, {part.nbytes}}},"
+
+
+def _epoch(e: Engine, space: Workspace, layout: ImageLayout) -> dict[str, str]:
+    """What an epoch's end does, and the first epoch's choice."""
+    offsets = {"page": space.page, "order": space.order, "bits": space.bits, "sums": space.sums}
+    scores = "f32(workspace::sums)"
+    fields = {"measure": "", "save_measured": "", "velocity": "nullptr", "measuring": ""}
+    if space.graph is not None:
+        offsets["seen"] = space.seen
+        measured = "f32(workspace::sums)"
+        scores = f"{measured} + 2 * kChannels"
+        fields |= {
+            "measure": "  measuring::run();",
+            "save_measured": f"  images.append({measured}, 8 * kChannels);",
+            "velocity": f"{measured} + kChannels",
+            "measuring": _measuring(e, space, layout),
+        }
+    first = first_choice(e.graph, e.plan)
+    if first is None:
+        draw = f"tfodl::pool_scores(pool, tfodl::PoolRule::kRandom, 0, nullptr, {scores});"
+        choice = f"  {draw}\n  tfodl::pool_spend(pool, {scores}, order(), pool_chosen);"
+    else:
+        table = e.tables.add("int8_t", "first_choice", np.packbits(first, bitorder="little").view(np.int8))
+        choice = f"  memcpy(pool_chosen, {table}, sizeof pool_chosen);"
+    lines = [f"constexpr int32_t {name} = {at};" for name, at in offsets.items()]
+    return fields | {"workspace": "\n".join(lines), "scores": scores, "first_choice": choice}
+
+
+def _measuring(e: Engine, space: Workspace, layout: ImageLayout) -> str:
+    """The layers above the cut once more, each candidate watched."""
+    assert space.graph is not None and space.memory is not None
+    plan = replace(e.plan, memory=None, pool=None, candidates=(), layers=())
+    m = Engine(space.graph, plan, space.memory, tables=e.tables, structs=e.structs)
+    m.variables = e.variables
+    number = {c.layer.name: i for i, c in enumerate(e.candidates)}
+    lines: list[str] = []
+    for op in space.graph.ops:
+        lines += [line for statement in call(m, op, False) for line in body.wrapped(statement)]
+        if op.name in number:
+            lines.append(f"  watch({number[op.name]}, {m.at(op.outputs[0], 's8')}, today);")
+    fields = {
+        "offsets": body.offsets(m),
+        "checks": body.checks(m),
+        "layers": "\n".join(lines),
+        "measured": str(layout.measured),
+    }
+    return _fill("choosing_measuring.cpp", fields)
+
+
+def _fill(template: str, fields: dict[str, str]) -> str:
+    text = resources.files("tflm_export").joinpath("templates", template).read_text(encoding="utf-8")
+    return Template(text).substitute(fields)

@@ -1,0 +1,44 @@
+
+bool epoch_is_over() { return kEpochSteps > 0 && ready && sgd.step - last_end >= kEpochSteps; }
+uint32_t epoch() { return epochs; }
+uint32_t step() { return sgd.step; }
+const tfodl::ChannelPool& chosen() { return pool; }
+tfodl::StoreStatus format() { return images.format(); }
+
+tfodl::StoreStatus open(tfodl::FlashArea& area, const uint8_t* mapped) {
+  reset();
+  const tfodl::StoreStatus status = images.open(area, mapped);
+  if (status != tfodl::StoreStatus::kOk) return status;
+  source = images.newest();
+  for (const Part& part : parts) memcpy(part.data, source + part.at, part.bytes);
+  memcpy(pool_chosen, source + $chosen_at, sizeof pool_chosen);
+  epochs = images.epoch();
+  last_end = sgd.step;
+  tfodl::pool_copies(pool, source);
+  load();
+  return status;
+}
+
+tfodl::StoreStatus new_epoch() {
+  if (!ready) reset();
+  if (!images.opened()) return tfodl::StoreStatus::kRefused;
+  tfodl::StoreStatus status = images.begin(arena + workspace::page);
+  if (status != tfodl::StoreStatus::kOk) return status;
+  tfodl::pool_save(pool, images);
+  save_parts();
+  images.flush();
+$measure
+  uint8_t* const bits = arena + workspace::bits;
+  tfodl::pool_scores(pool, pool.rule, epochs + 1, $velocity, $scores);
+  tfodl::pool_spend(pool, $scores, order(), bits);
+$save_measured
+  images.append(bits, sizeof pool_chosen);
+  status = images.commit(epochs + 1);
+  if (status != tfodl::StoreStatus::kOk) return status;
+  memcpy(pool_chosen, bits, sizeof pool_chosen);
+  ++epochs;
+  last_end = sgd.step;
+  source = images.newest();
+  load();
+  return status;
+}

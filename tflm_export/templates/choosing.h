@@ -1,0 +1,27 @@
+
+// Which channels learn, chosen here: docs/choosing.md of tfodl.
+constexpr int32_t kCandidates = $count;  // layers of which channels may learn
+constexpr int32_t kChannels = $channels;  // of all of them
+constexpr int32_t kPoolBytes = $pool_bytes;  // that channels which learn take at a time
+constexpr int32_t kEpochSteps = $epoch_steps;  // 0: an epoch ends on command only
+constexpr int32_t kHeldOut = $held_out;  // samples of the memory on which velocity is measured, never replayed
+constexpr int32_t kAreaPages = $area_pages;  // of $page_bytes B: the flash area, two images
+
+// Finds the newest image in a flash area of kAreaPages pages, whose first byte is at `mapped`, and goes on from there:
+// weights, optimizer, what learns. kEmpty: there was none, and the engine is as it was flashed.
+tfodl::StoreStatus open(tfodl::FlashArea& area, const uint8_t* mapped);
+
+// Commits what was learned to flash, measures, chooses anew. All or nothing: after a power cut at any moment open() finds
+// the last epoch, and after anything but kOk the old one goes on. Uses the arena: fill input() again.
+tfodl::StoreStatus new_epoch();
+
+// Whether kEpochSteps went by since the last epoch's end.
+bool epoch_is_over();
+uint32_t epoch();  // 0 is the first
+uint32_t step();   // training steps so far
+
+// An area without images; the engine itself stays as it is.
+tfodl::StoreStatus format();
+
+// The candidates and the bits of their channels that learn.
+const tfodl::ChannelPool& chosen();

@@ -1,0 +1,7 @@
+
+const tfodl::Parameter* state() {
+  static const tfodl::Parameter table[kStates] = {
+$state_table
+  };
+  return table;
+}
