@@ -1,4 +1,4 @@
-"""The parts of an engine that chooses what learns: the pool, its images, an epoch's end (docs/choosing.md)."""
+"""The parts of an engine that chooses what learns: pool, images, an epoch's end (docs/choosing.md)."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _candidate(e: Engine, i: int, layout: ImageLayout, space: Workspace) -> str:
     assert pool is not None
     bias = c.bias is not None
     output = e.tensor(c.layer.outputs[0])
-    row = [
+    pointers = [
         f"&conv{n}",
         f"weights{n}",
         f"bias{n}",
@@ -106,6 +106,8 @@ def _candidate(e: Engine, i: int, layout: ImageLayout, space: Workspace) -> str:
         f"slot{n}" if c.weights.in_pool else "nullptr",
         f"&update_w{n}",
         f"&update_b{n}" if bias else "nullptr",
+    ]
+    numbers = [
         at,
         bias_at if bias else 0,
         math.prod(c.weights.shape),
@@ -117,9 +119,17 @@ def _candidate(e: Engine, i: int, layout: ImageLayout, space: Workspace) -> str:
         e.zero(output.name),
         similarity_shift(e.graph, c, pool),
         output.size // c.channels,
-        space.seen_at[i],
+        _seen(space, i),
     ]
-    return "    " + "\n    ".join(line.strip() for line in body.wrapped(f"{{{', '.join(map(str, row))}}},"))
+    return f"    {{{', '.join(pointers)},\n     {', '.join(map(str, numbers))}}},"
+
+
+def _seen(space: Workspace, i: int) -> str:
+    """Where a candidate's output is kept."""
+    if space.graph is None:
+        return "nullptr"
+    in_pool, at = space.seen[i]
+    return f"reinterpret_cast<int8_t*>({'pool_bytes' if in_pool else 'arena'} + {at})"
 
 
 def _part(part: Part) -> str:
@@ -132,7 +142,6 @@ def _epoch(e: Engine, space: Workspace, layout: ImageLayout) -> dict[str, str]:
     scores = "f32(workspace::sums)"
     fields = {"measure": "", "save_measured": "", "velocity": "nullptr", "measuring": ""}
     if space.graph is not None:
-        offsets["seen"] = space.seen
         measured = "f32(workspace::sums)"
         scores = f"{measured} + 2 * kChannels"
         fields |= {

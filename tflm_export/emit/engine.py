@@ -34,9 +34,10 @@ class KernelCall:
 class Engine:
     """One engine while its text is written. `tables`, `structs` and `calls` fill up; the rest stays.
 
-    `exemplars`: samples that go into flash. `candidates`: layers of which the device chooses channels. `cut`: where a net with a memory is split, else None.
-    `laps`: whether `board_lap(i)` follows `calls[i]`, for `machines.profile`. `learns`: whether it trains
-    anything; an engine that does not has no `loss`.
+    `exemplars`: samples that go into flash. `cut`: where a net with a memory is split, else None.
+    `candidates`: layers of which the device chooses channels. `laps`: whether `board_lap(i)` follows
+    `calls[i]`, for `machines.profile`. `learns`: whether it trains anything; an engine that does not has no
+    `loss`.
     """
 
     graph: Graph

@@ -65,8 +65,8 @@ def resolve(graph: Graph, plan: UpdatePlan, logits: str) -> tuple[Trained, ...]:
         head = _head(graph, logits)
         if plan.pool is not None and head.op.name in found:
             raise ExportError(
-                f"update plan: {head.op.name} is the head, which learns whole; take it off the candidates, or "
-                "set head to false."
+                f"update plan: {head.op.name} is the head, which learns whole; take it off the candidates, "
+                "or set head to false."
             )
         found[head.op.name] = head
     result = tuple(found[op.name] for op in graph.ops if op.name in found and _trains(found[op.name]))

@@ -214,7 +214,8 @@ class Builder:
             self.add(kind, op, "weights", (gradient, mask, x, trained.weight), (), attrs, "update")
         if trained.biases:
             attrs = {
-                "channels": trained.biases, "along": 0, "resident": True, "tensor": 2 * op.index + 1, **pooled,
+                "channels": trained.biases, "along": 0, "resident": True, "tensor": 2 * op.index + 1,
+                **pooled,
             }  # fmt: skip
             self.add("BIAS_UPDATE", op, "bias", (gradient, mask, trained.bias), (), attrs, "update")
 

@@ -20,17 +20,17 @@ class Workspace:
     """Offsets in the arena, bytes, at an epoch's end.
 
     page: of an image that is being written; order: numbers of channels, ranked; bits: those that are chosen.
-    seen: outputs of the candidates with today's weights, at `seen_at` from there; sums: three of a channel,
-    then phi, velocity and scores. memory: of the layers that measure; None where none do.
+    seen: where each candidate's output with today's weights is kept: (True, offset) in the pool, whose rows
+    are in flash by then, (False, offset) in the arena. sums: three of a channel, then phi, velocity and scores.
+    memory: of the layers that measure; None where none do.
     """
 
     page: int
     order: int
     bits: int
-    seen: int
     sums: int
     nbytes: int
-    seen_at: tuple[int, ...]
+    seen: tuple[tuple[bool, int], ...] = ()
     graph: Graph | None = None
     memory: MemoryPlan | None = None
 
@@ -43,16 +43,25 @@ def workspace(graph: Graph, plan: UpdatePlan) -> Workspace:
     bits = order + _round(2 * count)
     least = bits + _round(-(-count // 8))
     if plan.pool is None or plan.pool.rule != "velocity":
-        return Workspace(0, order, bits, 0, least, least + 4 * count, (0,) * len(layers))
+        return Workspace(0, order, bits, least, least + 4 * count)
     above = measuring_graph(graph, plan)
     memory = _place(above)
-    seen, seen_at = _round(memory.arena), []
-    at = 0
-    for c in layers:
-        seen_at.append(at)
-        at += _round(graph.tensors[c.layer.outputs[0]].nbytes)
-    sums = max(least, seen + at)
-    return Workspace(0, order, bits, seen, sums, sums + 12 * count, tuple(seen_at), above, memory)
+    sizes = [_round(graph.tensors[c.layer.outputs[0]].nbytes) for c in layers]
+    seen, end = _kept(sizes, plan.pool.bytes, _round(memory.arena))
+    sums = max(least, end)
+    return Workspace(0, order, bits, sums, sums + 12 * count, seen, above, memory)
+
+
+def _kept(sizes: list[int], room: int, end: int) -> tuple[tuple[tuple[bool, int], ...], int]:
+    """Where outputs of these sizes are kept: the largest in the pool's `room` while they fit, the others in
+    the arena from `end` on; and where they end there."""
+    found, used = [(False, 0)] * len(sizes), 0
+    for i in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
+        if used + sizes[i] <= room:
+            found[i], used = (True, used), used + sizes[i]
+        else:
+            found[i], end = (False, end), end + sizes[i]
+    return tuple(found), end
 
 
 def measuring_graph(graph: Graph, plan: UpdatePlan) -> Graph:

@@ -79,9 +79,8 @@ class ChoosingEngine(LivingEngine):
     def selection(self) -> Selection:
         """Which channels learn now."""
         mask = np.array([self._library.shim_is_chosen(i) for i in range(total(self.layers))], bool)
-        return Selection(
-            int(self._library.shim_epoch()), int(self._library.shim_step()), named(self.layers, mask)
-        )
+        epoch, step = int(self._library.shim_epoch()), int(self._library.shim_step())
+        return Selection(epoch, step, named(self.layers, mask))
 
     @property
     def erases(self) -> int:

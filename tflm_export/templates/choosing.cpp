@@ -19,6 +19,18 @@ tfodl::StoreStatus open(tfodl::FlashArea& area, const uint8_t* mapped) {
   return status;
 }
 
+namespace {
+
+// The old epoch goes on though its rows' place was worked in: they are in flash already.
+tfodl::StoreStatus go_on(tfodl::StoreStatus status) {
+  tfodl::pool_reads(pool, images.written());
+  tfodl::pool_load(pool);
+  tfodl::pool_reads(pool, source);
+  return status;
+}
+
+}  // namespace
+
 tfodl::StoreStatus new_epoch() {
   if (!ready) reset();
   if (!images.opened()) return tfodl::StoreStatus::kRefused;
@@ -26,7 +38,8 @@ tfodl::StoreStatus new_epoch() {
   if (status != tfodl::StoreStatus::kOk) return status;
   tfodl::pool_save(pool, images);
   save_parts();
-  images.flush();
+  status = images.flush();
+  if (status != tfodl::StoreStatus::kOk) return status;
 $measure
   uint8_t* const bits = arena + workspace::bits;
   tfodl::pool_scores(pool, pool.rule, epochs + 1, $velocity, $scores);
@@ -34,7 +47,7 @@ $measure
 $save_measured
   images.append(bits, sizeof pool_chosen);
   status = images.commit(epochs + 1);
-  if (status != tfodl::StoreStatus::kOk) return status;
+  if (status != tfodl::StoreStatus::kOk) return go_on(status);
   memcpy(pool_chosen, bits, sizeof pool_chosen);
   ++epochs;
   last_end = sgd.step;

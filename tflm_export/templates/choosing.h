@@ -12,7 +12,8 @@ constexpr int32_t kAreaPages = $area_pages;  // of $page_bytes B: the flash area
 tfodl::StoreStatus open(tfodl::FlashArea& area, const uint8_t* mapped);
 
 // Commits what was learned to flash, measures, chooses anew. All or nothing: after a power cut at any moment open() finds
-// the last epoch, and after anything but kOk the old one goes on. Uses the arena: fill input() again.
+// the last epoch, and after anything but kOk the old one goes on (kWriteFailed: perhaps with the optimizer's state of
+// what learns at zero). Uses the arena: fill input() again.
 tfodl::StoreStatus new_epoch();
 
 // Whether kEpochSteps went by since the last epoch's end.

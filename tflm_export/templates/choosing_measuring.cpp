@@ -12,11 +12,10 @@ int32_t* sums() { return reinterpret_cast<int32_t*>(arena + workspace::sums); }
 // A candidate's output: kept with today's weights, compared with last epoch's.
 void watch(int32_t layer, const int8_t* y, bool today) {
   const tfodl::Candidate& c = candidates[layer];
-  int8_t* const seen = s8(workspace::seen) + c.seen;
   if (today) {
-    memcpy(seen, y, static_cast<size_t>(c.positions * c.channels));
+    memcpy(c.seen, y, static_cast<size_t>(c.positions * c.channels));
   } else {
-    tfodl::pool_compares(pool, layer, seen, y, sums());
+    tfodl::pool_compares(pool, layer, c.seen, y, sums());
   }
 }
 

@@ -1,8 +1,8 @@
 """Which channels a budget buys: pure functions of scores and costs.
 
-`select` (tflm_export.living.ranking) spends one quantity (parameters). `choose` spends a whole `Budget` over a model's groups, where
-memory and work are shared: the first channel of a layer pays for its saved activation, the lowest trained
-layer for all dX above. Bytes of the engine are the compiler's own (`Room`).
+`select` (tflm_export.living.ranking) spends one quantity (parameters). `choose` spends a whole `Budget` over
+a model's groups, where memory and work are shared: the first channel of a layer pays for its saved
+activation, the lowest trained layer for all dX above. Bytes of the engine are the compiler's own (`Room`).
 """
 
 from __future__ import annotations

@@ -61,6 +61,7 @@ StoreStatus Images::begin(uint8_t* page) {
   page_ = page;
   at_ = kImageHead;
   crc_ = 0;
+  failed_ = false;
   memset(page_, 0xFF, area_->page_bytes);
   return StoreStatus::kOk;
 }
@@ -77,11 +78,14 @@ void Images::append(const void* data, uint32_t n) {
   }
 }
 
-void Images::flush() {
+StoreStatus Images::flush() {
   const uint32_t size = area_->page_bytes;
-  if (at_ % size == 0) return;
-  at_ += size - at_ % size;
-  write_page();
+  if (at_ % size != 0) {
+    at_ += size - at_ % size;
+    write_page();
+  }
+  if (failed_) other_whole_ = false;
+  return failed_ ? StoreStatus::kWriteFailed : StoreStatus::kOk;
 }
 
 // The page that ends at at_. What an image had there stays when it is the same and was committed.
@@ -99,19 +103,18 @@ void Images::write_page() {
     area_->write(at + i, page_ + i, size - i < kWriteBytes ? size - i : kWriteBytes);
     area_->pause();
   }
+  failed_ |= memcmp(there + head, page_ + head, size - head) != 0;
 }
 
 StoreStatus Images::commit(uint32_t epoch) {
-  flush();
+  const StoreStatus status = flush();
+  if (status != StoreStatus::kOk) return status;
   const uint8_t* const image = written();
   Head head = {kMagic, {}, bytes_, sequence_ + 1, epoch, crc_, {0, 0, 0, 0}, 0};
   memcpy(head.identity, identity_, 8);
   head.crc = crc32(0, &head, kImageHead - 4);
   const int32_t i = newest_ < 0 ? 0 : 1 - newest_;
-  if (at_ != pages() * area_->page_bytes || !is_whole(i, head)) {
-    other_whole_ = false;
-    return StoreStatus::kWriteFailed;
-  }
+  if (at_ != pages() * area_->page_bytes) return StoreStatus::kBadRecord;
   area_->write(static_cast<uint32_t>(image - mapped_), &head, kImageHead);
   Head found;
   if (!read_head(i, &found) || memcmp(&found, &head, kImageHead) != 0) {

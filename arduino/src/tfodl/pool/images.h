@@ -27,10 +27,10 @@ class Images {
   // flush() and the next append().
   StoreStatus begin(uint8_t* page);
   void append(const void* data, uint32_t n);
-  void flush();  // fills the page up
+  StoreStatus flush();  // fills the page up; whether flash holds all that was appended
   StoreStatus commit(uint32_t epoch);
 
-  // The image that is being written, or was written last but not committed.
+  // The image that is being written: what flush() found good there can be read.
   const uint8_t* written() const { return start(1 - (newest_ < 0 ? 1 : newest_)); }
 
  private:
@@ -50,6 +50,7 @@ class Images {
   uint32_t at_ = 0, crc_ = 0;    // of the image that is being written
   int32_t newest_ = -1;
   bool usable_ = false;
+  bool failed_ = false;          // a page does not hold what was written
   bool other_whole_ = false;     // pages of the older image may stay where they hold what is wanted
 };
 

@@ -24,7 +24,7 @@ struct Candidate {
   int16_t zero;            // zero point of its output
   int16_t positions_shift;  // bits that a sample's sums are moved right
   int32_t positions;       // of its output map
-  int32_t seen;            // where its output is kept while velocities are measured
+  int8_t* seen;            // where its output is kept while velocities are measured
 };
 
 enum class PoolRule : uint8_t { kVelocity, kRandom, kTopLayersRandom, kFixed };
