@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from tflm_export import __version__
 from tflm_export.errors import ExportError, TfodlError, missing_package
+from tflm_export.pool_options import add_pool_options, with_pool
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 UNKNOWN_INPUT = "int8 values; --input says how the pixels of pictures become such"
@@ -72,6 +73,7 @@ def parser() -> Parser:
         metavar="N",
         help="flash in which the device keeps what it learned, whole pages of 4096 (default: the plan's)",
     )
+    add_pool_options(one)
     one.add_argument("--name", default="engine", help="C++ namespace and file name (default: engine)")
     one.add_argument(
         "--gradients",
@@ -166,11 +168,13 @@ def compile_command(options: argparse.Namespace) -> int:
     """`compile`: write the engine's folder."""
     from tflm_export.compiler import compile_model
     from tflm_export.front.dead_facts import dead_lines
+    from tflm_export.living.pool_facts import pool_text
     from tflm_export.plan import UpdatePlan
 
     plan = UpdatePlan.load(options.plan) if options.plan else UpdatePlan()
     if options.store_bytes is not None:
         plan = dataclasses.replace(plan, store_bytes=options.store_bytes)
+    plan = with_pool(plan, options)
     tflite = Path(options.model).read_bytes()
     contract = _contract(options.model, tflite, options.input)
     how = {"gradients": options.gradients, "contract": contract, "keep_dead": options.keep_dead}
@@ -183,6 +187,8 @@ def compile_command(options: argparse.Namespace) -> int:
         f"{folder}: arena {facts['arena_bytes']:,} B, static RAM {facts['planned_static_ram_bytes']:,} B, "
         + _learns(facts)
     )
+    if "pool" in facts:
+        print(f"chooses: {pool_text(facts['pool'])}")
     print(f"input: {contract.text if contract else UNKNOWN_INPUT}")
     if exemplars is not None:
         nbytes = len(exemplars) * facts["latent"]["bytes_a_sample"]

@@ -34,9 +34,11 @@ from tflm_export.library import library_sources
 from tflm_export.limits import check_arena, check_limits
 from tflm_export.living.capacity import check_exemplars, memory_facts, memory_ram
 from tflm_export.living.cut import find_cut
+from tflm_export.living.image import check_area
 from tflm_export.living.measuring import workspace
 from tflm_export.living.memory import Exemplars
 from tflm_export.living.pool import check_pool, pool_ram
+from tflm_export.living.pool_facts import pool_facts
 from tflm_export.macs import count_macs
 from tflm_export.memory.fuse import ENOUGH_RAM_BYTES, fuse
 from tflm_export.memory.lifetimes import lifetimes
@@ -160,7 +162,7 @@ def compile_model(
     facts = _facts(tflite, graph, memory, name) | {"input": _input_facts(graph, contract)}
     facts |= {"row_fed": row_fed, "ram_bytes": ram_bytes}
     facts["dead"] = dead_facts(forward, live, trained_ops(forward, plan), keep_dead)
-    facts |= memory_facts(graph, plan, exemplars)
+    facts |= memory_facts(graph, plan, exemplars) | pool_facts(graph, plan)
     return Compiled(tflite, plan, name, graph, memory, sources, facts, contract, exemplars)
 
 
@@ -186,6 +188,7 @@ def derive(
             "them, or compile without --row-fed."
         )
     check_pool(graph, plan)
+    check_area(graph, plan)
     return graph, plan_memory(graph, plan)
 
 

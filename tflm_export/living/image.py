@@ -23,12 +23,13 @@ MAGIC = 0x4D495401
 HEAD = struct.Struct("<I8sIIII16xI")
 SGD_BYTES, SCALE_BYTES = 16, 4  # tfodl::Sgd, GradScale
 STEP_AT = 8  # of Sgd
+MOST_PAGES = 255  # of a tfodl::FlashArea
 STATE_WIDTH = {"batch": 4, "momentum": 4, "accumulator": 2}
 
 
 @dataclass(frozen=True)
 class Part:
-    """`nbytes` of the array `symbol` in RAM, at `at`. variable: the tensor that it is; None for other state."""
+    """`nbytes` of the array `symbol` in RAM, at `at`. variable: the tensor it is; None for other state."""
 
     symbol: str
     at: int
@@ -71,6 +72,18 @@ def image_layout(graph: Graph, plan: UpdatePlan) -> ImageLayout:
     if plan.pool is not None and plan.pool.rule == "velocity":
         measured, chosen = begin, begin + 8 * count
     return ImageLayout(tuple(tensors), parts, measured, chosen, chosen + _round4(-(-count // 8)))
+
+
+def check_area(graph: Graph, plan: UpdatePlan) -> None:
+    """Raise `ExportError` when two images are more pages than a flash area can have."""
+    if plan.pool is None:
+        return
+    pages = 2 * image_layout(graph, plan).pages
+    if pages > MOST_PAGES:
+        raise ExportError(
+            f"update plan: two images of what the candidates may learn take {pages} pages of {PAGE_BYTES} "
+            f"bytes; allowed: {MOST_PAGES}. Name fewer candidates."
+        )
 
 
 def _parts(graph: Graph, plan: UpdatePlan, at: int) -> tuple[Part, ...]:

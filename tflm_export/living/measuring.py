@@ -21,7 +21,7 @@ class Workspace:
 
     page: of an image that is being written; order: numbers of channels, ranked; bits: those that are chosen.
     seen: where each candidate's output with today's weights is kept: (True, offset) in the pool, whose rows
-    are in flash by then, (False, offset) in the arena. sums: three of a channel, then phi, velocity and scores.
+    are in flash by then, (False, offset) in the arena. sums: three of a channel, then phi, velocity, scores.
     memory: of the layers that measure; None where none do.
     """
 

@@ -76,6 +76,12 @@ class ChoosingEngine(LivingEngine):
             raise ExportError(f"new_epoch: {STATUS[status]}.")
         self.history.append(self.selection())
 
+    def format(self) -> None:
+        """An area without images; the engine's own state stays."""
+        status = self._library.shim_format()
+        if status:
+            raise ExportError(f"format: {STATUS[status]}.")
+
     def selection(self) -> Selection:
         """Which channels learn now."""
         mask = np.array([self._library.shim_is_chosen(i) for i in range(total(self.layers))], bool)

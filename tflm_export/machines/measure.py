@@ -113,10 +113,21 @@ def _remembering(compiled: Compiled) -> dict[str, str]:
     """What the program of an engine with a memory does besides: remember every sample, replay at the end."""
     name = compiled.name
     if compiled.plan.memory is None:
-        return {"replay": "", "remember": "", "measure_replay": ""}
+        return {"replay": "", "remember": "", "measure_replay": "", "open": ""}
+    open_area, end_epoch = "", ""
+    if compiled.plan.pool is not None:
+        room = f"{name}::kAreaPages * 4096"
+        open_area = (
+            f"  uint8_t* memory = static_cast<uint8_t*>(board_alloc({room}));\n"
+            f"  memset(memory, 0xFF, {room});\n"
+            f"  tfodl::MemoryFlash area(memory, 4096, {name}::kAreaPages);\n"
+            f"  {name}::open(area, memory);\n"
+        )
+        end_epoch = f"    if ({name}::epoch_is_over()) {name}::new_epoch();\n"
     return {
+        "open": open_area,
         "replay": f"void replay(void*) {{ {name}::replay(); }}\n",
-        "remember": f"    {name}::remember(label_of(sample + {name}::kInputBytes));\n",
+        "remember": f"{end_epoch}    {name}::remember(label_of(sample + {name}::kInputBytes));\n",
         "measure_replay": '  board_measure("replay_step", replay, nullptr);\n',
     }
 

@@ -47,7 +47,9 @@ def advise(compiled: Compiled, board: Board, measured: Measured) -> Advice:
     over = over_board(board, measured)
     sizes = ", ".join(f"{kind.removesuffix('_bytes')} by {n:,} B" for kind, n in over.items())
     parts, plan = [f"{board.title}: over {sizes}."], None
-    if "ram_bytes" in over:
+    if "ram_bytes" in over and compiled.plan.pool is not None:
+        parts.append("Give the pool fewer bytes, or name fewer candidates or samples.")
+    elif "ram_bytes" in over:
         plan = smaller_plan(
             compiled, board.ram_bytes - (measured.static_ram_bytes - compiled.memory.static_ram)
         )

@@ -21,6 +21,7 @@ from tflm_export.emit.names import display, shape_text
 from tflm_export.engine_folder import opened
 from tflm_export.front.dead_facts import dead_lines
 from tflm_export.ir import Graph, Op
+from tflm_export.living.pool_facts import pool_text
 from tflm_export.machines.m4 import ROOMY
 from tflm_export.machines.measure import Measured, measure
 from tflm_export.machines.profile import CallCost, profile, table
@@ -210,6 +211,7 @@ def _text(facts: Mapping[str, Any]) -> str:
         _work_row(facts, "inference", f"{facts['macs']['forward']:,}"),
         *_training_rows(facts),
         *_store_rows(facts.get("store")),
+        *([f"| chooses | {pool_text(facts['pool'])} |"] if "pool" in facts else []),
         *(f"| fits {name} | {'yes' if fits else 'no'} |" for name, fits in facts["fits"].items()),
         "",
         *(line for text in (*dead_lines(facts["dead"]), *facts["advice"]) for line in (text, "")),

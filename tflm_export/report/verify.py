@@ -249,4 +249,5 @@ def _differing_weights(compiled: Compiled, measured: Measured, weights: dict[str
     return sum(
         int((measured.weights[v.tensor] != v.take(weights[v.tensor]).reshape(-1)).sum())
         for v in variables(compiled.graph)
+        if not v.in_pool
     )

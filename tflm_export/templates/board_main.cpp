@@ -22,7 +22,7 @@ int main() {
   board_read("samples.bin", samples, bytes);
   outputs = static_cast<int8_t*>(board_alloc($inferences * $name::kOutputs + 1));
   $name::reset();
-  for (int32_t i = 0; i < $inferences; ++i) {
+$open  for (int32_t i = 0; i < $inferences; ++i) {
     memcpy(engine_input(), samples + i * kSampleBytes, $name::kInputBytes);
     board_measure("inference", infer, nullptr);
     memcpy(outputs + i * $name::kOutputs, $name::output(), $name::kOutputs);
