@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from absl import app, flags
 from int8_transfer import Runs
-from stream_tasks import TASKS, Task, prepare
+from stream_tasks import FAST, HELD_OUT_SEED, TASKS, TESTS, Paced, Task, prepare
 
 from tflm_export.compiler import Compiled
 from tflm_export.errors import TfodlError
@@ -31,11 +31,10 @@ from tflm_export.machines.living_host import LivingEngine
 from tflm_export.plan import Memory
 from tfodl import stream
 
-FAST = ("-O3", "-march=native", "-ffp-contract=off", "-std=c++14", "-fPIC")  # the same integers, sooner
 RATES = {"digits": (0.0015, 0.003, 0.006, 0.012)}
 OTHER_RATES = (0.0005, 0.001, 0.002, 0.004)
 ORDERS = ("classes", "shuffled")
-HELD_OUT_SEED, TESTS, A_CLASS, SHIPPED, PASSES, RESTED = 100, ("target", "source"), 20, 5, 3, 100
+A_CLASS, SHIPPED, PASSES, RESTED = 20, 5, 3, 100
 
 flags.DEFINE_list("tasks", ["digits", "flower_photos"], f"of {', '.join(TASKS)}")
 flags.DEFINE_integer("seeds", 5, "streams a cell", lower_bound=1)
@@ -105,20 +104,6 @@ def _samples(task: Task, order: str, seed: int) -> tuple[np.ndarray, np.ndarray]
     rng = np.random.default_rng(seed)
     places = np.concatenate([rng.permutation(len(y)) for _ in range(PASSES)])
     return x[places], y[places]
-
-
-class Paced:
-    """An engine whose learning rate is set anew whenever it is reset."""
-
-    def __init__(self, host: HostEngine, rate: float):
-        self._host, self._rate = host, rate
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._host, name)
-
-    def reset(self) -> None:
-        self._host.reset()
-        self._host.set_learning_rate(self._rate)
 
 
 def study(runs: Runs, task: str, setting: Setting, order: str) -> None:

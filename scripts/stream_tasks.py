@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -26,6 +27,7 @@ from tflm_export.living.capacity import check_exemplars
 from tflm_export.living.choose import latents
 from tflm_export.living.cut import Cut, find_cut, latent_reader
 from tflm_export.living.memory import Exemplars
+from tflm_export.machines.host import HostEngine
 from tflm_export.plan import Optimizer, UpdatePlan
 from tfodl import models, schemes
 from tfodl.demo import adapt, device
@@ -36,6 +38,8 @@ from tfodl.quantize import convert, layer_map
 
 SIZE = 96  # pixels a side of the larger net's pictures
 PARTS = ("stream", "target", "source", "known")
+TESTS, HELD_OUT_SEED = ("target", "source"), 100  # a stream that is not counted
+FAST = ("-O3", "-march=native", "-ffp-contract=off", "-std=c++14", "-fPIC")  # the same integers, sooner
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,20 @@ class Task:
         sources = {**emit(graph, memory, plan, "engine", exemplars), **library_sources()}
         sources = {f"src/{path}": text for path, text in sources.items()}
         return Compiled(self.tflite, plan, "engine", graph, memory, sources, {}, exemplars=exemplars)
+
+
+class Paced:
+    """An engine whose learning rate is set anew whenever it is reset."""
+
+    def __init__(self, host: HostEngine, rate: float):
+        self._host, self._rate = host, rate
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
+
+    def reset(self) -> None:
+        self._host.reset()
+        self._host.set_learning_rate(self._rate)
 
 
 Made = tuple[bytes, UpdatePlan, Domains, int]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from tflm_export.errors import ExportError
 from tflm_export.living.image import named
 from tflm_export.living.pool import Candidate, candidates, total
 from tflm_export.living.selection import Selection
-from tflm_export.machines.host import HostEngine
+from tflm_export.machines.host import FLAGS, HostEngine
 from tflm_export.machines.host_store import STATUS
 from tflm_export.machines.living_host import LivingEngine
 
@@ -28,12 +28,17 @@ class ChoosingEngine(LivingEngine):
     Raises `ExportError` for an engine without a pool, and, from the calls, when the flash does not take it.
     """
 
-    def __init__(self, engine: Compiled | str | os.PathLike[str], image: bytes | None = None):
+    def __init__(
+        self,
+        engine: Compiled | str | os.PathLike[str],
+        image: bytes | None = None,
+        flags: Sequence[str] = FLAGS,
+    ):
         compiled = opened(engine)
         if compiled.plan.pool is None:
             raise ExportError("this engine has no pool; compile it with a plan that sets pool.")
         self.layers: tuple[Candidate, ...] = candidates(compiled.graph)
-        super().__init__(compiled)
+        super().__init__(compiled, flags)
         self.open(image)
 
     def _bind(self, library: ctypes.CDLL) -> ctypes.CDLL:
@@ -60,6 +65,11 @@ class ChoosingEngine(LivingEngine):
         status = self._library.shim_open()
         if status not in (OK, EMPTY):
             raise ExportError(f"open: {STATUS[status]}.")
+        self.history = [self.selection()]
+
+    def reset(self) -> None:
+        """As it was flashed, in its first epoch; the flash area stays."""
+        super().reset()
         self.history = [self.selection()]
 
     def train_step(self, x: np.ndarray, label: int | np.ndarray) -> float:
