@@ -1,0 +1,98 @@
+"""The tables of docs/choosing.md, from what was measured: results/choose, nothing typed.
+
+`python scripts/choose_study.py` and `python benchmarks/choosing.py`, then `python
+benchmarks/choose_tables.py`; a test holds the page to it. A table lies between `<!-- choose:NAME -->` and
+`<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stream_tables import spread_text
+
+ROOT = Path(__file__).parent.parent
+RUNS, COST = ROOT / "results" / "choose" / "runs.jsonl", ROOT / "results" / "choose" / "cost.json"
+PAGE = ROOT / "docs" / "choosing.md"
+BLOCK = re.compile(r"(<!-- choose:(\w+) -->\n).*?(<!-- end -->)", re.S)
+
+
+def rules(rows: Sequence[dict[str, Any]], task: str) -> str:
+    """Every setting on one task, the best first, over the seeds that all of them have."""
+    found: dict[str, dict[int, dict[str, Any]]] = {}
+    for row in rows:
+        if row["kind"] == "test" and row["task"] == task:
+            found.setdefault(row["setting"], {})[row["seed"]] = row
+    seeds = sorted(set.intersection(*map(set, found.values())))
+    first = next(row for row in rows if row["task"] == task)
+    lines = [
+        f"| {len(seeds)} seeds | target | less static random | source | rate |",
+        "|---|--:|--:|--:|--:|",
+        f"| before | {100 * first['target_before']:.1f} | | {100 * first['source_before']:.1f} | |",
+    ]
+    target = {name: [_percent(found[name][seed], "target") for seed in seeds] for name in found}
+    for name in sorted(found, key=lambda name: -sum(target[name])):
+        pairs = zip(target[name], target["static random"], strict=True)
+        apart = "" if name == "static random" else spread_text([a - b for a, b in pairs], "+")
+        source = spread_text([_percent(found[name][seed], "source") for seed in seeds])
+        rate = f"{found[name][seeds[0]]['rate']:g}"
+        lines.append(f"| {name} | {spread_text(target[name])} | {apart} | {source} | {rate} |")
+    return "\n".join(lines) + "\n"
+
+
+def cost(facts: dict[str, Any]) -> str:
+    """An engine that chooses beside one that does not."""
+    step, static, end = (facts[name]["cycles"] for name in ("step", "static_step", "epoch_end"))
+    return "\n".join(
+        [
+            "| | chooses | static | ratio |",
+            "|---|--:|--:|--:|",
+            f"| a step without replays, M cycles | {step / 1e6:.2f} | {static / 1e6:.2f} | "
+            f"{step / static:.3f} |",
+            f"| an epoch's end, without the flash's own time, M cycles | {end / 1e6:.2f} | | "
+            f"{end / step:.2f} steps |",
+            _bytes("RAM, static and stack, B", facts["ram_bytes"], facts["static_ram_bytes"]),
+            _bytes("flash of program and constants, B", facts["flash_bytes"], facts["static_flash_bytes"]),
+            f"| flash area of two images, B | {facts['pool']['area_bytes']:,} | | |",
+            f"| channels that learn, of {facts['pool']['channels']:,} | {facts['channels']:,} | "
+            f"{facts['channels']:,} | |",
+        ]
+    ) + "\n"  # fmt: skip
+
+
+def filled(page: str, rows: Sequence[dict[str, Any]], facts: dict[str, Any]) -> str:
+    """The page with its tables: `choose:cost`, or the name of a task."""
+    return BLOCK.sub(lambda m: m[1] + (cost(facts) if m[2] == "cost" else rules(rows, m[2])) + m[3], page)
+
+
+def measured() -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The rows of the study, and the costs."""
+    rows = [json.loads(line) for line in RUNS.read_text(encoding="utf-8").splitlines()]
+    return rows, json.loads(COST.read_text(encoding="utf-8"))
+
+
+def _bytes(name: str, chooses: int, static: int) -> str:
+    return f"| {name} | {chooses:,} | {static:,} | {chooses / static:.2f} |"
+
+
+def _percent(row: dict[str, Any], test: str) -> float:
+    return 100 * float(row["accuracy"][test])
+
+
+def main() -> int:
+    """Write the tables into the page; 2 where nothing was measured."""
+    missing = [path for path in (RUNS, COST) if not path.is_file()]
+    if missing:
+        print(f"benchmarks/choose_tables.py: {missing[0]} is missing; measure first.", file=sys.stderr)
+        return 2
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), *measured()), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

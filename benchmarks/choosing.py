@@ -1,0 +1,74 @@
+"""What an engine that chooses costs on the emulated Cortex-M4F, beside one that never does.
+
+    python benchmarks/choosing.py [--out results/choose/cost.json]
+
+mbv2-w0.35 at 96 px, its last four blocks, a pool of 21 KB: RAM with stack, cycles of a step without replays
+in the first epoch, and of its end without the flash's own time; the other engine learns that epoch's channels
+for good. `benchmarks/choose_tables.py` prints it into docs/choosing.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from engine_nets import CASES
+
+from tflm_export.compiler import compile_model
+from tflm_export.files import write_text
+from tflm_export.living.choosing import ChoosingSimulator
+from tflm_export.machines.choosing_cost import measure_choosing
+from tflm_export.machines.m4 import ARDUINO_FLAGS, ROOMY
+from tflm_export.machines.measure import measure
+from tflm_export.plan import LayerUpdate, Memory, UpdatePlan
+from tflm_export.pool import Pool
+
+LAST_BLOCKS = tuple(f"#{i}" for i in (51, 53, 54, 55, 56, 57, 59, 60, 61, 63, 64, 65))
+STEPS = 11  # more than are held out, so that all of them are measured
+
+
+def cost(tflite: bytes) -> dict[str, Any]:
+    """Both engines, as plain numbers."""
+    memory = Memory(samples=16, replays=0)
+    plan = UpdatePlan(candidates=LAST_BLOCKS, memory=memory, pool=Pool(21 * 1024, epoch=None, spend="fill"))
+    compiled = compile_model(tflite, plan)
+    rng = np.random.default_rng(0)
+    x = rng.integers(-128, 128, (STEPS, *compiled.input.shape), np.int8)
+    labels = [i % 10 for i in range(STEPS)]
+    chosen = measure_choosing(compiled, x, labels, every=STEPS, flags=ARDUINO_FLAGS, timeout=900.0)
+    first = ChoosingSimulator(compiled.graph, plan).history[0]
+    rows = first.channels.items()
+    layers = tuple(LayerUpdate(name, "out", channels, "selected") for name, channels in rows if channels)
+    fixed = compile_model(tflite, replace(plan, layers=layers, pool=None))
+    static = measure(fixed, x, labels, flags=ARDUINO_FLAGS, memories=ROOMY, timeout=900.0)
+    return {
+        "step": vars(chosen.train_step),
+        "epoch_end": vars(chosen.new_epoch),
+        "static_step": vars(static.train_step),
+        "ram_bytes": chosen.static_ram_bytes + chosen.stack_bytes,
+        "stack_bytes": chosen.stack_bytes,
+        "static_ram_bytes": static.static_ram_bytes + static.stack_bytes,
+        "flash_bytes": chosen.flash_bytes,
+        "static_flash_bytes": static.flash_bytes,
+        "channels": first.count,
+        "pool": compiled.facts["pool"],
+    }
+
+
+def main() -> int:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description="Benchmark an engine that chooses.")
+    parser.add_argument("--out", default="results/choose/cost.json")
+    options = parser.parse_args()
+    case = next(c for c in CASES if c.net == "mbv2-w0.35 96x96x3" and c.gradients == "int16")
+    write_text(Path(options.out), json.dumps(cost(case.tflite(None)), indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
