@@ -63,7 +63,7 @@ def play(task: Task, plan: UpdatePlan, part: str, rate: float, seed: int) -> dic
     places = stream.order(task.y[part], "shuffled", seed)
     tests = {name: (task.x[name], task.y[name]) for name in TESTS}
     samples = task.x[part][places], task.y[part][places]
-    result = stream.play(compiled, samples, tests, machine=Paced(host, rate), points=5)
+    result = stream.play(compiled, samples, tests, machine=Paced(host, rate), points=1)
     before = {f"{name}_before": round(float(result.overall[name][0]), 4) for name in TESTS}
     chosen = [] if plan.pool is None else [dict(s.channels) for s in host.history]
     return {**before, **result.to_dict(), "channels": chosen[-1] if chosen else {}, "epochs": len(chosen)}

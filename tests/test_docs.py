@@ -10,6 +10,7 @@ import shlex
 import zipfile
 from pathlib import Path
 
+import choose_tables
 import kernel_tables
 import numpy as np
 import pytest
@@ -117,6 +118,13 @@ def test_figures_are_what_was_measured(page):
     rows = json.loads(tables.MEASURED.read_text(encoding="utf-8"))
     text = page.read_text(encoding="utf-8")
     assert text == tables.filled(text, rows), "run python benchmarks/tables.py"
+
+
+def test_what_choosing_did_is_what_was_measured():
+    text = choose_tables.PAGE.read_text(encoding="utf-8")
+    assert text == choose_tables.filled(text, *choose_tables.measured()), (
+        "run python benchmarks/choose_tables.py"
+    )
 
 
 def test_what_streams_did_is_what_was_measured():

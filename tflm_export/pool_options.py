@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
+from typing import Any
 
 from tflm_export.errors import ExportError
 from tflm_export.plan import Memory, UpdatePlan
@@ -36,7 +37,7 @@ def size(text: str) -> int:
 
 def with_pool(plan: UpdatePlan, options: argparse.Namespace) -> UpdatePlan:
     """The plan with what the options ask for. Raises `ExportError` for a rule or epoch without a pool."""
-    changes: dict[str, object] = {}
+    changes: dict[str, Any] = {}
     if options.candidates is not None:
         changes["candidates"] = tuple(filter(None, options.candidates.split(",")))
     if options.memory is not None:

@@ -90,7 +90,7 @@ def _entries(graph: Graph, plan: UpdatePlan) -> list[tuple[str, Trained]]:
 def _candidate(graph: Graph, name: str) -> Trained:
     """Every output channel of a candidate."""
     op = find_op(graph, name)
-    channels = ()
+    channels: tuple[int, ...] = ()
     if op.kind in WEIGHTED:
         channels = tuple(range(graph.tensors[op.inputs[1]].shape[OPS[op.kind].axes["out"]]))
     entry = LayerUpdate(name, "out", channels, "selected" if op.bias else "none")

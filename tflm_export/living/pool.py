@@ -73,14 +73,14 @@ def candidates(graph: Graph) -> tuple[Candidate, ...]:
     found: list[Candidate] = []
     for name in graph.layers:
         if (name, False) in pooled:
-            first = found[-1].span.stop if found else 0
+            first = total(found) if found else 0
             found.append(Candidate(pooled[name, False], pooled.get((name, True)), first))
     return tuple(found)
 
 
 def total(layers: Sequence[Candidate]) -> int:
     """Channels of all."""
-    return layers[-1].span.stop
+    return layers[-1].first + layers[-1].channels
 
 
 def costs(layers: Sequence[Candidate], optimizer: Optimizer) -> np.ndarray:

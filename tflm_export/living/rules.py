@@ -41,13 +41,15 @@ def random(now: Situation) -> np.ndarray:
     """A global random permutation, drawn anew every epoch."""
     key = random_key(now.seed, now.epoch, CHOOSE)
     numbers = (np.arange(len(now.chosen), dtype=np.uint64) + np.uint64(key)) & np.uint64(0xFFFFFFFF)
-    return (mix(numbers) >> np.uint32(8)).astype(np.float32)
+    scores: np.ndarray = (mix(numbers) >> np.uint32(8)).astype(np.float32)
+    return scores
 
 
 def velocity(now: Situation) -> np.ndarray:
     """`|v| / C`, C the channel's parameters (eq. 7)."""
     params = np.concatenate([np.full(c.channels, c.params, np.float32) for c in now.layers])
-    return np.abs(now.velocity) / params
+    scores: np.ndarray = np.abs(now.velocity) / params
+    return scores
 
 
 def fixed(now: Situation) -> np.ndarray:

@@ -54,7 +54,7 @@ class ChoosingEngine(LivingEngine):
     @property
     def image(self) -> bytes:
         """The flash area as it is."""
-        return self._area.raw
+        return bytes(self._area.raw)
 
     def open(self, image: bytes | None = None) -> None:
         """Start with this flash area (None: erased) and go on from the newest epoch that it holds."""
