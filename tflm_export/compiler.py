@@ -194,7 +194,7 @@ def derive(
 
 def _within(graph: Graph, plan: UpdatePlan, ram_bytes: int) -> Graph:
     """The graph fused as little as an engine in `ram_bytes` needs. Raises `ExportError` where none fits."""
-    taken = engine_ram(static_ram(graph, plan.optimizer, 0) + memory_ram(graph, plan))
+    taken = engine_ram(kept_ram(graph, plan))
     room = ram_bytes - taken
     for _ in range(FITTING_TRIES):  # a placement may have gaps: then fewer bytes may be alive
         fused = fuse(graph, max(0, room))
@@ -217,12 +217,13 @@ def plan_memory(graph: Graph, plan: UpdatePlan) -> MemoryPlan:
     check_no_overlap(live.buffers, offsets, arena)
     if plan.pool is not None:
         arena = max(arena, workspace(graph, plan).nbytes)
-    ram = (
-        static_ram(graph, plan.optimizer, check_arena(arena))
-        + memory_ram(graph, plan)
-        + pool_ram(graph, plan)
-    )
+    ram = check_arena(arena) + kept_ram(graph, plan)
     return MemoryPlan(live.buffers, offsets, live.views, arena, lower_bound(live.buffers), ram)
+
+
+def kept_ram(graph: Graph, plan: UpdatePlan) -> int:
+    """Static RAM beside the arena, bytes: what learns, memory, pool, the engine's own variables."""
+    return static_ram(graph, plan.optimizer, 0) + memory_ram(graph, plan) + pool_ram(graph, plan)
 
 
 def tflm_array(tflite: bytes) -> dict[str, str]:

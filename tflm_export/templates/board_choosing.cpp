@@ -9,7 +9,7 @@ namespace {
 const int32_t kSampleBytes = $name::kInputBytes + $target_bytes;
 tfodl::StoreStatus status;
 
-int32_t label_of(const void* target) {
+${engine_input}int32_t label_of(const void* target) {
   int32_t label;
   memcpy(&label, target, sizeof label);
   return label;
@@ -29,7 +29,7 @@ int main() {
   tfodl::MemoryFlash area(memory, 4096, $name::kAreaPages);
   board_print_number("open status", static_cast<uint64_t>($name::open(area, memory)));
   for (int32_t i = 0; i < $steps; ++i, sample += kSampleBytes) {
-    memcpy($name::input(), sample, $name::kInputBytes);
+    memcpy(engine_input(), sample, $name::kInputBytes);
     board_measure("train_step", train, sample + $name::kInputBytes);
     $name::remember(label_of(sample + $name::kInputBytes));
     if ((i + 1) % $every) continue;
