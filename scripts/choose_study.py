@@ -27,7 +27,7 @@ from tflm_export.pool import Pool
 from tfodl import stream
 
 CANDIDATES = {  # and the pool's bytes, steps an epoch, learning rates
-    "digits": ((4, 5, 6, 8, 9, 10, 11), 6_400, 500, (0.003, 0.006, 0.012)),
+    "digits": ((4, 5, 6, 8, 9, 10, 11), 6_400, 500, (0.003, 0.006, 0.012, 0.024)),
     "flower_photos": ((51, 53, 54, 55, 56, 57, 59, 60, 61, 63, 64, 65), 21_504, 300, (0.001, 0.002, 0.004)),
 }
 SETTINGS = ("velocity", "random", "top_layers_random", "static random", "static source", "head", "all")

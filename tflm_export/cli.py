@@ -286,14 +286,18 @@ def patch_command(options: argparse.Namespace) -> int:
 
 
 def learned_command(options: argparse.Namespace) -> int:
-    """`learned`: write the engine's model with the weights that its store holds."""
+    """`learned`: write the engine's model with the weights that its store, or its images, hold."""
     from tflm_export.engine_folder import load
     from tflm_export.files import write_bytes
     from tflm_export.front.write_tflite import patch_constants
+    from tflm_export.living.image import read_image
     from tflm_export.store.state import read_weights
 
-    compiled = load(options.folder)
-    weights = read_weights(Path(options.store).read_bytes(), compiled.graph, compiled.plan)
+    compiled, area = load(options.folder), Path(options.store).read_bytes()
+    if compiled.plan.pool is None:
+        weights = read_weights(area, compiled.graph, compiled.plan)
+    else:
+        weights = read_image(area, compiled.graph, compiled.plan).weights
     write_bytes(options.out, patch_constants(compiled.tflite, weights))
     print(options.out)
     return 0

@@ -45,8 +45,8 @@ def make_sketch(
     """Write the library of an engine, compiled or in its folder, to the .zip `out`, whole or not at all.
 
     costs: facts of `report`, measured; the plan's own figures are used without them. Raises `ExportError` for
-    an unknown board, a folder without an engine, an engine that only infers or asks for rows, or one whose
-    static memory exceeds the board's.
+    an unknown board, a folder without an engine, an engine that only infers, asks for rows or chooses what
+    learns, or one whose static memory exceeds the board's.
     """
     target, compiled = board(board_name), opened(engine)
     if compiled.graph.loss is None:
@@ -58,6 +58,11 @@ def make_sketch(
         raise ExportError(
             f"engine {compiled.name!r} asks for its picture by rows, the sketch takes it whole, by Serial; "
             "put its src folder into your own sketch and call set_rows, or compile without --row-fed."
+        )
+    if compiled.plan.pool is not None:
+        raise ExportError(
+            f"engine {compiled.name!r} chooses what learns, for which it needs a flash area that the sketch does "
+            "not give; put its src folder into your own sketch and call open and new_epoch (docs/choosing.md)."
         )
     facts = dict(compiled.facts) | dict(costs or {})
     _check_fits(facts, target)

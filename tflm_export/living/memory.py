@@ -68,6 +68,10 @@ class ReplayMemory:
         """Samples that may be drawn."""
         return max(0, self.held - self.held_out)
 
+    def held_out_latents(self) -> np.ndarray:
+        """Latents int8 [n, ...shape] that are never drawn, of those there are."""
+        return self.latents[: min(self.held_out, self.held)]
+
     def remember(self, latent: np.ndarray, label: int) -> None:
         """Offer a sample: a latent int8 of `shape` and its class."""
         self.offered[label] += 1

@@ -113,11 +113,16 @@ class SelectiveModel(keras.Model):
         """(variable, mask that broadcasts to it) of all that trains now; a mask of None means all of it."""
         return self._wiring.masks.trained(self._wiring.step, self._wiring.sites)
 
-    def set_plan(self, plan: UpdatePlan) -> None:
-        """Train `plan` from the next step on. Raises `TfodlError` when it does not fit the model."""
+    def set_plan(self, plan: UpdatePlan, *, exactly: bool = False) -> None:
+        """Train `plan` from the next step on. Raises `TfodlError` when it does not fit the model.
+
+        exactly: by a step that computes nothing else, though it must be traced; by default one that is there
+        already is taken where it wastes little.
+        """
         check_plan(plan, self.groups)
         self._wiring.masks.assign(plan)
-        self._wiring.step = self._wiring.choose(plan)
+        wiring = self._wiring
+        wiring.step = step_of(plan, wiring.groups) if exactly else wiring.choose(plan)
         self._wiring.planned = True
         self._plan = plan
 

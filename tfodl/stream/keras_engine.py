@@ -113,7 +113,7 @@ class KerasEngine(Replays):
 def _in_keras(plan: UpdatePlan, graph: Graph) -> UpdatePlan:
     """The plan with the layers' names in an `Int8Model`."""
     rows = tuple(replace(row, name=layer_of(find_op(graph, row.name))) for row in plan.layers)
-    return replace(plan, layers=rows, candidates=(), memory=None, provenance={})
+    return replace(plan, layers=rows, candidates=(), memory=None, pool=None, provenance={})
 
 
 def _check(compiled: Compiled) -> None:

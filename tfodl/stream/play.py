@@ -91,9 +91,10 @@ def _machine(compiled: Compiled, machine: Any) -> Any:
 
 
 def _keras(compiled: Compiled) -> Any:
+    from tfodl.stream.choosing_engine import ChoosingKerasEngine
     from tfodl.stream.keras_engine import KerasEngine
 
-    return KerasEngine(compiled)
+    return (KerasEngine if compiled.plan.pool is None else ChoosingKerasEngine)(compiled)
 
 
 def _samples(compiled: Compiled, stream: Any) -> list[tuple[np.ndarray, int]]:

@@ -141,11 +141,11 @@ def test_a_pool_is_never_exceeded_and_frozen_rows_rest(small, names, rule, spend
     xs, ys = pictures(graph, 9, seed)
     for x, y in zip(xs, ys, strict=True):
         before = {name: array.copy() for name, array in simulator.weights.items()}
-        chosen = simulator.chosen
-        assert 0 < costs(simulator.layers, optimizer)[chosen].sum() <= size
+        chosen = simulator.chooser.chosen
+        assert 0 < costs(simulator.chooser.layers, optimizer)[chosen].sum() <= size
         simulator.train_step(x, y)
         simulator.remember(y)
-        for c in simulator.layers:
+        for c in simulator.chooser.layers:
             frozen = np.flatnonzero(~chosen[c.span])
             for variable in filter(None, (c.weights, c.bias)):
                 axis = variable.axis
@@ -166,7 +166,7 @@ def test_velocity_is_the_papers(small):
         held = simulator.memory.latents[:3]
         now, before = ([simulator._outputs(x, w) for x in held] for w in (simulator.weights, committed))
         found = []
-        for c in simulator.layers:
+        for c in simulator.chooser.layers:
             name = c.layer.outputs[0]
             zero = graph.tensors[name].quant.zero_point[0]
             a, b = (np.concatenate([y[name] for y in ys]).astype(float) - zero for ys in (now, before))
@@ -175,7 +175,7 @@ def test_velocity_is_the_papers(small):
         v, phi = velocity_update(latest - phi, v, plan.pool.mu), latest
         committed = {name: array.copy() for name, array in simulator.weights.items()}
         simulator.new_epoch()
-        np.testing.assert_allclose(simulator.velocity, v, atol=2e-6)
+        np.testing.assert_allclose(simulator.chooser.velocity, v, atol=2e-6)
     assert np.abs(v).max() > 1e-4
 
 
@@ -243,7 +243,7 @@ def test_what_was_learned_goes_on_after_a_restart():
     two = ChoosingEngine(compiled, one.image)
     assert two.selection() == one.selection()
     moved = {n for n, w in two.weights().items() if (w != compiled.graph.constant(n)).any()}
-    left = {c.weights.tensor for c in simulator.layers if not simulator.chosen[c.span].any()}
+    left = {c.weights.tensor for c in simulator.chooser.layers if not simulator.chooser.chosen[c.span].any()}
     assert moved & left
     for x, y in zip(xs[18:], ys[18:], strict=True):
         assert two.train_step(x, y) == one.train_step(x, y)

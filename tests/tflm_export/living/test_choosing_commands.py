@@ -4,13 +4,16 @@ import json
 from dataclasses import replace
 
 import nets
+import numpy as np
 import pytest
 
 from tflm_export import cli
 from tflm_export.compiler import compile_model
 from tflm_export.engine_folder import load
 from tflm_export.errors import ExportError, TfodlError
+from tflm_export.front.read_tflite import read_tflite
 from tflm_export.living.selection import Selection
+from tflm_export.machines.choosing_host import ChoosingEngine
 from tflm_export.machines.m4 import build
 from tflm_export.plan import LayerUpdate, Memory, UpdatePlan
 from tflm_export.pool import Pool
@@ -43,6 +46,22 @@ def test_compile_takes_a_pool(folder, capsys):
     assert plan.pool == Pool(1024, "velocity", epoch=500)
     facts = json.loads((folder / "engine" / "engine.json").read_text())["pool"]
     assert facts["area_bytes"] == 4 * 4096 and facts["epochs"] == 20_000 and facts["epoch_macs"] > 0
+
+
+def test_what_a_device_learned_becomes_a_model(folder, capsys):
+    PLAN.save("p.json")
+    assert compile_with("--plan", "p.json") == 0
+    engine = ChoosingEngine("engine")
+    for i in range(5):
+        engine.train_step(np.full(engine.compiled.input.shape, 20 * i, np.int8), i % 4)
+    (folder / "area.bin").write_bytes(engine.image)
+    assert cli.main(["learned", "engine", "--store", "area.bin", "--out", "new.tflite"]) == 0
+    learned_graph = read_tflite((folder / "new.tflite").read_bytes())
+    for name, weights in engine.weights().items():
+        np.testing.assert_array_equal(learned_graph.constant(name), weights)
+    capsys.readouterr()
+    assert cli.main(["sketch", "engine", "--out", "x.zip"]) == 2
+    assert "chooses what learns" in capsys.readouterr().err
 
 
 def test_options_change_a_plans_pool(folder):
