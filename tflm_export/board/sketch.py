@@ -61,8 +61,8 @@ def make_sketch(
         )
     if compiled.plan.pool is not None:
         raise ExportError(
-            f"engine {compiled.name!r} chooses what learns, for which it needs a flash area that the sketch does "
-            "not give; put its src folder into your own sketch and call open and new_epoch (docs/choosing.md)."
+            f"engine {compiled.name!r} chooses what learns and needs a flash area, which the sketch does not "
+            "give; put its src folder into your own sketch and call open and new_epoch (docs/choosing.md)."
         )
     facts = dict(compiled.facts) | dict(costs or {})
     _check_fits(facts, target)

@@ -167,7 +167,7 @@ class Int8Model(SelectiveModel):
         values as float32 [N, ...]. Shares its weights with this model."""
         name = from_op(self.graph, op).inputs[0]
         producer = self.graph.producer(name)
-        layer = "input_int8" if producer is None else _output_layer(producer, self.base)
+        layer = "input_int8" if producer is None else output_layer(producer, self.base)
         return keras.Model(self.base.input, self.base.get_layer(layer).output)
 
     def infer(self, x: Any, batch_size: int = 64) -> np.ndarray:
@@ -294,6 +294,7 @@ def from_op(graph: Graph, first: str) -> Graph:
     return graph.replace(ops=ops, inputs=tuple(live)).check()
 
 
-def _output_layer(op: Op, model: keras.Model) -> str:
+def output_layer(op: Op, model: keras.Model) -> str:
+    """The layer of the wrapped `model` that gives the int8 values of op's output."""
     names = {layer.name for layer in model.layers}
     return f"{layer_of(op)}_int8" if f"{layer_of(op)}_int8" in names else layer_of(op)

@@ -13,6 +13,7 @@ from tflm_export.errors import TfodlError
 from tflm_export.living.chooser import Chooser, Pair
 from tflm_export.living.selection import Selection
 from tflm_export.plan import LayerUpdate, UpdatePlan
+from tfodl.int8.graph import output_layer
 from tfodl.int8.wiring import layer_of
 from tfodl.stream.keras_engine import KerasEngine
 
@@ -38,8 +39,9 @@ class ChoosingKerasEngine(KerasEngine):
         super()._build()
         self.chooser.reset()
         self.memory.held_out = self.chooser.pool.held_out
-        layers = [self.model.base.get_layer(layer_of(c.layer)) for c in self.chooser.layers]
-        self._watched = keras.Model(self.model.base.input, [layer.output for layer in layers])
+        base = self.model.base
+        names = [output_layer(c.layer, base) for c in self.chooser.layers]
+        self._watched = keras.Model(base.input, [base.get_layer(name).output for name in names])
         self._before = self.model.constants()
         self._steps = 0
         self._load()

@@ -227,6 +227,8 @@ def test_a_power_cut_anywhere_in_an_epochs_end_leaves_one_of_the_two():
         lost += found != expected.selection
         for name, weights in engine.weights().items():
             np.testing.assert_array_equal(weights, expected.weights[name], err_msg=f"{cut} {name}")
+        engine.new_epoch()  # over what the cut left
+        assert read_image(engine.image, compiled.graph, compiled.plan).selection == engine.selection()
     assert lost == 0
 
 

@@ -15,7 +15,7 @@ from tfodl.stream.choosing_engine import ChoosingKerasEngine
 EPOCHS = 20
 
 
-def plan_of(rule, size=250, **optimizer):
+def plan_of(rule, size=120, **optimizer):
     """Every layer with weights but the first and the head is a candidate."""
     weighted = [op.name for op in read_tflite(qat_tflite()).ops if len(op.inputs) == 3]
     names = tuple(name for name in weighted[1:-1])
@@ -41,7 +41,7 @@ def test_twenty_epochs_are_the_boards(rule):
     assert keras.history == host.history
     assert len({str(selection.channels) for selection in host.history}) > 2
     shallowest = {next(name for name, c in s.channels.items() if c) for s in host.history}
-    assert len(shallowest) > 1 or rule == "velocity"  # the backward pass ended in more than one place
+    assert len(shallowest) > 1  # the backward pass ended in more than one place
     weights = keras.weights()
     for name, value in host.weights().items():
         np.testing.assert_array_equal(weights[name], value, err_msg=name)
@@ -51,6 +51,6 @@ def test_refusals():
     plan = plan_of("random", momentum=0.5)
     with pytest.raises(TfodlError, match="plain SGD"):
         ChoosingKerasEngine(compile_model(qat_tflite(), plan, keep_dead=True))
-    plan = replace(plan_of("random"), pool=Pool(250, "top_layers_random"))
+    plan = replace(plan_of("random"), pool=Pool(120, "top_layers_random"))
     with pytest.raises(TfodlError, match="does not measure top_layers_random"):
         ChoosingKerasEngine(compile_model(qat_tflite(), plan, keep_dead=True))
