@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -13,11 +11,14 @@ from tfodl.quantize.folding.affine import Affine
 from tfodl.quantize.folding.folded import Node
 
 
-def affine_node(operation: Any, rule: Affine, source: int, shape: Sequence[int | None]) -> Node:
-    """Node `source` [N, ..., C] scaled by constants: `x * scale + offset` of a Rescaling, of arithmetic."""
-    factor, offset = (np.broadcast_to(v, shape[-1:]) for v in (rule.scale, rule.offset))
-    config = {"factor": factor, "offset": offset, "rank": len(shape) - 1}
-    return Node("BatchNormalization", operation.name, (source,), config, layer=False)
+def affine_node(name: str, rule: Affine, source: int, rank: int, channels: int) -> Node:
+    """Node `source` scaled by constants: `x * scale + offset` of a Rescaling, of arithmetic.
+
+    rank, channels: axes of what it gives without the batch, and the length of the last.
+    """
+    ones = np.ones(channels)
+    config = {"factor": ones * rule.scale, "offset": ones * rule.offset, "rank": rank}
+    return Node("BatchNormalization", name, (source,), config, layer=False)
 
 
 def fold_batchnorm(nodes: list[Node]) -> list[Node]:

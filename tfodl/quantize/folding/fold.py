@@ -105,9 +105,9 @@ class _Tracer:
             return Place(place.node, place.rescaling.then(rule))
         if rule.flip:
             return None
-        return Place(
-            self._add_all([affine_node(producer(tensor)[0], rule, place.node, tensor.shape)], prefix)
-        )
+        name, rank = name_of(producer(tensor)[0]), len(tensor.shape) - 1
+        node = affine_node(name, rule, place.node, rank, int(tensor.shape[-1]))
+        return Place(self._add_all([node], prefix))
 
     def _made(self, tensor: Any, known: dict[int, Place], prefix: str) -> Place:
         layer, call = producer(tensor)
