@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 from absl import app, flags, logging
-from int8_transfer import METHODS, Runs, Settings, Task, Trainer, spread, trainer
+from int8_transfer import METHODS, Runs, Settings, Trainer, spread, trainer
 from matplotlib.figure import Figure
 
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
+from tfodl.experiments.transfer import Task
 
 RATES = {
     "fp32 SGD": (0.005, 0.01, 0.02, 0.03, 0.05),

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 from absl import app, flags
-from int8_transfer import Runs, Settings, Task, trainer
+from int8_transfer import Runs, Settings, trainer
 from matplotlib.figure import Figure
 
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
+from tfodl.experiments.transfer import Task
 from tfodl.int8.qas import ROUNDINGS
 
 flags.DEFINE_list("sets", ["flower_photos_128", "cifar10_sub"], "data sets")

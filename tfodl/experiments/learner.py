@@ -1,0 +1,162 @@
+"""`train`: one training of a net's last blocks in int8, under one rule and budget; numbers in, numbers out.
+
+A `Learner` is made once a process and task: its cut net, features and engine serve every rule and seed.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tflm_export.errors import TfodlError
+from tflm_export.plan import Budget, Optimizer
+from tfodl.datasets.split import draw, hold_out
+from tfodl.experiments.rules import Setting, ram_budget, rule
+from tfodl.experiments.transfer import Start, Task, WarmUpCosine, draw_head, prepare
+from tfodl.int8.graph import Int8Model
+from tfodl.int8.qas import QAS
+from tfodl.selection.choose import as_budget
+from tfodl.selection.engine import Engine
+
+CACHE = "TFODL_CACHE"  # environment: folder for features
+DEVICE = Optimizer(learning_rate=0.001)  # a step a sample, no momentum: what bytes are counted for
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a training runs. pictures: drawn by the seed, every class by its share; held_out: as many more, for
+    the rules to measure on. Rate: a line up over the first epoch, a cosine down to 0 over the others."""
+
+    pictures: int = 1000
+    held_out: int = 50
+    epochs: int = 8
+    batch_size: int = 16
+
+
+def train(
+    task: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    method: str,
+    budget: Mapping[str, Any],
+    rate: float,
+    seed: int,
+    validate: bool = False,
+) -> dict[str, Any]:
+    """One training, for `tfodl.experiments.sweep`: JSON values in and out.
+
+    task, recipe: fields of `Task`, `Recipe`. method: of `tfodl.experiments.rules`. budget: fields of
+    `Budget`, or `{"ram_share": s}` (`ram_budget`), or `{"params_share": s}` of what may train. rate: the
+    highest learning rate. seed: of pictures, first head, order, rounding and the rule's choices: the same for
+    every method. validate: on a fifth of the training pictures, trained on others; else on the test pictures.
+
+    Returns accuracy; correct: a bit a picture, hex; train_accuracy by epoch; by epoch what the plan takes:
+    ram_bytes, params, backward_macs; seconds.
+    """
+    return learner(Task(**task)).run(Recipe(**recipe), method, budget, rate, seed, validate)
+
+
+@functools.cache
+def learner(task: Task) -> Learner:
+    """The `Learner` of a task, made once; features lie in `$TFODL_CACHE` (build/transfer)."""
+    return Learner(prepare(task, Path(os.environ.get(CACHE, "build/transfer"))))
+
+
+class Learner:
+    """Trains from `start` again and again: one compiled int8 model for every rule, rate and seed."""
+
+    def __init__(self, start: Start) -> None:
+        self.start, self.model = start, start.int8()
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        self.model.compile(QAS(keras.optimizers.SGD(1.0)), loss, metrics=["accuracy"])
+        self.engine = Engine.of(Int8Model(start.tflite))
+        self.first = self.model.get_weights()
+
+    def run(
+        self, recipe: Recipe, method: str, budget: Mapping[str, Any], rate: float, seed: int, validate: bool
+    ) -> dict[str, Any]:
+        """See `train`."""
+        begun = time.perf_counter()
+        x, y, held_out, x_test, y_test = self._data(recipe, seed, validate)
+        self._reset(seed)
+        chosen = rule(method, Setting(self.budget(budget), held_out, seed, DEVICE, self.engine))
+        steps = len(y) // recipe.batch_size
+        history = self.model.fit(
+            _stream(x, y, recipe, seed),
+            epochs=recipe.epochs,
+            steps_per_epoch=steps,
+            shuffle=False,
+            callbacks=[WarmUpCosine(rate, steps, recipe.epochs), costs := _Costs(chosen), chosen],
+            verbose=0,
+        ).history
+        correct = self.model.predict(x_test, batch_size=256, verbose=0).argmax(-1) == y_test
+        return {
+            "accuracy": round(float(correct.mean()), 5),
+            "correct": np.packbits(correct).tobytes().hex(),
+            "test": len(y_test),
+            "train_accuracy": [round(float(value), 4) for value in history["accuracy"]],
+            **costs.rows,
+            "seconds": round(time.perf_counter() - begun, 1),
+        }
+
+    def budget(self, wanted: Mapping[str, Any]) -> Budget:
+        """The `Budget` that a job means. Raises `TfodlError` for more than one kind of it."""
+        if len(wanted) != 1:
+            raise TfodlError(f"budget: one of ram_share, params_share or a limit, got {dict(wanted)}.")
+        if "ram_share" in wanted:
+            return ram_budget(wanted["ram_share"], self.engine, self.model.groups, DEVICE)
+        if "params_share" in wanted:
+            return as_budget(wanted["params_share"], self.model.groups)
+        return Budget(**wanted)
+
+    def _data(self, recipe: Recipe, seed: int, validate: bool) -> tuple[Any, ...]:
+        x, y = self.start.x["int8", "train"], self.start.y["train"]
+        x_test, y_test = self.start.x["int8", "test"], self.start.y["test"]
+        if validate:
+            kept, held = hold_out(y, len(y) // 5)
+            x, y, x_test, y_test = x[kept], y[kept], x[held], y[held]
+        drawn = draw(y, recipe.pictures + recipe.held_out, seed)
+        measured, learned = drawn[: recipe.held_out], drawn[recipe.held_out :]
+        return x[learned], y[learned], (x[measured], y[measured]), x_test, y_test
+
+    def _reset(self, seed: int) -> None:
+        """First weights under a head of this seed, no optimizer state, the seed's random numbers."""
+        keras.utils.set_random_seed(seed)
+        self.model.set_weights(self.first)
+        draw_head(self.model, seed)
+        self.model.optimizer.reset(step=seed * 1_000_000)
+
+
+class _Costs(keras.callbacks.Callback):
+    """What every epoch's plan takes. In front of the rule, so that its plan stands when an epoch ends."""
+
+    def __init__(self, rule: Any) -> None:
+        super().__init__()
+        self.rule = rule
+        self.rows: dict[str, list[int]] = {"ram_bytes": [], "params": [], "backward_macs": []}
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        cost = self.model.cost
+        self.rows["ram_bytes"].append(self.rule.engine.ram_bytes(self.rule.plans[-1]))
+        self.rows["params"].append(cost.params)
+        self.rows["backward_macs"].append(cost.macs.backward)
+
+
+def _stream(x: np.ndarray, y: np.ndarray, recipe: Recipe, seed: int) -> tf.data.Dataset:
+    """All epochs' batches, whole ones only, in an order that only the seed decides."""
+    rng = np.random.default_rng(seed)
+    size = len(y) // recipe.batch_size * recipe.batch_size
+    order = np.concatenate([rng.permutation(len(y))[:size] for _ in range(recipe.epochs)])
+    return (
+        tf.data.Dataset.from_tensor_slices(order)
+        .batch(recipe.batch_size, True)
+        .map(lambda rows: (tf.gather(x, rows), tf.gather(y, rows)))
+    )
