@@ -28,6 +28,7 @@ from tfodl.quantize.layer_map import layer_map
 # (net, last blocks) -> the layer that ends what is frozen, and the one after it.
 CUTS = {
     ("mbv2-w0.35", 2): ("b14_add", "b15_expand"),
+    ("mbv2-w0.35", 3): ("b13_project", "b14_expand"),
     ("mbv2-w0.35", 5): ("b11_add", "b12_expand"),
     ("mcunet-5fps", 2): ("b11_add", "b12_expand"),
 }
