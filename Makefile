@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test bench lint fuzz setup setup-dev clean
+.PHONY: demo test bench reproduce-small lint fuzz setup setup-dev clean
 
 demo: setup
 	$(PY) -m tfodl.cli demo --out build/demo
@@ -15,6 +15,11 @@ bench: setup-dev
 	$(if $(MLPERF),$(PY) benchmarks/mlperf.py --files $(MLPERF))
 	$(PY) benchmarks/tables.py
 	$(PY) benchmarks/host.py
+
+reproduce-small: setup-dev
+	$(PY) scripts/equal_bytes.py --small
+	$(PY) scripts/fair_random.py --small
+	$(PY) benchmarks/paper_tables.py
 
 lint: setup-dev
 	$(PY) -m ruff check .

@@ -98,7 +98,9 @@ def test_fixed_rules_stay_and_go_from_the_output_down(learner):
         assert chosen.plans[0].layers == chosen.plans[1].layers != (), name
         plans[name] = chosen.plans[0]
     every = all_but_head(learner.model.groups).layers
-    assert every[-1] == plans["last_layers"].layers[-1] and every[0] not in plans["last_layers"].layers
+    whole = [(entry.name, entry.channels) for entry in every]
+    last = [(entry.name, entry.channels) for entry in plans["last_layers"].layers]
+    assert last[-1] == whole[-1] and whole[0] not in last
     assert [(e.name, e.bias) for e in plans["sparse_update"].layers] == [(e.name, "all") for e in every]
 
 

@@ -1,0 +1,117 @@
+"""The tables of docs/results.md say what the runs say, and what was published."""
+
+import itertools
+import json
+
+import numpy as np
+import paper_tables
+import pytest
+import study_jobs
+
+from tfodl.experiments import sweep
+
+
+def row(method, seed, budget, data="dots", validate=False, **result):
+    task = {"net": "mbv2-w0.35", "data": data, "size": 96, "limit": 4000, "blocks": 3}
+    recipe = {"pictures": 1000, "held_out": 50, "epochs": 8, "batch_size": 16}
+    arguments = {"task": task, "recipe": recipe, "method": method, "budget": budget, "rate": 0.01}
+    arguments |= {"seed": seed, "validate": validate}
+    return {"key": "", "arguments": arguments, "result": {**BASE, **result}}
+
+
+def bits(right):
+    return np.packbits(np.array(right, bool)).tobytes().hex()
+
+
+BASE = {
+    "test": 10,
+    "correct": bits([1] * 8 + [0] * 2),
+    "ram_bytes": [1024, 3072],
+    "params": [10, 30],
+    "backward_macs": [2_000_000, 4_000_000],
+    "seconds": 1800.0,
+}
+RAM = {"ram_share": 0.212}
+
+
+def test_a_row_a_method_from_the_best_down_with_what_it_takes():
+    worse = [bits([1] * 7 + [0] * 3), bits([1] * 5 + [0] * 5)]
+    rows = [row("velocity", s, RAM) for s in range(2)]
+    rows += [row("random", s, RAM, correct=worse[s]) for s in range(2)]
+    table = paper_tables.equal_bytes(rows).splitlines()
+    assert table[2].startswith("| dots | Velocity | 80.0 (sd 0.0) | ") and "+20.0 ± " in table[2]
+    assert table[2].endswith(" | 2.0 | 20 | 3.00 | 0.01 |")
+    assert table[3].startswith("| dots | Random | 60.0 (sd 14.1) |  | ")
+
+
+def test_cells_that_were_cut_are_left_out_and_rates_do_not_count():
+    rows = [row("velocity", s, RAM) for s in range(3)] + [row("random", s, RAM) for s in range(2)]
+    rows += [row("random", 2, RAM, validate=True)]
+    assert [key[1] for key in paper_tables.cells(rows)] == ["velocity"]
+    assert "velocity" not in paper_tables.cells(rows[:1])
+
+
+def test_pairs_over_sets_stand_beside_the_papers():
+    right = [bits([1] * 10), bits([1] * 9 + [0])]
+    rows = [
+        row(m, s, RAM, data, **({"correct": right[s]} if m == "velocity" else {}))
+        for data, m, s in itertools.product(("dots", "spots"), ("velocity", "random"), range(2))
+    ]
+    lines = paper_tables.differences(rows).splitlines()
+    assert len(lines) == 3 and lines[2].startswith("| Velocity - Random | +15.0 ± ")
+    assert lines[2].count("+15.0 ± ") == 3 and lines[2].endswith("| +1.1, +0.2 (TraDy) |")
+
+
+def test_a_difference_that_is_real_is_bold():
+    rows = [row("velocity", s, RAM, correct=bits([1] * 10 + [0] * 0)) for s in range(2)]
+    rows += [row("random", s, RAM, correct=bits([0] * 10)) for s in range(2)]
+    assert "**+100.0 ± 0.0**" in paper_tables.differences(rows)
+
+
+def test_random_stands_with_both_budgets():
+    rows = [row("velocity", s, {"params_share": 0.088}) for s in range(2)]
+    for share in (0.02992, 0.088):
+        rows += [row("random", s, {"params_share": share}) for s in range(2)]
+    lines = paper_tables.fair_random(rows).splitlines()[2:]
+    assert [line.split("|")[2].strip() for line in lines] == [
+        "Velocity, 8.8 %",
+        "Random, 8.8 %",
+        "Random, 3.0 %",
+    ]
+
+
+def test_published_means_are_those_of_the_seven_sets():
+    table = json.loads((paper_tables.RESULTS / "published.json").read_text())["velocity"]["rows"]["0.088"]
+    assert all(len(values) == 7 for values in table.values())
+    mean = np.mean(np.subtract(table["velocity"], table["sparse_update"]))
+    assert paper_tables.published("velocity", "sparse_update")[0] == f"{mean:+.1f}"
+
+
+def test_a_page_is_filled_from_the_runs(tmp_path):
+    (tmp_path / "equal_bytes").mkdir()
+    lines = [json.dumps(row("velocity", s, RAM)) for s in range(2)]
+    (tmp_path / "equal_bytes" / "runs.jsonl").write_text("\n".join(lines) + "\n")
+    page = "before\n<!-- papers:equal_bytes_scale -->\nold\n<!-- end -->\nafter\n"
+    filled = paper_tables.filled(page, tmp_path)
+    assert filled.startswith("before\n") and filled.endswith("after\n") and "old" not in filled
+    assert "2 trainings in 1.0 hours of one shared core: mbv2-w0.35 at 96 px, the last 3 blocks" in filled
+
+
+def test_made_up_trainings_go_through(tmp_path):
+    task = {"net": "n", "data": str(tmp_path / "log"), "size": 1, "limit": 1, "blocks": 3}
+    jobs = [
+        {"task": task, "recipe": {}, "method": m, "budget": RAM, "rate": 0.01, "seed": s, "validate": False}
+        for m, s in itertools.product(("velocity", "random"), range(3))
+    ]
+    sweep.run(study_jobs.train, jobs, tmp_path / "runs.jsonl", workers=1, progress=False)
+    assert "| Velocity - Random | " in paper_tables.differences(sweep.load(tmp_path / "runs.jsonl"))
+
+
+def test_nothing_run_is_said(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(paper_tables, "RESULTS", tmp_path)
+    assert paper_tables.main() == 2 and "run scripts/equal_bytes.py" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [name for name, _ in paper_tables.TABLES.values()])
+def test_tables_name_their_study(name):
+    assert (paper_tables.ROOT / "scripts" / f"{name}.py").is_file()
