@@ -13,6 +13,7 @@ from pathlib import Path
 import choose_tables
 import kernel_tables
 import numpy as np
+import paper_tables
 import pytest
 import stream_tables
 import tables
@@ -132,6 +133,11 @@ def test_what_streams_did_is_what_was_measured():
     assert text == stream_tables.filled(text, stream_tables.measured()), (
         "run python benchmarks/stream_tables.py"
     )
+
+
+def test_what_the_rules_did_is_what_was_run():
+    text = paper_tables.PAGE.read_text(encoding="utf-8")
+    assert text == paper_tables.filled(text), "run python benchmarks/paper_tables.py"
 
 
 def test_memorys_defaults_are_what_won():

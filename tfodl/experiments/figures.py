@@ -40,6 +40,24 @@ def accuracy_figure(
     return figure
 
 
+def interval_figure(differences: Mapping[str, Mapping[str, tuple[float, float]]], x_label: str) -> Figure:
+    """A row a name, a mark a set with its interval: `{set: {name: (mean, half)}}`; 0 is a line."""
+    names = list(dict.fromkeys(name for row in differences.values() for name in row))
+    figure = Figure(figsize=(7, 1.2 + 0.4 * len(names)))
+    axes = figure.subplots()
+    axes.axvline(0, color="k", linewidth=1)
+    for index, (label, row) in enumerate(differences.items()):
+        shift = 0.25 * (index - (len(differences) - 1) / 2)
+        places = [names.index(name) + shift for name in row]
+        means, halves = zip(*row.values(), strict=True)
+        axes.errorbar(means, places, xerr=halves, fmt="o", capsize=3, label=label)
+    axes.set(xlabel=x_label, yticks=range(len(names)), yticklabels=names)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(fontsize=8)
+    return figure
+
+
 def selection_shares(plans: Sequence[UpdatePlan], channels: Mapping[str, int]) -> np.ndarray:
     """Share of each layer's channels that every epoch's plan trains: float [layers, epochs].
 

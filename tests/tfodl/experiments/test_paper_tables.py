@@ -9,6 +9,7 @@ import pytest
 import study_jobs
 
 from tfodl.experiments import sweep
+from tfodl.experiments.figures import interval_figure
 
 
 def row(method, seed, budget, data="dots", validate=False, **result):
@@ -105,6 +106,16 @@ def test_made_up_trainings_go_through(tmp_path):
     ]
     sweep.run(study_jobs.train, jobs, tmp_path / "runs.jsonl", workers=1, progress=False)
     assert "| Velocity - Random | " in paper_tables.differences(sweep.load(tmp_path / "runs.jsonl"))
+
+
+def test_the_figure_has_a_mark_a_method_and_set(tmp_path):
+    found = {"dots": {"Velocity": (1.0, 0.5), "Fisher": (-1.0, 2.0)}, "spots": {"Fisher": (0.5, 0.1)}}
+    axes = interval_figure(found, "points").axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["Velocity", "Fisher"]
+    assert [len(marks.lines[0].get_xdata()) for marks in axes.containers] == [2, 1]
+    rows = [row(m, s, RAM) for m, s in itertools.product(("velocity", "random"), range(2))]
+    paper_tables.draw(rows, tmp_path / "f.png")
+    assert (tmp_path / "f.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_nothing_run_is_said(monkeypatch, tmp_path, capsys):
