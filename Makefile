@@ -19,6 +19,7 @@ bench: setup-dev
 reproduce-small: setup-dev
 	$(PY) scripts/equal_bytes.py --small
 	$(PY) scripts/fair_random.py --small
+	$(PY) scripts/table1.py --small
 	$(PY) benchmarks/paper_tables.py
 
 lint: setup-dev

@@ -23,6 +23,9 @@ from tfodl.experiments.paired import Difference, difference, mean_of
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results" / "papers"
 PAGE = ROOT / "docs" / "results.md"
+PUBLISHED = RESULTS / "published.json"
+LIKE = {"person_windows_96": "VWW", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "vww": "VWW"}
+LIKE |= {"flowers": "Flowers", "food": "Food", "pets": "Pets", "cub": "CUB"}  # the paper's columns
 BLOCK = re.compile(r"(<!-- papers:(\w+) -->\n).*?(<!-- end -->)", re.S)
 NAMES = {
     "head": "head only",
@@ -137,6 +140,48 @@ def fair_random(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def table1(rows: Sequence[Row]) -> str:
+    """Every set, budget and rule in float, and the paper's row of the set that it is or is like."""
+    found: dict[tuple[str, float, str, str], list[Row]] = {}
+    for row in rows:
+        config = row["arguments"]["config"]
+        key = config["data"], config["budget"], row["arguments"]["method"], config["first"]
+        found.setdefault(key, []).append(row)
+    lines = [
+        "| set | budget | rule | trained | accuracy, % | the paper's | on |",
+        "|---|--:|---|--:|--:|--:|---|",
+    ]
+    for (data, budget, method, first), cell in found.items():
+        values = [100 * row["result"]["accuracy"][-1] for row in cell]
+        mean, spread = np.mean(values), np.std(values, ddof=1) if len(values) > 1 else math.nan
+        paper = _paper(data, budget, method, first)
+        parts = [data, f"{100 * budget:.1f} %", NAMES[method], f"{100 * cell[0]['result']['share']:.1f} %"]
+        lines.append(f"| {' | '.join(parts)} | {mean:.1f} (sd {spread:.1f}) | {paper} |")
+    return "\n".join(lines) + "\n"
+
+
+def table1_scale(rows: Sequence[Row]) -> str:
+    """What was run, in words, and how far a test set of that size can tell."""
+    config = rows[0]["arguments"]["config"]
+    rates = [(row["result"]["accuracy"][-1], row["result"]["test"]) for row in rows]
+    error = np.mean([math.sqrt(p * (1 - p) / n) for p, n in rates])
+    return (
+        f"{len(rows)} trainings: {config['model']} at {config['size']} px, {config['train_limit'] or 'all'} "
+        f"pictures, {config['probe_epochs']} epochs of the head alone, then {config['epochs']} by each rule, "
+        f"{len({row['arguments']['seed'] for row in rows})} seeds. The test set's own standard error is "
+        f"{100 * error:.1f} points.\n"
+    )
+
+
+def _paper(data: str, budget: float, method: str, first: str) -> str:
+    papers = json.loads(PUBLISHED.read_text(encoding="utf-8"))["velocity"]
+    table = papers["table1" if first == "sparse_update" else "table2"]
+    row = table.get("1" if method == "all" else f"{budget:g}", {}).get(method)
+    if row is None or data not in LIKE:
+        return "–  | "
+    return f"{row[papers['sets'].index(LIKE[data])]:.2f} | {LIKE[data]}"
+
+
 def scale(rows: Sequence[Row]) -> str:
     """What was run, in words and hours."""
     first = rows[0]["arguments"]
@@ -158,6 +203,8 @@ TABLES: dict[str, tuple[str, Callable[[Sequence[Row]], str]]] = {
     "differences": ("equal_bytes", differences),
     "fair_random": ("fair_random", fair_random),
     "fair_random_scale": ("fair_random", scale),
+    "table1": ("table1", table1),
+    "table1_scale": ("table1", table1_scale),
 }
 
 
@@ -173,8 +220,8 @@ def filled(page: str, results: Path = RESULTS) -> str:
 
 def published(a: str, b: str) -> list[str]:
     """What the papers print for method `a` minus `b`, mean over their seven sets."""
-    papers = json.loads((RESULTS / "published.json").read_text(encoding="utf-8"))
-    table, trady = papers["velocity"]["rows"], papers["trady"]["rows"]
+    papers = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    table, trady = papers["velocity"]["table2"], papers["trady"]["rows"]
     found = []
     if {a, b} <= set(table["0.088"]):
         gaps = [one - other for one, other in zip(table["0.088"][a], table["0.088"][b], strict=True)]

@@ -82,10 +82,26 @@ def test_random_stands_with_both_budgets():
 
 
 def test_published_means_are_those_of_the_seven_sets():
-    table = json.loads((paper_tables.RESULTS / "published.json").read_text())["velocity"]["rows"]["0.088"]
+    table = json.loads(paper_tables.PUBLISHED.read_text())["velocity"]["table2"]["0.088"]
     assert all(len(values) == 7 for values in table.values())
     mean = np.mean(np.subtract(table["velocity"], table["sparse_update"]))
     assert paper_tables.published("velocity", "sparse_update")[0] == f"{mean:+.1f}"
+
+
+def test_a_float_row_stands_beside_the_papers_of_its_set_and_first_epoch():
+    def trained(method, seed, first, accuracy):
+        config = {"data": "person_windows_96", "budget": 0.088, "first": first, "model": "m", "size": 96}
+        config |= {"train_limit": 0, "probe_epochs": 0, "epochs": 4}
+        result = {"accuracy": [0.1, accuracy], "share": 0.087, "test": 100}
+        return {"arguments": {"config": config, "method": method, "seed": seed}, "result": result}
+
+    rows = [trained("velocity", s, first, 0.8) for first in ("random", "sparse_update") for s in (0, 1)]
+    lines = paper_tables.table1([*rows, trained("head", 0, "random", 0.5)]).splitlines()[2:]
+    assert lines[0].endswith("| Velocity | 8.7 % | 80.0 (sd 0.0) | 90.95 | VWW |")
+    assert lines[1].endswith("| 91.40 | VWW |") and "–" in lines[2]
+    assert "all pictures" in paper_tables.table1_scale(rows) and "is 4.0 points" in paper_tables.table1_scale(
+        rows
+    )
 
 
 def test_a_page_is_filled_from_the_runs(tmp_path):
