@@ -14,7 +14,7 @@ from tfodl.int8.graph import Int8Model
 from tfodl.quantize.convert import to_int8
 
 L = keras.layers
-RULES_RUN = ("head", "random", "velocity", "top_layers_random", "sparse_update", "last_layers", "all")
+RULES_RUN = ("head", "velocity", "top_layers_random", "sparse_update", "all")
 RECIPE = Recipe(pictures=32, held_out=8, epochs=2, batch_size=8)
 HALF = {"ram_share": 0.5}
 
@@ -53,7 +53,7 @@ def test_every_rule_keeps_the_budget_and_spends_some(learner, runs):
             assert all(min(least) < ram <= budget for ram in run["ram_bytes"]), name
             assert all(0 < params < runs["all"]["params"][0] for params in run["params"]), name
     assert runs["head"]["params"] == [0, 0]
-    assert runs["head"]["backward_macs"] < runs["random"]["backward_macs"]
+    assert runs["head"]["backward_macs"] < runs["velocity"]["backward_macs"]
 
 
 def test_accuracy_is_of_the_bits(runs):
