@@ -69,29 +69,33 @@ class SparseUpdate(FixedSelection):
     Biases of the last `BIASES` convolutions, then input channels in the order of how many of the net's
     schemes train them, those next to the output first, until the engine is full. (Lin et al. 2022 search
     their schemes anew for each memory; these are theirs for mbv2-w0.35, 49 to 138 KB by their count.)
-    Raises `TfodlError` where not even the biases fit.
+    Raises `TfodlError` for a budget without `ram_bytes`, or one that not even the biases fit.
     """
 
     method = "sparse_update"
 
     def __init__(self, budget: Budget, net: str, **options: Any) -> None:
         super().__init__("head", **options)
-        self.requested, self.net = budget, net
+        if budget.ram_bytes is None:
+            raise TfodlError(f"sparse_update: needs a budget of ram_bytes, got {budget}.")
+        self.ram_bytes, self.net = budget.ram_bytes, net
 
     def begin(self) -> None:
         convs = [group for group in self.groups if group.kind in ("conv", "depthwise") and not group.head]
         order = published_order(self.net, convs)
         low, high = 0, len(order) + 1
         if not self._fits(convs, []):
-            raise TfodlError(f"sparse_update: {self.requested} is too small for {BIASES} layers' biases.")
+            raise TfodlError(
+                f"sparse_update: {self.ram_bytes:,} B of RAM do not hold {BIASES} layers' biases."
+            )
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if self._fits(convs, order[:middle]) else (low, middle)
         self.wanted = self._plan(convs, order[:low])
 
     def _fits(self, convs: Sequence[NeuronGroup], chosen: Sequence[tuple[int, int]]) -> bool:
-        assert self.given_engine is not None and self.requested.ram_bytes is not None
-        return self.given_engine.ram_bytes(self._plan(convs, chosen)) <= self.requested.ram_bytes
+        assert self.given_engine is not None
+        return self.given_engine.ram_bytes(self._plan(convs, chosen)) <= self.ram_bytes
 
     def _plan(self, convs: Sequence[NeuronGroup], chosen: Sequence[tuple[int, int]]) -> UpdatePlan:
         rows = []

@@ -119,5 +119,7 @@ def test_what_is_no_method_or_budget_is_refused(learner):
         ram_budget(1.5, learner.engine, learner.model.groups, DEVICE)
     with pytest.raises(TfodlError, match="one of ram_share, params_share or a limit, got"):
         learner.budget({"ram_share": 0.5, "params": 100})
+    with pytest.raises(TfodlError, match="sparse_update: needs a budget of ram_bytes, got"):
+        learner.run(RECIPE, "sparse_update", {"params": 100}, 0.02, 1, False)
     with pytest.raises(TfodlError, match="no cut before the last 9 blocks of 'mbv2-w0.35'"):
         Task("mbv2-w0.35", "digits", blocks=9)
