@@ -178,7 +178,7 @@ def _paper(data: str, budget: float, method: str, first: str) -> str:
     table = papers["table1" if first == "sparse_update" else "table2"]
     row = table.get("1" if method == "all" else f"{budget:g}", {}).get(method)
     if row is None or data not in LIKE:
-        return "–  | "
+        return "| "
     return f"{row[papers['sets'].index(LIKE[data])]:.2f} | {LIKE[data]}"
 
 
