@@ -76,8 +76,8 @@ def of_seeds_and_pictures(d: np.ndarray) -> Difference:
         (columns.var(ddof=1) / pictures, pictures - 1),
         (-var_rest / (seeds * pictures), (seeds - 1) * (pictures - 1)),
     ]
-    variance = max(sum(part for part, _ in parts), parts[0][0], parts[1][0])
-    spread = sum(part**2 / free for part, free in parts)
+    variance = float(max(sum(part for part, _ in parts), parts[0][0], parts[1][0]))
+    spread = float(sum(part**2 / free for part, free in parts))
     return Difference(float(mean), math.sqrt(variance), variance**2 / spread if spread else math.inf)
 
 
