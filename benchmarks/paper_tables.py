@@ -189,6 +189,7 @@ def scale(rows: Sequence[Row]) -> str:
     hours = sum(row["result"]["seconds"] for row in rows) / 3600
     rates = sorted({row["arguments"]["rate"] for row in rows if row["arguments"]["validate"]})
     seeds = max(map(len, cells(rows).values()), default=0)
+    shares = sorted({share for row in rows for share in row["arguments"]["budget"].values()})
     return (
         f"{len(rows)} trainings in {hours:.1f} hours of one shared core: {task['net']} at {task['size']} px, "
         f"the last {task['blocks']} blocks and the head, {recipe['pictures']} pictures, {recipe['epochs']} "
