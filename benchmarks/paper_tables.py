@@ -194,7 +194,7 @@ def scale(rows: Sequence[Row]) -> str:
         f"{len(rows)} trainings in {hours:.1f} hours of one shared core: {task['net']} at {task['size']} px, "
         f"the last {task['blocks']} blocks and the head, {recipe['pictures']} pictures, {recipe['epochs']} "
         f"epochs, batch {recipe['batch_size']}, rates from {', '.join(f'{rate:g}' for rate in rates)}, "
-        f"{seeds} seeds.\n"
+        f"{seeds} seeds; budgets {', '.join(f'{100 * share:.1f}' for share in shares)} %.\n"
     )
 
 
