@@ -61,6 +61,11 @@ def parser() -> Parser:
         "--plan", metavar="PLAN.json", help="update plan (tfodl plan show reads it); default: the head trains"
     )
     one.add_argument(
+        "--loss",
+        choices=["crossentropy", "bce", "mse", "reconstruction"],
+        help="what it learns by; default: the plan's, without a plan what the model's end speaks for",
+    )
+    one.add_argument(
         "--input",
         metavar="RULE",
         help="how pixels reach the model: -1..1, 0..1, 0..255, torch, caffe, LOW..HIGH or MEAN,STD; default: "
@@ -117,7 +122,9 @@ def parser() -> Parser:
         "--inputs", metavar="X.npy", help="int8 inputs or uint8 pictures [n, ...]; random by default"
     )
     one.add_argument(
-        "--targets", metavar="Y.npy", help="their classes [n] (int8 [n, ...] for mean squared error)"
+        "--targets",
+        metavar="Y.npy",
+        help="their classes [n] (int8 [n, ...] for bce, 1 or 0, and mse; none for reconstruction)",
     )
     one.add_argument("--count", type=_positive, default=256, help="inferences to compare (default: 256)")
     one.add_argument("--steps", type=_positive, default=32, help="training steps to compare (default: 32)")
@@ -171,11 +178,13 @@ def compile_command(options: argparse.Namespace) -> int:
     from tflm_export.living.pool_facts import pool_text
     from tflm_export.plan import UpdatePlan
 
-    plan = UpdatePlan.load(options.plan) if options.plan else UpdatePlan()
+    tflite = Path(options.model).read_bytes()
+    plan = UpdatePlan.load(options.plan) if options.plan else UpdatePlan(loss=_usual_loss(tflite))
+    if options.loss is not None:
+        plan = dataclasses.replace(plan, loss=options.loss)
     if options.store_bytes is not None:
         plan = dataclasses.replace(plan, store_bytes=options.store_bytes)
     plan = with_pool(plan, options)
-    tflite = Path(options.model).read_bytes()
     contract = _contract(options.model, tflite, options.input)
     how = {"gradients": options.gradients, "contract": contract, "keep_dead": options.keep_dead}
     how |= {"row_fed": options.row_fed, "ram_bytes": options.ram}
@@ -185,7 +194,7 @@ def compile_command(options: argparse.Namespace) -> int:
     facts = compiled.facts
     print(
         f"{folder}: arena {facts['arena_bytes']:,} B, static RAM {facts['planned_static_ram_bytes']:,} B, "
-        + _learns(facts)
+        + _learns(facts, plan.loss)
     )
     if "pool" in facts:
         print(f"chooses: {pool_text(facts['pool'])}")
@@ -221,10 +230,18 @@ def _contract(model: str, tflite: bytes, rule: str | None) -> Any:
     return InputContract.parse(rule, graph.tensors[graph.inputs[0]].shape[1:])
 
 
-def _learns(facts: Any) -> str:
+def _usual_loss(tflite: bytes) -> Any:
+    """What the model's end speaks for."""
+    from tflm_export.front.read_tflite import read_tflite
+    from tflm_export.gradients.head import usual_loss
+
+    return usual_loss(read_tflite(tflite))
+
+
+def _learns(facts: Any, loss: str) -> str:
     if not facts["trained_parameters"]:
         return "nothing learns: for inference only"
-    return f"{facts['trained_parameters']:,} parameters learn by {facts['gradients']} gradients"
+    return f"{facts['trained_parameters']:,} parameters learn by {facts['gradients']} gradients of {loss}"
 
 
 def verify_command(options: argparse.Namespace) -> int:

@@ -26,6 +26,7 @@ PAGE_BYTES, PAGES = 4096, range(4, 65)  # of a store
 AXES = ("out", "in")
 BIASES = ("none", "selected", "all")
 ROUNDINGS = ("stochastic", "accumulator")
+LOSSES = ("crossentropy", "bce", "mse", "reconstruction")
 POLICIES = ("reservoir", "balanced")
 PLACES = ("ram",)
 OPTIONAL = (
@@ -206,7 +207,8 @@ class UpdatePlan:
 
     layers: one `LayerUpdate` a layer; a layer that is not named is frozen.
     head: the classifier (last dense layer) trains whole, outside the budget.
-    loss: `"crossentropy"` (softmax cross-entropy on real logits) or `"mse"`.
+    loss: `"crossentropy"` (softmax cross-entropy on real logits), `"bce"` (binary cross-entropy, of one logit
+        or several), `"mse"`, or `"reconstruction"` (mean squared difference of output and input).
     store_bytes: flash in which the device keeps what it learned (docs/store.md): 0 for none, else 4 to 64
         pages of 4,096 bytes.
     provenance: free facts (method, epoch, data set); `model_sha256` binds the plan to one `.tflite`.
@@ -222,7 +224,7 @@ class UpdatePlan:
     head: bool = True
     budget: Budget = field(default_factory=Budget)
     optimizer: Optimizer = field(default_factory=Optimizer)
-    loss: Literal["crossentropy", "mse"] = "crossentropy"
+    loss: Literal["crossentropy", "bce", "mse", "reconstruction"] = "crossentropy"
     seed: int = 0
     provenance: Mapping[str, Any] = field(default_factory=dict)
     version: int = VERSION
@@ -243,8 +245,8 @@ class UpdatePlan:
         _require(not repeated, f"UpdatePlan: layers named more than once: {repeated}; merge their entries.")
         _require(isinstance(self.head, bool), f"UpdatePlan: head must be true or false, got {self.head!r}.")
         _require(
-            self.loss in ("crossentropy", "mse"),
-            f"UpdatePlan: loss must be 'crossentropy' or 'mse', got {self.loss!r}.",
+            self.loss in LOSSES,
+            f"UpdatePlan: loss must be one of {LOSSES}, got {self.loss!r}.",
         )
         _require(
             _is_count(self.seed) and self.seed < 2**32,

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 HEADERS = ROOT / "arduino" / "src" / "tfodl"
 PAGE = ROOT / "docs" / "kernels.md"
 BLOCK = re.compile(r"(<!-- kernels:([\w.]+) -->\n).*?(<!-- end -->)", re.S)
-DECLARATION = re.compile(r"^(?:void|bool|float|int32_t|uint32_t) (\w+)\(")
+DECLARATION = re.compile(r"^(?:void|bool|float|int32_t|uint32_t|uint64_t) (\w+)\(")
 
 
 def kernels(header: str) -> list[tuple[list[str], str]]:

@@ -66,6 +66,15 @@ struct Read<GradScale> {
 };
 
 template <>
+struct Read<Reconstruction> {
+  static Reconstruction from(Call& call) {
+    Reconstruction p;
+    fields(call, p.factor, p.exponent, p.y_zero, p.x_zero, p.ratio, p.shift);
+    return p;
+  }
+};
+
+template <>
 struct Read<Sgd> {
   static Sgd from(Call& call) {
     Sgd s;
@@ -262,6 +271,9 @@ bool forward_call(const std::string& kernel) {
 bool gradient_call(const std::string& kernel) {
   KERNEL(softmax_cross_entropy_s8);
   KERNEL(mean_squared_error_s8);
+  KERNEL(binary_cross_entropy_s8);
+  KERNEL(reconstruction_error_s8);
+  KERNEL(reconstruction_squares_s8);
   KERNEL(conv_input_grad_s16_scratch_bytes);
   KERNEL(conv_input_grad_s16);
   KERNEL(pointwise_input_grad_s16_scratch_bytes);
@@ -302,6 +314,8 @@ bool update_call(const std::string& kernel) {
 bool float_call(const std::string& kernel) {
   KERNEL(softmax_cross_entropy_f32);
   KERNEL(mean_squared_error_f32);
+  KERNEL(binary_cross_entropy_f32);
+  KERNEL(reconstruction_error_f32);
   KERNEL(conv_input_grad_f32_scratch_bytes);
   KERNEL(conv_input_grad_f32);
   KERNEL(depthwise_input_grad_f32_scratch_bytes);

@@ -66,7 +66,7 @@ uint32_t milliseconds() {
 
 void print_progress(tfodl::SerialProtocol& protocol, PipeLink& link) {
   char line[48];
-  const int32_t n = tfodl::format_progress(protocol.loss(), tfodl::last_guess_was_right() ? 1.0f : 0.0f, line);
+  const int32_t n = tfodl::format_progress(protocol.loss(), tfodl::kScoreName, tfodl::last_score(), line);
   link.write(reinterpret_cast<uint8_t*>(line), static_cast<uint32_t>(n));
 }
 

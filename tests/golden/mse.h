@@ -35,9 +35,6 @@ int32_t predict();
 // One step of training on input() and its target [kLogits]; returns the loss before the step.
 float train_step(const int8_t* target);
 
-// The class with the largest logit in the last train_step, before the step; -1 before the first.
-int32_t guess();
-
 // Takes effect in the next step. The plan's: 0.01. False, and nothing changes, for what is no rate (NaN,
 // infinity, 0 or less, more than a million).
 bool set_learning_rate(float learning_rate);

@@ -100,6 +100,18 @@ class GradScale:
 
 
 @dataclass
+class Reconstruction:
+    """`tfodl::Reconstruction`."""
+
+    factor: int
+    exponent: int
+    y_zero: int
+    x_zero: int
+    ratio: int
+    shift: int
+
+
+@dataclass
 class Sgd:
     """`tfodl::Sgd`; rounding 0 is stochastic, 1 accumulator."""
 

@@ -154,16 +154,17 @@ class BoardClient:
         return Info(answer[1:9], *struct.unpack("<IfiIfiIII", answer[9:]))
 
     def predict(self, x: np.ndarray) -> tuple[int, np.ndarray]:
-        """Class and int8 outputs for int8 `x`, or for the picture `x` uint8."""
+        """Class (-1 of an autoencoder) and int8 outputs for int8 `x`, or for the picture `x` uint8."""
         answer = self._ask(Command.PREDICT, self._input(x))
         if len(answer) < 5:
             raise ExportError(f"the board answered {len(answer)} bytes to PREDICT.")
         return struct.unpack_from("<i", answer)[0], np.frombuffer(answer, np.int8, offset=4)
 
-    def train(self, x: np.ndarray, target: int | np.ndarray) -> TrainResult:
-        """One step on `x`, as `predict` takes it, with a class, or int8 values for mean squared error."""
+    def train(self, x: np.ndarray, target: int | np.ndarray | None = None) -> TrainResult:
+        """One step on `x`, as `predict` takes it, with a class, int8 values (of the output's quantisation; 1
+        and 0 for binary cross-entropy), or nothing for an autoencoder."""
         scalar = isinstance(target, (int, np.integer))
-        wanted = struct.pack("<i", target) if scalar else _int8(np.asarray(target))
+        wanted = struct.pack("<i", target) if scalar else b"" if target is None else _int8(np.asarray(target))
         answer = self._ask(Command.TRAIN, wanted + self._input(x))
         return TrainResult(*struct.unpack("<fI", self._exact(answer, 8)))
 

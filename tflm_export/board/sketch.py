@@ -101,7 +101,7 @@ def library_header(compiled: Compiled) -> str:
     graph = compiled.graph
     loss = graph.loss
     assert loss is not None
-    by_label = LOSSES[loss.kind].by_label
+    task = _TASKS[loss.kind]
     template = (
         resources.files("tflm_export").joinpath("templates", "sketch_library.h").read_text(encoding="utf-8")
     )
@@ -110,9 +110,11 @@ def library_header(compiled: Compiled) -> str:
         name=compiled.name,
         version=__version__,
         summary=_summary(compiled.facts, graph),
-        target_bytes=4 if by_label else graph.tensors[loss.inputs[0]].size,
-        target_text="a label, int32" if by_label else "the wanted output, int8 in its own quantisation",
-        train=_TRAIN_LABEL if by_label else _TRAIN_TARGET,
+        target_bytes={"label": 4, "values": graph.tensors[loss.inputs[0]].size, "input": 0}[
+            LOSSES[loss.kind].target
+        ],
+        no_class=_NO_CLASS if task["predict"] == "no_class" else "",
+        **task,
         pixels=input_code(compiled),
         model_id=", ".join(f"0x{byte:02x}" for byte in digest),
     )
@@ -122,11 +124,49 @@ _TRAIN_LABEL = """\
   int32_t label;
   memcpy(&label, target, sizeof label);
   *loss = net::train_step(label);
-  last_guess_was_right() = net::guess() == label;
+  last_score() = net::guess() == label ? 1.0f : 0.0f;
   return *loss >= 0.0f;"""
+_TRAIN_LABELS = """\
+  *loss = net::train_step(reinterpret_cast<const int8_t*>(target));
+  last_score() = static_cast<float>(net::right()) / static_cast<float>(net::kLogits);
+  return true;"""
 _TRAIN_TARGET = """\
   *loss = net::train_step(reinterpret_cast<const int8_t*>(target));
+  last_score() = *loss;
   return true;"""
+_TRAIN_INPUT = """\
+  (void)target;
+  *loss = net::train_step();
+  last_score() = *loss;
+  return true;"""
+_NO_CLASS = """\
+inline int32_t no_class() {
+  net::infer();
+  return -1;
+}
+
+"""
+_MEAN = {"score_name": "mean", "score_text": "the loss", "predict": "net::predict"}
+_TASKS = {  # fields of the header by the loss
+    "SOFTMAX_CROSSENTROPY": {
+        "target_text": "a label, int32",
+        "train": _TRAIN_LABEL,
+        "score_name": "acc",
+        "score_text": "1 where it knew the class, else 0",
+        "predict": "net::predict",
+    },
+    "BINARY_CROSSENTROPY": {
+        "target_text": "1 or 0 an output",
+        "train": _TRAIN_LABELS,
+        "score_name": "acc",
+        "score_text": "share of the outputs that were right",
+        "predict": "net::predict",
+    },
+    "MEAN_SQUARED_ERROR": _MEAN
+    | {"target_text": "the wanted output, int8 in its own quantisation", "train": _TRAIN_TARGET},
+    "RECONSTRUCTION_ERROR": _MEAN
+    | {"target_text": "none: the input is the target", "train": _TRAIN_INPUT, "predict": "no_class"},
+}
 
 
 def _summary(facts: Mapping[str, Any], graph: Graph) -> str:

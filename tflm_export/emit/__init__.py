@@ -17,10 +17,10 @@ from tflm_export.emit.input import input_parts
 from tflm_export.emit.living import living_parts
 from tflm_export.emit.names import identifier, shape_text
 from tflm_export.emit.store import store_parts
+from tflm_export.emit.task import class_of_output, task_parts
 from tflm_export.ir import Graph
 from tflm_export.living.memory import Exemplars
 from tflm_export.memory.place import MemoryPlan
-from tflm_export.ops import LOSSES
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import UpdatePlan
 
@@ -84,30 +84,26 @@ def _facts(e: Engine) -> dict[str, str]:
         "input_bytes": str(x.nbytes),
         "outputs": str(y.size),
         "arena_bytes": str(e.memory.arena),
+        "class_of_output": class_of_output(e),
     }
     return fields | _quant(e, "input", x.name) | _quant(e, "output", y.name)
 
 
 def _training_facts(e: Engine) -> dict[str, str]:
     """What it says about training."""
-    logits, mse = e.tensor(e.loss.inputs[0]), not LOSSES[e.loss.kind].by_label
+    logits = e.tensor(e.loss.inputs[0])
     trained = sum(v.count for v in e.variables if not v.pooled)
     in_float = e.gradients == "float32"
     fields = {
         "summary": _summary(e, trained),
         "logits": str(logits.size),
         "parameters": str(len(body.resident(e))),
-        "target": "target" if mse else "label",
-        "target_type": "const int8_t*" if mse else "int32_t",
-        "target_text": "target [kLogits]" if mse else "label, 0 <= label < kLogits",
-        "step_begins": _step_begins(mse),
-        "refusal": "" if mse else ",\n// or -1 for a label out of range, and then changes nothing",
         "gradients": "float32" if in_float else "int16 with a power-of-two scale each",
         "gradient_type": e.gradients,
         "gradient_pointer": "" if in_float else f"{_S16}\n",
         "learning_rate": f"{e.plan.optimizer.learning_rate:g}",
     }
-    return fields | _quant(e, "logits", logits.name)
+    return fields | task_parts(e) | _quant(e, "logits", logits.name)
 
 
 def _summary(e: Engine, trained: int) -> str:
@@ -116,14 +112,6 @@ def _summary(e: Engine, trained: int) -> str:
         return f"{trained} values of {len(e.variables)} tensors learn; {arena}"
     chosen = f"channels of {len(e.candidates)} layers, {e.plan.pool.bytes} bytes at a time"
     return f"{trained} values and {chosen}, learn; {arena}"
-
-
-def _step_begins(mse: bool) -> str:
-    """The first lines of `train_step`."""
-    target = "const int8_t* target" if mse else "int32_t label"
-    guard = [] if mse else ["  if (label < 0 || label >= kLogits) return -1.0f;"]
-    lines = [f"float train_step({target}) {{", *guard, "  if (!ready) reset();", "  frozen_layers();"]
-    return "\n".join(lines)
 
 
 def _quant(e: Engine, key: str, tensor: str) -> dict[str, str]:

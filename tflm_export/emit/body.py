@@ -17,7 +17,6 @@ from tflm_export.memory.stream import CONVOLUTIONS
 from tflm_export.ops import LOSSES, WEIGHTED
 from tflm_export.ops.convolution.layer import conv_constant, layer_kernel
 from tflm_export.ops.convolution.update import momentum_q15, state_arrays, weights_kernel
-from tflm_export.ops.result import tensor_quant
 from tflm_export.ops.text import kernel_call
 from tflm_export.variable import Variable
 
@@ -131,9 +130,9 @@ def _cut(line: str) -> int:
 def _train(e: Engine, ops: list[Op]) -> str:
     """Forward with clip masks, loss, then gradients and updates layer by layer."""
     start = next(i for i, op in enumerate(ops) if op.name == "loss")
-    logits = e.tensor(e.loss.inputs[0])
-    lines = [_calls(e, ops[:start], True), "", "  // Loss", "  uint32_t observed = 0;"]
-    lines.append(f"  guessed = tfodl::argmax_s8(s8(at::{e.symbols[logits.name]}), {logits.size});")
+    kind = LOSSES[e.loss.kind]
+    lines = [_calls(e, ops[:start], True), "", "  // Loss", f"  {kind.observed} observed = 0;"]
+    lines += [f"  {statement}" for statement in kind.judge(e, e.loss)]
     if _skips_zero(e):
         statement, *lap = call(e, ops[start])
         lines += ["  const bool learns =", *wrapped(f"    {statement}"), *lap, "  if (!learns) {"]
@@ -178,11 +177,7 @@ def _skips_zero(e: Engine) -> bool:
 
 
 def _loss_value(e: Engine) -> str:
-    if LOSSES[e.loss.kind].by_label:
-        return "tfodl::cross_entropy(observed)"
-    logits = e.tensor(e.loss.inputs[0])
-    scale = tensor_quant(e.graph, logits.name).scale[0]
-    return f"static_cast<float>(observed) * {literal('float', scale * scale / logits.size)}"
+    return LOSSES[e.loss.kind].text(e, e.loss)
 
 
 def offsets(e: Engine) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 
 from tflm_export.errors import ExportError
-from tflm_export.ir import Graph, Op
+from tflm_export.ir import Graph, Op, Tensor
+from tflm_export.ops.reconstruction_loss import Scales
+from tflm_export.ops.result import tensor_quant
 
-ENDS = ("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC")  # cross-entropy reads what is before them
+ENDS = ("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC")
+READS_BEFORE = {"crossentropy": ENDS, "bce": ("LOGISTIC",)}  # a loss: what it does itself
 COPIES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 BEHIND = (*COPIES, *ENDS, "QUANTIZE", "MEAN", "AVERAGE_POOL_2D")  # a classifier
 CLASSIFIERS = ("FULLY_CONNECTED", "CONV_2D")
@@ -16,16 +19,33 @@ CLASSIFIERS = ("FULLY_CONNECTED", "CONV_2D")
 def logits_of(graph: Graph, loss: str = "crossentropy") -> str:
     """The int8 tensor that the loss reads: the output, before a DEQUANTIZE.
 
-    For cross-entropy, before a SOFTMAX or LOG_SOFTMAX, or a LOGISTIC of several values, and before reshapes
-    behind these.
+    For cross-entropy, before a SOFTMAX or LOG_SOFTMAX, or a LOGISTIC of several values, for binary
+    cross-entropy before a LOGISTIC, and before reshapes behind these.
     """
     name = _before(graph, graph.outputs[0], ("DEQUANTIZE",))
-    if loss != "crossentropy":
-        return name
     op = graph.producer(_before(graph, name, COPIES))
-    if op is None or op.kind not in ENDS or (op.kind == "LOGISTIC" and graph.tensors[name].size < 2):
+    if op is None or op.kind not in READS_BEFORE.get(loss, ()):
         return name
-    return op.inputs[0]
+    one_sigmoid = op.kind == "LOGISTIC" and graph.tensors[name].size < 2
+    return name if loss == "crossentropy" and one_sigmoid else op.inputs[0]
+
+
+def usual_loss(graph: Graph) -> str:
+    """The loss that a model's end speaks for, where nobody says one.
+
+    A softmax: cross-entropy. An output of the input's shape: reconstruction error. Sigmoids: binary
+    cross-entropy. One value: mean squared error. Anything else: cross-entropy.
+    """
+    output = graph.tensors[_before(graph, graph.outputs[0], ("DEQUANTIZE",))]
+    op = graph.producer(_before(graph, output.name, COPIES))
+    kind = "" if op is None else op.kind
+    if kind in ("SOFTMAX", "LOG_SOFTMAX"):
+        return "crossentropy"
+    if output.shape == graph.tensors[graph.inputs[0]].shape and output.size > 1:
+        return "reconstruction"
+    if kind == "LOGISTIC":
+        return "bce"
+    return "mse" if output.size == 1 else "crossentropy"
 
 
 def _before(graph: Graph, name: str, kinds: tuple[str, ...]) -> str:
@@ -44,9 +64,17 @@ def softmax_beta(graph: Graph, logits: str) -> float:
 
 def check_logits(graph: Graph, loss: str) -> None:
     """Raise `ExportError` unless the loss can read the model's logits."""
+    output, logits = graph.tensors[graph.outputs[0]], graph.tensors[logits_of(graph, loss)]
+    op = graph.producer(_before(graph, logits.name, COPIES))
+    if loss == "reconstruction":
+        _check_reconstruction(graph, logits)
+    if loss == "bce" and op is not None and op.kind in ENDS:
+        raise ExportError(
+            f"loss: the model ends in {op.kind}, binary cross-entropy reads logits or sigmoids; train with "
+            "crossentropy."
+        )
     if loss != "crossentropy":
         return
-    output, logits = graph.tensors[graph.outputs[0]], graph.tensors[logits_of(graph, loss)]
     if math.prod(logits.shape) != logits.shape[-1]:
         raise ExportError(
             f"loss: the output {output.name!r} has shape {list(output.shape)}; cross-entropy takes one row "
@@ -54,8 +82,22 @@ def check_logits(graph: Graph, loss: str) -> None:
         )
     if logits.size < 2:
         raise ExportError(
-            f"loss: the logits {logits.name!r} hold {logits.size} value; cross-entropy needs 2 or more."
+            f"loss: the logits {logits.name!r} hold {logits.size} value; cross-entropy needs 2 or more. Set "
+            "the plan's loss to 'bce' (one of two classes) or 'mse' (a number)."
         )
+
+
+def _check_reconstruction(graph: Graph, output: Tensor) -> None:
+    x = graph.tensors[graph.inputs[0]]
+    if x.size != output.size:
+        raise ExportError(
+            f"loss: reconstruction compares the output with the input, but {output.name!r} holds "
+            f"{output.size} values and {x.name!r} {x.size}; set the plan's loss to 'mse' and give targets."
+        )
+    try:
+        Scales(tensor_quant(graph, output.name), tensor_quant(graph, x.name))
+    except ValueError as error:
+        raise ExportError(f"loss: reconstruction: {error} Scale the model's input as its output.") from error
 
 
 def head_of(graph: Graph, logits: str) -> Op:

@@ -11,8 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tflm_export.ir import Graph, Op
-from tflm_export.ops import GRADIENTS, UPDATES
-from tflm_export.ops import loss as losses
+from tflm_export.ops import GRADIENTS, LOSSES, UPDATES
 from tflm_export.ops.arithmetic import (
     BIAS_LIMIT,
     WEIGHT_LIMIT,
@@ -29,9 +28,6 @@ class Path(Protocol):
 
     def loss(self, op: Op, graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> Any:
         """The gradient of the loss."""
-
-    def crossentropy(self, logits: np.ndarray, label: int, scale: float) -> float:
-        """The loss itself."""
 
     def gradient(self, call: Call, inputs: list[Any]) -> Any:
         """The gradient that `call.op` computes."""
@@ -54,14 +50,8 @@ class Int16Path:
 
     def loss(self, op: Op, graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> Gradient:
         """The gradient of the loss."""
-        scale = losses.loss_scale(op, graph)
-        if isinstance(target, np.ndarray):
-            return losses.mse_gradient(logits, target, scale)
-        return losses.crossentropy_gradient(logits, target, losses.exp_table(scale))
-
-    def crossentropy(self, logits: np.ndarray, label: int, scale: float) -> float:
-        """The loss itself."""
-        return losses.crossentropy(logits, label, losses.exp_table(scale))
+        result: Gradient = LOSSES[op.kind].run(op, graph, logits, target)
+        return result
 
     def gradient(self, call: Call, inputs: list[Any]) -> Gradient:
         """The gradient that `call.op` computes, by the shift rule where sums come out."""
@@ -92,14 +82,8 @@ class Float32Path:
 
     def loss(self, op: Op, graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> np.ndarray:
         """The gradient of the loss."""
-        scale = losses.loss_scale(op, graph)
-        if isinstance(target, np.ndarray):
-            return losses.mse_gradient_f32(logits, target, scale)
-        return losses.crossentropy_gradient_f32(logits, target, losses.exp_table_f32(scale))
-
-    def crossentropy(self, logits: np.ndarray, label: int, scale: float) -> float:
-        """The loss itself."""
-        return losses.crossentropy_f32(logits, label, losses.exp_table_f32(scale))
+        result: np.ndarray = LOSSES[op.kind].run_f32(op, graph, logits, target)
+        return result
 
     def gradient(self, call: Call, inputs: list[Any]) -> np.ndarray:
         """The gradient that `call.op` computes: the reference's function on float32."""

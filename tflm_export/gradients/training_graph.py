@@ -13,10 +13,15 @@ from tflm_export.errors import ExportError
 from tflm_export.gradients.head import check_logits, logits_of, softmax_beta
 from tflm_export.gradients.trained import Trained, resolve
 from tflm_export.ir import Graph, Op, Role, Tensor
-from tflm_export.ops import OPS, op_kind
+from tflm_export.ops import LOSSES, OPS, op_kind
 from tflm_export.plan import UpdatePlan
 
-LOSS_KINDS = {"crossentropy": "SOFTMAX_CROSSENTROPY", "mse": "MEAN_SQUARED_ERROR"}
+LOSS_KINDS = {
+    "crossentropy": "SOFTMAX_CROSSENTROPY",
+    "bce": "BINARY_CROSSENTROPY",
+    "mse": "MEAN_SQUARED_ERROR",
+    "reconstruction": "RECONSTRUCTION_ERROR",
+}
 GRADIENT_TYPES = ("int16", "float32")
 
 
@@ -89,7 +94,9 @@ class Builder:
         gradient = Tensor("loss/grad", self.graph.tensors[self.logits].shape, self.dtype)
         self.tensors[gradient.name] = gradient
         attrs = {"beta": softmax_beta(self.graph, self.logits)} if kind == LOSS_KINDS["crossentropy"] else {}
-        self.ops.append(Op(kind, "loss", (self.logits,), (gradient.name,), attrs, role="gradient"))
+        compared = self.graph.inputs if LOSSES[kind].target == "input" else ()
+        inputs = (self.logits, *compared)
+        self.ops.append(Op(kind, "loss", inputs, (gradient.name,), attrs, role="gradient"))
         self.pending[self.logits] = gradient.name
 
     def _carrying(self) -> set[str]:

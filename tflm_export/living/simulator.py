@@ -13,7 +13,7 @@ from tflm_export.living.cut import find_cut
 from tflm_export.living.memory import Exemplars, ReplayMemory
 from tflm_export.living.replays import Replays
 from tflm_export.plan import UpdatePlan
-from tflm_export.simulate.step import Simulator, check_label
+from tflm_export.simulate.step import Simulator, Target, check_label
 
 
 class LivingSimulator(Replays, Simulator):
@@ -52,7 +52,7 @@ class LivingSimulator(Replays, Simulator):
         """Offer the picture that was seen last to the memory."""
         self.memory.remember(self.latent(), check_label(label, self.memory.classes))
 
-    def train_step(self, x: np.ndarray, label: int | np.ndarray) -> float:
+    def train_step(self, x: np.ndarray, label: Target = None) -> float:
         """One step on input `x` int8, then the plan's replays; the loss before all of them."""
         loss = super().train_step(x, label)
         self.replay_all()
@@ -66,7 +66,7 @@ class LivingSimulator(Replays, Simulator):
     def _infer(self, x: np.ndarray) -> dict[str, Any]:
         return self._noted(super()._infer(x))
 
-    def _run(self, x: np.ndarray, label: int | np.ndarray, collect: Any = None) -> dict[str, Any]:
+    def _run(self, x: np.ndarray, label: Target, collect: Any = None) -> dict[str, Any]:
         return self._noted(super()._run(x, label, collect))
 
     def _noted(self, values: dict[str, Any]) -> dict[str, Any]:

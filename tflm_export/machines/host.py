@@ -31,6 +31,7 @@ from tflm_export.ir import Op
 from tflm_export.memory.row_fed import is_fed
 from tflm_export.ops import LOSSES
 from tflm_export.plan import no_learning_rate
+from tflm_export.simulate.step import Target
 from tflm_export.variable import Variable, variables
 
 FLAGS = ("-O2", "-ffp-contract=off", "-std=c++14", "-fPIC", "-Wall", "-Wextra")
@@ -76,16 +77,35 @@ class HostEngine:
         return self._read(self._library.shim_logits(), logits.shape)
 
     def predict(self, x: np.ndarray) -> int:
-        """The class with the largest output."""
+        """The class with the largest output; of one sigmoid 0 or 1."""
+        if self._reconstructs():
+            raise ExportError(
+                "this engine is an autoencoder, which knows no classes; score(x) says how strange x is."
+            )
         self._fill(x)
         return int(self._library.shim_predict())
 
-    def train_step(self, x: np.ndarray, label: int | np.ndarray) -> float:
-        """One step on input `x` int8 with a class index, or an int8 target for MSE; the loss before it."""
+    def score(self, x: np.ndarray) -> float:
+        """An autoencoder's reconstruction error of `x` int8, real units: how strange it is."""
+        if not self._reconstructs():
+            raise ExportError(
+                "this engine is no autoencoder; compile it with a plan whose loss is 'reconstruction'."
+            )
+        self._fill(x)
+        return float(self._library.shim_score())
+
+    def _reconstructs(self) -> bool:
+        return self._loss is not None and LOSSES[self._loss.kind].target == "input"
+
+    def train_step(self, x: np.ndarray, label: Target = None) -> float:
+        """One step on input `x` int8 and its target, as `Simulator.train_step` does; the loss before it."""
         loss = self._learning()
         self._fill(x)
         if LOSSES[loss.kind].by_label:
+            assert isinstance(label, (int, np.integer))
             return float(self._library.shim_train_label(int(label)))
+        if self._reconstructs():
+            return float(self._library.shim_train_target(None))
         logits = self.compiled.graph.tensors[loss.inputs[0]]
         target = np.ascontiguousarray(label, np.int8).reshape(logits.shape)
         return float(self._library.shim_train_target(target.ctypes.data))
@@ -156,7 +176,7 @@ def _bind(library: ctypes.CDLL) -> ctypes.CDLL:
 def _bind_training(library: ctypes.CDLL) -> ctypes.CDLL:
     for name in ("logits", "parameter"):
         getattr(library, f"shim_{name}").restype = ctypes.c_void_p
-    for name in ("train_label", "train_target"):
+    for name in ("train_label", "train_target", "score"):
         getattr(library, f"shim_{name}").restype = ctypes.c_float
     library.shim_train_target.argtypes = [ctypes.c_void_p]
     library.shim_set_learning_rate.argtypes = [ctypes.c_float]
@@ -184,9 +204,18 @@ def build_library(source: Path, compiled: Compiled, out: Path, flags: Sequence[s
 def _shim(compiled: Compiled) -> str:
     """The engine's functions with C names."""
     name, loss = compiled.name, compiled.graph.loss
-    calls = {"train_label": f"{name}::train_step(label)", "train_target": f"{name}::train_step(target)"}
-    if loss is not None:
-        calls["train_target" if LOSSES[loss.kind].by_label else "train_label"] = "-1.0f"
+    calls = {
+        "train_label": "-1.0f",
+        "train_target": "-1.0f",
+        "score": "-1.0f",
+        "predict": f"{name}::predict()",
+    }
+    target = "" if loss is None else LOSSES[loss.kind].target
+    if target == "input":
+        calls |= {"train_target": f"{name}::train_step()", "score": f"{name}::score()", "predict": "-1"}
+    elif target:
+        taker = "train_label" if target == "label" else "train_target"
+        calls[taker] = f"{name}::train_step({taker.removeprefix('train_')})"
     templates = resources.files("tflm_export").joinpath("templates")
     files = ["shim.cpp"]
     if loss is not None:

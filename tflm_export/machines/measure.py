@@ -24,6 +24,8 @@ from tflm_export.memory.row_fed import is_fed
 from tflm_export.ops import LOSSES
 from tflm_export.variable import variables
 
+TARGETS = {"label": "label_of(target)", "values": "static_cast<const int8_t*>(target)", "input": ""}
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -56,8 +58,8 @@ def measure(
 ) -> Measured:
     """Run `inferences` of the first pictures, then (an engine that learns) a training step on every picture.
 
-    pictures: int8 [n, ...input shape]. targets: n class indices, or int8 [n, ...] for MSE; an engine that
-    only infers ignores them. memories: `ROOMY` measures what is too large for the board, too.
+    pictures: int8 [n, ...input shape]. targets: n class indices, or int8 [n, ...]; an engine that only infers
+    and an autoencoder have None. memories: `ROOMY` measures what is too large for the board, too.
     Raises `ExportError` when the tools are missing, the program does not fit or faults.
     """
     main, samples = board_program(compiled, pictures, targets, inferences)
@@ -105,7 +107,7 @@ def board_program(
     fields["parts"] = _main("board_parts.cpp", name=compiled.name)
     fields["target_bytes"] = len(rows[0]) - pictures[0].size
     fields |= _remembering(compiled)
-    fields["target"] = "label_of(target)" if by_label else "static_cast<const int8_t*>(target)"
+    fields["target"] = TARGETS[LOSSES[loss.kind].target]
     return _main(template, **fields), b"".join(first + rows)
 
 

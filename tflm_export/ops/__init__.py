@@ -10,6 +10,7 @@ from tflm_export.ir import Graph, Op
 from tflm_export.ops import (
     add,
     bilinear,
+    binary_loss,
     concatenation,
     extremum,
     gather_channels,
@@ -24,6 +25,7 @@ from tflm_export.ops import (
     pool_2d,
     prelu,
     quantize,
+    reconstruction_loss,
     reduce_max,
     relu,
     repeat_channels,
@@ -119,6 +121,8 @@ UPDATES: dict[str, UpdateKind] = {
 LOSSES: dict[str, LossKind] = {
     "SOFTMAX_CROSSENTROPY": loss.CROSSENTROPY,
     "MEAN_SQUARED_ERROR": loss.MSE,
+    "BINARY_CROSSENTROPY": binary_loss.BINARY_CROSSENTROPY,
+    "RECONSTRUCTION_ERROR": reconstruction_loss.RECONSTRUCTION,
 }
 STATEFUL = (
     *(f"{way}_SEQUENCE_{cell}" for way in ("UNIDIRECTIONAL", "BIDIRECTIONAL") for cell in ("LSTM", "RNN")),

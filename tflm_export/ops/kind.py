@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -92,6 +92,12 @@ CallText = Callable[[Emitter, Op, bool], list[str]]
 GradientText = Callable[[Emitter, Op], list[str]]
 Rule = Callable[[Backward, Op, str, str, list[str]], None]
 Scratch = Callable[[Op, Op, Graph], int]
+LossGradient = Callable[[Op, Graph, np.ndarray, Any], Any]
+
+
+def no_verdict(e: Emitter, op: Op) -> list[str]:
+    """Nothing is noted."""
+    return []
 
 
 @dataclass(frozen=True)
@@ -169,8 +175,29 @@ class UpdateKind:
 
 @dataclass(frozen=True)
 class LossKind:
-    """A loss. by_label: its target is a class index, not an int8 array."""
+    """A loss of the int8 logits `q` that a loss op reads first.
 
+    target: what it compares them with: a class index ("label"), int8 of their shape ("values"), or the
+    engine's own input ("input"), which the op reads next.
+    run(op, graph, q, target) -> `Gradient` of the real logits; run_f32, reference: in float32 and float64.
+    value(op, graph, q, target) -> the loss itself, for people to watch.
+    call, call_f32(emitter, op) -> statements of C++. observed: C++ type of what the kernels tell of the loss;
+    text(emitter, op) -> the loss made of `observed`. judge(emitter, op) -> statements that note how right the
+    logits are; none where that cannot be said.
+    """
+
+    target: Literal["label", "values", "input"]
+    run: LossGradient
+    run_f32: LossGradient
+    reference: LossGradient
+    value: Callable[[Op, Graph, np.ndarray, Any], float]
     call: GradientText
     call_f32: GradientText
-    by_label: bool
+    observed: str
+    text: Callable[[Emitter, Op], str]
+    judge: GradientText = no_verdict
+
+    @property
+    def by_label(self) -> bool:
+        """Whether its target is a class index."""
+        return self.target == "label"

@@ -89,12 +89,6 @@ def crossentropy_gradient_f32(logits: np.ndarray, label: int, table: np.ndarray)
     return g.reshape(logits.shape)
 
 
-def crossentropy_f32(logits: np.ndarray, label: int, table: np.ndarray) -> float:
-    """The loss itself, for people to watch: as `crossentropy`, from float32 probabilities."""
-    p = int(probabilities_f32(logits, table)[label] * np.float32(2**PROBABILITY_BITS))
-    return math.log(2**PROBABILITY_BITS / max(p, 1))
-
-
 def mse_gradient_f32(output: np.ndarray, target: np.ndarray, scale: float) -> np.ndarray:
     """d mean((y - t)^2) / d real y in float32."""
     difference = output.astype(np.int64) - target.astype(np.int64)
@@ -107,6 +101,21 @@ def loss_scale(op: Op, graph: Graph) -> float:
     The gradient is taken with respect to `beta` times the logits; the updates' rates make up for it.
     """
     return tensor_quant(graph, op.inputs[0]).scale[0] * float(op.attrs.get("beta", 1.0))
+
+
+def real_logits(op: Op, graph: Graph, q: np.ndarray) -> np.ndarray:
+    """Dequantised logits, float64."""
+    quant = tensor_quant(graph, op.inputs[0])
+    result: np.ndarray = quant.scale[0] * (q.astype(np.float64) - quant.zero_point[0])
+    return result
+
+
+def _crossentropy_reference(op: Op, graph: Graph, q: np.ndarray, label: int) -> np.ndarray:
+    real = real_logits(op, graph, q)
+    powers = np.exp((real - real.max()) * op.attrs.get("beta", 1.0))
+    gradient: np.ndarray = powers / powers.sum()
+    gradient.reshape(-1)[label] -= 1
+    return gradient
 
 
 def _crossentropy(e: Emitter, op: Op) -> list[str]:
@@ -123,10 +132,21 @@ def _crossentropy_f32(e: Emitter, op: Op) -> list[str]:
     return kernel_call("softmax_cross_entropy_f32", table, *args)
 
 
+def _guess(e: Emitter, op: Op) -> list[str]:
+    q = op.inputs[0]
+    return [f"guessed = tfodl::argmax_s8({e.at(q, 's8')}, {e.tensor(q).size});"]
+
+
+def _mse_reference(op: Op, graph: Graph, q: np.ndarray, target: np.ndarray) -> np.ndarray:
+    difference = q.astype(np.float64) - np.asarray(target, np.float64).reshape(q.shape)
+    result: np.ndarray = 2 * loss_scale(op, graph) * difference / q.size
+    return result
+
+
 def _mse(e: Emitter, op: Op) -> list[str]:
     q = op.inputs[0]
     n = e.tensor(q).size
-    factor, exponent = mse_factor(tensor_quant(e.graph, q).scale[0], n)
+    factor, exponent = mse_factor(loss_scale(op, e.graph), n)
     args = (e.at(q, "s8"), "target", n, e.at(op.outputs[0], "s16"), e.scale(op), "&observed")
     return kernel_call("mean_squared_error_s8", factor, exponent, *args)
 
@@ -134,10 +154,36 @@ def _mse(e: Emitter, op: Op) -> list[str]:
 def _mse_f32(e: Emitter, op: Op) -> list[str]:
     q = op.inputs[0]
     n = e.tensor(q).size
-    factor = literal("float", tensor_quant(e.graph, q).scale[0] / n)
+    factor = literal("float", loss_scale(op, e.graph) / n)
     args = (e.at(q, "s8"), "target", n, e.at(op.outputs[0], "f32"), "&observed")
     return kernel_call("mean_squared_error_f32", factor, *args)
 
 
-CROSSENTROPY = LossKind(_crossentropy, _crossentropy_f32, by_label=True)
-MSE = LossKind(_mse, _mse_f32, by_label=False)
+def _mse_text(e: Emitter, op: Op) -> str:
+    scale = loss_scale(op, e.graph)
+    return f"static_cast<float>(observed) * {literal('float', scale * scale / e.tensor(op.inputs[0]).size)}"
+
+
+CROSSENTROPY = LossKind(
+    target="label",
+    run=lambda op, graph, q, t: crossentropy_gradient(q, t, exp_table(loss_scale(op, graph))),
+    run_f32=lambda op, graph, q, t: crossentropy_gradient_f32(q, t, exp_table_f32(loss_scale(op, graph))),
+    reference=_crossentropy_reference,
+    value=lambda op, graph, q, t: crossentropy(q, t, exp_table(loss_scale(op, graph))),
+    call=_crossentropy,
+    call_f32=_crossentropy_f32,
+    observed="uint32_t",
+    text=lambda e, op: "tfodl::cross_entropy(observed)",
+    judge=_guess,
+)
+MSE = LossKind(
+    target="values",
+    run=lambda op, graph, q, t: mse_gradient(q, t, loss_scale(op, graph)),
+    run_f32=lambda op, graph, q, t: mse_gradient_f32(q, t, loss_scale(op, graph)),
+    reference=_mse_reference,
+    value=lambda op, graph, q, t: mse(q, t, loss_scale(op, graph)),
+    call=_mse,
+    call_f32=_mse_f32,
+    observed="uint32_t",
+    text=_mse_text,
+)

@@ -132,8 +132,8 @@ def verify(
     """Verify an engine, compiled or in its folder.
 
     inputs: int8 [n, ...input shape without batch], random by default. targets: n class indices (or int8
-    [n, ...] for MSE). count: inferences; steps: training steps; both on the inputs in turn. tflm: compare
-    with TFLite Micro's interpreter (in a process of its own).
+    [n, ...], or none for an autoencoder). count: inferences; steps: training steps; both on the inputs in
+    turn. tflm: compare with TFLite Micro's interpreter (in a process of its own).
     Raises `ExportError` when something needed is missing or does not build.
     """
     compiled = opened(engine)
@@ -181,7 +181,8 @@ def samples(
             "pictures or float32 values for an engine that knows its input (compile --input)."
         )
     xs = xs.reshape(-1, *shape)
-    ts = list(targets) if targets is not None else _targets(graph, len(xs), rng)
+    free = graph.loss is not None and LOSSES[graph.loss.kind].target == "input"
+    ts = list(targets) if targets is not None and not free else _targets(graph, len(xs), rng)
     if len(ts) != len(xs):
         raise ExportError(f"verify: {len(xs)} inputs but {len(ts)} targets.")
     return xs, ts
@@ -194,13 +195,14 @@ def _are_pictures(xs: np.ndarray, shape: Sequence[int], compiled: Compiled) -> b
 
 
 def _targets(graph: Graph, count: int, rng: np.random.Generator) -> list[Any]:
-    """Random class indices, or int8 targets; None each for a graph without a loss."""
-    if graph.loss is None:
+    """Random class indices, or int8 targets, half of them 0; None each where nothing is compared with one."""
+    if graph.loss is None or LOSSES[graph.loss.kind].target == "input":
         return [None] * count
     logits = graph.tensors[graph.loss.inputs[0]]
     if LOSSES[graph.loss.kind].by_label:
         return list(rng.integers(0, logits.size, count).tolist())
-    return list(rng.integers(-128, 128, (count, *logits.shape), np.int8))
+    values = rng.integers(-128, 128, (count, *logits.shape), np.int8)
+    return list(values * rng.integers(0, 2, values.shape, np.int8))
 
 
 def _take(items: Sequence[Any] | np.ndarray, count: int) -> list[Any]:
@@ -230,7 +232,7 @@ def gradient_cosines(compiled: Compiled, xs: Sequence[np.ndarray], ts: Sequence[
     lowest: dict[str, float] = {}
     simulator = Simulator(compiled.graph, compiled.plan)
     for x, t in zip(xs, ts, strict=True):
-        if np.abs(loss_gradient(compiled.graph, simulator.logits(x), t)).max() < LEAST_LOSS_GRADIENT:
+        if np.abs(loss_gradient(compiled.graph, simulator.logits(x), x, t)).max() < LEAST_LOSS_GRADIENT:
             continue
         device, exact = simulator.gradients(x, t), exact_gradients(compiled.graph, x, t)
         for name, gradient in device.items():

@@ -14,9 +14,8 @@ import numpy as np
 from tflm_export.ir import Graph
 from tflm_export.ops import GRADIENTS, LOSSES, UPDATES
 from tflm_export.ops.call import Call
-from tflm_export.ops.result import tensor_quant
 from tflm_export.simulate.evaluate import run_forward
-from tflm_export.simulate.step import input_scale
+from tflm_export.simulate.step import Target, input_scale
 from tflm_export.variable import Variable, variables
 
 RESOLUTION = 2.0**-9  # of sums of int16 gradients, beside the sum of their magnitudes
@@ -48,15 +47,15 @@ class Exact:
         return 0.0 if length == 0 else max(0.0, 1 - (error / length) ** 2 / 2)
 
 
-def reference_gradients(graph: Graph, x: np.ndarray, target: int | np.ndarray) -> dict[str, np.ndarray]:
+def reference_gradients(graph: Graph, x: np.ndarray, target: Target = None) -> dict[str, np.ndarray]:
     """Real gradients of every trained tensor (its trained part) for one sample, w.r.t. real parameters.
 
-    graph: from `backward.training_graph`. x: int8 input. target: a class index, or int8 logits for MSE.
+    graph: from `backward.training_graph`. x: int8 input. target: as `Simulator.train_step` takes it.
     """
     return {name: exact.gradient for name, exact in exact_gradients(graph, x, target).items()}
 
 
-def exact_gradients(graph: Graph, x: np.ndarray, target: int | np.ndarray) -> dict[str, Exact]:
+def exact_gradients(graph: Graph, x: np.ndarray, target: Target = None) -> dict[str, Exact]:
     """The same with what int16 gradients resolve: of a bias, part of the sum of its gradients' magnitudes."""
     layers, trained = graph.layers, {v.op.name: v for v in variables(graph)}
     values: dict[str, Any] = {graph.inputs[0]: x}
@@ -67,7 +66,7 @@ def exact_gradients(graph: Graph, x: np.ndarray, target: int | np.ndarray) -> di
         if op.kind in GRADIENTS:
             values[op.outputs[0]] = GRADIENTS[op.kind].reference(call, *inputs)
         elif op.name == "loss":
-            values[op.outputs[0]] = loss_gradient(graph, values[op.inputs[0]], target)
+            values[op.outputs[0]] = loss_gradient(graph, values[op.inputs[0]], x, target)
         elif op.role == "update":
             found[op.inputs[-1]] = _exact(call, trained[op.name], inputs[:-1])
         else:
@@ -81,19 +80,13 @@ def _exact(call: Call, variable: Variable, inputs: list[Any]) -> Exact:
     return Exact(sums(call, g, *others) * input_scale(variable, call.graph), RESOLUTION * gross)
 
 
-def loss_gradient(graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> np.ndarray:
-    """Gradient of the loss of a training graph w.r.t. the real logits, float64; `logits` int8 as computed."""
+def loss_gradient(graph: Graph, logits: np.ndarray, x: np.ndarray, target: Target) -> np.ndarray:
+    """Gradient of the loss of a training graph w.r.t. the real logits, float64; `logits` and `x` int8 as
+    computed and as given."""
     op = graph.loss
     assert op is not None
-    quant = tensor_quant(graph, op.inputs[0])
-    real = quant.scale[0] * (logits.astype(np.float64) - quant.zero_point[0])
-    if not LOSSES[op.kind].by_label:
-        goal = quant.scale[0] * (np.asarray(target, np.float64).reshape(real.shape) - quant.zero_point[0])
-        return 2 * (real - goal) / real.size
-    powers = np.exp((real - real.max()) * op.attrs.get("beta", 1.0))
-    gradient = powers / powers.sum()
-    gradient.reshape(-1)[target] -= 1
-    result: np.ndarray = gradient
+    kind = LOSSES[op.kind]
+    result: np.ndarray = kind.reference(op, graph, logits, x if kind.target == "input" else target)
     return result
 
 

@@ -20,13 +20,14 @@ from tflm_export.gradients.paths import path_of
 from tflm_export.gradients.update import Rule, Settings, Step, UpdateState, update
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import GRADIENTS, LOSSES
-from tflm_export.ops import loss as losses
 from tflm_export.ops.call import Call
 from tflm_export.ops.convolution.rates import rate_constants
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import UpdatePlan, is_learning_rate, no_learning_rate
 from tflm_export.simulate.evaluate import run_forward
 from tflm_export.variable import Variable, variables
+
+Target = int | np.ndarray | None
 
 
 class Simulator:
@@ -76,14 +77,15 @@ class Simulator:
         result: np.ndarray = self._infer(x)[self._loss.inputs[0]].copy()
         return result
 
-    def train_step(self, x: np.ndarray, label: int | np.ndarray) -> float:
-        """One step on input `x` int8 with a class index (cross-entropy) or an int8 target (MSE).
+    def train_step(self, x: np.ndarray, label: Target = None) -> float:
+        """One step on input `x` int8 with a class index (cross-entropy), int8 values of the logits' shape (0
+        or 1 for binary cross-entropy) or nothing (an autoencoder).
 
         Returns the loss before the step.
         """
         return self._stepped(self._run(x, label), label)
 
-    def gradients(self, x: np.ndarray, label: int | np.ndarray) -> dict[str, np.ndarray]:
+    def gradients(self, x: np.ndarray, label: Target = None) -> dict[str, np.ndarray]:
         """Real gradients (float64, w.r.t. real parameters) of one sample for every trained tensor, by the
         device's arithmetic; nothing changes. Shapes as the trained part."""
         found: dict[str, np.ndarray] = {}
@@ -112,7 +114,7 @@ class Simulator:
         return x
 
     def _run(
-        self, x: np.ndarray, label: int | np.ndarray, collect: dict[str, np.ndarray] | None = None
+        self, x: np.ndarray, label: Target, collect: dict[str, np.ndarray] | None = None
     ) -> dict[str, Any]:
         values = {**self.weights, self.graph.inputs[0]: self._checked(x)}
         return self._run_ops(self.graph.ops, values, label, collect)
@@ -121,38 +123,36 @@ class Simulator:
         self,
         ops: Sequence[Op],
         values: dict[str, Any],
-        label: int | np.ndarray,
+        label: Target,
         collect: dict[str, np.ndarray] | None = None,
     ) -> dict[str, Any]:
         for op in ops:
             if op.kind in GRADIENTS:
                 values[op.outputs[0]] = self._path.gradient(self._call(op), self._inputs(op, values))
             elif op.name == "loss":
-                target = self._target(values[op.inputs[0]], label)
-                values[op.outputs[0]] = self._path.loss(op, self.graph, values[op.inputs[0]], target)
+                logits, target = self._compared(values, label)
+                values[op.outputs[0]] = self._path.loss(op, self.graph, logits, target)
             elif op.role == "update":
                 self._update(op, values, collect)
             else:
                 run_forward(op, self.graph, values)
         return values
 
-    def _stepped(self, values: dict[str, Any], label: int | np.ndarray) -> float:
+    def _stepped(self, values: dict[str, Any], label: Target) -> float:
         """Count a step that ran; the loss before it."""
         self.step += 1
-        return self._loss_value(values[self._loss.inputs[0]], label)
+        return LOSSES[self._loss.kind].value(self._loss, self.graph, *self._compared(values, label))
 
-    def _target(self, logits: np.ndarray, label: int | np.ndarray) -> int | np.ndarray:
-        """A class index in range, or an int8 array of the logits' shape."""
-        if not LOSSES[self._loss.kind].by_label:
-            return np.asarray(label, np.int8).reshape(logits.shape)
-        assert not isinstance(label, np.ndarray)
-        return check_label(label, logits.size)
-
-    def _loss_value(self, logits: np.ndarray, label: int | np.ndarray) -> float:
-        scale, target = losses.loss_scale(self._loss, self.graph), self._target(logits, label)
-        if isinstance(target, np.ndarray):
-            return losses.mse(logits, target, scale)
-        return self._path.crossentropy(logits, target, scale)
+    def _compared(self, values: dict[str, Any], label: Target) -> tuple[np.ndarray, Any]:
+        """The logits, and what the loss holds against them: a class, int8 of their shape, the input."""
+        op = self._loss
+        logits, kind = values[op.inputs[0]], LOSSES[op.kind]
+        if kind.target == "input":
+            return logits, values[op.inputs[1]]
+        if kind.target == "values":
+            return logits, np.asarray(label, np.int8).reshape(logits.shape)
+        assert isinstance(label, (int, np.integer))
+        return logits, check_label(int(label), logits.size)
 
     def _call(self, op: Op) -> Call:
         return Call(op, self._layers[op.owner], self.graph)

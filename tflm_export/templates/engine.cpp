@@ -30,8 +30,7 @@ $variables
 $scales
 tfodl::Sgd sgd;
 bool ready = false;
-int32_t guessed = -1;
-$input_state
+${verdict}$input_state
 $structs
 
 $checks
@@ -55,9 +54,7 @@ bool set_learning_rate(float learning_rate) {
   return true;
 }
 
-int32_t guess() { return guessed; }
-
-const tfodl::Parameter* parameters() {
+${verdict_body}const tfodl::Parameter* parameters() {
   static const tfodl::Parameter table[kParameters] = {
 $parameter_table
   };
@@ -79,10 +76,7 @@ void infer() {
 $infer
 }
 
-int32_t predict() {
-  infer();
-  return tfodl::argmax_s8(output(), kOutputs);
-}
+$answer
 
 $step_begins
 $train

@@ -28,16 +28,12 @@ void infer();
 const int8_t* output();  // [kOutputs]
 const int8_t* logits();  // [kLogits], what the loss reads
 
-// infer(), then the class with the largest output.
-int32_t predict();
+$answer_header
 
-// One step of training on input() and its $target_text; returns the loss before the step$refusal.
-float train_step($target_type $target);
+// One step of training on $target_text; returns the loss before the step$refusal.
+float train_step($target_type$target);
 
-// The class with the largest logit in the last train_step, before the step; -1 before the first.
-int32_t guess();
-
-// Takes effect in the next step. The plan's: $learning_rate. False, and nothing changes, for what is no rate (NaN,
+$verdict_header// Takes effect in the next step. The plan's: $learning_rate. False, and nothing changes, for what is no rate (NaN,
 // infinity, 0 or less, more than a million).
 bool set_learning_rate(float learning_rate);
 

@@ -34,7 +34,7 @@ $infer
 
 int32_t predict() {
   infer();
-  return tfodl::argmax_s8(output(), kOutputs);
+  return $class_of_output;
 }
 
 }  // namespace $name

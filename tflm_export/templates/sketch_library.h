@@ -17,22 +17,23 @@ namespace net = ::$name;
 constexpr uint32_t kTargetBytes = $target_bytes;  // $target_text
 constexpr uint32_t kSketchStagingBytes = kTargetBytes > kStagingBytes ? kTargetBytes : kStagingBytes;
 
-$pixels// Whether the network knew the last training sample before it learned from it.
-inline bool& last_guess_was_right() {
-  static bool right = false;
-  return right;
+$pixels// What the network was worth on the last training sample before it learned from it: $score_text.
+constexpr char kScoreName[] = "$score_name";
+inline float& last_score() {
+  static float score = 0.0f;
+  return score;
 }
 
 inline bool train_from_bytes(const uint8_t* target, float* loss) {
 $train
 }
 
-// The engine, as the serial protocol drives it.
+${no_class}// The engine, as the serial protocol drives it.
 inline const Learner& learner() {
   static const uint8_t kModelId[8] = {$model_id};
   static const Learner kLearner = {
       net::input,       net::kInputBytes,  net::kInputScale,       net::kInputZero,
-      net::infer,       net::output,       net::kOutputs,          net::kOutputScale,
+      $predict, net::output,       net::kOutputs,          net::kOutputScale,
       net::kOutputZero, train_from_bytes,  kTargetBytes,           net::set_learning_rate,
       net::reset,       net::parameters,   net::kParameters,       kModelId,
   };

@@ -3,7 +3,8 @@
 // This folder is made by `tflm-export sketch`: TFODL.h holds the engine of your model.
 // Feed it from Python:  from tflm_export.board.client import BoardClient
 // Watch it: each training step prints a line for the serial plotter, loss:0.412<tab>acc:0.750
-// (acc: share of the samples that the network had right before it learned from them, a running mean).
+// (acc: share of the samples, or labels, that the network had right before it learned from them, a running mean; a
+// regression and an autoencoder print mean: the running mean of the loss).
 
 #include <TFODL.h>
 
@@ -16,7 +17,7 @@ class SerialLink : public tfodl::ByteLink {
 SerialLink serial_link;
 uint8_t staging[tfodl::kSketchStagingBytes];
 tfodl::SerialProtocol protocol(serial_link, tfodl::learner(), staging, sizeof staging);
-float accuracy = 0.0f;
+float score = 0.0f;
 
 void setup() {
   Serial.begin(115200);
@@ -31,9 +32,9 @@ void loop() {
 
   // The mean over all steps at first, over about the last 32 later.
   const uint32_t n = protocol.steps() < 32 ? protocol.steps() : 32;
-  accuracy += ((tfodl::last_guess_was_right() ? 1.0f : 0.0f) - accuracy) / n;
+  score += (tfodl::last_score() - score) / n;
 
   char line[48];
-  tfodl::format_progress(protocol.loss(), accuracy, line);
+  tfodl::format_progress(protocol.loss(), tfodl::kScoreName, score, line);
   Serial.print(line);
 }

@@ -18,6 +18,19 @@ bool softmax_cross_entropy_s8(const uint32_t* table, const int8_t* q, int32_t n,
 bool mean_squared_error_s8(int16_t factor, int16_t exponent, const int8_t* q, const int8_t* t, int32_t n,
                            int16_t* g, GradScale& s, uint32_t* sum_squares);
 
+// Binary cross-entropy of n sigmoids on logits q [n] against t [n], 0 or not 0: g = (p - t) / n. table [256] uint32:
+// round(2^30 f / (1 + exp(-s_y (k - 128 - z_y)))), one: round(2^30 f), with 1 / n = f 2^exponent. *loss: the mean of
+// -ln p, or null. False when every g is 0.
+bool binary_cross_entropy_s8(const uint32_t* table, uint32_t one, int16_t exponent, const int8_t* q, const int8_t* t,
+                             int32_t n, int16_t* g, GradScale& s, float* loss);
+
+// Mean squared difference of an autoencoder's output q [n] and its input x [n]. *squares: as of
+// reconstruction_squares_s8, or null. False when every g is 0.
+bool reconstruction_error_s8(const Reconstruction& p, const int8_t* q, const int8_t* x, int32_t n, int16_t* g,
+                             GradScale& s, uint64_t* squares);
+// Sum of the squared differences, in 1/4096 LSB^2 of the output.
+uint64_t reconstruction_squares_s8(const Reconstruction& p, const int8_t* q, const int8_t* x, int32_t n);
+
 // CONV_2D, also k = 1 with a stride. g_y [out_h][out_w][out_c] -> g_x [in_h][in_w][in_c].
 // Scratch: prepared gradients of k_h output rows and the sums of one input pixel.
 constexpr int32_t conv_input_grad_s16_scratch_bytes(const Conv& p) {

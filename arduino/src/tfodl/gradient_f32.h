@@ -18,6 +18,17 @@ bool softmax_cross_entropy_f32(const float* table, const int8_t* q, int32_t n, i
 bool mean_squared_error_f32(float factor, const int8_t* q, const int8_t* t, int32_t n, float* g,
                             uint32_t* sum_squares);
 
+// Binary cross-entropy of n sigmoids on logits q [n] against t [n], 0 or not 0: g = (p - t) factor, factor = 1 / n.
+// table [256]: p of logits k - 128, less 1 where it is above 1/2, never 0. *loss: the mean of -ln p, or null. False when every
+// g is 0.
+bool binary_cross_entropy_f32(const float* table, float factor, const int8_t* q, const int8_t* t, int32_t n, float* g,
+                              float* loss);
+
+// Mean squared difference of an autoencoder's output q [n] and its input x [n]: g = (s_y (q - z_y) - s_x (x - z_x))
+// factor, factor = 2 / n. *squares: as of reconstruction_squares_s8, or null. False when every g is 0.
+bool reconstruction_error_f32(const Reconstruction& p, float y_scale, float x_scale, float factor, const int8_t* q,
+                              const int8_t* x, int32_t n, float* g, uint64_t* squares);
+
 // CONV_2D and FULLY_CONNECTED: g_y [out_h][out_w][out_c] -> g_x [in_h][in_w][in_c]. scale [out_c]: s_w.
 // Scratch: scaled gradients of up to 4 input pixels under every tap.
 constexpr int32_t conv_input_grad_f32_scratch_bytes(const Conv& p) {

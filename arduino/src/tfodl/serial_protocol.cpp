@@ -164,11 +164,10 @@ void SerialProtocol::answer_info() {
 }
 
 void SerialProtocol::answer_predict() {
-  learner_.infer();
-  const int8_t* outputs = learner_.output();
+  const int32_t label = learner_.predict();
   begin_answer(Status::kOk, 4 + learner_.outputs);
-  put_u32(static_cast<uint32_t>(argmax_s8(outputs, static_cast<int32_t>(learner_.outputs))));
-  put(outputs, learner_.outputs);
+  put_u32(static_cast<uint32_t>(label));
+  put(learner_.output(), learner_.outputs);
   end_answer();
 }
 
@@ -293,19 +292,21 @@ char* put_milli(uint32_t value, char* out) {
   return out;
 }
 
-uint32_t milli(float value, float most) {
+uint32_t milli(float value) {
   if (!(value > 0.0f)) return 0;  // NaN too
-  return static_cast<uint32_t>((value < most ? value : most) * 1000.0f + 0.5f);
+  return static_cast<uint32_t>((value < 1e6f ? value : 1e6f) * 1000.0f + 0.5f);
 }
 
 }  // namespace
 
-int32_t format_progress(float loss, float accuracy, char* out) {
+int32_t format_progress(float loss, const char* name, float score, char* out) {
   char* p = out;
   memcpy(p, "loss:", 5);
-  p = put_milli(milli(loss, 1e6f), p + 5);
-  memcpy(p, "\tacc:", 5);
-  p = put_milli(milli(accuracy, 1.0f), p + 5);
+  p = put_milli(milli(loss), p + 5);
+  *p++ = '\t';
+  for (int i = 0; i < 8 && name[i] != '\0'; ++i) *p++ = name[i];
+  *p++ = ':';
+  p = put_milli(milli(score), p);
   *p++ = '\n';
   *p = '\0';
   return static_cast<int32_t>(p - out);

@@ -28,14 +28,15 @@ class ByteLink {
   ~ByteLink() = default;
 };
 
-// A generated engine, as the protocol drives it. target of train: `target_bytes` bytes, a label as int32 or
-// int8 values of the output's quantisation; 0 when the target is refused.
+// A generated engine, as the protocol drives it. predict: runs it and gives the class, -1 for one without classes.
+// target of train: `target_bytes` bytes, a label as int32, int8 values (of the output's quantisation, or 1 and 0), or
+// nothing; false when the target is refused.
 struct Learner {
   int8_t* (*input)();
   uint32_t input_bytes;
   float input_scale;
   int32_t input_zero;
-  void (*infer)();
+  int32_t (*predict)();
   const int8_t* (*output)();
   uint32_t outputs;
   float output_scale;
@@ -136,8 +137,8 @@ class SerialProtocol {
   float loss_ = 0.0f;
 };
 
-// "loss:0.412\tacc:0.750\n" for the serial plotter, 0-terminated; out [48]. Loss is clamped to 0..1e6, acc to
-// 0..1. Returns the length.
-int32_t format_progress(float loss, float accuracy, char* out);
+// "loss:0.412\tacc:0.750\n" for the serial plotter, 0-terminated; out [48]. name: of the score, at most 8 characters.
+// Both numbers are clamped to 0..1e6. Returns the length.
+int32_t format_progress(float loss, const char* name, float score, char* out);
 
 }  // namespace tfodl

@@ -32,6 +32,9 @@ void enable_instruction_cache();
 // Index of the first largest of n >= 1 values.
 int32_t argmax_s8(const int8_t* values, int32_t n);
 
+// How many of the logits q [n] lie on their targets' side: above zero where t is not 0, at most zero where it is.
+int32_t count_right_s8(const int8_t* q, int32_t zero, const int8_t* t, int32_t n);
+
 // -ln p for p in Q30, 0 counted as the smallest; within 2e-5. For people to watch, no kernel reads it.
 float cross_entropy(uint32_t p_q30);
 

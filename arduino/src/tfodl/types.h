@@ -35,6 +35,13 @@ struct GradScale {
   int8_t shift;
 };
 
+// An autoencoder's output y against its input x, in LSB of y: 64 (y - y_zero) - (x - x_zero) ratio / 2^shift is 64
+// times the difference, within +-32767; s_y / n = factor 2^(exponent - 15).
+struct Reconstruction {
+  int16_t factor, exponent;
+  int16_t y_zero, x_zero, ratio, shift;
+};
+
 // What the gradient kernels need beside Conv.
 struct ConvGrad {
   const int16_t* scale;  // m[co], Q15

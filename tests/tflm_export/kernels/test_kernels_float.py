@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kernel_cases import Geometry, draw_geometry, int8, random_conv
 from kernel_draws import check_state, copied, draw_mask, draw_state, optimizers, store
 from kernel_reference import stepped, taps, weight_sums, windows
-from kernel_runner import Conv, Pad, Pool, Reduce, Sgd, Spread, call, scratch
+from kernel_runner import Conv, Pad, Pool, Reconstruction, Reduce, Sgd, Spread, call, scratch
 
 RUNS = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32 - 1)
@@ -193,6 +193,40 @@ def test_mean_squared_error(data, n, factor):
     difference = q.astype(np.int64) - t
     same(g, (2 * difference).astype(np.float32) * np.float32(factor))
     assert squares[0] == (difference**2).sum() and nonzero == difference.any()
+
+
+@RUNS
+@given(st.data(), st.integers(1, 40), st.floats(2.0**-10, 0.5, width=32), st.integers(-128, 127))
+def test_binary_cross_entropy(data, n, scale, zero):
+    rng = np.random.default_rng(data.draw(seeds))
+    q, t = int8(rng, (n,)), rng.choice([0, 1, -3], n).astype(np.int8)
+    z, on = float(scale) * (np.arange(-128, 128) - zero), t != 0
+    small = np.maximum(1 / (1 + np.exp(np.abs(z))), 1e-30)
+    table = np.where(z > 0, -small, small).astype(np.float32)
+    g, mean = np.zeros(n, np.float32), np.zeros(1, np.float32)
+    nonzero = call("binary_cross_entropy_f32", table, 1 / n, q, t, n, g, mean)
+    p, one = table[q.astype(np.int64) + 128], np.float32(1)
+    wrong = np.where(on, np.where(p < 0, p, p - one), np.where(p < 0, p + one, p))
+    same(g, wrong * np.float32(1 / n))
+    assert nonzero == g.any()
+    y = z[q.astype(np.int64) + 128]
+    np.testing.assert_allclose(g, (1 / (1 + np.exp(-y)) - on) / n, rtol=0, atol=1e-6)
+    loss = np.logaddexp(0, y) - on * y
+    if loss.max() < 8:
+        np.testing.assert_allclose(mean[0], loss.mean(), rtol=1e-3, atol=1e-4)
+
+
+@RUNS
+@given(st.data(), st.integers(1, 40), st.floats(2.0**-10, 0.5, width=32), st.floats(2.0**-10, 0.5, width=32))
+def test_reconstruction_error(data, n, y_scale, x_scale):
+    rng = np.random.default_rng(data.draw(seeds))
+    q, x, g, squares = int8(rng, (n,)), int8(rng, (n,)), np.zeros(n, np.float32), np.zeros(1, np.uint64)
+    p = Reconstruction(20000, -3, 5, -7, 17000, 9)
+    nonzero = call("reconstruction_error_f32", p, float(y_scale), float(x_scale), 2 / n, q, x, n, g, squares)
+    y = (q.astype(np.int64) - 5).astype(np.float32) * np.float32(y_scale)
+    wanted = (x.astype(np.int64) + 7).astype(np.float32) * np.float32(x_scale)
+    same(g, (y - wanted) * np.float32(2 / n))
+    assert nonzero == g.any() and squares[0] == call("reconstruction_squares_s8", p, q, x, n)
 
 
 # Elementwise ---------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from kernel_reference import (
     taps,
     windows,
 )
-from kernel_runner import Conv, ConvGrad, GradScale, Pad, Pool, Reduce, call, scratch
+from kernel_runner import Conv, ConvGrad, GradScale, Pad, Pool, Reconstruction, Reduce, call, scratch
 
 RUNS = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32 - 1)
@@ -151,6 +151,54 @@ def test_mean_squared_error(data, n, scale):
     target = scale * t.astype(np.float64)
     y = scale * q.astype(np.float64)
     check_real(lambda y: np.array([((y - target) ** 2).mean()]), y, np.ones(1), real(g, s.exponent))
+
+
+@RUNS
+@given(st.data(), st.integers(1, 40), st.floats(2.0**-10, 0.5, width=32), st.integers(-128, 127))
+def test_binary_cross_entropy(data, n, scale, zero):
+    rng = np.random.default_rng(data.draw(seeds))
+    q, t = int8(rng, (n,)), rng.choice([0, 1, -3], n).astype(np.int8)
+    share, exponent = math.frexp(1 / n)
+    p = 1 / (1 + np.exp(-float(scale) * (np.arange(-128, 128) - zero)))
+    table, one = np.floor(2**30 * share * p + 0.5).astype(np.uint32), math.floor(2**30 * share + 0.5)
+    g, s, mean = np.zeros(n, np.int16), GradScale(7, 5), np.zeros(1, np.float32)
+    nonzero = call("binary_cross_entropy_s8", table, one, exponent, q, t, n, g, s, mean)
+    wanted = table[q.astype(np.int64) + 128].astype(np.int64) - one * (t != 0)
+    shift = max(0, bit_length(wanted) - 14)
+    np.testing.assert_array_equal(g, rshift(wanted, shift))
+    assert (s.exponent, s.shift, nonzero) == (exponent + shift - 30, 5, wanted.any())
+    said = np.where(t != 0, p[q.astype(np.int64) + 128], 1 - p[q.astype(np.int64) + 128])
+    y, on = float(scale) * (q.astype(np.float64) - zero), t != 0
+    if np.abs(y).max() < 5:
+        np.testing.assert_allclose(mean[0], -np.log(said).mean(), rtol=1e-4, atol=1e-4)
+        check_real(
+            lambda y: np.array([(np.logaddexp(0, y) - on * y).mean()]), y, np.ones(1), real(g, s.exponent)
+        )
+
+
+@RUNS
+@given(st.data(), st.integers(1, 40), st.floats(2.0**-10, 0.5, width=32), st.floats(1 / 60, 60))
+def test_reconstruction_error(data, n, scale, ratio):
+    rng = np.random.default_rng(data.draw(seeds))
+    q, x, y_zero, x_zero = (
+        int8(rng, (n,)),
+        int8(rng, (n,)),
+        int(rng.integers(-128, 128)),
+        int(rng.integers(-128, 128)),
+    )
+    (factor, k), (part, power) = fraction(scale / n), fraction(ratio)
+    p = Reconstruction(factor, k, y_zero, x_zero, part, 9 - power)
+    g, s, squares = np.zeros(n, np.int16), GradScale(7, 5), np.zeros(1, np.uint64)
+    nonzero = call("reconstruction_error_s8", p, q, x, n, g, s, squares)
+    exact = 64 * (q.astype(np.int64) - y_zero) - rshift((x.astype(np.int64) - x_zero) * part, 9 - power)
+    d = np.clip(exact, -32767, 32767)
+    np.testing.assert_array_equal(g, np.clip(rshift(2 * d * factor, 15), -32767, 32767))
+    assert (s.exponent, s.shift, nonzero) == (k - 6, 5, d.any())
+    assert squares[0] == (d**2).sum() == call("reconstruction_squares_s8", p, q, x, n)
+    target = scale * ratio * (x.astype(np.float64) - x_zero)
+    y = scale * (q.astype(np.float64) - y_zero)
+    if np.abs(exact).max() < 16000:
+        check_real(lambda y: np.array([((y - target) ** 2).mean()]), y, np.ones(1), real(g, s.exponent))
 
 
 # Elementwise ---------------------------------------------------------------------------------------------

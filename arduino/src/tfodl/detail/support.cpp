@@ -12,6 +12,12 @@ int32_t argmax_s8(const int8_t* values, int32_t n) {
   return best;
 }
 
+int32_t count_right_s8(const int8_t* q, int32_t zero, const int8_t* t, int32_t n) {
+  int32_t right = 0;
+  for (int32_t i = 0; i < n; ++i) right += (q[i] > zero) == (t[i] != 0);
+  return right;
+}
+
 float cross_entropy(uint32_t p_q30) {
   if (p_q30 == 0) p_q30 = 1;
   int32_t bits = 0;

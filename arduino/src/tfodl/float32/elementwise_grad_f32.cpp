@@ -3,7 +3,9 @@
 
 #include "tfodl/detail/fixed_point.h"
 #include "tfodl/detail/runs.h"
+#include "tfodl/gradient.h"
 #include "tfodl/gradient_f32.h"
+#include "tfodl/support.h"
 
 namespace tfodl {
 namespace {
@@ -51,6 +53,35 @@ bool mean_squared_error_f32(float factor, const int8_t* q, const int8_t* t, int3
   }
   if (sum_squares) *sum_squares = squares;
   return squares != 0;
+}
+
+bool binary_cross_entropy_f32(const float* table, float factor, const int8_t* q, const int8_t* t, int32_t n, float* g,
+                              float* loss) {
+  float total = 0.0f;
+  bool any = false;
+  for (int32_t i = 0; i < n; ++i) {
+    const float p = table[q[i] + 128];
+    const float wrong = t[i] ? (p < 0.0f ? p : p - 1.0f) : (p < 0.0f ? p + 1.0f : p);
+    const float right = 1.0f - (wrong < 0.0f ? -wrong : wrong);
+    if (loss) total += cross_entropy(static_cast<uint32_t>(right * 1073741824.0f));
+    g[i] = wrong * factor;
+    any = any || g[i] != 0.0f;
+  }
+  if (loss) *loss = total * factor;
+  return any;
+}
+
+bool reconstruction_error_f32(const Reconstruction& p, float y_scale, float x_scale, float factor, const int8_t* q,
+                              const int8_t* x, int32_t n, float* g, uint64_t* squares) {
+  bool any = false;
+  for (int32_t i = 0; i < n; ++i) {
+    const float y = static_cast<float>(q[i] - p.y_zero) * y_scale;
+    const float wanted = static_cast<float>(x[i] - p.x_zero) * x_scale;
+    g[i] = (y - wanted) * factor;
+    any = any || g[i] != 0.0f;
+  }
+  if (squares) *squares = reconstruction_squares_s8(p, q, x, n);
+  return any;
 }
 
 void add_grads_f32(const float* a, const float* b, int32_t n, float* out) {

@@ -1,10 +1,16 @@
 #include "tfodl/detail/fixed_point.h"
 #include "tfodl/gradient.h"
+#include "tfodl/support.h"
 
 namespace tfodl {
 namespace {
 
 constexpr int32_t kProbabilityBits = 30;
+
+// 64 times the difference of an output and its input, in LSB of the output.
+inline int32_t difference(const Reconstruction& p, int32_t q, int32_t x) {
+  return saturate_s16(64 * (q - p.y_zero) - rshift((x - p.x_zero) * p.ratio, p.shift));
+}
 
 }  // namespace
 
@@ -40,6 +46,47 @@ bool mean_squared_error_s8(int16_t factor, int16_t exponent, const int8_t* q, co
   s.exponent = static_cast<int16_t>(exponent - 6);
   if (sum_squares) *sum_squares = squares;
   return squares != 0;
+}
+
+bool binary_cross_entropy_s8(const uint32_t* table, uint32_t one, int16_t exponent, const int8_t* q, const int8_t* t,
+                             int32_t n, int16_t* g, GradScale& s, float* loss) {
+  uint32_t largest = 0;
+  float total = 0.0f;
+  for (int32_t i = 0; i < n; ++i) {
+    const uint32_t p = table[q[i] + 128], wrong = t[i] ? one - p : p;  // |g|
+    largest = wrong > largest ? wrong : largest;
+    if (loss) total += cross_entropy(one - wrong);
+  }
+  const int32_t bits = bit_length(largest), shift = bits > 14 ? bits - 14 : 0;
+  for (int32_t i = 0; i < n; ++i) {
+    const int32_t p = static_cast<int32_t>(table[q[i] + 128]);
+    g[i] = saturate_s16(rshift(t[i] ? p - static_cast<int32_t>(one) : p, shift));
+  }
+  s.exponent = static_cast<int16_t>(exponent + shift - kProbabilityBits);
+  if (loss) *loss = total / static_cast<float>(n) - cross_entropy(one);
+  return largest != 0;
+}
+
+bool reconstruction_error_s8(const Reconstruction& p, const int8_t* q, const int8_t* x, int32_t n, int16_t* g,
+                             GradScale& s, uint64_t* squares) {
+  uint64_t total = 0;
+  for (int32_t i = 0; i < n; ++i) {
+    const int32_t d = difference(p, q[i], x[i]);
+    total += static_cast<uint32_t>(d * d);
+    g[i] = saturate_s16(rshift(2 * d * p.factor, 15));
+  }
+  s.exponent = static_cast<int16_t>(p.exponent - 6);
+  if (squares) *squares = total;
+  return total != 0;
+}
+
+uint64_t reconstruction_squares_s8(const Reconstruction& p, const int8_t* q, const int8_t* x, int32_t n) {
+  uint64_t total = 0;
+  for (int32_t i = 0; i < n; ++i) {
+    const int32_t d = difference(p, q[i], x[i]);
+    total += static_cast<uint32_t>(d * d);
+  }
+  return total;
 }
 
 }  // namespace tfodl
