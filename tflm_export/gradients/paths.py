@@ -29,6 +29,9 @@ class Path(Protocol):
     def loss(self, op: Op, graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> Any:
         """The gradient of the loss."""
 
+    def loss_value(self, op: Op, graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> float:
+        """The loss itself."""
+
     def gradient(self, call: Call, inputs: list[Any]) -> Any:
         """The gradient that `call.op` computes."""
 
@@ -52,6 +55,10 @@ class Int16Path:
         """The gradient of the loss."""
         result: Gradient = LOSSES[op.kind].run(op, graph, logits, target)
         return result
+
+    def loss_value(self, op: Op, graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> float:
+        """The loss itself."""
+        return LOSSES[op.kind].value(op, graph, logits, target)
 
     def gradient(self, call: Call, inputs: list[Any]) -> Gradient:
         """The gradient that `call.op` computes, by the shift rule where sums come out."""
@@ -84,6 +91,11 @@ class Float32Path:
         """The gradient of the loss."""
         result: np.ndarray = LOSSES[op.kind].run_f32(op, graph, logits, target)
         return result
+
+    def loss_value(self, op: Op, graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> float:
+        """The loss itself."""
+        kind = LOSSES[op.kind]
+        return (kind.value_f32 or kind.value)(op, graph, logits, target)
 
     def gradient(self, call: Call, inputs: list[Any]) -> np.ndarray:
         """The gradient that `call.op` computes: the reference's function on float32."""

@@ -180,7 +180,7 @@ class LossKind:
     target: what it compares them with: a class index ("label"), int8 of their shape ("values"), or the
     engine's own input ("input"), which the op reads next.
     run(op, graph, q, target) -> `Gradient` of the real logits; run_f32, reference: in float32 and float64.
-    value(op, graph, q, target) -> the loss itself, for people to watch.
+    value(op, graph, q, target) -> the loss itself, for people to watch; value_f32: where float32 differs.
     call, call_f32(emitter, op) -> statements of C++. observed: C++ type of what the kernels tell of the loss;
     text(emitter, op) -> the loss made of `observed`. judge(emitter, op) -> statements that note how right the
     logits are; none where that cannot be said.
@@ -196,6 +196,7 @@ class LossKind:
     observed: str
     text: Callable[[Emitter, Op], str]
     judge: GradientText = no_verdict
+    value_f32: Callable[[Op, Graph, np.ndarray, Any], float] | None = None
 
     @property
     def by_label(self) -> bool:

@@ -89,6 +89,12 @@ def crossentropy_gradient_f32(logits: np.ndarray, label: int, table: np.ndarray)
     return g.reshape(logits.shape)
 
 
+def crossentropy_f32(logits: np.ndarray, label: int, table: np.ndarray) -> float:
+    """The loss itself, for people to watch: as `crossentropy`, from float32 probabilities."""
+    p = int(probabilities_f32(logits, table)[label] * np.float32(2**PROBABILITY_BITS))
+    return math.log(2**PROBABILITY_BITS / max(p, 1))
+
+
 def mse_gradient_f32(output: np.ndarray, target: np.ndarray, scale: float) -> np.ndarray:
     """d mean((y - t)^2) / d real y in float32."""
     difference = output.astype(np.int64) - target.astype(np.int64)
@@ -175,6 +181,7 @@ CROSSENTROPY = LossKind(
     observed="uint32_t",
     text=lambda e, op: "tfodl::cross_entropy(observed)",
     judge=_guess,
+    value_f32=lambda op, graph, q, t: crossentropy_f32(q, t, exp_table_f32(loss_scale(op, graph))),
 )
 MSE = LossKind(
     target="values",

@@ -141,7 +141,7 @@ class Simulator:
     def _stepped(self, values: dict[str, Any], label: Target) -> float:
         """Count a step that ran; the loss before it."""
         self.step += 1
-        return LOSSES[self._loss.kind].value(self._loss, self.graph, *self._compared(values, label))
+        return self._path.loss_value(self._loss, self.graph, *self._compared(values, label))
 
     def _compared(self, values: dict[str, Any], label: Target) -> tuple[np.ndarray, Any]:
         """The logits, and what the loss holds against them: a class, int8 of their shape, the input."""

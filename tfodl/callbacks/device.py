@@ -16,6 +16,8 @@ LOSSES = {
     "categorical_crossentropy": "crossentropy",
     "mean_squared_error": "mse",
     "mse": "mse",
+    "binary_crossentropy": "bce",
+    "reconstruction": "reconstruction",
 }
 
 
@@ -24,8 +26,8 @@ def as_compiled(plan: UpdatePlan, model: Any, batch: int = 1, device: Optimizer 
     did.
 
     batch: samples a step. device: an optimizer of the board's own instead. An optimizer that is not SGD, or a
-    loss other than cross-entropy and mean squared error, has no form on the device: then the plan's own
-    stays, with a warning.
+    loss other than cross-entropy, binary or not, and mean squared error, has no form on the device: then the
+    plan's own stays, with a warning.
     """
     optimizer = device or compiled_optimizer(model, batch, plan.optimizer)
     return dataclasses.replace(plan, optimizer=optimizer, loss=_loss(model) or plan.loss)
@@ -80,8 +82,8 @@ def _loss(model: Any) -> Any:
     found = LOSSES.get(str(name)) or LOSSES.get(_snake(type(loss).__name__))
     if found is None:
         warnings.warn(
-            f"the device has cross-entropy and mean squared error only, not {name or loss!r}; the plan's loss"
-            " stays cross-entropy",
+            f"the device has cross-entropy (binary, too), mean squared error and reconstruction only, not "
+            f"{name or loss!r}; the plan's loss stays cross-entropy",
             stacklevel=4,
         )
     return found

@@ -17,13 +17,16 @@ from tfodl.int8.linear import Int8Conv2D, Int8Dense, Int8DepthwiseConv2D, Int8Li
 from tfodl.int8.wiring import Wiring, layer_of, quant_of
 
 
-def build(graph: Graph, device: board.DeviceGradients | None = None) -> tuple[keras.Model, str]:
+def build(
+    graph: Graph, device: board.DeviceGradients | None = None, loss: str = "crossentropy"
+) -> tuple[keras.Model, str]:
     """The functional Keras model of a forward graph, weights zero, and the name of its logits.
 
-    device: rounds the gradients as the board does; None gives float gradients.
+    device: rounds the gradients as the board does; None gives float gradients. loss: a plan's, which says
+    where the logits are.
     Raises `TfodlError` for an op that gradients cannot pass.
     """
-    logits = logits_of(graph)
+    logits = logits_of(graph, loss)
     wiring = Wiring(graph, logits, device)
     for op in graph.ops:
         if logits in wiring.values:
@@ -34,8 +37,9 @@ def build(graph: Graph, device: board.DeviceGradients | None = None) -> tuple[ke
                 f"{', '.join(sorted(BUILDERS))} and a closing SOFTMAX."
             )
         wiring.values[op.outputs[0]] = BUILDERS[op.kind](wiring, op)
-    quant = quant_of(graph, logits)
-    layer = layers.DequantizeOutput(quant.scale[0], quant.zero_point[0], name="logits")
+    ends = [quant_of(graph, name) for name in (logits, graph.inputs[0])]
+    (scale, zero), x = ((quant.scale[0], quant.zero_point[0]) for quant in ends)
+    layer = layers.DequantizeOutput(scale, zero, loss, *x, name="logits")
     y = wiring.joined(layer, wiring.base(logits))(wiring.values[logits])
     return keras.Model(wiring.image, y, name="int8_graph"), logits
 

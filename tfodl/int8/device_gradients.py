@@ -18,46 +18,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tflm_export.errors import TfodlError
 from tflm_export.ops.arithmetic import BITS, FEWEST_BITS, MOST_BITS
+from tfodl.int8.integers import bitlen, fraction_q15, int16, power, rshift
 from tfodl.int8.pooling import BELOW_INT8
 
-SMALLEST_POWER, LARGEST_POWER = -400, 400
-POWERS = 2.0 ** np.arange(SMALLEST_POWER, LARGEST_POWER + 1)
-TABLE_BITS, PROBABILITY_BITS = 24, 30
 SLOPE_BITS = 13
 FIRST_SUM_SHIFT, FIRST_PRODUCT_SHIFT, FIRST_LOGISTIC_SHIFT, FIRST_LOOKUP_SHIFT = 3, 6, 11, 13
 FIRST_BILINEAR_SHIFT, WEIGHT_BITS = 16, 20  # of a pixel's weight
 GRADIENT_BITS, PRODUCT_BITS = 15, 23  # of one term of a sum over a repeated operand
-
-
-def power(e: Any) -> Any:
-    """2^e exactly, float64; `e` int64 within +-400."""
-    return tf.gather(tf.constant(POWERS), tf.clip_by_value(e, SMALLEST_POWER, LARGEST_POWER) - SMALLEST_POWER)
-
-
-def rshift(x: Any, s: Any) -> Any:
-    """Shift right by `s` >= 0, halves up; int64."""
-    s = tf.broadcast_to(tf.cast(s, tf.int64), tf.shape(x))
-    half = tf.bitwise.right_shift(tf.bitwise.left_shift(tf.ones_like(s), s), tf.ones_like(s))
-    return tf.bitwise.right_shift(x + half, s)
-
-
-def bitlen(x: Any) -> Any:
-    """Bits of the largest magnitude in `x` int64; 0 when all are 0."""
-    largest = tf.reduce_max(tf.abs(x))
-    return tf.reduce_sum(tf.cast(largest >= tf.constant(2 ** np.arange(62)), tf.int64))
-
-
-def int16(x: Any) -> Any:
-    """Saturated to +-32767."""
-    return tf.clip_by_value(x, -32767, 32767)
-
-
-def fraction_q15(real: float) -> tuple[int, int]:
-    """`(F, k)` with `real ~ F * 2^(k - 15)`."""
-    f, k = math.frexp(real)
-    return min(32767, math.floor(f * 2**15 + 0.5)), k
 
 
 class DeviceGradients:
@@ -100,22 +68,6 @@ class DeviceGradients:
         g = int16(rshift(acc, s))
         shift.assign(tf.where(n - s == MOST_BITS, fitting, s))
         return g, e + s
-
-    def loss(self, q: Any, dy: Any, scale: float, edge: str) -> Any:
-        """Softmax cross-entropy of int8 logits `q` [1, n]; `dy`, Keras's own gradient, tells the label."""
-        table = np.floor(2.0**TABLE_BITS * np.exp(-scale * np.arange(256)) + 0.5).astype(np.int64)
-        if q.shape[0] not in (1, None):
-            raise TfodlError(f"Int8Model: {BATCH_MESSAGE}, got {q.shape[0]}.")
-        with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(q)[0], 1, BATCH_MESSAGE)]):
-            flat = tf.reshape(tf.cast(q, tf.int64), [-1])
-        terms = tf.gather(tf.constant(table), tf.reduce_max(flat) - flat)
-        total = tf.reduce_sum(terms)
-        p = (terms * (1 << PROBABILITY_BITS) + total // 2) // total
-        label = tf.one_hot(tf.argmin(tf.reshape(dy, [-1])), q.shape[-1], dtype=tf.int64)
-        g = p * (1 - label)
-        g = g - label * tf.reduce_sum(g)
-        s = tf.maximum(bitlen(g) - 14, tf.zeros((), tf.int64))
-        return tf.reshape(self.note(edge, rshift(g, s), s - PROBABILITY_BITS), tf.shape(q))
 
     def linear(self, layer: Any, dy: Any, x: Any, kernel: Any) -> tuple[Any, Any, Any]:
         """Gradients of the padded, centred input, the integer kernel and the integer bias of a layer."""
@@ -224,9 +176,6 @@ class DeviceGradients:
             base = tf.maximum(tf.minimum(e, e2), tf.maximum(e, e2) - 15)
             g, e = self.narrow(_aligned(g, e - base) + _aligned(g2, e2 - base), base, f"{edge}/sum{place}")
         return self.note(edge, g, e)
-
-
-BATCH_MESSAGE = "gradients='device' trains one sample at a time: use batch_size=1"
 
 
 def prepared_scale(weight_scale: np.ndarray, products: int) -> tuple[np.ndarray, int, int]:

@@ -13,17 +13,20 @@ import numpy as np
 from tflm_export.errors import ExportError, TfodlError
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.write_tflite import patch_constants
+from tflm_export.gradients.head import check_logits, usual_loss
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import forward
-from tflm_export.plan import UpdatePlan
+from tflm_export.plan import LOSSES, UpdatePlan
 from tfodl.datasets.training_data import check_inputs, check_two_classes
 from tfodl.int8.build import build
-from tfodl.int8.device_gradients import BATCH_MESSAGE, DeviceGradients
+from tfodl.int8.device_gradients import DeviceGradients
+from tfodl.int8.device_losses import BATCH_MESSAGE
 from tfodl.int8.guard import Guard, clear_errors, is_sparse
 from tfodl.int8.linear import Int8Linear
 from tfodl.int8.qas import QAS, ROUNDINGS, IntegerUpdate, Rounding
 from tfodl.int8.wiring import layer_of, quant_of
 from tfodl.selective.model import SelectiveModel
+from tfodl.tasks.keras_losses import keras_loss, keras_metrics
 
 
 @keras.saving.register_keras_serializable("tfodl")
@@ -37,7 +40,11 @@ class Int8Model(SelectiveModel):
     Inputs are real values [N, ...], outputs real logits [N, classes] (a closing softmax is left out). The
     forward pass equals TensorFlow Lite Micro bit for bit; gradients go straight through the rounding
     (docs/arithmetic.md). `compile` without arguments is what the board does: SGD with quantisation-aware
-    scaling, softmax cross-entropy. `to_tflite` gives the trained `.tflite`.
+    scaling, and `loss`. `to_tflite` gives the trained `.tflite`.
+
+    loss: what the board learns by, as a plan has it (docs/tasks.md): it says where the logits are. None is
+        the plan's, and without a plan what the model's end speaks for. `"reconstruction"` needs no `y`: the
+        target is the int8 input.
 
     gradients: `"real"`, float gradients in batches of any size, or `"device"`: rounded as on the board, one
         sample at a time, so that SGD with the same seed makes the board's weights.
@@ -56,14 +63,18 @@ class Int8Model(SelectiveModel):
         seed: int = 0,
         gradients: Literal["real", "device"] = "real",
         first: str | None = None,
+        loss: str | None = None,
         **kwargs: Any,
     ):
         _check_options(plan, rounding, seed, gradients)
         data = source if isinstance(source, bytes) else _read_file(source)
-        graph = _read_graph(data) if first is None else from_op(_read_graph(data), first)
+        whole = _read_graph(data)
+        task_loss = _task_loss(whole, plan, loss)
+        graph = whole if first is None else from_op(whole, first)
         device = DeviceGradients() if gradients == "device" else None
-        base, logits = build(graph, device)
+        base, logits = build(graph, device, task_loss)
         super().__init__(base, plan, **{"name": "int8_model", **kwargs})
+        self.task_loss = task_loss
         self._file = _File(data, graph, logits)
         self._guard = Guard(base.input_shape[1:], base.output_shape[-1])
         self.rounding, self.seed, self.first, self.gradients = rounding, seed, first, gradients
@@ -85,8 +96,8 @@ class Int8Model(SelectiveModel):
         if optimizer is None:
             optimizer = QAS(keras.optimizers.SGD(0.01))
         if loss is None:
-            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-            metrics = ["accuracy"] if metrics is None else metrics
+            loss, usual = keras_loss(self.task_loss), keras_metrics(self.task_loss)
+            metrics = usual if metrics is None else metrics
         optimizer = keras.optimizers.get(optimizer)
         if not isinstance(optimizer, IntegerUpdate):
             optimizer = IntegerUpdate(optimizer, self.rounding, self.seed)
@@ -132,10 +143,19 @@ class Int8Model(SelectiveModel):
             return super().predict_on_batch(x)
 
     def train_step(self, data: Any) -> Any:
-        return super().train_step(self._guard.batch(data, self.loss))
+        return super().train_step(self._guard.batch(self._with_target(data), self.loss))
 
     def test_step(self, data: Any) -> Any:
-        return super().test_step(self._guard.batch(data, self.loss))
+        return super().test_step(self._guard.batch(self._with_target(data), self.loss))
+
+    def _with_target(self, data: Any) -> Any:
+        """`data` with its own int8 input for a target, where the loss is of reconstruction."""
+        if self.task_loss != "reconstruction":
+            return data
+        x, _, weights = keras.utils.unpack_x_y_sample_weight(data)
+        layer = self.base.get_layer("input_int8")
+        seen = (layer(self._guard.inputs(x)) - layer.zero_point) * np.float32(layer.scale)
+        return x, keras.ops.reshape(seen, (-1, *self.base.output_shape[1:])), weights
 
     def predict_step(self, data: Any) -> Any:
         return super().predict_step(self._guard.inputs(keras.utils.unpack_x_y_sample_weight(data)[0]))
@@ -226,6 +246,7 @@ class Int8Model(SelectiveModel):
             "seed": self.seed,
             "first": self.first,
             "gradients": self.gradients,
+            "loss": self.task_loss,
             "name": self.name,
         }
 
@@ -252,6 +273,19 @@ def _check_options(plan: Any, rounding: Any, seed: Any, gradients: Any) -> None:
         raise TfodlError(f"Int8Model: seed must be a whole number in [0, 2**32), got {seed!r}.")
     if gradients not in ("real", "device"):
         raise TfodlError(f"Int8Model: gradients must be 'real' or 'device', got {gradients!r}.")
+
+
+def _task_loss(graph: Graph, plan: UpdatePlan | None, loss: str | None) -> str:
+    """What the board learns by. Raises `TfodlError` where the model's end is not for that."""
+    found = loss or (usual_loss(graph) if plan is None else plan.loss)
+    if found not in LOSSES:
+        raise TfodlError(f"Int8Model: loss must be one of {LOSSES} or None, got {loss!r}.")
+    if found != "crossentropy":
+        try:
+            check_logits(graph, found)
+        except ExportError as error:
+            raise TfodlError(f"Int8Model: {error}") from error
+    return found
 
 
 def _read_file(path: str | os.PathLike[str]) -> bytes:

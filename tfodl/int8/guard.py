@@ -15,7 +15,11 @@ from tfodl.datasets.training_data import check_inputs, check_labels
 
 _OPEN, _CLOSE = "<tfodl ", " tfodl>"  # around our own text in TensorFlow's message
 _SPARSE = ("sparse_categorical_crossentropy", keras.losses.sparse_categorical_crossentropy)
-_OF_ROWS = (keras.losses.CategoricalCrossentropy, keras.losses.MeanSquaredError)
+_OF_ROWS = (
+    keras.losses.BinaryCrossentropy,
+    keras.losses.CategoricalCrossentropy,
+    keras.losses.MeanSquaredError,
+)
 
 
 class Guard:

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfodl.int8.device_losses import Quants, device_loss
+
 register = keras.saving.register_keras_serializable("tfodl")
 
 
@@ -52,19 +54,34 @@ class QuantizeInput(Int8Layer):
 
 @register
 class DequantizeOutput(Int8Layer):
-    """int8 values to real ones, s (q - z); the gradient is with respect to the real value already."""
+    """int8 values to real ones, s (q - z); the gradient is with respect to the real value already.
 
-    options = ("scale", "zero_point")
+    loss, input_scale, input_zero: what the board learns by, and how its input is quantised.
+    """
 
-    def __init__(self, scale: float, zero_point: int, **kwargs: Any):
+    options = ("scale", "zero_point", "loss", "input_scale", "input_zero")
+
+    def __init__(
+        self,
+        scale: float,
+        zero_point: int,
+        loss: str = "crossentropy",
+        input_scale: float = 1.0,
+        input_zero: int = 0,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
-        self.scale, self.zero_point = scale, zero_point
+        self.scale, self.zero_point, self.loss = scale, zero_point, loss
+        self.input_scale, self.input_zero = input_scale, input_zero
 
     def call(self, q: Any) -> Any:
         @tf.custom_gradient
         def real(q: Any) -> Any:
             def gradient(dy: Any) -> Any:
-                return self.device.loss(q, dy, self.scale, self.edges[0]) if self.device else dy
+                if not self.device:
+                    return dy
+                quants = Quants(self.scale, self.zero_point, self.input_scale, self.input_zero)
+                return self.device.note(self.edges[0], *device_loss(self.loss, q, dy, quants))
 
             return (q - self.zero_point) * np.float32(self.scale), gradient
 
