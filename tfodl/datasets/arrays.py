@@ -38,7 +38,7 @@ def load_npz(path: Path, size: Size = None, channels: int | None = None, seed: i
 
     Raises `TfodlError` when the file cannot be read, lacks an array, or holds neither pictures nor signals.
     """
-    fields = _read(path)
+    fields = read_npz(path)
     if "jpeg" in fields:
         fields |= _unpack(fields, path, size)
     elif {"x", "y"} <= set(fields) and not {"x_train", "x_test"} & set(fields):
@@ -87,7 +87,8 @@ def _parted(fields: dict[str, np.ndarray], path: Path, seed: int) -> dict[str, n
     return found
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a `.npz` by name. Raises `TfodlError` when it cannot be read."""
     try:
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import keras
 
@@ -12,12 +11,15 @@ from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
 from tfodl import callbacks
 from tfodl.datasets.split import draw
+from tfodl.datasets.task_data import load_task
 from tfodl.jobs.dry_run import check_rule, dry_engine, samples
 from tfodl.jobs.files import make_folder, save_model
 from tfodl.jobs.fit import within
 from tfodl.jobs.loaded import load_model, note_input
+from tfodl.jobs.methods import METHODS
 from tfodl.jobs.pictures import load_data
 from tfodl.jobs.settings import FinetuneJob
+from tfodl.jobs.task_jobs import finetune_task
 from tfodl.jobs.tune import Pictures, device_optimizer, tune
 from tfodl.models.head import gives_probabilities
 from tfodl.quantize.folding.widen import widen
@@ -25,22 +27,10 @@ from tfodl.selective.model import SelectiveModel
 
 JUDGED, MEASURED = 500, 50  # train pictures that epochs are judged by and rules measure on, at most
 
-METHODS: dict[str, Callable[..., callbacks.Selection]] = {
-    "velocity": lambda budget, x, y, **o: callbacks.VelocitySelection(budget, validation_data=x, **o),
-    "random": lambda budget, x, y, **o: callbacks.RandomSelection(budget, **o),
-    "equilibrium": lambda budget, x, y, **o: callbacks.EquilibriumSelection(validation_data=x, **o),
-    "scotti": lambda budget, x, y, **o: callbacks.ScottiSelection(validation_data=x, **o),
-    "top_layers_random": lambda budget, x, y, **o: callbacks.TopLayersRandom(
-        budget, validation_data=(x, y), **o
-    ),
-    "fisher": lambda budget, x, y, **o: callbacks.Fisher(budget, validation_data=(x, y), **o),
-    "head": lambda budget, x, y, **o: callbacks.FixedSelection("head", **o),
-    "all": lambda budget, x, y, **o: callbacks.FixedSelection("all", **o),
-}
-
 
 def finetune(job: FinetuneJob) -> None:
-    """Fine-tune `job.model` on `job.data`, after the whole way to the board was tried dry.
+    """Fine-tune `job.model` on `job.data`, after the whole way to the board was tried dry. Data of another
+    task than classes of pictures go to `finetune_task`.
 
     Writes `model.keras`, its companion with the input contract, and `plan.json`, all of the best epoch, and
     `history.json` to `job.out`.
@@ -48,6 +38,9 @@ def finetune(job: FinetuneJob) -> None:
     """
     if job.method not in METHODS:
         raise TfodlError(f"method {job.method!r} is unknown; allowed: {', '.join(METHODS)}.")
+    if (other := load_task(job.data, job.seed)) is not None:
+        finetune_task(job, other)
+        return
     data = load_data(job)
     out = make_folder(job.out)
     keras.utils.set_random_seed(job.seed)

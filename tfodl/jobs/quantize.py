@@ -10,10 +10,12 @@ from tflm_export.companion import write_companion
 from tflm_export.files import write_bytes
 from tflm_export.living.choose import choose
 from tflm_export.plan import UpdatePlan
+from tfodl.datasets.task_data import load_task
 from tfodl.jobs.files import make_folder
 from tfodl.jobs.loaded import load_model, note_input
 from tfodl.jobs.pictures import load_data
 from tfodl.jobs.settings import QuantizeJob
+from tfodl.jobs.task_jobs import quantize_task
 from tfodl.models.scaling import device_contract
 from tfodl.quantize import convert, layer_map
 from tfodl.quantize import model as quantization
@@ -22,7 +24,11 @@ from tfodl.quantize import model as quantization
 def quantize(job: QuantizeJob) -> None:
     """QAT of `job.model` on `job.data`; writes `model.tflite`, its companion with the input contract,
     `plan.json` addressed to its ops when `job.plan` is given, and training pictures as `exemplars.npz` when
-    `job.exemplars` is, to `job.out`. Raises `TfodlError`."""
+    `job.exemplars` is, to `job.out`. Data of another task than classes of pictures go to `quantize_task`.
+    Raises `TfodlError`."""
+    if (other := load_task(job.data, job.seed)) is not None:
+        quantize_task(job, other)
+        return
     plan = UpdatePlan.load(job.plan) if job.plan else None
     data = load_data(job)
     out = make_folder(job.out)

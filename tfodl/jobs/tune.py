@@ -14,7 +14,9 @@ from tfodl.jobs.dry_run import check_rule
 from tfodl.jobs.rates import search_rate
 from tfodl.jobs.settings import FinetuneJob
 from tfodl.selective.model import SelectiveModel
+from tfodl.tasks.task import Task
 
+CLASSES = Task()
 HEAD_EPOCHS = 5  # of the head phase where the head is new, at most
 LOOKED_AT = 256  # pictures that tell whether a head is new
 XY = tuple[Any, Any]
@@ -31,7 +33,7 @@ class Pictures:
 
 @dataclasses.dataclass(frozen=True)
 class Tuned:
-    """plan: the best epoch's. history: metric -> values. before, after: accuracy on the test split."""
+    """plan: the best epoch's. history: metric -> values. before, after: the task's metric, test split."""
 
     plan: UpdatePlan
     history: dict[str, list[float]]
@@ -39,30 +41,33 @@ class Tuned:
     after: float
 
 
-def tune(model: SelectiveModel, rule: Selection, pictures: Pictures, job: FinetuneJob) -> Tuned:
+def tune(
+    model: SelectiveModel, rule: Selection, pictures: Pictures, job: FinetuneJob, task: Task = CLASSES
+) -> Tuned:
     """Train the compiled `model` by `rule`, after a phase of the head alone where the head is new.
 
     The model ends with the weights of the best epoch on the held-out pictures. Raises `TfodlError`.
     """
-    before = _accuracy(model, pictures.test)
-    print(f"accuracy before training {before:.1%}")
+    before = _measured(model, pictures.test, task)
+    if task is CLASSES:
+        print(f"accuracy before training {before:.1%}")
     history: dict[str, list[float]] = {}
-    epochs = _head_epochs(model, rule, pictures.train, job)
+    epochs = _head_epochs(model, pictures.train, job, task)
     if epochs:
         print(f"head phase: the classifier alone, {epochs} epochs")
         options = {"seed": rule.seed, "verbose": 1, "engine": rule.given_engine}
-        _phase(model, FixedSelection("head", **options), pictures, job, epochs, history)
-    plan = _phase(model, rule, pictures, job, job.epochs, history)
-    after = _accuracy(model, pictures.test)
-    print(f"accuracy {before:.1%} before training, {after:.1%} after")
-    if after < before:
+        _phase(model, FixedSelection("head", **options), pictures, job, epochs, history, task)
+    plan = _phase(model, rule, pictures, job, job.epochs, history, task)
+    after = _measured(model, pictures.test, task)
+    print(f"{task.text(before)} before training, {task.text(after).split(' ')[-1]} after")
+    if not task.better(after, before):
         print("warning: training made it worse; try a lower --learning-rate, or --method head")
     return Tuned(plan, history, before, after)
 
 
 def _phase(
     model: SelectiveModel, rule: Selection, pictures: Pictures, job: FinetuneJob, epochs: int,
-    history: dict[str, list[float]],
+    history: dict[str, list[float]], task: Task,
 ) -> UpdatePlan:  # fmt: skip
     """Train `epochs` by one rule; the best epoch's plan."""
     (x, y), held_out = pictures.train, pictures.held_out
@@ -73,7 +78,8 @@ def _phase(
         print(f"learning rate {rate:g}, found by short trials on held-out pictures")
     rule.device = device_optimizer(job, float(np.asarray(model.optimizer.learning_rate)))
     judged = model.evaluate(*held_out, batch_size=256, verbose=0, return_dict=True)
-    best = BestEpoch(rule, start={f"val_{name}": value for name, value in judged.items()})
+    start = {f"val_{name}": value for name, value in judged.items()}
+    best = BestEpoch(rule, f"val_{task.metric}", start)
     logs = model.fit(
         x, y, batch_size=job.batch_size, epochs=epochs, validation_data=held_out, callbacks=[rule, best]
     )
@@ -97,17 +103,18 @@ def device_optimizer(job: FinetuneJob, rate: float) -> Optimizer:
     return Optimizer(float(f"{rate * batch / job.batch_size:.7g}"), job.momentum, batch)
 
 
-def _head_epochs(model: SelectiveModel, rule: Selection, train: XY, job: FinetuneJob) -> int:
-    """Epochs of the head phase: as asked; else some where the model is at chance on its training pictures."""
+def _head_epochs(model: SelectiveModel, train: XY, job: FinetuneJob, task: Task) -> int:
+    """Epochs of the head phase: as asked; else some where a model of classes is at chance on its training
+    samples."""
     if job.method == "head":
         return 0
-    if job.head_epochs is not None:
-        return job.head_epochs
+    if job.head_epochs is not None or task.metric != "accuracy":
+        return job.head_epochs or 0
     x, y = (part[:: max(1, len(train[1]) // LOOKED_AT)] for part in train)
     chance = np.bincount(y).max() / len(y)
     error = np.sqrt(chance * (1 - chance) / len(y))
-    return min(HEAD_EPOCHS, job.epochs) if _accuracy(model, (x, y)) <= chance + 2 * error else 0
+    return min(HEAD_EPOCHS, job.epochs) if _measured(model, (x, y), task) <= chance + 2 * error else 0
 
 
-def _accuracy(model: SelectiveModel, pictures: XY) -> float:
-    return float(model.evaluate(*pictures, batch_size=256, verbose=0, return_dict=True)["accuracy"])
+def _measured(model: SelectiveModel, samples: XY, task: Task) -> float:
+    return float(model.evaluate(*samples, batch_size=256, verbose=0, return_dict=True)[task.metric])

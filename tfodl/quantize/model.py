@@ -16,7 +16,7 @@ import tensorflow as tf
 import tf_keras
 
 from tflm_export.errors import TfodlError
-from tflm_export.plan import UpdatePlan
+from tflm_export.plan import LOSSES, UpdatePlan
 from tfodl.datasets.split import draw
 from tfodl.datasets.training_data import check_inputs, check_training_data
 from tfodl.quantize import convert
@@ -39,11 +39,14 @@ def qat(
     plan: UpdatePlan | None = None,
     calibration: int | None = None,
     verbose: int | str = 0,
+    loss: str = "crossentropy",
 ) -> QATModel:
     """Fine-tune `model` with Adam while its weights and activations round as they will in int8.
 
-    model: Keras 3 or tf_keras classifier, one input, one output (logits or softmax); it is not changed.
-    x, y: inputs [N, ...] as the model takes them, labels [N] (class indices) or one-hot.
+    model: Keras 3 or tf_keras model, one input, one output (logits or probabilities); it is not changed.
+    x, y: inputs [N, ...] as the model takes them, labels [N] (class indices) or one-hot; for another loss
+        rows as the model gives them, for `"reconstruction"` None.
+    loss: a plan's (docs/tasks.md).
     epochs: 0 calibrates the activation ranges only. calibration: inputs that the ranges are first found by,
         drawn, each class by its share; None is 16 batches.
     plan: only its channels change, every other kernel and bias stays bit-identical; batch normalisation is
@@ -51,22 +54,22 @@ def qat(
     Raises `TfodlError` for layers without an int8 form, data that cannot be learnt, an unknown plan layer.
     """
     folded = fold(model)
-    if folded.nodes[-1].kind == "Sigmoid":
+    if folded.nodes[-1].kind == "Sigmoid" and loss == "crossentropy":
         raise TfodlError(
             "qat: the model ends in a sigmoid but learns by softmax cross-entropy; "
-            "end it in logits, one a class."
+            "end it in logits, one a class, or train by another loss: loss='bce'."
         )
     masks = update_masks(folded, plan)
-    x, y = check_training_data(x, y, folded.input_shape, _classes(folded), "qat")
+    x, y, strata = _checked(folded, x, y, loss)
     _check_settings(epochs, batch_size, learning_rate)
     result = QATModel(folded, masks)
     x = result.rescale(x)
     tf_keras.utils.set_random_seed(seed)
     count = CALIBRATION_BATCHES * batch_size if calibration is None else calibration
-    result.calibrate(x[draw(y, count, seed)], batch_size, count)
-    loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not folded.gives_probabilities)
+    result.calibrate(x[draw(strata, count, seed)], batch_size, count)
     optimizer = tf_keras.optimizers.Adam(learning_rate)
-    result.model.compile(optimizer, loss, metrics=["accuracy"])
+    metrics = ["accuracy"] if loss == "crossentropy" else []
+    result.model.compile(optimizer, _loss(loss, folded), metrics=metrics)
     if epochs:
         history = result.model.fit(x, y, epochs=epochs, batch_size=batch_size, verbose=verbose)
         result.history = history.history
@@ -188,6 +191,35 @@ def _node_masks(node: Node, plan: UpdatePlan) -> tuple[np.ndarray, np.ndarray]:
     if update.bias != "none":
         bias[slice(None) if update.bias == "all" else chosen] = True
     return kernel, bias
+
+
+def _checked(folded: FoldedModel, x: Any, y: Any, loss: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inputs, targets, and what a draw goes by: the classes, or nothing. Raises `TfodlError`."""
+    if loss not in LOSSES:
+        raise TfodlError(f"qat: loss must be one of {LOSSES}, got {loss!r}.")
+    if loss == "crossentropy":
+        x, y = check_training_data(x, y, folded.input_shape, _classes(folded), "qat")
+        return x, y, y
+    x = check_inputs(x, folded.input_shape, "qat")
+    strata = np.zeros(len(x), int)
+    if loss == "reconstruction":
+        return x, folded.rescaling.apply(x), strata
+    y = np.asarray(y, np.float32).reshape(len(np.asarray(y)), -1)
+    if y.shape != (len(x), _classes(folded)) or not np.isfinite(y).all():
+        raise TfodlError(
+            f"qat: {loss} needs finite targets [{len(x)}, {_classes(folded)}], one for each output; got "
+            f"{list(y.shape)}."
+        )
+    return x, y, strata
+
+
+def _loss(loss: str, folded: FoldedModel) -> Any:
+    """A plan's loss in tf_keras."""
+    if loss == "crossentropy":
+        return tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not folded.gives_probabilities)
+    if loss == "bce":
+        return tf_keras.losses.BinaryCrossentropy(from_logits=folded.nodes[-1].kind != "Sigmoid")
+    return tf_keras.losses.MeanSquaredError()
 
 
 def _classes(folded: FoldedModel) -> int:

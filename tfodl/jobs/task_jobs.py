@@ -1,0 +1,168 @@
+"""`finetune` and `quantize` for other tasks than choosing a class of a picture (docs/tasks.md)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from tflm_export.companion import read_companion, write_companion
+from tflm_export.errors import TfodlError
+from tflm_export.files import write_bytes, write_text
+from tflm_export.input_contract import InputContract
+from tflm_export.plan import UpdatePlan
+from tfodl import callbacks, models
+from tfodl.datasets.task_data import XY, TaskData
+from tfodl.jobs.dry_run import check_rule, dry_engine
+from tfodl.jobs.files import make_folder, save_model
+from tfodl.jobs.fit import within
+from tfodl.jobs.loaded import note_input
+from tfodl.jobs.methods import METHODS
+from tfodl.jobs.settings import FinetuneJob, QuantizeJob
+from tfodl.jobs.tune import Pictures, device_optimizer, tune
+from tfodl.models.scaling import device_contract, find_contract
+from tfodl.quantize import convert, layer_map
+from tfodl.quantize import model as quantization
+from tfodl.quantize.folding.fold import fold
+from tfodl.selective.model import SelectiveModel
+from tfodl.tasks.keras_losses import keras_loss
+from tfodl.tasks.task import Task, find_task
+
+JUDGED, MEASURED = 500, 50  # train samples that epochs are judged by and rules measure on, at most
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model, its task, its data, and how they reach it. contract: of pictures; None for floats."""
+
+    model: keras.Model
+    task: Task
+    data: TaskData
+    contract: InputContract | None
+
+    def inputs(self, x: np.ndarray) -> np.ndarray:
+        """Inputs [N, ...] float32 as the model takes them."""
+        return x if self.contract is None else self.contract.apply(x)
+
+    def pair(self, part: XY) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and targets, for an autoencoder its own input, as the layers after a rescaling have it."""
+        x, y = self.inputs(part[0]), part[1]
+        if self.task.loss == "reconstruction":
+            return x, fold(self.model).rescaling.apply(x)
+        assert y is not None
+        return x, y
+
+    def report(self, said: np.ndarray) -> str:
+        """How good the outputs for the test split are."""
+        x, y = self.pair((self.data.x_test, self.data.y_test))
+        autoencoder = self.task.loss == "reconstruction"
+        rows = y if y.ndim > 1 or self.task.loss == "crossentropy" else y[:, None]
+        return self.task.report(rows, said, self.data.y_test if autoencoder else None)
+
+    def normal_test(self) -> XY:
+        """The test split; of an autoencoder's only what is normal."""
+        x, y = self.data.x_test, self.data.y_test
+        if self.task.loss == "reconstruction" and y is not None:
+            return x[y == 0], None
+        return x, y
+
+
+def load_subject(job: FinetuneJob | QuantizeJob, data: TaskData) -> Subject:
+    """The job's model with its task. Raises `TfodlError` where it is none for these data."""
+    print(data.summary())
+    if job.size is not None or not models.is_file(job.model):
+        raise TfodlError(
+            f"data set {data.name!r}: is for a model from a .keras file, in the shape that it takes; "
+            f"got model {job.model!r} and size {job.size}."
+        )
+    model = models.load(job.model, input_shape=data.x_train.shape[1:])
+    contract = _contract(job, model, data)
+    print(f"input: {contract.text if contract else 'floats, as they are'}")
+    task = find_task(model, data, job.model)
+    print(f"task: {task.named}")
+    return Subject(model, task, data, contract)
+
+
+def _contract(job: FinetuneJob | QuantizeJob, model: keras.Model, data: TaskData) -> InputContract | None:
+    if not data.pictures:
+        if job.input:
+            raise TfodlError(
+                f"--input {job.input!r}: is of pictures; {data.name!r} holds floats. Leave it out."
+            )
+        return None
+    shape = data.x_train.shape[1:]
+    if job.input:
+        return InputContract.parse(job.input, shape)
+    return read_companion(job.model) or find_contract(model, shape)
+
+
+def finetune_task(job: FinetuneJob, data: TaskData) -> None:
+    """`finetune` on data of another task: writes what it writes. Raises `TfodlError`."""
+    out = make_folder(job.out)
+    keras.utils.set_random_seed(job.seed)
+    subject = load_subject(job, data)
+    task, base = subject.task, subject.model
+    model = SelectiveModel(base)
+    train, held = data.hold_out(max(1, min(JUDGED, len(data.x_train) // 10)), job.seed)
+    splits = Pictures(*(subject.pair(part) for part in (train, held, subject.normal_test())))
+    rule = _rule(job, model, splits)
+    optimizer = keras.optimizers.SGD(job.learning_rate or 0.01, momentum=job.momentum)
+    model.compile(optimizer, keras_loss(task.loss, not task.probabilities), metrics=task.metrics())
+    check_rule(model, rule, within(job.budget, job.fit))
+    print(f"before training: {subject.report(_outputs(base, subject))}")
+    tuned = tune(model, rule, splits, job, task)
+    print(f"after training: {subject.report(_outputs(base, subject))}")
+    save_model(base, out / "model.keras")
+    plan, companion = tuned.plan, ""
+    if subject.contract is not None:
+        write_companion(out / "model.keras", subject.contract)
+        plan, companion = note_input(plan, subject.contract), "model.keras.json, "
+    plan.save(out / "plan.json")
+    write_text(out / "history.json", json.dumps(tuned.history, indent=1) + "\n")
+    print(f"wrote {out}/model.keras, {companion}plan.json, history.json")
+
+
+def _rule(job: FinetuneJob, model: SelectiveModel, splits: Pictures) -> callbacks.Selection:
+    budget, engine = within(job.budget, job.fit), None
+    if budget.limits_engine:
+        engine = dry_engine(model, splits.train[0][: job.calibration])
+    measured = [part[:MEASURED] for part in splits.held_out]
+    device = device_optimizer(job, job.learning_rate or 0.01)
+    return METHODS[job.method](
+        budget, *measured, batchnorm=False, seed=job.seed, verbose=1, engine=engine, device=device
+    )
+
+
+def _outputs(model: Any, subject: Subject) -> np.ndarray:
+    found: np.ndarray = model.predict(subject.inputs(subject.data.x_test), batch_size=256, verbose=0)
+    return found
+
+
+def quantize_task(job: QuantizeJob, data: TaskData) -> None:
+    """`quantize` on data of another task: writes what it writes. Raises `TfodlError`."""
+    plan = UpdatePlan.load(job.plan) if job.plan else None
+    if job.exemplars:
+        raise TfodlError(f"--exemplars {job.exemplars}: are of classes; {data.name!r} holds {data.kind}.")
+    out = make_folder(job.out)
+    subject = load_subject(job, data)
+    x, y = subject.pair((data.x_train, data.y_train))
+    aware = quantization.qat(
+        subject.model, x, y, epochs=job.epochs, batch_size=job.batch_size, loss=subject.task.loss,
+        learning_rate=job.learning_rate or 1e-4, seed=job.seed, calibration=job.calibration, verbose=1,
+    )  # fmt: skip
+    tflite = convert.to_int8(aware)
+    addressed = layer_map.address(plan, aware, tflite) if plan else None
+    said = aware.predict(subject.inputs(data.x_test))
+
+    write_bytes(out / "model.tflite", tflite)
+    if subject.contract is not None:
+        contract = device_contract(subject.contract, aware.folded.rescaling)
+        write_companion(out / "model.tflite", contract)
+        print(f"the int8 graph's input: {contract.text}")
+        addressed = note_input(addressed, contract) if addressed else None
+    if addressed:
+        addressed.save(out / "plan.json")
+    print(f"wrote {out}/model.tflite ({len(tflite):,} bytes); as int8: {subject.report(said)}")
