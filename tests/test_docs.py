@@ -101,6 +101,25 @@ def test_the_readme_s_chain_runs_to_the_letter(tmp_path, monkeypatch):
         assert any(name.endswith(".ino") for name in archive.namelist())
 
 
+@pytest.mark.parametrize("page", ["tasks", "anomaly"])
+def test_a_task_s_chain_runs(page, tmp_path, monkeypatch, capsys):
+    """The page's Python makes model and data; its commands go from there to a sketch."""
+    from tflm_export.cli import main as tflm_export
+    from tfodl.cli import main as tfodl
+
+    monkeypatch.chdir(tmp_path)
+    path = ROOT / "docs" / f"{page}.md"
+    names = {}
+    for text in blocks(path):
+        exec(compile(text, str(path), "exec"), names)
+    chain = [(tfodl, line) for line in commands(path, "tfodl")]
+    chain += [(tflm_export, line) for line in commands(path, "tflm-export")]
+    assert [line[0] for _, line in chain][-4:] == ["quantize", "compile", "verify", "sketch"]
+    for main, line in chain:
+        assert main(line) == 0, capsys.readouterr().err
+    assert zipfile.is_zipfile(f"{'labels' if page == 'tasks' else page}.zip")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_is_named_exists(page):
     text = page.read_text(encoding="utf-8")

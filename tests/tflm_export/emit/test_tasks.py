@@ -54,7 +54,8 @@ def test_an_autoencoder_learns_what_it_sees(autoencoder):
     assert host.train_step(pattern) == pytest.approx(before)
     for _ in range(60):
         host.train_step(pattern)
-    assert host.score(pattern) < before / 4
+    assert (after := host.score(pattern)) < before / 4
+    assert host._library.shim_train_target(None) == pytest.approx(after)  # the input is still there
     with pytest.raises(ExportError, match="knows no classes"):
         host.predict(pattern)
 
