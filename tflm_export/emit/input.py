@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tflm_export.emit.engine import Engine
 from tflm_export.memory.row_fed import is_fed
+from tflm_export.ops import LOSSES
 
 _PLACE = """// Where the picture goes. {users} the memory up: fill it again before each.
 int8_t* input();"""
@@ -26,7 +27,10 @@ _SET = "void set_rows(RowSource source) { row_source = source ? source : no_rows
 def input_parts(e: Engine) -> dict[str, str]:
     """The fields of the templates that say so."""
     if not is_fed(e.graph.ops[0]):
-        users = "infer() and train_step() use" if e.learns else "infer() uses"
+        kept = e.learns and LOSSES[e.loss.kind].target == "input"  # until the loss has read it
+        users = (
+            "train_step() uses" if kept else "infer() and train_step() use" if e.learns else "infer() uses"
+        )
         code = "int8_t* input() { return s8(at::x); }"
         return {"input_header": _PLACE.format(users=users), "input_state": "", "input_code": code}
     row_bytes = e.tensor(e.graph.inputs[0]).nbytes // e.tensor(e.graph.inputs[0]).shape[1]

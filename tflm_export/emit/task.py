@@ -16,7 +16,8 @@ int32_t right();
 """
 _PREDICT = """// infer(), then {what}.
 int32_t predict();"""
-_SCORE = """// infer(), then mean((output - input)^2) in real units: the larger, the stranger. input() stays as it is.
+_SCORE = """// infer(), then mean((output - input)^2) in real units: the larger, the stranger.
+// input() stays as it is.
 float score();"""
 _PREDICT_BODY = """int32_t predict() {{
   infer();

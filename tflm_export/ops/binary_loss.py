@@ -33,7 +33,8 @@ def sigmoid_table_f32(quant: QParams) -> np.ndarray:
     """The sigmoids of logits k - 128, float32, less 1 where they are above 1/2: both ends keep digits."""
     z = _real(quant)
     small = np.maximum(_sigmoid(-np.abs(z)), LEAST)
-    return np.where(z > 0, -small, small).astype(np.float32)
+    result: np.ndarray = np.where(z > 0, -small, small).astype(np.float32)
+    return result
 
 
 def bce_gradient(q: np.ndarray, target: np.ndarray, quant: QParams) -> Gradient:

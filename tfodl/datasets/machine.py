@@ -50,7 +50,8 @@ class Machine:
         scatter = SCATTER * rng.normal(size=(count, self.frames, self.bands))
         level = 0.2 * rng.normal(size=(count, 1, 1))
         logs = np.log(power)[:, None] + self._gain() + scatter + level
-        return (logs.reshape(count, -1) / 2).astype(np.float32)
+        found: np.ndarray = (logs.reshape(count, -1) / 2).astype(np.float32)
+        return found
 
     def _power(self, speed: float, wear: float) -> np.ndarray:
         """Power of every band [bands]."""

@@ -101,8 +101,8 @@ def load_task(name: str, seed: int = 0) -> TaskData | None:
     ]
     if missing:
         raise TfodlError(f"{str(path)!r}: arrays {missing} are missing beside x_train.")
-    parts = (fields.get(name) for name in ("x_train", "y_train", "x_test", "y_test"))
-    return TaskData(*parts, path.stem)  # type: ignore[arg-type]
+    y_train, y_test = fields.get("y_train"), fields.get("y_test")
+    return TaskData(fields["x_train"], y_train, fields["x_test"], y_test, path.stem)
 
 
 def _is_task(x: np.ndarray, y: np.ndarray | None) -> bool:
