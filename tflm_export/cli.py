@@ -194,7 +194,7 @@ def compile_command(options: argparse.Namespace) -> int:
     facts = compiled.facts
     print(
         f"{folder}: arena {facts['arena_bytes']:,} B, static RAM {facts['planned_static_ram_bytes']:,} B, "
-        + _learns(facts, plan.loss)
+        + _learns(facts)
     )
     if "pool" in facts:
         print(f"chooses: {pool_text(facts['pool'])}")
@@ -238,10 +238,13 @@ def _usual_loss(tflite: bytes) -> Any:
     return usual_loss(read_tflite(tflite))
 
 
-def _learns(facts: Any, loss: str) -> str:
+def _learns(facts: Any) -> str:
     if not facts["trained_parameters"]:
         return "nothing learns: for inference only"
-    return f"{facts['trained_parameters']:,} parameters learn by {facts['gradients']} gradients of {loss}"
+    return (
+        f"{facts['trained_parameters']:,} parameters learn by {facts['gradients']} gradients "
+        f"of {facts['loss']}"
+    )
 
 
 def verify_command(options: argparse.Namespace) -> int:

@@ -179,7 +179,8 @@ def _training_rows(facts: Mapping[str, Any]) -> list[str]:
     work = f"forward {macs['forward']:,} + input gradients {macs['dx']:,} + weight gradients {macs['dw']:,}"
     return [
         _work_row(facts, "train_step", work),
-        f"| learns | {facts['trained_parameters']:,} parameters by {facts['gradients']} gradients |",
+        f"| learns | {facts['trained_parameters']:,} parameters by {facts['gradients']} gradients of "
+        f"{facts['loss']} |",
     ]
 
 

@@ -13,7 +13,6 @@ from tflm_export.simulate.step import Simulator
 from tfodl import Int8Model, TfodlError
 
 TASKS = {
-    "one sigmoid": (dense_net(6, 8, 1, end="LOGISTIC"), "bce"),
     "labels": (dense_net(6, 8, 3, end="LOGISTIC"), "bce"),
     "numbers": (dense_net(6, 8, 2), "mse"),
     "autoencoder": (dense_net(12, 8, 12, out_scale=0.07), "reconstruction"),

@@ -9,6 +9,8 @@ from tflm_export.cli import main as tflm_export
 from tflm_export.engine_folder import load
 from tflm_export.machines.host import HostEngine
 from tfodl.cli import main as tfodl
+from tfodl.datasets.task_data import TaskData
+from tfodl.tasks.task import Task, find_task
 
 SMALL = ["--epochs", "2", "--batch-size", "16", "--calibration", "64"]
 
@@ -52,13 +54,6 @@ TASKS = {  # model, arrays, Keras's loss to begin with, what is printed, the pla
         "mse",
         "MAE",
         "mse",
-    ),
-    "classes": (
-        lambda: mlp(3, "softmax"),
-        parts(lambda x: x[:, :3].argmax(1)),
-        "sparse_categorical_crossentropy",
-        "accuracy",
-        "crossentropy",
     ),
     "autoencoder": (
         lambda: keras.Sequential([keras.Input((8,)), L.Rescaling(0.5), L.Dense(12, "relu"), L.Dense(8)]),
@@ -118,14 +113,29 @@ def good(task, engine, arrays):
     said = np.concatenate([engine.compiled.to_real(engine.infer(row)) for row in q])
     if task == "numbers":
         return np.abs(said - y).mean() < 0.4 * np.abs(y - y.mean(0)).mean()
-    if task == "classes":
-        return (said.argmax(1) == y).mean() > 0.8
     return np.mean([engine.predict(row) == label for row, label in zip(q, y, strict=True)]) > 0.8
 
 
 def _as_read(task, x):
     """The inputs behind the model's own rescaling, which its int8 input has taken up."""
     return {"numbers": 0.5 * x + 0.1, "autoencoder": 0.5 * x}.get(task, x)
+
+
+@pytest.mark.parametrize(
+    "model, make_y, found",
+    [
+        (lambda: mlp(3, "softmax"), lambda x: x[:, :3].argmax(1), ("crossentropy", "accuracy", 3, True)),
+        (lambda: mlp(2), lambda x: labels(x)[:, 0], ("crossentropy", "accuracy", 2, False)),
+        (lambda: mlp(1), lambda x: labels(x)[:, 0], ("bce", "auc", 1, False)),
+        (lambda: mlp(3, "sigmoid"), labels, ("bce", "auc", 3, True)),
+        (lambda: mlp(1), lambda x: x[:, 0], ("mse", "loss", 1, False)),
+        (lambda: mlp(8), None, ("reconstruction", "loss", 8, False)),
+    ],
+)
+def test_the_task_is_found(model, make_y, found):
+    arrays = parts(make_y)
+    data = TaskData(*(arrays.get(f"{k}_{split}") for split in ("train", "test") for k in "xy"), "here")
+    assert find_task(model(), data, "m") == Task(*found)
 
 
 @pytest.mark.parametrize(
