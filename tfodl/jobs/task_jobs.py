@@ -10,10 +10,12 @@ import keras
 import numpy as np
 
 from tflm_export.companion import read_companion, write_companion
+from tflm_export.contracts import Contract
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_bytes, write_text
 from tflm_export.input_contract import InputContract
 from tflm_export.plan import UpdatePlan
+from tflm_export.signal_contract import SignalContract
 from tfodl import callbacks, models
 from tfodl.datasets.task_data import XY, TaskData
 from tfodl.jobs.dry_run import check_rule, dry_engine
@@ -27,6 +29,7 @@ from tfodl.models.scaling import device_contract, find_contract
 from tfodl.quantize import convert, layer_map
 from tfodl.quantize import model as quantization
 from tfodl.quantize.folding.fold import fold
+from tfodl.quantize.folding.widen import widen
 from tfodl.selective.model import SelectiveModel
 from tfodl.tasks.keras_losses import keras_loss
 from tfodl.tasks.task import Task, find_task
@@ -36,16 +39,17 @@ JUDGED, MEASURED = 500, 50  # train samples that epochs are judged by and rules 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model, its task, its data, and how they reach it. contract: of pictures; None for floats."""
+    """A model, its task, its data, and how they reach it."""
 
     model: keras.Model
     task: Task
     data: TaskData
-    contract: InputContract | None
+    contract: Contract
 
     def inputs(self, x: np.ndarray) -> np.ndarray:
         """Inputs [N, ...] float32 as the model takes them."""
-        return x if self.contract is None else self.contract.apply(x)
+        found: np.ndarray = self.contract.apply(x)
+        return found
 
     def pair(self, part: XY) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets, for an autoencoder its own input, as the layers after a rescaling have it."""
@@ -80,23 +84,27 @@ def load_subject(job: FinetuneJob | QuantizeJob, data: TaskData) -> Subject:
         )
     model = models.load(job.model, input_shape=data.x_train.shape[1:])
     contract = _contract(job, model, data)
-    print(f"input: {contract.text if contract else 'floats, as they are'}")
+    print(f"input: {contract.text}")
     task = find_task(model, data, job.model)
     print(f"task: {task.named}")
     return Subject(model, task, data, contract)
 
 
-def _contract(job: FinetuneJob | QuantizeJob, model: keras.Model, data: TaskData) -> InputContract | None:
+def _contract(job: FinetuneJob | QuantizeJob, model: keras.Model, data: TaskData) -> Contract:
+    shape = data.x_train.shape[1:]
+    saved = None if job.input else read_companion(job.model)
+    if saved is not None and isinstance(saved, SignalContract) == data.pictures:
+        kind = "pictures" if data.pictures else "floats"
+        raise TfodlError(f"model file {job.model!r}: was made for {saved.text}; {data.name!r} holds {kind}.")
     if not data.pictures:
         if job.input:
             raise TfodlError(
                 f"--input {job.input!r}: is of pictures; {data.name!r} holds floats. Leave it out."
             )
-        return None
-    shape = data.x_train.shape[1:]
+        return saved or SignalContract(shape)
     if job.input:
         return InputContract.parse(job.input, shape)
-    return read_companion(job.model) or find_contract(model, shape)
+    return saved or find_contract(model, shape)
 
 
 def finetune_task(job: FinetuneJob, data: TaskData) -> None:
@@ -104,7 +112,8 @@ def finetune_task(job: FinetuneJob, data: TaskData) -> None:
     out = make_folder(job.out)
     keras.utils.set_random_seed(job.seed)
     subject = load_subject(job, data)
-    task, base = subject.task, subject.model
+    task, wide = subject.task, widen(subject.model)
+    base = wide.model
     model = SelectiveModel(base)
     train, held = data.hold_out(max(1, min(JUDGED, len(data.x_train) // 10)), job.seed)
     splits = Pictures(*(subject.pair(part) for part in (train, held, subject.normal_test())))
@@ -115,14 +124,12 @@ def finetune_task(job: FinetuneJob, data: TaskData) -> None:
     print(f"before training: {subject.report(_outputs(base, subject))}")
     tuned = tune(model, rule, splits, job, task)
     print(f"after training: {subject.report(_outputs(base, subject))}")
-    save_model(base, out / "model.keras")
-    plan, companion = tuned.plan, ""
-    if subject.contract is not None:
-        write_companion(out / "model.keras", subject.contract)
-        plan, companion = note_input(plan, subject.contract), "model.keras.json, "
-    plan.save(out / "plan.json")
+    wide.give_back()
+    save_model(subject.model, out / "model.keras")
+    write_companion(out / "model.keras", subject.contract)
+    note_input(tuned.plan, subject.contract).save(out / "plan.json")
     write_text(out / "history.json", json.dumps(tuned.history, indent=1) + "\n")
-    print(f"wrote {out}/model.keras, {companion}plan.json, history.json")
+    print(f"wrote {out}/model.keras, model.keras.json, plan.json, history.json")
 
 
 def _rule(job: FinetuneJob, model: SelectiveModel, splits: Pictures) -> callbacks.Selection:
@@ -158,11 +165,9 @@ def quantize_task(job: QuantizeJob, data: TaskData) -> None:
     said = aware.predict(subject.inputs(data.x_test))
 
     write_bytes(out / "model.tflite", tflite)
-    if subject.contract is not None:
-        contract = device_contract(subject.contract, aware.folded.rescaling)
-        write_companion(out / "model.tflite", contract)
-        print(f"the int8 graph's input: {contract.text}")
-        addressed = note_input(addressed, contract) if addressed else None
+    contract = device_contract(subject.contract, aware.folded.rescaling)
+    write_companion(out / "model.tflite", contract)
     if addressed:
-        addressed.save(out / "plan.json")
+        note_input(addressed, contract).save(out / "plan.json")
+    print(f"the int8 graph's input: {contract.text}")
     print(f"wrote {out}/model.tflite ({len(tflite):,} bytes); as int8: {subject.report(said)}")
