@@ -35,7 +35,7 @@ STEPS = 11  # more than are held out, so that all of them are measured
 def cost(tflite: bytes) -> dict[str, Any]:
     """Both engines, as plain numbers."""
     memory = Memory(samples=16, replays=0)
-    plan = UpdatePlan(candidates=LAST_BLOCKS, memory=memory, pool=Pool(21 * 1024, epoch=None, spend="fill"))
+    plan = UpdatePlan(candidates=LAST_BLOCKS, memory=memory, pool=Pool(21 * 1024, "velocity", spend="fill"))
     compiled = compile_model(tflite, plan)
     rng = np.random.default_rng(0)
     x = rng.integers(-128, 128, (STEPS, *compiled.input.shape), np.int8)

@@ -23,7 +23,7 @@ class Pool:
     bytes: what may learn at once: weights (1 B each), biases (4 B) and what the optimizer remembers of them.
     rule: `"velocity"`, the channels whose outputs change fastest a parameter (Quélennec et al., WACV-W 2024,
         eq. 1-3 and 7), `"random"`, `"top_layers_random"` (random ones in the layers with most gradient a
-        byte), or `"fixed"`, those of the first epoch for good.
+        byte; the default, for it did best), or `"fixed"`, those of the first epoch for good.
     epoch: training steps after which the device chooses anew; None: only on command.
     samples: latents of the memory on which velocity is measured, held out of replay.
     mu: brake of the velocity. spend: `"prefix"` stops at the first channel that does not fit, `"fill"` goes
@@ -33,7 +33,7 @@ class Pool:
     """
 
     bytes: int
-    rule: Literal["velocity", "random", "top_layers_random", "fixed"] = "velocity"
+    rule: Literal["velocity", "random", "top_layers_random", "fixed"] = "top_layers_random"
     epoch: int | None = None
     samples: int = 10
     mu: float = 0.5

@@ -22,7 +22,7 @@ def add_pool_options(one: argparse.ArgumentParser) -> None:
         "--candidates", metavar="A,B", help="layers of which the device chooses channels (docs/choosing.md)"
     )
     one.add_argument("--pool", type=size, metavar="20KB", help="bytes of channels that learn at a time")
-    one.add_argument("--rule", choices=RULES, help="how it chooses (default: velocity)")
+    one.add_argument("--rule", choices=RULES, help="how it chooses (default: top_layers_random)")
     one.add_argument("--epoch", type=int, metavar="N", help="choose anew every N training steps")
     one.add_argument("--memory", type=int, metavar="N", help="samples to remember (default: the plan's)")
 

@@ -293,7 +293,7 @@ def test_refusals():
     with pytest.raises(ExportError, match=r"cannot hold a channel of #1 \(CONV_2D\), which takes 31"):
         compile_model(net, replace(SMALL, pool=Pool(20)))
     with pytest.raises(ExportError, match="a memory of 3 samples leaves none"):
-        compile_model(net, replace(SMALL, pool=Pool(100, samples=3), memory=Memory(samples=3)))
+        compile_model(net, replace(SMALL, pool=Pool(100, "velocity", samples=3), memory=Memory(samples=3)))
     with pytest.raises(ExportError, match="its layers take 62 bytes of a pool of 40"):
         compile_model(net, replace(SMALL, layers=(LayerUpdate("#1", "out", (0, 1)),), pool=Pool(40)))
     with pytest.raises(ExportError, match="#9 is the head"):
