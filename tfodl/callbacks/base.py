@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tflm_export.errors import TfodlError
+from tflm_export.living.ranking import Rule
 from tflm_export.plan import Budget, LayerUpdate, Optimizer, UpdatePlan
 from tfodl.callbacks.device import as_compiled
 from tfodl.neurons.cost import PlanCost, plan_cost
 from tfodl.neurons.group import NeuronGroup, whole
 from tfodl.neurons.groups import neuron_groups
-from tfodl.selection.choose import Options, Rule, as_budget, choose, require_affordable
+from tfodl.selection.choose import Options, as_budget, choose, require_affordable
 from tfodl.selection.engine import Engine, Room
 from tfodl.selection.fixed_plan import fixed_plan
 

@@ -10,9 +10,10 @@ from selective_nets import small_net
 
 import tfodl
 from tflm_export.errors import TfodlError
+from tflm_export.living.ranking import select
 from tflm_export.plan import Budget, UpdatePlan
 from tfodl.neurons.cost import plan_cost
-from tfodl.selection.choose import Options, as_budget, choose, require_affordable, select
+from tfodl.selection.choose import Options, as_budget, choose, require_affordable
 
 
 @pytest.fixture(scope="module")
