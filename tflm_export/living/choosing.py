@@ -15,7 +15,7 @@ from tflm_export.living.selection import Selection
 from tflm_export.living.simulator import LivingSimulator
 from tflm_export.plan import UpdatePlan
 from tflm_export.simulate.evaluate import run_forward
-from tflm_export.simulate.step import Simulator
+from tflm_export.simulate.step import Simulator, Target
 from tflm_export.variable import Variable
 
 
@@ -42,7 +42,7 @@ class ChoosingSimulator(LivingSimulator):
         self._committed = self._candidate_weights()
         self._load()
 
-    def train_step(self, x: np.ndarray, label: int | np.ndarray) -> float:
+    def train_step(self, x: np.ndarray, label: Target = None) -> float:
         """One step on input `x` int8, the plan's replays, and where the epoch is over, a new one."""
         loss = super().train_step(x, label)
         if self.chooser.is_over(self.step):

@@ -17,6 +17,7 @@ from tflm_export.living.selection import Selection
 from tflm_export.machines.host import FLAGS, HostEngine
 from tflm_export.machines.host_store import STATUS
 from tflm_export.machines.living_host import LivingEngine
+from tflm_export.simulate.step import Target
 
 OK, EMPTY = 0, 1  # StoreStatus of store.h
 
@@ -72,7 +73,7 @@ class ChoosingEngine(LivingEngine):
         super().reset()
         self.history = [self.selection()]
 
-    def train_step(self, x: np.ndarray, label: int | np.ndarray) -> float:
+    def train_step(self, x: np.ndarray, label: Target = None) -> float:
         """One step on input `x` int8, the plan's replays, and where the epoch is over, a new one."""
         loss = super().train_step(x, label)
         if self._library.shim_epoch_is_over():
