@@ -8,7 +8,7 @@ demo: setup
 	$(PY) -m tfodl.cli demo --out build/demo
 
 test: setup-dev
-	$(PY) -m pytest -n 2
+	$(PY) -m pytest -n 2 --dist worksteal
 
 bench: setup-dev
 	$(PY) benchmarks/engine.py --out results/bench/engine.json
