@@ -22,8 +22,27 @@ float load_float(const void* at) {
   return value;
 }
 
+// x 2^e, rounded once while it is a normal number.
+float times_power_of_2(float x, int32_t e) {
+  constexpr float kLeast = 1.17549435e-38f, kMost = 1.70141183e38f;  // 2^-126, 2^127
+  for (; e < -126; e += 126) x *= kLeast;
+  for (; e > 127; e -= 127) x *= kMost;
+  const uint32_t bits = static_cast<uint32_t>(127 + e) << 23;
+  return x * load_float(&bits);
+}
+
+// Without libm's sqrtf, which would set errno.
+float square_root(float x) {
+#if defined(__ARM_FP) && __ARM_FP & 4
+  __asm("vsqrt.f32 %0, %0" : "+t"(x));
+  return x;
+#else
+  return sqrtf(x);
+#endif
+}
+
 float cosine(float dot, float now, float before) {
-  const float norms = sqrtf(now * before);
+  const float norms = square_root(now * before);
   if (!(norms > 0.0f)) return now == 0.0f && before == 0.0f ? 1.0f : 0.0f;
   const float phi = dot / norms;
   return phi < -1.0f ? -1.0f : phi > 1.0f ? 1.0f : phi;
@@ -37,7 +56,7 @@ void random_scores(const ChannelPool& pool, uint32_t epoch, float* scores) {
 }
 
 float earned(const ChannelPool& pool, int32_t layer) {
-  return sqrtf(pool.norms[layer]) / static_cast<float>(pool.layers[layer].gradient_bytes);
+  return square_root(pool.norms[layer]) / static_cast<float>(pool.layers[layer].gradient_bytes);
 }
 
 // The layer that earns most behind `last` in the ranking, ties by number; last < 0: the first.
@@ -128,7 +147,7 @@ void pool_notes(const ChannelPool& pool, int32_t layer, const int16_t* g, int16_
   for (int32_t i = 0; i < n; ++i) {
     if (!mask || get_bit(mask, i)) squares += g[i] * g[i];
   }
-  pool.norms[layer] += ldexpf(static_cast<float>(squares), 2 * exponent);
+  pool.norms[layer] += times_power_of_2(static_cast<float>(squares), 2 * exponent);
 }
 
 void pool_scores(const ChannelPool& pool, PoolRule rule, uint32_t epoch, const float* v, float* scores) {
