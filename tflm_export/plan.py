@@ -31,6 +31,7 @@ OPTIONAL = (
     "store_bytes",
     "candidates",
     "memory",
+    "guard",
 )  # fields that JSON leaves out where a plan does not use them
 SMALLEST_RATE, LARGEST_RATE = 1e-30, 1e6  # kMaxLearningRate of support.h
 
@@ -199,6 +200,37 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Guard:
+    """When the device goes back to what it knew (docs/living.md).
+
+    samples: pictures that are kept to judge by; each takes what a remembered one takes.
+    held_out: one picture in so many judges, and is never learned from.
+    every: training steps between two judgements; 0 for none but those that are asked for.
+    exemplars: whether the samples that were shipped judge, too.
+
+    >>> Guard(samples=20).every
+    25
+    """
+
+    samples: int = 20
+    held_out: int = 4
+    every: int = 25
+    exemplars: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least, most in (("samples", 1, 2**15), ("held_out", 2, 2**15), ("every", 0, 2**30)):
+            value = getattr(self, name)
+            _require(
+                _is_count(value) and least <= value <= most,
+                f"Guard: {name} must be a whole number from {least} to {most}, got {value!r}.",
+            )
+        _require(
+            isinstance(self.exemplars, bool),
+            f"Guard: exemplars must be true or false, got {self.exemplars!r}.",
+        )
+
+
+@dataclass(frozen=True)
 class UpdatePlan:
     """Which channels of which layers learn, and how. Frozen, validated, JSON both ways.
 
@@ -210,6 +242,7 @@ class UpdatePlan:
     provenance: free facts (method, epoch, data set); `model_sha256` binds the plan to one `.tflite`.
     candidates: names of layers that may ever learn on the device, beside those that do; what lies below
         all of them is frozen for good. memory: what the device remembers; None is nothing.
+    guard: when it goes back to what it knew, by pictures of which it needs a memory; None is never.
 
     Raises `TfodlError` on anything that is not a plan.
     """
@@ -225,6 +258,7 @@ class UpdatePlan:
     store_bytes: int = 0
     candidates: tuple[str, ...] = ()
     memory: Memory | None = None
+    guard: Guard | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
@@ -254,7 +288,11 @@ class UpdatePlan:
             f"UpdatePlan: memory must be a Memory or None, and needs the loss 'crossentropy', for it keeps "
             f"classes; got {self.memory!r} and {self.loss!r}.",
         )
-
+        _require(
+            self.guard is None or isinstance(self.guard, Guard),
+            f"UpdatePlan: guard must be a Guard or None, got {self.guard!r}.",
+        )
+        _check_guard(self.guard, self.memory)
         pages, rest = divmod(self.store_bytes, PAGE_BYTES) if _is_count(self.store_bytes) else (-1, 0)
         _require(
             pages in (0, *PAGES) and not rest,
@@ -263,7 +301,7 @@ class UpdatePlan:
 
     def __hash__(self) -> int:
         learning = (self.layers, self.head, self.budget, self.optimizer, self.loss, self.seed)
-        return hash((*learning, self.store_bytes, self.candidates, self.memory))
+        return hash((*learning, self.store_bytes, self.candidates, self.memory, self.guard))
 
     def layer(self, name: str) -> LayerUpdate | None:
         """The entry of layer `name`, or None when that layer is frozen."""
@@ -304,6 +342,23 @@ class UpdatePlan:
         return cls.from_json(text)
 
 
+def _check_guard(guard: Guard | None, memory: Memory | None) -> None:
+    """A guard judges by pictures, which are the memory's and the exemplars'."""
+    if guard is None:
+        return
+    _require(
+        memory is not None,
+        "UpdatePlan: guard judges by remembered pictures, and the plan has no memory; set memory, or drop "
+        "guard.",
+    )
+    assert memory is not None
+    _require(
+        memory.exemplar_replays > 0 or not guard.exemplars,
+        "UpdatePlan: guard judges by exemplars, and memory replays none; set memory.exemplar_replays to 1 or "
+        "more, or guard.exemplars to false.",
+    )
+
+
 def _fields(raw: object, kind: type, where: str) -> dict[str, Any]:
     _require(isinstance(raw, dict), f"{where}: expected an object, got {type(raw).__name__}.")
     assert isinstance(raw, dict)
@@ -332,6 +387,8 @@ def _plan_from_dict(raw: object) -> UpdatePlan:
         fields["budget"] = Budget(**_fields(fields["budget"], Budget, "UpdatePlan: budget"))
     if fields.get("memory") is not None:
         fields["memory"] = Memory(**_fields(fields["memory"], Memory, "UpdatePlan: memory"))
+    if fields.get("guard") is not None:
+        fields["guard"] = Guard(**_fields(fields["guard"], Guard, "UpdatePlan: guard"))
     _require(isinstance(fields.get("candidates", []), list), "UpdatePlan: 'candidates' must be a list.")
     if "optimizer" in fields:
         fields["optimizer"] = Optimizer(**_fields(fields["optimizer"], Optimizer, "UpdatePlan: optimizer"))

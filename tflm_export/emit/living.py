@@ -7,6 +7,7 @@ from string import Template
 
 from tflm_export.emit.body import symbol_of
 from tflm_export.emit.engine import Engine
+from tflm_export.emit.judging import judging_parts
 from tflm_export.emit.names import shape_text
 from tflm_export.living.capacity import capacity
 from tflm_export.living.cut import Cut, latent_reader
@@ -32,14 +33,17 @@ def living_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
     fields = _facts(e, e.plan.memory, e.cut) | {"below": plain["below"], "above": plain["above"]}
     states = _state_table(e)
     fields |= {"state_table": "\n".join(states), "states": str(len(states))}
+    judging = judging_parts(e, fields | {"logits_at": plain["logits_at"], "infer": plain["infer"]})
+    fields |= judging
     forget = ("memset(offered, 0, sizeof offered);", "counts = {0, 0, 0, 0};", "seen = false;")
     return {
-        "checks": plain["checks"] + _fill("living_parts.cpp", fields),
-        "reset": "\n".join([plain["reset"], *(f"  {line}" for line in forget)]),
+        "checks": plain["checks"] + _fill("living_parts.cpp", fields) + judging["judging_parts"],
+        "reset": "\n".join([plain["reset"], *(f"  {line}" for line in forget)]) + judging["judging_reset"],
+        "infer": judging["infer"],
         "frozen": "  layers_below_cut();\n  layers_above_cut();",
         "step_begins": _LEARN,
         "living": _fill("living.cpp", fields),
-        "living_header": _fill("living.h", fields),
+        "living_header": _fill("living.h", fields) + judging["judging_header"],
     }
 
 
@@ -82,6 +86,9 @@ def _state_table(e: Engine) -> list[str]:
     held = [f"{kind}_{symbol}" for symbol, kinds in symbols.items() for kind, on in kinds.items() if on]
     arrays = [*symbols, *held, "latents", "labels", "offered"]
     objects = [*(e.scale(op) for op in e.scaled_ops()), "sgd", "counts"]
+    if e.plan.guard is not None:
+        arrays += ["judge_latents", "judge_labels", "judge_offered", "good"]
+        objects += ["judge_counts", "steps_judged"]
     rows = [(name, name) for name in arrays] + [(name, f"&{name}") for name in objects]
     return [f'      {{"{name}", {pointer}, sizeof {name}}},' for name, pointer in rows]
 

@@ -9,8 +9,10 @@ from tflm_export.ir import Graph
 from tflm_export.living.cut import Cut, find_cut, latent_reader
 from tflm_export.living.memory import LABEL_BYTES, Exemplars
 from tflm_export.plan import Memory, UpdatePlan
+from tflm_export.variable import variables
 
 COUNTS_BYTES, OFFERED_BYTES, SEEN_BYTES = 16, 4, 4  # tfodl::ReplayCounts, a class, a flag
+STEPS_BYTES = 4
 
 
 def capacity(memory: Memory, latent_bytes: int) -> int:
@@ -42,7 +44,21 @@ def memory_ram(graph: Graph, plan: UpdatePlan) -> int:
         return 0
     cut = find_cut(graph, plan)
     held = capacity(plan.memory, cut.nbytes) * (cut.nbytes + LABEL_BYTES)
-    return cut.nbytes + held + OFFERED_BYTES * classes(graph) + COUNTS_BYTES + SEEN_BYTES
+    counts = OFFERED_BYTES * classes(graph) + COUNTS_BYTES
+    return cut.nbytes + held + counts + SEEN_BYTES + guard_ram(graph, plan)
+
+
+def guard_ram(graph: Graph, plan: UpdatePlan) -> int:
+    """Static RAM of the pictures that judge and of the last good state, bytes; 0 for a plan without guard."""
+    if plan.guard is None:
+        return 0
+    held = plan.guard.samples * (find_cut(graph, plan).nbytes + LABEL_BYTES)
+    return held + OFFERED_BYTES * classes(graph) + COUNTS_BYTES + STEPS_BYTES + good_bytes(graph)
+
+
+def good_bytes(graph: Graph) -> int:
+    """Bytes of the trained tensors, which a guard keeps a copy of."""
+    return sum(v.nbytes for v in variables(graph))
 
 
 def memory_facts(graph: Graph, plan: UpdatePlan, exemplars: Exemplars | None) -> dict[str, Any]:
@@ -65,6 +81,8 @@ def memory_facts(graph: Graph, plan: UpdatePlan, exemplars: Exemplars | None) ->
             "ram_bytes": memory_ram(graph, plan),
             "exemplars": len(exemplars) if exemplars else 0,
         }
+    if plan.guard is not None:
+        facts |= {"judges": plan.guard.samples, "guard_ram_bytes": guard_ram(graph, plan)}
     return {"latent": facts}
 
 

@@ -10,14 +10,16 @@ from tflm_export.errors import ExportError
 from tflm_export.ir import Graph
 from tflm_export.living.capacity import capacity, check_exemplars, classes
 from tflm_export.living.cut import find_cut
+from tflm_export.living.judging import Judging, Weights, judge_memory
 from tflm_export.living.memory import Exemplars, ReplayMemory
-from tflm_export.living.replays import Replays
 from tflm_export.plan import UpdatePlan
+from tflm_export.simulate.evaluate import run_forward
 from tflm_export.simulate.step import Simulator, check_label
 
 
-class LivingSimulator(Replays, Simulator):
-    """A `Simulator` of a plan with a memory: `train_step` learns remembered samples and exemplars again.
+class LivingSimulator(Judging, Simulator):
+    """A `Simulator` of a plan with a memory: `train_step` learns remembered samples and exemplars again, and
+    judges what came of it when the plan has a guard.
 
     Raises `ExportError` for a plan without one, and as `Simulator` does.
     """
@@ -30,6 +32,7 @@ class LivingSimulator(Replays, Simulator):
         self._shape = graph.tensors[self._cut.tensor].shape
         size = capacity(plan.memory, self._cut.nbytes)
         self.memory = ReplayMemory(size, self._shape[1:], classes(graph), plan.memory.policy, plan.seed)
+        self.guard, self.judges = plan.guard, judge_memory(plan, self._shape[1:], classes(graph))
         self.exemplars, self.wanted, self.seed = exemplars, plan.memory, plan.seed
         super().__init__(graph, plan)
 
@@ -38,6 +41,7 @@ class LivingSimulator(Replays, Simulator):
         super().reset()
         self.memory.reset()
         self.shown, self._latent = 0, None
+        self.begin_judging(self.graph)
 
     def latent(self) -> np.ndarray:
         """Of the picture that was seen last, int8; raises `ExportError` before the first."""
@@ -46,14 +50,43 @@ class LivingSimulator(Replays, Simulator):
         return self._latent.copy()
 
     def remember(self, label: int) -> None:
-        """Offer the picture that was seen last to the memory."""
-        self.memory.remember(self.latent(), check_label(label, self.memory.classes))
+        """Offer the picture that was seen last to the memory, or to the judges when it is held out."""
+        latent = self.latent()
+        memory = self.judges if self.holds_out(latent) else self.memory
+        memory.remember(latent, check_label(label, memory.classes))
 
     def train_step(self, x: np.ndarray, label: int | np.ndarray) -> float:
-        """One step on input `x` int8, then the plan's replays; the loss before all of them."""
-        loss = super().train_step(x, label)
-        self.replay_all()
+        """One step on input `x` int8, then the plan's replays; the loss before all of them. A picture that is
+        held out changes nothing."""
+        if self.guard is not None and self.holds_out(self._infer(x)[self._cut.tensor]):
+            assert not isinstance(label, np.ndarray)
+            loss = self.unlearned(self.latent(), check_label(label, self.memory.classes))
+        else:
+            loss = super().train_step(x, label)
+            self.replay_all()
+        self.step_done()
         return loss
+
+    def logits_of(self, latent: np.ndarray) -> np.ndarray:
+        """Logits int8, of a latent."""
+        values: dict[str, Any] = {**self.weights, self._cut.tensor: latent.reshape(self._shape)}
+        for op in self.graph.ops[self._cut.position :]:
+            if op.role == "forward":
+                run_forward(op, self.graph, values)
+        logits: np.ndarray = values[self._loss.inputs[0]]
+        return logits
+
+    def trained(self) -> dict[str, np.ndarray]:
+        """A copy of every trained tensor, by name."""
+        return {name: value.copy() for name, value in self.weights.items()}
+
+    def put(self, weights: Weights) -> None:
+        """Set what `trained` gave."""
+        self.weights = {name: value.copy() for name, value in weights.items()}
+
+    def forget_steps(self) -> None:
+        """Start the optimizer's momentum and sums at 0."""
+        self._states = {name: self._state(v) for name, v in self._variables.items()}
 
     def learn_latent(self, latent: np.ndarray, label: int) -> float:
         """One step from the cut on; the loss before it."""

@@ -29,6 +29,8 @@ class LivingEngine(HostEngine):
         for name in ("replay", "replay_exemplar"):
             getattr(library, f"shim_{name}").restype = ctypes.c_float
         library.shim_remember.restype = ctypes.c_bool
+        if plan.guard is not None:
+            library.shim_judge.restype = ctypes.c_bool
         library.shim_state_bytes.restype = ctypes.c_uint32
         graph = self.compiled.graph
         self._latent_shape = graph.tensors[find_cut(graph, plan).tensor].shape
@@ -54,6 +56,21 @@ class LivingEngine(HostEngine):
     def replay_exemplar(self) -> float:
         """One step on an exemplar; the loss before it, -1 when there are none."""
         return float(self._library.shim_replay_exemplar())
+
+    def judge(self) -> bool:
+        """Keep what was learned (True) or go back to the last good state, as the guard's judges find.
+        Raises `ExportError` without a guard."""
+        self._guarded("judge")
+        return bool(self._library.shim_judge())
+
+    def judging(self) -> int:
+        """Pictures that judge. Raises `ExportError` without a guard."""
+        self._guarded("judging")
+        return int(self._library.shim_judging())
+
+    def _guarded(self, call: str) -> None:
+        if self.compiled.plan.guard is None:
+            raise ExportError(f"{call}: the update plan has no guard; set guard.")
 
     def state(self) -> bytes:
         """All that learning changes, the memory too."""
