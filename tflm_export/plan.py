@@ -206,7 +206,6 @@ class Guard:
     samples: pictures that are kept to judge by; each takes what a remembered one takes.
     held_out: one picture in so many judges, and is never learned from.
     every: training steps between two judgements; 0 for none but those that are asked for.
-    exemplars: whether the samples that were shipped judge, too.
 
     >>> Guard(samples=20).every
     25
@@ -215,7 +214,6 @@ class Guard:
     samples: int = 20
     held_out: int = 4
     every: int = 25
-    exemplars: bool = False
 
     def __post_init__(self) -> None:
         for name, least, most in (("samples", 1, 2**15), ("held_out", 2, 2**15), ("every", 0, 2**30)):
@@ -224,10 +222,6 @@ class Guard:
                 _is_count(value) and least <= value <= most,
                 f"Guard: {name} must be a whole number from {least} to {most}, got {value!r}.",
             )
-        _require(
-            isinstance(self.exemplars, bool),
-            f"Guard: exemplars must be true or false, got {self.exemplars!r}.",
-        )
 
 
 @dataclass(frozen=True)
@@ -292,7 +286,11 @@ class UpdatePlan:
             self.guard is None or isinstance(self.guard, Guard),
             f"UpdatePlan: guard must be a Guard or None, got {self.guard!r}.",
         )
-        _check_guard(self.guard, self.memory)
+        _require(
+            self.guard is None or self.memory is not None,
+            "UpdatePlan: guard judges by remembered pictures, and the plan has no memory; set memory, or "
+            "drop the guard.",
+        )
         pages, rest = divmod(self.store_bytes, PAGE_BYTES) if _is_count(self.store_bytes) else (-1, 0)
         _require(
             pages in (0, *PAGES) and not rest,
@@ -340,23 +338,6 @@ class UpdatePlan:
         except (OSError, UnicodeDecodeError) as error:
             raise TfodlError(f"UpdatePlan: cannot read {str(path)!r}: {error}.") from error
         return cls.from_json(text)
-
-
-def _check_guard(guard: Guard | None, memory: Memory | None) -> None:
-    """A guard judges by pictures, which are the memory's and the exemplars'."""
-    if guard is None:
-        return
-    _require(
-        memory is not None,
-        "UpdatePlan: guard judges by remembered pictures, and the plan has no memory; set memory, or drop "
-        "guard.",
-    )
-    assert memory is not None
-    _require(
-        memory.exemplar_replays > 0 or not guard.exemplars,
-        "UpdatePlan: guard judges by exemplars, and memory replays none; set memory.exemplar_replays to 1 or "
-        "more, or guard.exemplars to false.",
-    )
 
 
 def _fields(raw: object, kind: type, where: str) -> dict[str, Any]:

@@ -13,11 +13,6 @@ from tflm_export.ops.loss import exp_table, loss_scale
 from tflm_export.plan import Guard
 
 _EMPTY = ("judging_parts", "judging_reset", "judging_header", "offer_judge", "hold_out", "step_done", "judge")
-_EXEMPLARS = (
-    "  for (int32_t i = 0; i < kExemplars; ++i) {\n"
-    "    sum += probability(tfodl::stored_latent(exemplars, kLatentBytes, i), exemplar_labels[i]);\n"
-    "  }\n"
-)
 
 
 def judging_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:
@@ -62,8 +57,6 @@ def _facts(e: Engine, guard: Guard) -> dict[str, str]:
         "held_out": str(guard.held_out),
         "every": str(guard.every),
         "good_bytes": str(good_bytes(e.graph)),
-        "exemplar_score": _EXEMPLARS if guard.exemplars else "",
-        "and_exemplars": " + kExemplars" if guard.exemplars else "",
         "forget_steps": "\n".join(f"  memset({name}, 0, sizeof {name});" for name in states),
     }
 

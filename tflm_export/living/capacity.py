@@ -12,7 +12,7 @@ from tflm_export.plan import Memory, UpdatePlan
 from tflm_export.variable import variables
 
 COUNTS_BYTES, OFFERED_BYTES, SEEN_BYTES = 16, 4, 4  # tfodl::ReplayCounts, a class, a flag
-STEPS_BYTES = 4
+STEPS_BYTES, VERDICT_BYTES = 4, 2  # of a guard: a counter; a judge
 
 
 def capacity(memory: Memory, latent_bytes: int) -> int:
@@ -52,7 +52,7 @@ def guard_ram(graph: Graph, plan: UpdatePlan) -> int:
     """Static RAM of the pictures that judge and of the last good state, bytes; 0 for a plan without guard."""
     if plan.guard is None:
         return 0
-    held = plan.guard.samples * (find_cut(graph, plan).nbytes + LABEL_BYTES)
+    held = plan.guard.samples * (find_cut(graph, plan).nbytes + LABEL_BYTES + VERDICT_BYTES)
     return held + OFFERED_BYTES * classes(graph) + COUNTS_BYTES + STEPS_BYTES + good_bytes(graph)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -37,8 +37,8 @@ def judge_memory(plan: UpdatePlan, shape: tuple[int, ...], classes: int) -> Repl
 class Judging(Replays):
     """What `LivingSimulator` and the Keras engine share of a guard.
 
-    judges: the pictures that judge. steps: training steps since the last judgement. A state is better when
-    the probabilities of the right labels, Q30, sum to more over the judges.
+    judges: the pictures that judge. steps: training steps since the last judgement. Of two states the better
+    one gives the judges' labels more probability, in all.
     """
 
     guard: Guard | None
@@ -71,31 +71,43 @@ class Judging(Replays):
         self._good = self.trained()
 
     def judge(self) -> bool:
-        """Keep what was learned since the last good state if that made the judges' labels more probable, else
-        go back to it (False). With nothing to judge by all stays as it is.
+        """Whether the state is better than the last good one; else that one comes back. With nothing to judge
+        by all stays as it is.
 
         Raises `ExportError` without a guard.
         """
         if self.guard is None:
             raise ExportError("judge: the update plan has no guard; set guard.")
-        self.steps = 0
-        if not any(True for _ in self._judging()):
-            return True
-        now, here = self.score(), self.trained()
-        self.put(self._good)
-        if now > self.score():
-            self.put(here)
-            self._good = here
-            return True
-        self.forget_steps()
-        return False
+        return self._judged(final=True)
 
-    def score(self) -> int:
-        """The sum of the judges' probabilities, Q30."""
-        return sum(
-            int(probabilities_q30(self.logits_of(latent).reshape(-1), self._table)[label])
-            for latent, label in self._judging()
-        )
+    def _judged(self, final: bool) -> bool:
+        """`d` is how much more probable each judge's label is now than in the good state, `e = sqrt(sum d^2)`
+        the standard error of its sum. Above `2 e` the state becomes the good one, below `-e` that comes back,
+        in between learning goes on. `final`ly the state is good above 0, else the other one comes back.
+        """
+        self.steps = 0
+        if not len(self.judges):
+            return True
+        now, here = self._probabilities(), self.trained()
+        self.put(self._good)
+        d = now - self._probabilities()
+        total, noise = int(d.sum()), int((d * d).sum())
+        if total <= 0 if final else total < 0 and total * total > noise:
+            self.forget_steps()
+            return False
+        self.put(here)
+        if final or (total > 0 and total * total > 4 * noise):
+            self._good = here
+        return True
+
+    def _probabilities(self) -> np.ndarray:
+        """Of the judges' labels, Q15, int64 [judges]."""
+        held = len(self.judges)
+        found = [
+            probabilities_q30(self.logits_of(latent).reshape(-1), self._table)[label] >> 15
+            for latent, label in zip(self.judges.latents[:held], self.judges.labels[:held], strict=True)
+        ]
+        return np.array(found, np.int64)
 
     def holds_out(self, latent: np.ndarray) -> bool:
         """Whether the picture of this latent judges, and is not learned from."""
@@ -109,11 +121,4 @@ class Judging(Replays):
         """Judge when it is time."""
         self.steps += 1
         if self.guard is not None and self.steps == self.guard.every:
-            self.judge()
-
-    def _judging(self) -> Iterator[tuple[np.ndarray, int]]:
-        assert self.guard is not None
-        held = len(self.judges)
-        yield from zip(self.judges.latents[:held], self.judges.labels[:held].tolist(), strict=True)
-        if self.guard.exemplars and self.exemplars is not None:
-            yield from zip(self.exemplars.latents, self.exemplars.labels.tolist(), strict=True)
+            self._judged(final=False)

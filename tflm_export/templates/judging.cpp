@@ -1,18 +1,7 @@
 
 bool judge() {
   if (!ready) reset();
-  steps_judged = 0;
-  if (judge_counts.held$and_exemplars == 0) return true;
-  const uint64_t now = score();
-  tfodl::swap_parameters(parameters(), kParameters, good);
-  const bool better = now > score();
-  if (better) {
-    tfodl::swap_parameters(parameters(), kParameters, good);
-  } else {
-    forget_steps();
-  }
-  keep();
-  return better;
+  return judged(true);
 }
 
 int32_t judging() { return judge_counts.held; }
@@ -20,7 +9,7 @@ int32_t judging() { return judge_counts.held; }
 namespace {
 
 void step_done() {
-  if (++steps_judged == kJudgeEvery) judge();
+  if (++steps_judged == kJudgeEvery) judged(false);
 }
 
 // The loss of a picture that is not learned from.

@@ -6,6 +6,7 @@ int16_t judge_labels[kJudges];
 uint32_t judge_offered[kLogits];
 tfodl::ReplayCounts judge_counts;
 uint8_t good[$good_bytes];
+uint16_t judge_now[kJudges];  // what they give their labels, Q15
 uint32_t steps_judged;  // training steps since the last judgement
 
 constexpr tfodl::ReplayBuffers judges = {
@@ -29,16 +30,38 @@ uint32_t probability(const int8_t* latent, int32_t label) {
   return tfodl::label_probability(judge_exp, s8(at::$logits_at), kLogits, label);
 }
 
-// The sum of the judges' probabilities.
-uint64_t score() {
-  uint64_t sum = 0;
-  for (int32_t i = 0; i < judge_counts.held; ++i) {
-    sum += probability(tfodl::stored_latent(judge_latents, kLatentBytes, i), judge_labels[i]);
-  }
-$exemplar_score  return sum;
+// What judge i gives its label, Q15.
+uint16_t verdict(int32_t i) {
+  const int8_t* latent = tfodl::stored_latent(judge_latents, kLatentBytes, i);
+  return static_cast<uint16_t>(probability(latent, judge_labels[i]) >> 15);
 }
 
 // The optimizer's momentum and sums start at 0.
 void forget_steps() {
 $forget_steps
+}
+
+// Compares the state with the good one by how much more the judges' labels got, d, with e = sqrt(sum(d^2)). Above 2 e
+// the state becomes the good one; below -e that comes back, false; finally 0 is the limit of both.
+bool judged(bool final) {
+  steps_judged = 0;
+  const int32_t n = judge_counts.held;
+  if (n == 0) return true;
+  for (int32_t i = 0; i < n; ++i) judge_now[i] = verdict(i);
+  tfodl::swap_parameters(parameters(), kParameters, good);
+  int64_t total = 0, noise = 0;
+  for (int32_t i = 0; i < n; ++i) {
+    const int64_t d = judge_now[i] - verdict(i);
+    total += d;
+    noise += d * d;
+  }
+  const int64_t squared = total * total;
+  if (final ? total <= 0 : total < 0 && squared > noise) {
+    keep();
+    forget_steps();
+    return false;
+  }
+  tfodl::swap_parameters(parameters(), kParameters, good);
+  if (final || (total > 0 && squared > 4 * noise)) keep();
+  return true;
 }
