@@ -116,7 +116,7 @@ def _name(setting: Setting) -> str:
 def _line(name: str, a: Seeds, b: Seeds) -> str:
     both = sorted(set(a) & set(b))
     apart = [_percent(a[seed], "target") - _percent(b[seed], "target") for seed in both]
-    gap = _text(apart, "+") if len(both) > 1 else ""
+    gap = text(apart, "+") if len(both) > 1 else ""
     rates = "/".join(_rate(cell) for cell in (a, b) if cell)
     columns = [name, _spread(a, "target"), _spread(b, "target"), gap, _spread(a, "source"), rates]
     return f"| {' | '.join(columns)} |"
@@ -127,14 +127,14 @@ def _rate(cell: Seeds) -> str:
 
 
 def _spread(cell: Seeds, test: str) -> str:
-    return _text([_percent(row, test) for row in cell.values()]) if cell else ""
+    return text([_percent(row, test) for row in cell.values()]) if cell else ""
 
 
 def _percent(row: dict[str, Any], test: str) -> float:
     return 100 * float(row["accuracy"][test])
 
 
-def _text(values: Sequence[float], sign: str = "") -> str:
+def text(values: Sequence[float], sign: str = "") -> str:
     """Mean and half the 95 % interval."""
     mean, n = math.fsum(values) / len(values), len(values)
     sd = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))

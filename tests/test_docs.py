@@ -10,6 +10,7 @@ import shlex
 import zipfile
 from pathlib import Path
 
+import guard_tables
 import kernel_tables
 import numpy as np
 import pytest
@@ -121,6 +122,7 @@ def test_figures_are_what_was_measured(page):
 
 def test_what_streams_did_is_what_was_measured():
     text = stream_tables.PAGE.read_text(encoding="utf-8")
+    assert text == guard_tables.filled(text, guard_tables.measured()), "run python benchmarks/guard_tables.py"
     assert text == stream_tables.filled(text, stream_tables.measured()), (
         "run python benchmarks/stream_tables.py"
     )

@@ -42,7 +42,8 @@ def living_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
         "infer": judging["infer"],
         "frozen": "  layers_below_cut();\n  layers_above_cut();",
         "step_begins": _LEARN,
-        "living": _fill("living.cpp", fields),
+        "living": _fill("living.cpp", fields) + plain["store"],
+        "store": "",
         "living_header": _fill("living.h", fields) + judging["judging_header"],
     }
 

@@ -83,7 +83,8 @@ class Judging(Replays):
     def _judged(self, final: bool) -> bool:
         """`d` is how much more probable each judge's label is now than in the good state, `e = sqrt(sum d^2)`
         the standard error of its sum. Above `2 e` the state becomes the good one, below `-e` that comes back,
-        in between learning goes on. `final`ly the state is good above 0, else the other one comes back.
+        in between learning goes on. `final`ly there is no between: above `e` the state is good, else the other
+        one comes back.
         """
         self.steps = 0
         if not len(self.judges):
@@ -92,7 +93,8 @@ class Judging(Replays):
         self.put(self._good)
         d = now - self._probabilities()
         total, noise = int(d.sum()), int((d * d).sum())
-        if total <= 0 if final else total < 0 and total * total > noise:
+        beyond = total * total > noise
+        if not (total > 0 and beyond) if final else total < 0 and beyond:
             self.forget_steps()
             return False
         self.put(here)

@@ -42,7 +42,7 @@ $forget_steps
 }
 
 // Compares the state with the good one by how much more the judges' labels got, d, with e = sqrt(sum(d^2)). Above 2 e
-// the state becomes the good one; below -e that comes back, false; finally 0 is the limit of both.
+// the state becomes the good one; below -e that comes back, false. Finally e is the limit of both.
 bool judged(bool final) {
   steps_judged = 0;
   const int32_t n = judge_counts.held;
@@ -56,7 +56,8 @@ bool judged(bool final) {
     noise += d * d;
   }
   const int64_t squared = total * total;
-  if (final ? total <= 0 : total < 0 && squared > noise) {
+  const bool beyond = squared > noise;
+  if (final ? !(total > 0 && beyond) : total < 0 && beyond) {
     keep();
     forget_steps();
     return false;
