@@ -32,6 +32,7 @@ OPTIONAL = (
     "candidates",
     "memory",
     "guard",
+    "spare_classes",
 )  # fields that JSON leaves out where a plan does not use them
 SMALLEST_RATE, LARGEST_RATE = 1e-30, 1e6  # kMaxLearningRate of support.h
 
@@ -237,6 +238,8 @@ class UpdatePlan:
     candidates: names of layers that may ever learn on the device, beside those that do; what lies below
         all of them is frozen for good. memory: what the device remembers; None is nothing.
     guard: when it goes back to what it knew, by pictures of which it needs a memory; None is never.
+    spare_classes: how many of the model's outputs, the last ones, wait for classes that the device may meet;
+        they need a memory and the head.
 
     Raises `TfodlError` on anything that is not a plan.
     """
@@ -253,6 +256,7 @@ class UpdatePlan:
     candidates: tuple[str, ...] = ()
     memory: Memory | None = None
     guard: Guard | None = None
+    spare_classes: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
@@ -291,6 +295,15 @@ class UpdatePlan:
             "UpdatePlan: guard judges by remembered pictures, and the plan has no memory; set memory, or "
             "drop the guard.",
         )
+        _require(
+            _is_count(self.spare_classes),
+            f"UpdatePlan: spare_classes must be a whole number >= 0, got {self.spare_classes!r}.",
+        )
+        _require(
+            not self.spare_classes or (self.memory is not None and self.head),
+            "UpdatePlan: spare_classes are learned by the head beside remembered samples; set head to true "
+            "and a memory, or spare_classes to 0.",
+        )
         pages, rest = divmod(self.store_bytes, PAGE_BYTES) if _is_count(self.store_bytes) else (-1, 0)
         _require(
             pages in (0, *PAGES) and not rest,
@@ -299,7 +312,8 @@ class UpdatePlan:
 
     def __hash__(self) -> int:
         learning = (self.layers, self.head, self.budget, self.optimizer, self.loss, self.seed)
-        return hash((*learning, self.store_bytes, self.candidates, self.memory, self.guard))
+        living = (self.candidates, self.memory, self.guard, self.spare_classes)
+        return hash((*learning, self.store_bytes, *living))
 
     def layer(self, name: str) -> LayerUpdate | None:
         """The entry of layer `name`, or None when that layer is frozen."""

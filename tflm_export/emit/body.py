@@ -132,6 +132,10 @@ def _train(e: Engine, ops: list[Op]) -> str:
     logits = e.tensor(e.loss.inputs[0])
     lines = [_calls(e, ops[:start], True), "", "  // Loss", "  uint32_t observed = 0;"]
     lines.append(f"  guessed = tfodl::argmax_s8(s8(at::{e.symbols[logits.name]}), {logits.size});")
+    if e.plan.spare_classes:
+        g = e.loss.outputs[0]
+        pointer = e.at(g, "f32" if e.gradients == "float32" else "s16")
+        lines.append(f"  memset({pointer}, 0, {e.tensor(g).nbytes});  // of spare outputs it stays 0")
     if _skips_zero(e):
         statement, *lap = call(e, ops[start])
         lines += ["  const bool learns =", *wrapped(f"    {statement}"), *lap, "  if (!learns) {"]

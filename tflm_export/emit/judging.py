@@ -18,13 +18,12 @@ _EMPTY = ("judging_parts", "judging_reset", "judging_header", "offer_judge", "ho
 def judging_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:
     """The fields of the templates that a guard changes, from those of the engine with a memory."""
     if e.plan.guard is None:
-        return dict.fromkeys(_EMPTY, "") | {"infer": living["infer"]}
-    fields = living | _facts(e, e.plan.guard) | {"rest": living["infer"]}
+        return dict.fromkeys(_EMPTY, "")
+    fields = living | _facts(e, e.plan.guard)
     return {
         "judging_parts": _fill("judging_parts.cpp", fields).rstrip(),
         "judging_reset": _RESET,
         "judging_header": _fill("judging.h", fields),
-        "infer": "  layers_to_output();",
         "offer_judge": _OFFER,
         "hold_out": "\n  if (tfodl::is_held_out(last, kLatentBytes, kHeldOut)) return unlearned(label);",
         "step_done": "\n  step_done();",

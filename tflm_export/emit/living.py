@@ -9,6 +9,7 @@ from tflm_export.emit.body import symbol_of
 from tflm_export.emit.engine import Engine
 from tflm_export.emit.judging import judging_parts
 from tflm_export.emit.names import shape_text
+from tflm_export.emit.new_classes import new_classes_parts
 from tflm_export.living.capacity import capacity
 from tflm_export.living.cut import Cut, latent_reader
 from tflm_export.living.memory import LABEL_BYTES
@@ -25,6 +26,8 @@ _LEARN = """namespace {
 float learn(int32_t label) {
   layers_above_cut();"""
 
+_REST = "\n\n// What inference alone runs.\nvoid layers_to_output() {{\n{}\n}}"
+
 
 def living_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
     """The fields of the templates that a memory changes, from those of the engine without it."""
@@ -33,18 +36,22 @@ def living_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
     fields = _facts(e, e.plan.memory, e.cut) | {"below": plain["below"], "above": plain["above"]}
     states = _state_table(e)
     fields |= {"state_table": "\n".join(states), "states": str(len(states))}
-    judging = judging_parts(e, fields | {"logits_at": plain["logits_at"], "infer": plain["infer"]})
-    fields |= judging
+    judging = judging_parts(e, fields | {"logits_at": plain["logits_at"]})
+    spare = new_classes_parts(e, fields)
+    fields |= judging | spare
+    hoisted = e.plan.guard is not None or bool(e.plan.spare_classes)
+    rest = _REST.format(plain["infer"]) if hoisted else ""
+    parts = rest + judging["judging_parts"] + spare["spare_parts"]
     forget = ("memset(offered, 0, sizeof offered);", "counts = {0, 0, 0, 0};", "seen = false;")
     return {
-        "checks": plain["checks"] + _fill("living_parts.cpp", fields) + judging["judging_parts"],
+        "checks": plain["checks"] + _fill("living_parts.cpp", fields) + parts,
         "reset": "\n".join([plain["reset"], *(f"  {line}" for line in forget)]) + judging["judging_reset"],
-        "infer": judging["infer"],
+        "infer": "  layers_to_output();" if hoisted else plain["infer"],
         "frozen": "  layers_below_cut();\n  layers_above_cut();",
         "step_begins": _LEARN,
-        "living": _fill("living.cpp", fields) + plain["store"],
+        "living": _fill("living.cpp", fields) + spare["spare_functions"] + plain["store"],
         "store": "",
-        "living_header": _fill("living.h", fields) + judging["judging_header"],
+        "living_header": _fill("living.h", fields) + judging["judging_header"] + spare["spare_header"],
     }
 
 

@@ -83,8 +83,8 @@ class Judging(Replays):
     def _judged(self, final: bool) -> bool:
         """`d` is how much more probable each judge's label is now than in the good state, `e = sqrt(sum d^2)`
         the standard error of its sum. Above `2 e` the state becomes the good one, below `-e` that comes back,
-        in between learning goes on. `final`ly there is no between: above `e` the state is good, else the other
-        one comes back.
+        in between learning goes on. `final`ly there is no between: above `e` the state is good, else the
+        other one comes back.
         """
         self.steps = 0
         if not len(self.judges):

@@ -190,6 +190,7 @@ def _shim(compiled: Compiled) -> str:
     if loss is not None:
         files += ["shim_training.cpp", *["shim_store.cpp"] * bool(compiled.plan.store_bytes)]
         files += ["shim_living.cpp"] if compiled.plan.memory is not None else []
+        files += ["shim_new_classes.cpp"] if compiled.plan.spare_classes else []
         files += ["shim_judging.cpp"] if compiled.plan.guard is not None else []
     text = "".join(templates.joinpath(file).read_text(encoding="utf-8") for file in files)
     return Template(text).substitute(name=name, **calls)

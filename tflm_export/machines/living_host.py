@@ -10,6 +10,7 @@ import numpy as np
 from tflm_export.compiler import Compiled
 from tflm_export.engine_folder import opened
 from tflm_export.errors import ExportError
+from tflm_export.living.capacity import classes
 from tflm_export.living.cut import find_cut
 from tflm_export.machines.host import HostEngine
 
@@ -33,6 +34,7 @@ class LivingEngine(HostEngine):
             library.shim_judge.restype = ctypes.c_bool
         library.shim_state_bytes.restype = ctypes.c_uint32
         graph = self.compiled.graph
+        self._classes = classes(graph)
         self._latent_shape = graph.tensors[find_cut(graph, plan).tensor].shape
         return super()._bind(library)
 
@@ -56,6 +58,19 @@ class LivingEngine(HostEngine):
     def replay_exemplar(self) -> float:
         """One step on an exemplar; the loss before it, -1 when there are none."""
         return float(self._library.shim_replay_exemplar())
+
+    def train_step(self, x: np.ndarray, label: int | np.ndarray) -> float:
+        """As `HostEngine`'s, then the plan's replays. Raises `ExportError` for a label that is no class
+        in use, nor the next spare one."""
+        loss = super().train_step(x, label)
+        if loss == -1 and self.compiled.plan.spare_classes:
+            raise ExportError(f"label {label}: allowed 0..{min(self.classes_in_use, self._classes - 1)}.")
+        return loss
+
+    @property
+    def classes_in_use(self) -> int:
+        """Classes that the engine knows: the first ones."""
+        return int(self._library.shim_classes()) if self.compiled.plan.spare_classes else self._classes
 
     def judge(self) -> bool:
         """Keep what was learned (True) or go back to the last good state, as the guard's judges find.

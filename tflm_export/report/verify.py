@@ -16,7 +16,6 @@ from tflm_export.compiler import Compiled
 from tflm_export.emit.names import display
 from tflm_export.engine_folder import opened
 from tflm_export.errors import ExportError
-from tflm_export.ir import Graph
 from tflm_export.living.simulator import LivingSimulator, simulator_of
 from tflm_export.machines.living_host import LivingEngine, host_engine
 from tflm_export.machines.measure import Measured, measure
@@ -179,7 +178,7 @@ def samples(
             "pictures for an engine that knows its input (compile --input)."
         )
     xs = xs.reshape(-1, *shape)
-    ts = list(targets) if targets is not None else _targets(graph, len(xs), rng)
+    ts = list(targets) if targets is not None else _targets(compiled, len(xs), rng)
     if len(ts) != len(xs):
         raise ExportError(f"verify: {len(xs)} inputs but {len(ts)} targets.")
     return xs, ts
@@ -191,13 +190,14 @@ def _are_pictures(xs: np.ndarray, shape: Sequence[int], compiled: Compiled) -> b
     return fits and xs.dtype == np.uint8 and compiled.contract is not None
 
 
-def _targets(graph: Graph, count: int, rng: np.random.Generator) -> list[Any]:
-    """Random class indices, or int8 targets; None each for a graph without a loss."""
+def _targets(compiled: Compiled, count: int, rng: np.random.Generator) -> list[Any]:
+    """Random indices of classes in use, or int8 targets; None each for a graph without a loss."""
+    graph = compiled.graph
     if graph.loss is None:
         return [None] * count
     logits = graph.tensors[graph.loss.inputs[0]]
     if LOSSES[graph.loss.kind].by_label:
-        return list(rng.integers(0, logits.size, count).tolist())
+        return list(rng.integers(0, logits.size - compiled.plan.spare_classes, count).tolist())
     return list(rng.integers(-128, 128, (count, *logits.shape), np.int8))
 
 

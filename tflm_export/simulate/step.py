@@ -128,13 +128,15 @@ class Simulator:
             if op.kind in GRADIENTS:
                 values[op.outputs[0]] = self._path.gradient(self._call(op), self._inputs(op, values))
             elif op.name == "loss":
-                target = self._target(values[op.inputs[0]], label)
-                values[op.outputs[0]] = self._path.loss(op, self.graph, values[op.inputs[0]], target)
+                values[op.outputs[0]] = self._loss_gradient(op, values[op.inputs[0]], label)
             elif op.role == "update":
                 self._update(op, values, collect)
             else:
                 run_forward(op, self.graph, values)
         return values
+
+    def _loss_gradient(self, op: Op, logits: np.ndarray, label: int | np.ndarray) -> Any:
+        return self._path.loss(op, self.graph, logits, self._target(logits, label))
 
     def _stepped(self, values: dict[str, Any], label: int | np.ndarray) -> float:
         """Count a step that ran; the loss before it."""

@@ -17,11 +17,6 @@ constexpr tfodl::ReplayBuffers judges = {
 // The state as it is becomes the good one.
 void keep() { tfodl::copy_parameters(parameters(), kParameters, good); }
 
-// What inference alone runs.
-void layers_to_output() {
-$rest
-}
-
 // The probability of `label` for a latent, Q30; the logits stay.
 uint32_t probability(const int8_t* latent, int32_t label) {
   memcpy(s8(at::$cut), latent, kLatentBytes);

@@ -70,6 +70,7 @@ class DeviceGradients:
     def __init__(self) -> None:
         self._exponents: dict[str, Any] = {}
         self._shifts: dict[str, tf.Variable] = {}
+        self.known: tf.Variable | None = None  # classes in use, the first ones; None for all
 
     def shift(self, name: str, start: int) -> None:
         """Declare the shift of edge `name` (a variable cannot be made while a step is traced)."""
@@ -109,6 +110,8 @@ class DeviceGradients:
         with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(q)[0], 1, BATCH_MESSAGE)]):
             flat = tf.reshape(tf.cast(q, tf.int64), [-1])
         terms = tf.gather(tf.constant(table), tf.reduce_max(flat) - flat)
+        if self.known is not None:
+            terms *= tf.cast(tf.range(tf.shape(flat)[0]) < self.known, tf.int64)
         total = tf.reduce_sum(terms)
         p = (terms * (1 << PROBABILITY_BITS) + total // 2) // total
         label = tf.one_hot(tf.argmin(tf.reshape(dy, [-1])), q.shape[-1], dtype=tf.int64)

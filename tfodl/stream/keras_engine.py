@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tflm_export.compiler import Compiled
 from tflm_export.errors import TfodlError
@@ -15,8 +16,9 @@ from tflm_export.gradients.trained import find_op
 from tflm_export.ir import Graph
 from tflm_export.living.capacity import capacity, classes
 from tflm_export.living.cut import find_cut
-from tflm_export.living.judging import Judging, Weights, judge_memory
+from tflm_export.living.judging import Weights, judge_memory
 from tflm_export.living.memory import ReplayMemory
+from tflm_export.living.new_classes import NewClasses, spare_head
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import Memory, UpdatePlan
 from tflm_export.variable import variables
@@ -25,7 +27,7 @@ from tfodl.int8.qas import QAS
 from tfodl.int8.wiring import layer_of
 
 
-class KerasEngine(Judging):
+class KerasEngine(NewClasses):
     """An engine in Keras: `Int8Model` at batch 1 with device gradients. Its weights are the board's.
 
     Slow (tens of milliseconds a step): it shows that what Keras simulates is what the board does.
@@ -52,6 +54,7 @@ class KerasEngine(Judging):
             )
         size, count = capacity(self.wanted, cut.nbytes), classes(compiled.graph)
         self.memory = ReplayMemory(size, self._shape, count, self.wanted.policy, plan.seed)
+        self.head = spare_head(compiled.graph, plan)
         self.guard, self.judges = plan.guard, judge_memory(plan, self._shape, count)
         self._build()
 
@@ -69,6 +72,9 @@ class KerasEngine(Judging):
         )  # fmt: skip
         sgd = keras.optimizers.SGD(rule.learning_rate, momentum=rule.momentum)
         self.model.compile(QAS(sgd) if rule.qas else sgd)
+        if self.head is not None:
+            assert self.model.device is not None
+            self.model.device.known = tf.Variable(self.head.classes - self.head.spare)
         self.memory.reset()
         self._latent: np.ndarray | None = None
         self.shown, self._used = 0, False
@@ -77,10 +83,12 @@ class KerasEngine(Judging):
     def train_step(self, x: np.ndarray, label: int) -> float:
         """One step on input `x` int8 [1, ...], then the plan's replays; the loss before. A picture that is
         held out changes nothing."""
+        self.check_class(label)
         self._latent = self._to_latents(x)[0]
         if self.holds_out(self._latent):
             loss = self.unlearned(self._latent, label)
         else:
+            self.admit(self._latent, label)
             loss = self.learn_latent(self._latent, label)
             self.replay_all()
         self.step_done()
@@ -94,8 +102,13 @@ class KerasEngine(Judging):
 
     def remember(self, label: int) -> None:
         """Offer that picture to the memory, or to the judges when it is held out."""
-        memory = self.judges if self.holds_out(self.latent()) else self.memory
-        memory.remember(self.latent(), label)
+        latent = self.latent()
+        self.check_class(label)
+        if self.holds_out(latent):
+            self.judges.remember(latent, label)
+        else:
+            self.admit(latent, label)
+            self.memory.remember(latent, label)
 
     def classify(self, x: np.ndarray) -> np.ndarray:
         """Classes int64 [N] of inputs int8 [N, ...]."""
@@ -110,6 +123,9 @@ class KerasEngine(Judging):
     def learn_latent(self, latent: np.ndarray, label: int) -> float:
         """One step from the cut on; the loss before it."""
         self._used = True
+        if self.head is not None:
+            assert self.model.device is not None and self.model.device.known is not None
+            self.model.device.known.assign(self.classes_in_use)
         found = self.model.train_on_batch(self._real(latent[None]), np.array([label]), return_dict=True)
         return float(found["loss"])
 
@@ -119,6 +135,14 @@ class KerasEngine(Judging):
         assert graph.loss is not None
         real = self.model.predict_on_batch(self._real(latent[None]))
         return tensor_quant(graph, graph.loss.inputs[0]).quantize(np.asarray(real))
+
+    def features_of(self, latent: np.ndarray) -> np.ndarray:
+        """What enters the head, int8, of a latent."""
+        assert self.head is not None
+        if self.head.op == self._first:
+            return latent
+        found = self.model.below(self.head.op).predict_on_batch(self._real(latent[None]))
+        return np.asarray(found).astype(np.int8)
 
     def trained(self) -> dict[str, np.ndarray]:
         """A copy of every trained tensor, by name."""
@@ -151,7 +175,7 @@ class KerasEngine(Judging):
 def _in_keras(plan: UpdatePlan, graph: Graph) -> UpdatePlan:
     """The plan with the layers' names in an `Int8Model`."""
     rows = tuple(replace(row, name=layer_of(find_op(graph, row.name))) for row in plan.layers)
-    return replace(plan, layers=rows, candidates=(), memory=None, guard=None, provenance={})
+    return replace(plan, layers=rows, candidates=(), memory=None, guard=None, spare_classes=0, provenance={})
 
 
 def _check(compiled: Compiled) -> None:

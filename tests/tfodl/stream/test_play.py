@@ -8,6 +8,7 @@ from int8_nets import digits, qat_net, qat_tflite
 
 import tfodl
 from tflm_export.compiler import compile_model
+from tflm_export.front.spare import add_spare_classes
 from tflm_export.input_contract import InputContract
 from tflm_export.living.choose import make_exemplars
 from tflm_export.living.simulator import LivingSimulator
@@ -49,7 +50,7 @@ CASES = {
     "no memory": (None, {"momentum": 0.0}),
     "guard": (
         Memory(samples=5, replays=1),
-        {"guard": Guard(samples=6, held_out=3, every=5), "momentum": 0.5, "learning_rate": 0.05},
+        {"guard": Guard(samples=6, held_out=3, every=5), "momentum": 0.5},
     ),
 }
 
@@ -70,6 +71,25 @@ def test_keras_numpy_and_the_host_make_the_same_weights(case):
         for name, value in host.weights.items():
             np.testing.assert_array_equal(other.weights[name], value, err_msg=name)
         np.testing.assert_array_equal(other.per_class["same"], host.per_class["same"])
+
+
+def test_a_new_class_is_the_same_on_all_machines():
+    plan = UpdatePlan(DEEP[:1], optimizer=Optimizer(0.02), memory=Memory(samples=8, replays=1), seed=7)
+    plan = replace(address(plan, qat_net(), qat_tflite()), spare_classes=2)
+    compiled = compile_model(add_spare_classes(qat_tflite(), 2), plan, keep_dead=True)
+    x, y = samples("shuffled", 30)
+    y = np.where(np.arange(30) % 9 == 8, 10, y)  # a label that is new
+    host, *others = (
+        stream.play(compiled, (x, y), {"same": (x, y)}, machine=machine, points=1)
+        for machine in ("host", "numpy", "keras")
+    )
+    for other in others:
+        for name, value in host.weights.items():
+            np.testing.assert_array_equal(other.weights[name], value, err_msg=name)
+        np.testing.assert_array_equal(other.per_class["same"], host.per_class["same"])
+    assert host.per_class["same"][0, 10] == 0 < host.per_class["same"][-1, 10]
+    with pytest.raises(TfodlError, match=r"label 11: allowed 0\.\.10"):
+        stream.play(compiled, (x, np.full(30, 11)), {"same": (x, y)})
 
 
 def test_remembered_is_what_the_engine_holds():
