@@ -86,6 +86,12 @@ def parser() -> Parser:
     )
 
     one.add_argument(
+        "--spare-classes",
+        type=_positive,
+        metavar="K",
+        help="outputs more, for classes that the device may meet (docs/living.md)",
+    )
+    one.add_argument(
         "--exemplars",
         metavar="X.npz",
         help="pictures (uint8) or int8 inputs x and labels y to ship as latents (docs/living.md)",
@@ -153,7 +159,7 @@ def _positive(text: str) -> int:
 
 def compile_command(options: argparse.Namespace) -> int:
     """`compile`: write the engine's folder."""
-    from tflm_export.compiler import compile_model
+    from tflm_export.compiler import compile_model, with_spare_classes
     from tflm_export.front.dead_facts import dead_lines
     from tflm_export.plan import UpdatePlan
 
@@ -162,6 +168,8 @@ def compile_command(options: argparse.Namespace) -> int:
         plan = dataclasses.replace(plan, store_bytes=options.store_bytes)
     tflite = Path(options.model).read_bytes()
     contract = _contract(options.model, tflite, options.input)
+    if options.spare_classes is not None:
+        tflite, plan = with_spare_classes(tflite, plan, options.spare_classes)
     how = {"gradients": options.gradients, "contract": contract, "keep_dead": options.keep_dead}
     exemplars = _exemplars(options, tflite, plan, how)
     compiled = compile_model(tflite, plan, name=options.name, exemplars=exemplars, **how)

@@ -36,8 +36,8 @@ def living_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
     fields = _facts(e, e.plan.memory, e.cut) | {"below": plain["below"], "above": plain["above"]}
     states = _state_table(e)
     fields |= {"state_table": "\n".join(states), "states": str(len(states))}
-    judging = judging_parts(e, fields | {"logits_at": plain["logits_at"]})
-    spare = new_classes_parts(e, fields)
+    fields["logits_at"] = plain["logits_at"]
+    judging, spare = judging_parts(e, fields), new_classes_parts(e, fields)
     fields |= judging | spare
     hoisted = e.plan.guard is not None or bool(e.plan.spare_classes)
     rest = _REST.format(plain["infer"]) if hoisted else ""

@@ -37,6 +37,8 @@ def _facts(e: Engine, head: SpareHead) -> dict[str, str]:
         "feature": e.symbols[head.features],
         "zero": str(head.zero),
         "unused": str(head.unused),
+        "logit": str(head.logit),
+        "logit_zero": str(head.logit_zero),
         "spare": str(head.spare),
         "into_good": _into_good(e, head, features) if e.plan.guard is not None else "",
     }

@@ -23,6 +23,7 @@ class SpareHead:
 
     weights [classes, F], bias [classes], features: names of tensors. zero: zero point of the features.
     unused: the bias of a spare output that no class has yet. classes, spare: outputs in all, and spare ones.
+    logit: 1/256 of the bias that moves a spare output's logit by 1 LSB. logit_zero: zero point of the logits.
     """
 
     op: str
@@ -33,6 +34,8 @@ class SpareHead:
     unused: int
     classes: int
     spare: int
+    logit: int
+    logit_zero: int
 
     def in_use(self, bias: np.ndarray) -> int:
         """How many classes there are, by the bias as it is."""
@@ -54,9 +57,13 @@ def spare_head(graph: Graph, plan: UpdatePlan) -> SpareHead | None:
         weights, bias = graph.constant(op.inputs[1]), graph.constant(op.bias)
         rows, last = weights[-spare:], bias[-spare:]
         if spare < len(bias) and not rows.any() and (last == last[0]).all() and last[0] < 0:
-            x = op.inputs[0]
-            zero = tensor_quant(graph, x).zero_point[0]
-            return SpareHead(op.name, op.inputs[1], op.bias, x, zero, int(last[0]), len(bias), spare)
+            x, y = (tensor_quant(graph, name) for name in (op.inputs[0], logits))
+            row = tensor_quant(graph, op.inputs[1]).scale[-1]
+            unit = min(round(256 * y.scale[0] / (x.scale[0] * row)), 2**31 - 1)
+            return SpareHead(
+                op.name, op.inputs[1], op.bias, op.inputs[0], x.zero_point[0], int(last[0]), len(bias), spare,
+                unit, y.zero_point[0],
+            )  # fmt: skip
     raise ExportError(
         f"update plan: the model's last {spare} outputs are not spare; compile it with --spare-classes "
         f"{spare}, or make it with add_spare_classes."
@@ -64,21 +71,19 @@ def spare_head(graph: Graph, plan: UpdatePlan) -> SpareHead | None:
 
 
 def imprint(
-    weights: np.ndarray, bias: np.ndarray, label: int, x: np.ndarray, sums: np.ndarray, n: int
+    weights: np.ndarray, bias: np.ndarray, label: int, x: np.ndarray, sums: np.ndarray, n: int, top: int
 ) -> None:
     """Row `label` of the head from the first sample of its class, in integers (docs/living.md).
 
     weights int8 [classes, F] and bias int32 [classes] change. x: int [F], the sample's features less their
-    zero point; sums [F]: of `n` other samples.
+    zero point; sums [F]: of `n` other samples. top: the best logit of `x`, in units of the bias.
     """
     x = x.astype(np.int64)
     c = n * x - sums if n else x
     norm, sisters = int((c * c).sum()), int((weights[:label].astype(np.int64) ** 2).sum()) // label
     ratio = math.isqrt((sisters << 32) // norm) if norm else 0
     weights[label] = np.clip((c * ratio + (1 << 15)) >> 16, -WEIGHT, WEIGHT)
-    sums_now = weights[: label + 1].astype(np.int64) @ x
-    top = int((sums_now[:label] + bias[:label]).max())
-    bias[label] = min(max(top - int(sums_now[label]), -BIAS), BIAS)
+    bias[label] = min(max(top - int(weights[label].astype(np.int64) @ x), -BIAS), BIAS)
 
 
 class NewClasses(Judging):
@@ -114,7 +119,8 @@ class NewClasses(Judging):
         sums = sum((self._features(other) for other in held), np.zeros_like(x))
         now = self.trained()
         weights, bias = now[self.head.weights], now[self.head.bias]
-        imprint(weights, bias, label, x, sums, len(held))
+        best = int(self.logits_of(latent).reshape(-1)[:label].max()) - self.head.logit_zero
+        imprint(weights, bias, label, x, sums, len(held), best * self.head.logit >> 8)
         self.put(now)
         if self.guard is not None:
             self._good[self.head.weights][label] = weights[label]

@@ -2,7 +2,7 @@
 
 // The head, whose last rows wait for classes.
 int32_t feature_sums[$features];
-const tfodl::SpareHead head = {$weights, $bias, $features, $zero, kLogits, kSpareClasses, $unused};
+const tfodl::SpareHead head = {$weights, $bias, $features, $zero, kLogits, kSpareClasses, $unused, $logit, $logit_zero};
 
 // What enters the head, of a latent.
 const int8_t* features(const int8_t* latent) {
@@ -19,6 +19,6 @@ void admit(int32_t label) {
   for (int32_t i = 0; i < counts.held; ++i) {
     tfodl::add_features(head, features(tfodl::stored_latent(latents, kLatentBytes, i)), feature_sums);
   }
-  tfodl::imprint_class(head, label, features(last), feature_sums, counts.held);
+  tfodl::imprint_class(head, label, features(last), s8(at::$logits_at), feature_sums, counts.held);
 $into_good  memcpy(s8(at::$cut), last, kLatentBytes);
 }

@@ -7,8 +7,7 @@ import pytest
 from int8_nets import digits, qat_net, qat_tflite
 
 import tfodl
-from tflm_export.compiler import compile_model
-from tflm_export.front.spare import add_spare_classes
+from tflm_export.compiler import compile_model, with_spare_classes
 from tflm_export.input_contract import InputContract
 from tflm_export.living.choose import make_exemplars
 from tflm_export.living.simulator import LivingSimulator
@@ -75,8 +74,8 @@ def test_keras_numpy_and_the_host_make_the_same_weights(case):
 
 def test_a_new_class_is_the_same_on_all_machines():
     plan = UpdatePlan(DEEP[:1], optimizer=Optimizer(0.02), memory=Memory(samples=8, replays=1), seed=7)
-    plan = replace(address(plan, qat_net(), qat_tflite()), spare_classes=2)
-    compiled = compile_model(add_spare_classes(qat_tflite(), 2), plan, keep_dead=True)
+    plan = address(plan, qat_net(), qat_tflite())
+    compiled = compile_model(*with_spare_classes(qat_tflite(), plan, 2), keep_dead=True)
     x, y = samples("shuffled", 30)
     y = np.where(np.arange(30) % 9 == 8, 10, y)  # a label that is new
     host, *others = (

@@ -1,5 +1,7 @@
 #include "tfodl/new_classes.h"
 
+#include "tfodl/support.h"
+
 namespace tfodl {
 namespace {
 
@@ -18,13 +20,6 @@ int64_t away(const SpareHead& head, const int8_t* x, const int32_t* sums, int32_
   return n > 0 ? n * value - sums[i] : value;
 }
 
-int64_t sum_at(const SpareHead& head, int32_t label, const int8_t* x) {
-  int64_t sum = 0;
-  const int8_t* row = head.weights + label * head.features;
-  for (int32_t i = 0; i < head.features; ++i) sum += row[i] * (x[i] - head.zero);
-  return sum;
-}
-
 }  // namespace
 
 int32_t classes_in_use(const SpareHead& head) {
@@ -37,7 +32,8 @@ void add_features(const SpareHead& head, const int8_t* x, int32_t* sums) {
   for (int32_t i = 0; i < head.features; ++i) sums[i] += x[i] - head.zero;
 }
 
-void imprint_class(const SpareHead& head, int32_t label, const int8_t* x, const int32_t* sums, int32_t n) {
+void imprint_class(const SpareHead& head, int32_t label, const int8_t* x, const int8_t* logits, const int32_t* sums,
+                   int32_t n) {
   uint64_t norm = 0, sisters = 0;
   for (int32_t i = 0; i < head.features; ++i) {
     const int64_t c = away(head, x, sums, n, i);
@@ -53,12 +49,10 @@ void imprint_class(const SpareHead& head, int32_t label, const int8_t* x, const 
     const int64_t w = (away(head, x, sums, n, i) * ratio + 32768) >> 16;
     row[i] = static_cast<int8_t>(w > 127 ? 127 : w < -127 ? -127 : w);
   }
-  int64_t top = sum_at(head, 0, x) + head.bias[0];
-  for (int32_t k = 1; k < label; ++k) {
-    const int64_t logit = sum_at(head, k, x) + head.bias[k];
-    if (logit > top) top = logit;
-  }
-  const int64_t limit = int64_t{1} << 30, b = top - sum_at(head, label, x);
+  const int64_t best = logits[argmax_s8(logits, label)] - head.logit_zero;
+  int64_t b = (best * head.logit) >> 8;
+  for (int32_t i = 0; i < head.features; ++i) b -= row[i] * (x[i] - head.zero);
+  const int64_t limit = int64_t{1} << 30;
   head.bias[label] = static_cast<int32_t>(b > limit ? limit : b < -limit ? -limit : b);
 }
 
