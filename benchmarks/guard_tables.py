@@ -1,6 +1,7 @@
-"""The guard's table of docs/living.md, from what was measured: results/stream/guard.jsonl, nothing typed.
+"""The tables of guards and new classes in docs/living.md, from what was measured, nothing typed.
 
-`python scripts/guard_study.py`, then `python benchmarks/guard_tables.py`; a test holds the page to it.
+`python scripts/guard_study.py` and `scripts/new_class_study.py`, then `python benchmarks/guard_tables.py`; a test
+holds the page to it.
 """
 
 from __future__ import annotations
@@ -8,16 +9,17 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from stream_tables import PAGE, ROOT, text
 
-MEASURED = ROOT / "results" / "stream" / "guard.jsonl"
-BLOCK = re.compile(r"(<!-- guard:table -->\n).*?(<!-- end -->)", re.S)
+MEASURED = {name: ROOT / "results" / "stream" / f"{name}.jsonl" for name in ("guard", "new_class")}
+BLOCK = re.compile(r"(<!-- judged:(\w+) -->\n).*?(<!-- end -->)", re.S)
+Rows = Sequence[dict[str, Any]]
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
+def guards(rows: Rows) -> str:
     """What every harm did to every net, without a guard and with one."""
     lines = [
         "| | before | harm | without guard | with guard | worst stream without, with |",
@@ -38,22 +40,43 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def filled(page: str, rows: Sequence[dict[str, Any]]) -> str:
-    """The page with its table."""
-    return BLOCK.sub(lambda m: m[1] + table(rows) + m[2], page)
+def new_classes(rows: Rows) -> str:
+    """What 5 samples of a class that was held back made of it, and of the others."""
+    lines = [
+        "| held back | remembered | rest, rounds | new class right | others before | others, change |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for key in dict.fromkeys((row["held_back"], row["times"], row["rest"]) for row in rows):
+        cell = [row for row in rows if (row["held_back"], row["times"], row["rest"]) == key]
+        new = text([100 * row["new"] for row in cell])
+        change = text([100 * (row["others"] - row["others_before"]) for row in cell], "+")
+        times = "once" if key[1] == 1 else f"{key[1]} times"
+        before = 100 * cell[0]["others_before"]
+        lines.append(f"| class {key[0]} | {times} | {key[2]} | {new} | {before:.1f} | {change} |")
+    return "\n".join(lines) + "\n"
 
 
-def measured() -> list[dict[str, Any]]:
-    """The rows of the study."""
-    return [json.loads(line) for line in MEASURED.read_text(encoding="utf-8").splitlines()]
+TABLES: dict[str, Callable[[Rows], str]] = {"guard": guards, "new_class": new_classes}
+
+
+def filled(page: str, rows: dict[str, Rows]) -> str:
+    """The page with its tables."""
+    return BLOCK.sub(lambda m: m[1] + TABLES[m[2]](rows[m[2]]) + m[3], page)
+
+
+def measured() -> dict[str, Rows]:
+    """The rows of the studies."""
+    return {
+        name: [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for name, path in MEASURED.items()
+    }
 
 
 def main() -> int:
     """Write the table into the page; 2 where nothing was measured."""
-    if not MEASURED.is_file():
-        print(
-            f"benchmarks/guard_tables.py: {MEASURED} is missing; run scripts/guard_study.py.", file=sys.stderr
-        )
+    missing = [str(path) for path in MEASURED.values() if not path.is_file()]
+    if missing:
+        print(f"benchmarks/guard_tables.py: {missing[0]} is missing; run its study.", file=sys.stderr)
         return 2
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), measured()), encoding="utf-8")
     return 0

@@ -37,7 +37,7 @@ SHOTS, A_CLASS, REPLAYS, EPOCHS, PULL, UNUSED = 5, 20, 3, 400, 0.05, -(2**24)
 FOLDER = "build/stream"
 
 flags.DEFINE_multi_integer("held_back", [0, 2, 4], "classes that the net does not know")
-flags.DEFINE_multi_integer("rest", [0, 100], "rounds of replays after the samples")
+flags.DEFINE_multi_integer("rest", [0, 300], "rounds of replays after the samples")
 flags.DEFINE_multi_integer("times", [1, 4], "how often a new sample is remembered")
 flags.DEFINE_multi_float("rate", [0.001], "learning rates")
 flags.DEFINE_integer("seeds", 5, "runs a cell", lower_bound=1)
