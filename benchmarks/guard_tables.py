@@ -1,6 +1,6 @@
 """The tables of guards and new classes in docs/living.md, from what was measured, nothing typed.
 
-`python scripts/guard_study.py` and `scripts/new_class_study.py`, then `python benchmarks/guard_tables.py`; a test
+`python scripts/guard_study.py`, `scripts/new_class_study.py`, then `python benchmarks/guard_tables.py`; a test
 holds the page to it.
 """
 
