@@ -29,7 +29,8 @@ from tflm_export.living.cut import Cut, find_cut, latent_reader
 from tflm_export.living.memory import Exemplars
 from tflm_export.machines.host import HostEngine
 from tflm_export.plan import Optimizer, UpdatePlan
-from tfodl import models, schemes
+from tfodl import datasets, models, schemes
+from tfodl.datasets.split import hold_out
 from tfodl.demo import adapt, device
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import Domains, make_domains
@@ -133,12 +134,12 @@ def digits() -> Made:
     return tflite, layer_map.address(plan, aware, tflite), domains, config.device_samples
 
 
-def mbv2(data: str) -> Callable[[], Made]:
+def mbv2(data: str, halves: Callable[[DemoConfig], Domains] = make_domains) -> Callable[[], Made]:
     """mbv2-w0.35 with ImageNet weights and a head of the source half of `data`; the "49 KB" scheme learns the
-    other half, as a badly mounted device sees it."""
+    other half, as a badly mounted device sees it, or whatever `halves` makes of it."""
 
     def make() -> Made:
-        domains = make_domains(DemoConfig(data=data, size=SIZE)).each(models.preprocess)
+        domains = halves(DemoConfig(data=data, size=SIZE)).each(models.preprocess)
         model = models.build(
             "mbv2-w0.35", input_shape=domains.input_shape, classes=domains.classes, weights="imagenet"
         )
@@ -150,6 +151,17 @@ def mbv2(data: str) -> Callable[[], Made]:
         return tflite, layer_map.address(plan, model, tflite), domains, len(domains.target[0])
 
     return make
+
+
+def same_domain(config: DemoConfig) -> Domains:
+    """The halves of `make_domains`, both as the pictures are."""
+    data = datasets.load(config.data, size=config.size, seed=config.seed)
+    train, test = (hold_out(y, len(y) // 2, config.seed) for y in (data.y_train, data.y_test))
+    source, target = (
+        (data.x_train[a], data.y_train[a], data.x_test[b], data.y_test[b])
+        for a, b in zip(train, test, strict=True)
+    )
+    return Domains(source, target, data.classes)
 
 
 def _probe(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
@@ -166,4 +178,5 @@ def _probe(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
 TASKS: dict[str, Callable[[], Made]] = {
     "digits": digits,
     "flower_photos": mbv2("flower_photos_128"),
+    "flower_photos, same domain": mbv2("flower_photos_128", same_domain),
 }

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import choose_tables
+import guard_tables
 import kernel_tables
 import numpy as np
 import paper_tables
@@ -149,6 +150,7 @@ def test_what_choosing_did_is_what_was_measured():
 
 def test_what_streams_did_is_what_was_measured():
     text = stream_tables.PAGE.read_text(encoding="utf-8")
+    assert text == guard_tables.filled(text, guard_tables.measured()), "run python benchmarks/guard_tables.py"
     assert text == stream_tables.filled(text, stream_tables.measured()), (
         "run python benchmarks/stream_tables.py"
     )

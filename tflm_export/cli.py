@@ -104,6 +104,12 @@ def parser() -> Parser:
     )
 
     one.add_argument(
+        "--spare-classes",
+        type=_positive,
+        metavar="K",
+        help="outputs more, for classes that the device may meet (docs/living.md)",
+    )
+    one.add_argument(
         "--exemplars",
         metavar="X.npz",
         help="pictures (uint8) or int8 inputs x and labels y to ship as latents (docs/living.md)",
@@ -173,7 +179,7 @@ def _positive(text: str) -> int:
 
 def compile_command(options: argparse.Namespace) -> int:
     """`compile`: write the engine's folder."""
-    from tflm_export.compiler import compile_model
+    from tflm_export.compiler import compile_model, with_spare_classes
     from tflm_export.front.dead_facts import dead_lines
     from tflm_export.living.pool_facts import pool_text
     from tflm_export.plan import UpdatePlan
@@ -186,6 +192,8 @@ def compile_command(options: argparse.Namespace) -> int:
         plan = dataclasses.replace(plan, store_bytes=options.store_bytes)
     plan = with_pool(plan, options)
     contract = _contract(options.model, tflite, options.input)
+    if options.spare_classes is not None:
+        tflite, plan = with_spare_classes(tflite, plan, options.spare_classes)
     how = {"gradients": options.gradients, "contract": contract, "keep_dead": options.keep_dead}
     how |= {"row_fed": options.row_fed, "ram_bytes": options.ram}
     exemplars = _exemplars(options, tflite, plan, how)

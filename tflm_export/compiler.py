@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -27,6 +28,7 @@ from tflm_export.front.dead_facts import dead_facts
 from tflm_export.front.prune import prune
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
+from tflm_export.front.spare import add_spare_classes
 from tflm_export.gradients.paths import gradient_type
 from tflm_export.gradients.training_graph import trained_ops, training_graph
 from tflm_export.ir import Graph, Tensor
@@ -164,6 +166,19 @@ def compile_model(
     facts["dead"] = dead_facts(forward, live, trained_ops(forward, plan), keep_dead)
     facts |= memory_facts(graph, plan, exemplars) | pool_facts(graph, plan)
     return Compiled(tflite, plan, name, graph, memory, sources, facts, contract, exemplars)
+
+
+def with_spare_classes(tflite: bytes, plan: UpdatePlan, count: int) -> tuple[bytes, UpdatePlan]:
+    """Model and plan with `count` spare outputs more (docs/living.md).
+
+    Raises `ExportError` for a plan of another model, or a model that cannot have them, `TfodlError` for a
+    plan without memory or head.
+    """
+    _check_provenance(tflite, plan)
+    wide, facts = add_spare_classes(tflite, count), dict(plan.provenance)
+    if "model_sha256" in facts:
+        facts["model_sha256"] = hashlib.sha256(wide).hexdigest()
+    return wide, dataclasses.replace(plan, spare_classes=plan.spare_classes + count, provenance=facts)
 
 
 def without_dead(forward: Graph, plan: UpdatePlan) -> Graph:

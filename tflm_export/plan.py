@@ -34,6 +34,8 @@ OPTIONAL = (
     "candidates",
     "memory",
     "pool",
+    "guard",
+    "spare_classes",
 )  # fields that JSON leaves out where a plan does not use them
 SMALLEST_RATE, LARGEST_RATE = 1e-30, 1e6  # kMaxLearningRate of support.h
 
@@ -202,6 +204,31 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Guard:
+    """When the device goes back to what it knew (docs/living.md).
+
+    samples: pictures that are kept to judge by; each takes what a remembered one takes.
+    held_out: one picture in so many judges, and is never learned from.
+    every: training steps between two judgements; 0 for none but those that are asked for.
+
+    >>> Guard(samples=20).every
+    25
+    """
+
+    samples: int = 20
+    held_out: int = 4
+    every: int = 25
+
+    def __post_init__(self) -> None:
+        for name, least, most in (("samples", 1, 2**15), ("held_out", 2, 2**15), ("every", 0, 2**30)):
+            value = getattr(self, name)
+            _require(
+                _is_count(value) and least <= value <= most,
+                f"Guard: {name} must be a whole number from {least} to {most}, got {value!r}.",
+            )
+
+
+@dataclass(frozen=True)
 class UpdatePlan:
     """Which channels of which layers learn, and how. Frozen, validated, JSON both ways.
 
@@ -216,6 +243,9 @@ class UpdatePlan:
         all of them is frozen for good. memory: what the device remembers; None is nothing.
     pool: how many channels of the candidates learn at a time, chosen on the device (docs/choosing.md), and
         `layers` are then those of the first epoch; None: `layers` learn, and nothing is chosen.
+    guard: when it goes back to what it knew, by pictures of which it needs a memory; None is never.
+    spare_classes: how many of the model's outputs, the last ones, wait for classes that the device may meet;
+        they need a memory and the head.
 
     Raises `TfodlError` on anything that is not a plan.
     """
@@ -232,6 +262,8 @@ class UpdatePlan:
     candidates: tuple[str, ...] = ()
     memory: Memory | None = None
     pool: Pool | None = None
+    guard: Guard | None = None
+    spare_classes: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
@@ -262,6 +294,24 @@ class UpdatePlan:
             f"classes; got {self.memory!r} and {self.loss!r}.",
         )
         self._check_pool()
+        _require(
+            self.guard is None or isinstance(self.guard, Guard),
+            f"UpdatePlan: guard must be a Guard or None, got {self.guard!r}.",
+        )
+        _require(
+            self.guard is None or self.memory is not None,
+            "UpdatePlan: guard judges by remembered pictures, and the plan has no memory; set memory, or "
+            "drop the guard.",
+        )
+        _require(
+            _is_count(self.spare_classes),
+            f"UpdatePlan: spare_classes must be a whole number >= 0, got {self.spare_classes!r}.",
+        )
+        _require(
+            not self.spare_classes or (self.memory is not None and self.head),
+            "UpdatePlan: spare_classes are learned by the head beside remembered samples; set head to true "
+            "and a memory, or spare_classes to 0.",
+        )
         pages, rest = divmod(self.store_bytes, PAGE_BYTES) if _is_count(self.store_bytes) else (-1, 0)
         _require(
             pages in (0, *PAGES) and not rest,
@@ -282,6 +332,10 @@ class UpdatePlan:
             f"UpdatePlan: a pool keeps what it learned in an area of its own; set store_bytes to 0, "
             f"got {self.store_bytes}.",
         )
+        _require(
+            self.guard is None and not self.spare_classes,
+            "UpdatePlan: a pool goes with no guard and no spare classes; drop the pool, or these.",
+        )
         named = [layer.name for layer in self.layers if layer.name not in self.candidates]
         _require(
             not named,
@@ -297,7 +351,8 @@ class UpdatePlan:
 
     def __hash__(self) -> int:
         learning = (self.layers, self.head, self.budget, self.optimizer, self.loss, self.seed)
-        return hash((*learning, self.store_bytes, self.candidates, self.memory, self.pool))
+        living = (self.candidates, self.memory, self.pool, self.guard, self.spare_classes)
+        return hash((*learning, self.store_bytes, *living))
 
     def layer(self, name: str) -> LayerUpdate | None:
         """The entry of layer `name`, or None when that layer is frozen."""
@@ -368,6 +423,8 @@ def _plan_from_dict(raw: object) -> UpdatePlan:
         fields["memory"] = Memory(**_fields(fields["memory"], Memory, "UpdatePlan: memory"))
     if fields.get("pool") is not None:
         fields["pool"] = Pool(**_fields(fields["pool"], Pool, "UpdatePlan: pool"))
+    if fields.get("guard") is not None:
+        fields["guard"] = Guard(**_fields(fields["guard"], Guard, "UpdatePlan: guard"))
     _require(isinstance(fields.get("candidates", []), list), "UpdatePlan: 'candidates' must be a list.")
     if "optimizer" in fields:
         fields["optimizer"] = Optimizer(**_fields(fields["optimizer"], Optimizer, "UpdatePlan: optimizer"))

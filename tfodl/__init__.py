@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Budget": "tflm_export.plan",
+    "Guard": "tflm_export.plan",
     "LayerUpdate": "tflm_export.plan",
     "Memory": "tflm_export.plan",
     "Optimizer": "tflm_export.plan",

@@ -192,6 +192,8 @@ def plan_table(plan: UpdatePlan) -> str:
     if plan.memory is not None:
         facts = {name: value for name, value in vars(plan.memory).items() if value is not None}
         lines.append("memory: " + ", ".join(f"{name} {value}" for name, value in facts.items()))
+    if plan.guard is not None:
+        lines.append("guard: " + ", ".join(f"{name} {value}" for name, value in vars(plan.guard).items()))
     lines += [f"{key}: {value}" for key, value in plan.provenance.items()]
     return "\n".join(lines)
 

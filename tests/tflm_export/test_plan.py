@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tflm_export import plan as plan_module
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
-from tflm_export.plan import Budget, LayerUpdate, Memory, Optimizer, UpdatePlan
+from tflm_export.plan import Budget, Guard, LayerUpdate, Memory, Optimizer, UpdatePlan
 from tfodl.cli import main, plan_table
 
 counts = st.none() | st.integers(0, 2**40)
@@ -37,6 +37,10 @@ plans = st.builds(
 )
 living = st.builds(
     UpdatePlan, candidates=st.lists(st.text(min_size=1, max_size=9)).map(tuple), memory=st.none() | memories
+) | st.builds(
+    UpdatePlan,
+    memory=memories,
+    guard=st.builds(Guard, st.integers(1, 99), st.integers(2, 9), st.integers(0, 99)),
 )
 
 
@@ -46,7 +50,7 @@ def test_json_round_trip(plan):
 
 
 def test_what_a_plan_does_not_use_is_not_in_its_json():
-    assert not {"memory", "candidates"} & set(json.loads(UpdatePlan().to_json()))
+    assert not {"memory", "candidates", "guard"} & set(json.loads(UpdatePlan().to_json()))
 
 
 @given(plans | living)
@@ -92,6 +96,8 @@ def test_what_the_device_remembers_is_in_the_table():
         ({"layers": [], "memory": {"samples": 9, "replays": -1}}, "replays"),
         ({"layers": [], "memory": {"bytes": 900, "where": "cloud"}}, "where"),
         ({"layers": [], "memory": {"bytes": 900}, "loss": "mse"}, "crossentropy"),
+        ({"layers": [], "guard": {}}, "no memory"),
+        ({"layers": [], "memory": {"bytes": 900}, "guard": {"samples": 0}}, "Guard: samples"),
         ({}, "'layers' is missing"),
         ([], "expected an object"),
     ],

@@ -133,6 +133,10 @@ def _train(e: Engine, ops: list[Op]) -> str:
     kind = LOSSES[e.loss.kind]
     lines = [_calls(e, ops[:start], True), "", "  // Loss", f"  {kind.observed} observed = 0;"]
     lines += [f"  {statement}" for statement in kind.judge(e, e.loss)]
+    if e.plan.spare_classes:
+        g = e.loss.outputs[0]
+        pointer = e.at(g, "f32" if e.gradients == "float32" else "s16")
+        lines.append(f"  memset({pointer}, 0, {e.tensor(g).nbytes});  // of spare outputs it stays 0")
     if _skips_zero(e):
         statement, *lap = call(e, ops[start])
         lines += ["  const bool learns =", *wrapped(f"    {statement}"), *lap, "  if (!learns) {"]

@@ -7,7 +7,9 @@ from string import Template
 
 from tflm_export.emit.body import symbol_of
 from tflm_export.emit.engine import Engine
+from tflm_export.emit.judging import judging_parts
 from tflm_export.emit.names import shape_text
+from tflm_export.emit.new_classes import new_classes_parts
 from tflm_export.living.capacity import capacity
 from tflm_export.living.cut import Cut, latent_reader
 from tflm_export.living.memory import LABEL_BYTES
@@ -24,6 +26,8 @@ _LEARN = """namespace {
 float learn(int32_t label) {
   layers_above_cut();"""
 
+_REST = "\n\n// What inference alone runs.\nvoid layers_to_output() {{\n{}\n}}"
+
 
 def living_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
     """The fields of the templates that a memory changes, from those of the engine without it."""
@@ -35,14 +39,22 @@ def living_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
     fields["states_header"] = f"constexpr int32_t kStates = {len(states)};\n" if states else ""
     for key, template in (("state_header", "living_state.h"), ("state", "living_state.cpp")):
         fields[key] = "" if e.plan.pool is not None else _fill(template, fields)
+    fields["logits_at"] = plain["logits_at"]
+    judging, spare = judging_parts(e, fields), new_classes_parts(e, fields)
+    fields |= judging | spare
+    hoisted = e.plan.guard is not None or bool(e.plan.spare_classes)
+    rest = _REST.format(plain["infer"]) if hoisted else ""
+    parts = rest + judging["judging_parts"] + spare["spare_parts"]
     forget = ("memset(offered, 0, sizeof offered);", "counts = {0, 0, 0, 0};", "seen = false;")
     return {
-        "checks": plain["checks"] + _fill("living_parts.cpp", fields),
-        "reset": "\n".join([plain["reset"], *(f"  {line}" for line in forget)]),
+        "checks": plain["checks"] + _fill("living_parts.cpp", fields) + parts,
+        "reset": "\n".join([plain["reset"], *(f"  {line}" for line in forget)]) + judging["judging_reset"],
+        "infer": "  layers_to_output();" if hoisted else plain["infer"],
         "frozen": "  layers_below_cut();\n  layers_above_cut();",
         "step_begins": _LEARN,
-        "living": _fill("living.cpp", fields),
-        "living_header": _fill("living.h", fields),
+        "living": _fill("living.cpp", fields) + spare["spare_functions"] + plain["store"],
+        "store": "",
+        "living_header": _fill("living.h", fields) + judging["judging_header"] + spare["spare_header"],
     }
 
 
@@ -91,6 +103,9 @@ def _state_table(e: Engine) -> list[str]:
     held = [f"{kind}_{symbol}" for symbol, kinds in symbols.items() for kind, on in kinds.items() if on]
     arrays = [*symbols, *held, "latents", "labels", "offered"]
     objects = [*(e.scale(op) for op in e.scaled_ops()), "sgd", "counts"]
+    if e.plan.guard is not None:
+        arrays += ["judge_latents", "judge_labels", "judge_offered", "good"]
+        objects += ["judge_counts", "steps_judged"]
     rows = [(name, name) for name in arrays] + [(name, f"&{name}") for name in objects]
     return [f'      {{"{name}", {pointer}, sizeof {name}}},' for name, pointer in rows]
 

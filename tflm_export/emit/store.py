@@ -25,6 +25,7 @@ def store_parts(e: Engine) -> dict[str, str]:
         "first": wrap(map(str, identity.first)),
         "identity": ", ".join(map(str, identity.engine)),
     }
+    fields["restored"] = "" if e.plan.guard is None else "\n  keep();"
     added = {"store": _fill("store.cpp", fields), "store_header": _fill("store.h", fields)}
     return added | {"store_include": '#include "tfodl/store/kept.h"\n'} | scales_in_one(e)
 

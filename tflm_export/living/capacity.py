@@ -6,11 +6,15 @@ from typing import Any
 
 from tflm_export.errors import ExportError
 from tflm_export.ir import Graph
-from tflm_export.living.cut import Cut, find_cut, latent_reader
+from tflm_export.living.cut import find_cut, latent_reader
 from tflm_export.living.memory import LABEL_BYTES, Exemplars
+from tflm_export.living.new_classes import spare_head
 from tflm_export.plan import Memory, UpdatePlan
+from tflm_export.variable import variables
 
 COUNTS_BYTES, OFFERED_BYTES, SEEN_BYTES = 16, 4, 4  # tfodl::ReplayCounts, a class, a flag
+STEPS_BYTES, VERDICT_BYTES = 4, 2  # of a guard: a counter; a judge
+SUM_BYTES = 4  # of a feature, to imprint a spare class
 
 
 def capacity(memory: Memory, latent_bytes: int) -> int:
@@ -42,7 +46,23 @@ def memory_ram(graph: Graph, plan: UpdatePlan) -> int:
         return 0
     cut = find_cut(graph, plan)
     held = capacity(plan.memory, cut.nbytes) * (cut.nbytes + LABEL_BYTES)
-    return cut.nbytes + held + OFFERED_BYTES * classes(graph) + COUNTS_BYTES + SEEN_BYTES
+    counts = OFFERED_BYTES * classes(graph) + COUNTS_BYTES
+    spare = spare_head(graph, plan)
+    sums = SUM_BYTES * graph.tensors[spare.weights].shape[1] if spare is not None else 0
+    return cut.nbytes + held + counts + SEEN_BYTES + guard_ram(graph, plan) + sums
+
+
+def guard_ram(graph: Graph, plan: UpdatePlan) -> int:
+    """Static RAM of the pictures that judge and of the last good state, bytes; 0 for a plan without guard."""
+    if plan.guard is None:
+        return 0
+    held = plan.guard.samples * (find_cut(graph, plan).nbytes + LABEL_BYTES + VERDICT_BYTES)
+    return held + OFFERED_BYTES * classes(graph) + COUNTS_BYTES + STEPS_BYTES + good_bytes(graph)
+
+
+def good_bytes(graph: Graph) -> int:
+    """Bytes of the trained tensors, which a guard keeps a copy of."""
+    return sum(v.nbytes for v in variables(graph))
 
 
 def memory_facts(graph: Graph, plan: UpdatePlan, exemplars: Exemplars | None) -> dict[str, Any]:
@@ -65,6 +85,8 @@ def memory_facts(graph: Graph, plan: UpdatePlan, exemplars: Exemplars | None) ->
             "ram_bytes": memory_ram(graph, plan),
             "exemplars": len(exemplars) if exemplars else 0,
         }
+    if plan.guard is not None:
+        facts |= {"judges": plan.guard.samples, "guard_ram_bytes": guard_ram(graph, plan)}
     return {"latent": facts}
 
 
@@ -82,14 +104,16 @@ def check_exemplars(graph: Graph, plan: UpdatePlan, exemplars: Exemplars | None)
         raise ExportError(
             "exemplars: the update plan replays none; set memory.exemplar_replays to 1 or more."
         )
-    _check_shape(graph, find_cut(graph, plan), exemplars)
+    _check_shape(graph, plan, exemplars)
 
 
-def _check_shape(graph: Graph, cut: Cut, exemplars: Exemplars) -> None:
+def _check_shape(graph: Graph, plan: UpdatePlan, exemplars: Exemplars) -> None:
+    cut = find_cut(graph, plan)
     shape, found = graph.tensors[cut.tensor].shape[1:], exemplars.latents.shape[1:]
     if shape != found:
         raise ExportError(f"exemplars: latents have shape {list(found)}; the engine's have {list(shape)}.")
     low, high = int(exemplars.labels.min()), int(exemplars.labels.max())
-    if low < 0 or high >= classes(graph):
+    known = classes(graph) - plan.spare_classes
+    if low < 0 or high >= known:
         wrong = low if low < 0 else high
-        raise ExportError(f"exemplars: label {wrong}: allowed 0..{classes(graph) - 1}.")
+        raise ExportError(f"exemplars: label {wrong}: allowed 0..{known - 1}.")

@@ -223,6 +223,8 @@ def _shim(compiled: Compiled) -> str:
         if compiled.plan.memory is not None:
             kind = "living_state" if compiled.plan.pool is None else "choosing"
             files += ["shim_living.cpp", f"shim_{kind}.cpp"]
+        files += ["shim_new_classes.cpp"] if compiled.plan.spare_classes else []
+        files += ["shim_judging.cpp"] if compiled.plan.guard is not None else []
     text = "".join(templates.joinpath(file).read_text(encoding="utf-8") for file in files)
     engine_input = harness_input(name, is_fed(compiled.graph.ops[0]))
     return Template(text).substitute(name=name, engine_input=engine_input, **calls)

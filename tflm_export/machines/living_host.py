@@ -7,6 +7,7 @@ import ctypes
 import numpy as np
 
 from tflm_export.errors import ExportError
+from tflm_export.living.capacity import classes
 from tflm_export.living.cut import find_cut
 from tflm_export.machines.host import HostEngine
 
@@ -25,7 +26,10 @@ class LivingEngine(HostEngine):
         for name in ("replay", "replay_exemplar"):
             getattr(library, f"shim_{name}").restype = ctypes.c_float
         library.shim_remember.restype = ctypes.c_bool
+        if plan.guard is not None:
+            library.shim_judge.restype = ctypes.c_bool
         graph = self.compiled.graph
+        self._classes = classes(graph)
         self._latent_shape = graph.tensors[find_cut(graph, plan).tensor].shape
         return super()._bind(library)
 
@@ -49,6 +53,34 @@ class LivingEngine(HostEngine):
     def replay_exemplar(self) -> float:
         """One step on an exemplar; the loss before it, -1 when there are none."""
         return float(self._library.shim_replay_exemplar())
+
+    def train_step(self, x: np.ndarray, label: int | np.ndarray | None = None) -> float:
+        """As `HostEngine`'s, then the plan's replays. Raises `ExportError` for a label that is no class
+        in use, nor the next spare one."""
+        loss = super().train_step(x, label)
+        if loss == -1 and self.compiled.plan.spare_classes:
+            raise ExportError(f"label {label}: allowed 0..{min(self.classes_in_use, self._classes - 1)}.")
+        return loss
+
+    @property
+    def classes_in_use(self) -> int:
+        """Classes that the engine knows: the first ones."""
+        return int(self._library.shim_classes()) if self.compiled.plan.spare_classes else self._classes
+
+    def judge(self) -> bool:
+        """Keep what was learned (True) or go back to the last good state, as the guard's judges find.
+        Raises `ExportError` without a guard."""
+        self._guarded("judge")
+        return bool(self._library.shim_judge())
+
+    def judging(self) -> int:
+        """Pictures that judge. Raises `ExportError` without a guard."""
+        self._guarded("judging")
+        return int(self._library.shim_judging())
+
+    def _guarded(self, call: str) -> None:
+        if self.compiled.plan.guard is None:
+            raise ExportError(f"{call}: the update plan has no guard; set guard.")
 
     def state(self) -> bytes:
         """All that learning changes, the memory too."""

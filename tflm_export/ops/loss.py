@@ -127,14 +127,14 @@ def _crossentropy_reference(op: Op, graph: Graph, q: np.ndarray, label: int) -> 
 def _crossentropy(e: Emitter, op: Op) -> list[str]:
     q = op.inputs[0]
     table = e.tables.add("uint32_t", "loss_exp", exp_table(loss_scale(op, e.graph)))
-    args = (e.at(q, "s8"), e.tensor(q).size, "label", e.at(op.outputs[0], "s16"), e.scale(op), "&observed")
+    args = (e.at(q, "s8"), _classes(e, q), "label", e.at(op.outputs[0], "s16"), e.scale(op), "&observed")
     return kernel_call("softmax_cross_entropy_s8", table, *args)
 
 
 def _crossentropy_f32(e: Emitter, op: Op) -> list[str]:
     q = op.inputs[0]
     table = e.tables.add("float", "loss_exp", exp_table_f32(loss_scale(op, e.graph)))
-    args = (e.at(q, "s8"), e.tensor(q).size, "label", e.at(op.outputs[0], "f32"), "&observed")
+    args = (e.at(q, "s8"), _classes(e, q), "label", e.at(op.outputs[0], "f32"), "&observed")
     return kernel_call("softmax_cross_entropy_f32", table, *args)
 
 
@@ -147,6 +147,11 @@ def _mse_reference(op: Op, graph: Graph, q: np.ndarray, target: np.ndarray) -> n
     difference = q.astype(np.float64) - np.asarray(target, np.float64).reshape(q.shape)
     result: np.ndarray = 2 * loss_scale(op, graph) * difference / q.size
     return result
+
+
+def _classes(e: Emitter, logits: str) -> str:
+    """How many logits are of classes: spare ones are not before they are in use."""
+    return "classes()" if e.plan.spare_classes else str(e.tensor(logits).size)
 
 
 def _mse(e: Emitter, op: Op) -> list[str]:

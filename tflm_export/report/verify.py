@@ -16,7 +16,6 @@ from tflm_export.compiler import Compiled
 from tflm_export.emit.names import display
 from tflm_export.engine_folder import opened
 from tflm_export.errors import ExportError
-from tflm_export.ir import Graph
 from tflm_export.living.choosing import simulator_of
 from tflm_export.living.simulator import LivingSimulator
 from tflm_export.machines.choosing_host import host_engine
@@ -182,7 +181,7 @@ def samples(
         )
     xs = xs.reshape(-1, *shape)
     free = graph.loss is not None and LOSSES[graph.loss.kind].target == "input"
-    ts = list(targets) if targets is not None and not free else _targets(graph, len(xs), rng)
+    ts = list(targets) if targets is not None and not free else _targets(compiled, len(xs), rng)
     if len(ts) != len(xs):
         raise ExportError(f"verify: {len(xs)} inputs but {len(ts)} targets.")
     return xs, ts
@@ -194,13 +193,15 @@ def _are_pictures(xs: np.ndarray, shape: Sequence[int], compiled: Compiled) -> b
     return fits and compiled.contract is not None and str(xs.dtype) == compiled.contract.dtype
 
 
-def _targets(graph: Graph, count: int, rng: np.random.Generator) -> list[Any]:
-    """Random class indices, or int8 targets, half of them 0; None each where nothing is compared with one."""
+def _targets(compiled: Compiled, count: int, rng: np.random.Generator) -> list[Any]:
+    """Random indices of classes in use, or int8 targets, half of them 0; None each where nothing is compared
+    with one."""
+    graph = compiled.graph
     if graph.loss is None or LOSSES[graph.loss.kind].target == "input":
         return [None] * count
     logits = graph.tensors[graph.loss.inputs[0]]
     if LOSSES[graph.loss.kind].by_label:
-        return list(rng.integers(0, logits.size, count).tolist())
+        return list(rng.integers(0, logits.size - compiled.plan.spare_classes, count).tolist())
     values = rng.integers(-128, 128, (count, *logits.shape), np.int8)
     return list(values * rng.integers(0, 2, values.shape, np.int8))
 

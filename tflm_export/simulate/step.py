@@ -130,18 +130,23 @@ class Simulator:
             if op.kind in GRADIENTS:
                 values[op.outputs[0]] = self._path.gradient(self._call(op), self._inputs(op, values))
             elif op.name == "loss":
-                logits, target = self._compared(values, label)
-                values[op.outputs[0]] = self._path.loss(op, self.graph, logits, target)
+                values[op.outputs[0]] = self._loss_gradient(op, *self._compared(values, label))
             elif op.role == "update":
                 self._update(op, values, collect)
             else:
                 run_forward(op, self.graph, values)
         return values
 
+    def _loss_gradient(self, op: Op, logits: np.ndarray, target: Any) -> Any:
+        return self._path.loss(op, self.graph, logits, target)
+
+    def _loss_value(self, logits: np.ndarray, target: Any) -> float:
+        return self._path.loss_value(self._loss, self.graph, logits, target)
+
     def _stepped(self, values: dict[str, Any], label: Target) -> float:
         """Count a step that ran; the loss before it."""
         self.step += 1
-        return self._path.loss_value(self._loss, self.graph, *self._compared(values, label))
+        return self._loss_value(*self._compared(values, label))
 
     def _compared(self, values: dict[str, Any], label: Target) -> tuple[np.ndarray, Any]:
         """The logits, and what the loss holds against them: a class, int8 of their shape, the input."""

@@ -14,7 +14,7 @@ const int8_t* latent() { return last; }
 int32_t remembered() { return counts.held; }
 
 bool remember(int32_t label) {
-  if (label < 0 || label >= kLogits || !seen) return false;
+  if (label < 0 || label >= kLogits || !seen$label_limit) return false;$offer_judge$admit
   tfodl::replay_remember(memory, counts, last, label);
   return true;
 }
@@ -28,14 +28,14 @@ float replay() {
 float replay_exemplar() {
 $replay_exemplar
 }
-
+$judge
 float train_step(int32_t label) {
-  if (label < 0 || label >= kLogits) return -1.0f;
+  if (label < 0 || label >= kLogits$label_limit) return -1.0f;
   if (!ready) reset();
-  layers_below_cut();
+  layers_below_cut();$hold_out$admit
   const float loss = learn(label);
   for (int32_t i = 0; i < kReplays; ++i) replay();
-  for (int32_t i = 0; i < kExemplarReplays; ++i) replay_exemplar();
+  for (int32_t i = 0; i < kExemplarReplays; ++i) replay_exemplar();$step_done
   return loss;
 }
 $state

@@ -25,6 +25,6 @@ tfodl::StoreStatus save(tfodl::Store& store) {
 tfodl::StoreStatus restore(tfodl::Store& store) {
   reset();
   const tfodl::StoreStatus status = tfodl::restore_kept(store, kept, kStoreArrays);
-  if (status != tfodl::StoreStatus::kOk) reset();
+  if (status != tfodl::StoreStatus::kOk) reset();$restored
   return status;
 }

@@ -38,6 +38,7 @@ class DeviceGradients:
     def __init__(self) -> None:
         self._exponents: dict[str, Any] = {}
         self._shifts: dict[str, tf.Variable] = {}
+        self.known: tf.Variable | None = None  # classes in use, the first ones; None for all
 
     def shift(self, name: str, start: int) -> None:
         """Declare the shift of edge `name` (a variable cannot be made while a step is traced)."""

@@ -25,12 +25,16 @@ Narrowed = tuple[Any, Any]  # int16 values (as int64) and their exponent
 
 @dataclass(frozen=True)
 class Quants:
-    """Scale and zero point of the logits, and of the model's input."""
+    """Scale and zero point of the logits, and of the model's input.
+
+    known: a variable, how many of the logits, the first ones, are of classes in use; None for all.
+    """
 
     scale: float
     zero_point: int
     input_scale: float = 1.0
     input_zero: int = 0
+    known: Any = None
 
 
 def device_loss(loss: str, q: Any, dy: Any, quants: Quants) -> Narrowed:
@@ -51,6 +55,8 @@ def _crossentropy(q: Any, dy: Any, quants: Quants) -> Narrowed:
     """The label is where `dy` is lowest."""
     table = np.floor(2.0**TABLE_BITS * np.exp(-quants.scale * np.arange(256)) + 0.5).astype(np.int64)
     terms = tf.gather(tf.constant(table), tf.reduce_max(q) - q)
+    if quants.known is not None:
+        terms *= tf.cast(tf.range(tf.shape(q)[0]) < quants.known, tf.int64)
     total = tf.reduce_sum(terms)
     p = (terms * (1 << PROBABILITY_BITS) + total // 2) // total
     label = tf.one_hot(tf.argmin(dy), q.shape[-1], dtype=tf.int64)

@@ -76,6 +76,7 @@ class Int8Model(SelectiveModel):
         super().__init__(base, plan, **{"name": "int8_model", **kwargs})
         self.task_loss = task_loss
         self._file = _File(data, graph, logits)
+        self.device = device
         self._guard = Guard(base.input_shape[1:], base.output_shape[-1])
         self.rounding, self.seed, self.first, self.gradients = rounding, seed, first, gradients
         self.load_constants({name: t.data for name, t in graph.tensors.items() if t.data is not None})

@@ -80,7 +80,9 @@ class DequantizeOutput(Int8Layer):
             def gradient(dy: Any) -> Any:
                 if not self.device:
                     return dy
-                quants = Quants(self.scale, self.zero_point, self.input_scale, self.input_zero)
+                quants = Quants(
+                    self.scale, self.zero_point, self.input_scale, self.input_zero, self.device.known
+                )
                 return self.device.note(self.edges[0], *device_loss(self.loss, q, dy, quants))
 
             return (q - self.zero_point) * np.float32(self.scale), gradient

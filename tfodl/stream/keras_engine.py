@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tflm_export.compiler import Compiled
 from tflm_export.errors import TfodlError
@@ -15,8 +16,9 @@ from tflm_export.gradients.trained import find_op
 from tflm_export.ir import Graph
 from tflm_export.living.capacity import capacity, classes
 from tflm_export.living.cut import find_cut
+from tflm_export.living.judging import Weights, judge_memory
 from tflm_export.living.memory import ReplayMemory
-from tflm_export.living.replays import Replays
+from tflm_export.living.new_classes import NewClasses, spare_head
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import Memory, UpdatePlan
 from tflm_export.variable import variables
@@ -25,12 +27,12 @@ from tfodl.int8.qas import QAS
 from tfodl.int8.wiring import layer_of
 
 
-class KerasEngine(Replays):
+class KerasEngine(NewClasses):
     """An engine in Keras: `Int8Model` at batch 1 with device gradients. Its weights are the board's.
 
     Slow (tens of milliseconds a step): it shows that what Keras simulates is what the board does.
-    Raises `TfodlError` for an engine with float32 gradients, one that sums batches, or exemplars of an engine
-    from which dead channels are left out.
+    Raises `TfodlError` for an engine with float32 gradients, one that sums batches, or exemplars or a guard
+    where dead channels are left out.
     """
 
     def __init__(self, compiled: Compiled):
@@ -45,12 +47,15 @@ class KerasEngine(Replays):
         self._below = whole.below(self._first)
         self._input, self._cut = tensor_quant(graph, graph.inputs[0]), tensor_quant(graph, cut.tensor)
         self._shape = graph.tensors[cut.tensor].shape[1:]
-        if compiled.exemplars is not None and compiled.exemplars.latents.shape[1:] != self._shape:
+        seen = compiled.graph.tensors[cut.tensor].shape[1:]
+        if (compiled.exemplars is not None or plan.guard is not None) and seen != self._shape:
             raise TfodlError(
-                "stream: exemplars lack the dead channels that Keras keeps; compile with keep_dead=True."
+                "stream: latents lack the dead channels that Keras keeps; compile with keep_dead=True."
             )
-        size = capacity(self.wanted, cut.nbytes)
-        self.memory = ReplayMemory(size, self._shape, classes(compiled.graph), self.wanted.policy, plan.seed)
+        size, count = capacity(self.wanted, cut.nbytes), classes(compiled.graph)
+        self.memory = ReplayMemory(size, self._shape, count, self.wanted.policy, plan.seed)
+        self.head = spare_head(compiled.graph, plan)
+        self.guard, self.judges = plan.guard, judge_memory(plan, self._shape, count)
         self._build()
 
     def reset(self) -> None:
@@ -67,22 +72,43 @@ class KerasEngine(Replays):
         )  # fmt: skip
         sgd = keras.optimizers.SGD(rule.learning_rate, momentum=rule.momentum)
         self.model.compile(QAS(sgd) if rule.qas else sgd)
+        if self.head is not None:
+            assert self.model.device is not None
+            self.model.device.known = tf.Variable(self.head.classes - self.head.spare)
         self.memory.reset()
         self._latent: np.ndarray | None = None
         self.shown, self._used = 0, False
+        self.begin_judging(self.compiled.graph)
 
     def train_step(self, x: np.ndarray, label: int) -> float:
-        """One step on input `x` int8 [1, ...], then the plan's replays; the loss before."""
+        """One step on input `x` int8 [1, ...], then the plan's replays; the loss before. A picture that is
+        held out changes nothing."""
+        self.check_class(label)
         self._latent = self._to_latents(x)[0]
-        loss = self.learn_latent(self._latent, label)
-        self.replay_all()
+        if self.holds_out(self._latent):
+            loss = self.unlearned(self._latent, label)
+        else:
+            self.admit(self._latent, label)
+            loss = self.learn_latent(self._latent, label)
+            self.replay_all()
+        self.step_done()
         return loss
 
-    def remember(self, label: int) -> None:
-        """Offer the picture of the last step to the memory. Raises `TfodlError` before the first."""
+    def latent(self) -> np.ndarray:
+        """Of the picture of the last step, int8. Raises `TfodlError` before the first."""
         if self._latent is None:
             raise TfodlError("remember: no picture was seen yet; train_step first.")
-        self.memory.remember(self._latent, label)
+        return self._latent
+
+    def remember(self, label: int) -> None:
+        """Offer that picture to the memory, or to the judges when it is held out."""
+        latent = self.latent()
+        self.check_class(label)
+        if self.holds_out(latent):
+            self.judges.remember(latent, label)
+        else:
+            self.admit(latent, label)
+            self.memory.remember(latent, label)
 
     def classify(self, x: np.ndarray) -> np.ndarray:
         """Classes int64 [N] of inputs int8 [N, ...]."""
@@ -97,8 +123,44 @@ class KerasEngine(Replays):
     def learn_latent(self, latent: np.ndarray, label: int) -> float:
         """One step from the cut on; the loss before it."""
         self._used = True
+        if self.head is not None:
+            assert self.model.device is not None and self.model.device.known is not None
+            self.model.device.known.assign(self.classes_in_use)
         found = self.model.train_on_batch(self._real(latent[None]), np.array([label]), return_dict=True)
         return float(found["loss"])
+
+    def logits_of(self, latent: np.ndarray) -> np.ndarray:
+        """Logits int8, of a latent."""
+        graph = self.compiled.graph
+        assert graph.loss is not None
+        real = self.model.predict_on_batch(self._real(latent[None]))
+        return tensor_quant(graph, graph.loss.inputs[0]).quantize(np.asarray(real))
+
+    def features_of(self, latent: np.ndarray) -> np.ndarray:
+        """What enters the head, int8, of a latent."""
+        assert self.head is not None
+        if self.head.op == self._first:
+            return latent
+        found = self.model.below(self.head.op).predict_on_batch(self._real(latent[None]))
+        return np.asarray(found).astype(np.int8)
+
+    def trained(self) -> dict[str, np.ndarray]:
+        """A copy of every trained tensor, by name."""
+        return self.weights()
+
+    def put(self, weights: Weights) -> None:
+        """Set what `trained` gave."""
+        self.model.load_constants(weights)
+
+    def forget_steps(self) -> None:
+        """Start the optimizer's momentum and what is left over at 0."""
+        outer = self.model.optimizer
+        if not outer.built:
+            return
+        outer.reset(int(outer.step))
+        inner = getattr(outer.inner, "inner", outer.inner)
+        for velocity in getattr(inner, "momentums", None) or []:
+            velocity.assign(np.zeros(velocity.shape))
 
     def _to_latents(self, x: np.ndarray) -> np.ndarray:
         """int8 [N, ...] at the cut, of inputs int8 [N, ...]."""
@@ -113,7 +175,8 @@ class KerasEngine(Replays):
 def _in_keras(plan: UpdatePlan, graph: Graph) -> UpdatePlan:
     """The plan with the layers' names in an `Int8Model`."""
     rows = tuple(replace(row, name=layer_of(find_op(graph, row.name))) for row in plan.layers)
-    return replace(plan, layers=rows, candidates=(), memory=None, pool=None, provenance={})
+    plain = replace(plan, memory=None, pool=None, guard=None, spare_classes=0)
+    return replace(plain, layers=rows, candidates=(), provenance={})
 
 
 def _check(compiled: Compiled) -> None:

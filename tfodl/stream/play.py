@@ -12,6 +12,7 @@ from tflm_export.errors import TfodlError
 from tflm_export.living.capacity import capacity, classes
 from tflm_export.living.choosing import simulator_of
 from tflm_export.living.cut import find_cut
+from tflm_export.living.judging import is_held_out
 from tflm_export.living.memory import ReplayMemory
 from tflm_export.machines.choosing_host import host_engine
 from tfodl.datasets.training_data import check_inputs, check_labels
@@ -31,7 +32,8 @@ def play(
 ) -> StreamResult:
     """Let the engine `compiled` learn a stream one sample at a time, and take its accuracy on the way.
 
-    A sample is a `train_step`, then a `remember` where the plan has a memory.
+    A sample is a `train_step`, then a `remember` where the plan has a memory; where it has a guard, a `judge`
+    comes after the last one.
     stream: arrays (x [N, ...], labels [N]), or any iterable of (x, label). tests: (x, labels) by name. x is
         float as the model takes it, uint8 pictures (the engine then needs an input contract), or int8 as the
         engine takes it.
@@ -56,7 +58,8 @@ def play(
         net.train_step(x, label)
         if memory is not None:
             net.remember(label)
-            memory.remember(_packed(i), label)
+            if not is_held_out(_latent(net, compiled), compiled.plan.guard):
+                memory.remember(_packed(i), label)
         if i + 1 == len(samples):
             _rest(net, compiled, rest)
         if i + 1 in taken:
@@ -66,14 +69,21 @@ def play(
     return StreamResult(labels, taken, per_class, overall, _held(memory), _weights(net))
 
 
+def _latent(net: Any, compiled: Compiled) -> np.ndarray:
+    """What a guard tells a picture by; nothing without one."""
+    return np.zeros(0, np.int8) if compiled.plan.guard is None else net.latent()
+
+
 def _rest(net: Any, compiled: Compiled, rounds: int) -> None:
-    """The replays of `rounds` steps, without the steps' own samples."""
+    """The replays of `rounds` steps, without the steps' own samples; then the guard's last word."""
     for _ in range(rounds):
         assert compiled.plan.memory is not None
         for _ in range(compiled.plan.memory.replays):
             net.replay()
         for _ in range(compiled.plan.memory.exemplar_replays):
             net.replay_exemplar()
+    if compiled.plan.guard is not None:
+        net.judge()
 
 
 def _machine(compiled: Compiled, machine: Any) -> Any:

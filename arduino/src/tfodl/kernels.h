@@ -15,6 +15,8 @@
 #include "tfodl/forward.h"
 #include "tfodl/gradient.h"
 #include "tfodl/gradient_f32.h"
+#include "tfodl/judge.h"
+#include "tfodl/new_classes.h"
 #include "tfodl/replay.h"
 #include "tfodl/stream.h"
 #include "tfodl/support.h"

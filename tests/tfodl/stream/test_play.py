@@ -7,12 +7,12 @@ import pytest
 from int8_nets import digits, qat_net, qat_tflite
 
 import tfodl
-from tflm_export.compiler import compile_model
+from tflm_export.compiler import compile_model, with_spare_classes
 from tflm_export.input_contract import InputContract
 from tflm_export.living.choose import make_exemplars
 from tflm_export.living.simulator import LivingSimulator
 from tflm_export.machines.living_host import LivingEngine
-from tfodl import LayerUpdate, Memory, Optimizer, TfodlError, UpdatePlan, stream
+from tfodl import Guard, LayerUpdate, Memory, Optimizer, TfodlError, UpdatePlan, stream
 from tfodl.quantize.layer_map import address
 from tfodl.stream.keras_engine import KerasEngine
 
@@ -20,9 +20,11 @@ DEEP = (LayerUpdate("sep", "out", (0, 3)), LayerUpdate("head", "out", tuple(rang
 STEPS = 50
 
 
-def engine(memory, *, exemplars=0, layers=DEEP[:1], **optimizer):
+def engine(memory, *, exemplars=0, layers=DEEP[:1], guard=None, **optimizer):
     rule = Optimizer(**{"learning_rate": 0.02, **optimizer})
-    plan = address(UpdatePlan(layers, optimizer=rule, memory=memory, seed=7), qat_net(), qat_tflite())
+    plan = address(
+        UpdatePlan(layers, optimizer=rule, memory=memory, seed=7, guard=guard), qat_net(), qat_tflite()
+    )
     compiled = compile_model(qat_tflite(), plan, keep_dead=True)
     if not exemplars:
         return compiled
@@ -45,6 +47,10 @@ CASES = {
         {"rounding": "accumulator", "layers": ()},
     ),
     "no memory": (None, {"momentum": 0.0}),
+    "guard": (
+        Memory(samples=5, replays=1),
+        {"guard": Guard(samples=6, held_out=3, every=5), "momentum": 0.5},
+    ),
 }
 
 
@@ -52,8 +58,9 @@ CASES = {
 def test_keras_numpy_and_the_host_make_the_same_weights(case):
     memory, options = CASES[case]
     compiled, tests = engine(memory, **options), {"same": digits(20)}
+    shown = samples("shuffled" if "guard" in options else "classes")  # class after class a guard undoes all
     host, *others = (
-        stream.play(compiled, samples(), tests, machine=machine, points=2, rest=2 if memory else 0)
+        stream.play(compiled, shown, tests, machine=machine, points=2, rest=2 if memory else 0)
         for machine in ("host", "numpy", "keras")
     )
     start = compiled.graph.constant
@@ -63,6 +70,25 @@ def test_keras_numpy_and_the_host_make_the_same_weights(case):
         for name, value in host.weights.items():
             np.testing.assert_array_equal(other.weights[name], value, err_msg=name)
         np.testing.assert_array_equal(other.per_class["same"], host.per_class["same"])
+
+
+def test_a_new_class_is_the_same_on_all_machines():
+    plan = UpdatePlan(DEEP[:1], optimizer=Optimizer(0.02), memory=Memory(samples=8, replays=1), seed=7)
+    plan = address(plan, qat_net(), qat_tflite())
+    compiled = compile_model(*with_spare_classes(qat_tflite(), plan, 2), keep_dead=True)
+    x, y = samples("shuffled", 30)
+    y = np.where(np.arange(30) % 9 == 8, 10, y)  # a label that is new
+    host, *others = (
+        stream.play(compiled, (x, y), {"same": (x, y)}, machine=machine, points=1)
+        for machine in ("host", "numpy", "keras")
+    )
+    for other in others:
+        for name, value in host.weights.items():
+            np.testing.assert_array_equal(other.weights[name], value, err_msg=name)
+        np.testing.assert_array_equal(other.per_class["same"], host.per_class["same"])
+    assert host.per_class["same"][0, 10] == 0 < host.per_class["same"][-1, 10]
+    with pytest.raises(TfodlError, match=r"label 11: allowed 0\.\.10"):
+        stream.play(compiled, (x, np.full(30, 11)), {"same": (x, y)})
 
 
 def test_remembered_is_what_the_engine_holds():

@@ -1,0 +1,86 @@
+"""The tables of guards and new classes in docs/living.md, from what was measured, nothing typed.
+
+`python scripts/guard_study.py`, `scripts/new_class_study.py`, then `python benchmarks/guard_tables.py`; a
+test holds the page to it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from stream_tables import PAGE, ROOT, spread_text
+
+MEASURED = {name: ROOT / "results" / "stream" / f"{name}.jsonl" for name in ("guard", "new_class")}
+BLOCK = re.compile(r"(<!-- judged:(\w+) -->\n).*?(<!-- end -->)", re.S)
+Rows = Sequence[dict[str, Any]]
+
+
+def guards(rows: Rows) -> str:
+    """What every harm did to every net, without a guard and with one."""
+    lines = [
+        "| | before | harm | without guard | with guard | worst stream without, with |",
+        "|---|--:|---|--:|--:|--:|",
+    ]
+    for task, harm in dict.fromkeys((row["task"], row["harm"]) for row in rows):
+        cells = [
+            [row for row in rows if (row["task"], row["harm"], row["guard"]) == (task, harm, guard)]
+            for guard in (False, True)
+        ]
+        changes = [[100 * (row["after"] - row["before"]) for row in cell] for cell in cells]
+        if not all(changes):
+            continue
+        before = 100 * sum(row["before"] for row in cells[1]) / len(cells[1])
+        worst = ", ".join(f"{min(change):+.1f}" for change in changes)
+        ends = [spread_text(change, "+") for change in changes]
+        lines.append(f"| {task} | {before:.1f} | {harm} | {' | '.join(ends)} | {worst} |")
+    return "\n".join(lines) + "\n"
+
+
+def new_classes(rows: Rows) -> str:
+    """What 5 samples of a class that was held back made of it, and of the others."""
+    lines = [
+        "| held back | remembered | rest, rounds | new class right | others before | others, change |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for key in dict.fromkeys((row["held_back"], row["times"], row["rest"]) for row in rows):
+        cell = [row for row in rows if (row["held_back"], row["times"], row["rest"]) == key]
+        new = spread_text([100 * row["new"] for row in cell])
+        change = spread_text([100 * (row["others"] - row["others_before"]) for row in cell], "+")
+        times = "once" if key[1] == 1 else f"{key[1]} times"
+        before = 100 * cell[0]["others_before"]
+        lines.append(f"| class {key[0]} | {times} | {key[2]} | {new} | {before:.1f} | {change} |")
+    return "\n".join(lines) + "\n"
+
+
+TABLES: dict[str, Callable[[Rows], str]] = {"guard": guards, "new_class": new_classes}
+
+
+def filled(page: str, rows: dict[str, Rows]) -> str:
+    """The page with its tables."""
+    return BLOCK.sub(lambda m: m[1] + TABLES[m[2]](rows[m[2]]) + m[3], page)
+
+
+def measured() -> dict[str, Rows]:
+    """The rows of the studies."""
+    return {
+        name: [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for name, path in MEASURED.items()
+    }
+
+
+def main() -> int:
+    """Write the table into the page; 2 where nothing was measured."""
+    missing = [str(path) for path in MEASURED.values() if not path.is_file()]
+    if missing:
+        print(f"benchmarks/guard_tables.py: {missing[0]} is missing; run its study.", file=sys.stderr)
+        return 2
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), measured()), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""The parts of an engine that judges what it learned, and goes back (docs/living.md)."""
+
+from __future__ import annotations
+
+from importlib import resources
+from string import Template
+
+from tflm_export.emit.body import symbol_of
+from tflm_export.emit.engine import Engine
+from tflm_export.living.capacity import good_bytes
+from tflm_export.ops.convolution.update import state_arrays
+from tflm_export.ops.loss import exp_table, loss_scale
+from tflm_export.plan import Guard
+
+_EMPTY = ("judging_parts", "judging_reset", "judging_header", "offer_judge", "hold_out", "step_done", "judge")
+
+
+def judging_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:
+    """The fields of the templates that a guard changes, from those of the engine with a memory."""
+    if e.plan.guard is None:
+        return dict.fromkeys(_EMPTY, "")
+    fields = living | _facts(e, e.plan.guard)
+    return {
+        "judging_parts": _fill("judging_parts.cpp", fields).rstrip(),
+        "judging_reset": _RESET,
+        "judging_header": _fill("judging.h", fields),
+        "offer_judge": _OFFER,
+        "hold_out": "\n  if (tfodl::is_held_out(last, kLatentBytes, kHeldOut)) return unlearned(label);",
+        "step_done": "\n  step_done();",
+        "judge": _fill("judging.cpp", fields),
+    }
+
+
+_RESET = (
+    "\n  memset(judge_offered, 0, sizeof judge_offered);\n  judge_counts = {0, 0, 0, 0};\n"
+    "  steps_judged = 0;\n  keep();"
+)
+_OFFER = (
+    "\n  if (tfodl::is_held_out(last, kLatentBytes, kHeldOut)) {"
+    "\n    tfodl::replay_remember(judges, judge_counts, last, label);"
+    "\n    return true;"
+    "\n  }"
+)
+
+
+def _facts(e: Engine, guard: Guard) -> dict[str, str]:
+    e.tables.add("uint32_t", "judge_exp", exp_table(loss_scale(e.loss, e.graph)))
+    states = [
+        f"{kind}_{symbol_of(e, v)}"
+        for v in e.variables
+        for kind, on in state_arrays(e.plan.optimizer, v).items()
+        if on
+    ]
+    return {
+        "judges": str(guard.samples),
+        "held_out": str(guard.held_out),
+        "every": str(guard.every),
+        "good_bytes": str(good_bytes(e.graph)),
+        "forget_steps": "\n".join(f"  memset({name}, 0, sizeof {name});" for name in states),
+    }
+
+
+def _fill(template: str, fields: dict[str, str]) -> str:
+    text = resources.files("tflm_export").joinpath("templates", template).read_text(encoding="utf-8")
+    return Template(text).substitute(fields)

@@ -1,0 +1,62 @@
+"""The parts of an engine with spare outputs (docs/living.md)."""
+
+from __future__ import annotations
+
+from importlib import resources
+from string import Template
+
+from tflm_export.emit.body import symbol_of
+from tflm_export.emit.engine import Engine
+from tflm_export.living.new_classes import SpareHead, spare_head
+
+_EMPTY = ("spare_parts", "spare_functions", "spare_header", "label_limit", "admit")
+
+
+def new_classes_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:
+    """The fields of the templates that spare outputs change, from those of the engine with a memory."""
+    head = spare_head(e.graph, e.plan)
+    if head is None:
+        return dict.fromkeys(_EMPTY, "")
+    fields = living | _facts(e, head)
+    return {
+        "spare_parts": _fill("new_classes_parts.cpp", fields).rstrip(),
+        "spare_functions": _fill("new_classes.cpp", fields),
+        "spare_header": _fill("new_classes.h", fields),
+        "label_limit": " || label > classes()",
+        "admit": "\n  admit(label);",
+    }
+
+
+def _facts(e: Engine, head: SpareHead) -> dict[str, str]:
+    symbols = {v.tensor: symbol_of(e, v) for v in e.variables}
+    features = e.graph.tensors[head.weights].shape[1]
+    return {
+        "weights": symbols[head.weights],
+        "bias": symbols[head.bias],
+        "features": str(features),
+        "feature": e.symbols[head.features],
+        "zero": str(head.zero),
+        "unused": str(head.unused),
+        "logit": str(head.logit),
+        "logit_zero": str(head.logit_zero),
+        "spare": str(head.spare),
+        "into_good": _into_good(e, head, features) if e.plan.guard is not None else "",
+    }
+
+
+def _into_good(e: Engine, head: SpareHead, features: int) -> str:
+    """The new row goes into the last good state, too."""
+    at, places = 0, {}
+    for v in e.variables:
+        places[v.tensor] = at
+        at += v.nbytes
+    w, b = places[head.weights], places[head.bias]
+    return (
+        f"  memcpy(good + {w} + label * {features}, head.weights + label * {features}, {features});\n"
+        f"  memcpy(good + {b} + label * 4, head.bias + label, 4);\n"
+    )
+
+
+def _fill(template: str, fields: dict[str, str]) -> str:
+    text = resources.files("tflm_export").joinpath("templates", template).read_text(encoding="utf-8")
+    return Template(text).substitute(fields)

@@ -1,0 +1,4 @@
+
+extern "C" {
+int32_t shim_classes() { return $name::classes(); }
+}
