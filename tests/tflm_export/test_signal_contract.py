@@ -58,7 +58,7 @@ def test_what_is_no_number_saturates():
 @pytest.mark.parametrize("flags", [(), ("-O2", "-mfma", "-ffp-contract=fast")], ids=["plain", "fused"])
 def test_the_sketch_puts_the_same_bits(flags, compiled, tmp_path):
     header = library_header(compiled)
-    code = header[header.index("// Puts a sensor's value") : header.index("// Whether the network knew")]
+    code = header[header.index("// Puts a sensor's value") : header.index("// What the network was worth")]
     main, program = tmp_path / "main.cpp", tmp_path / "main"
     main.write_text(f"""#include <stdio.h>
 #include "tfodl/features/value.h"

@@ -41,7 +41,7 @@ def heard(compiled, tmp_path_factory):
     """`put_frame` of the sketch: sounds int16 [N, samples] -> the engine's input int8 [N, 24, 20, 1]."""
     folder = tmp_path_factory.mktemp("frames")
     header = library_header(compiled)
-    code = header[header.index("// Puts a sensor's value") : header.index("// Whether the network knew")]
+    code = header[header.index("// Puts a sensor's value") : header.index("// What the network was worth")]
     (folder / "main.cpp").write_text(f"""#include <stdio.h>
 #include "tfodl/features/log_mel.h"
 #include "tfodl/features/value.h"
