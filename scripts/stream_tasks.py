@@ -33,7 +33,7 @@ from tfodl import datasets, models, schemes
 from tfodl.datasets.split import hold_out
 from tfodl.demo import adapt, device
 from tfodl.demo.config import DemoConfig
-from tfodl.demo.domains import Domains, make_domains
+from tfodl.demo.domains import Domains, halves, make_domains
 from tfodl.int8.graph import from_op
 from tfodl.quantize import convert, layer_map
 
@@ -103,6 +103,16 @@ def prepare(name: str, cache: Path) -> Task:
     return Task(name, tflite, plan, upper, x, y)
 
 
+def above(task: Task, plan: UpdatePlan) -> Task:
+    """The same task from the cut of a plan whose candidates lie higher: fewer ops a step, the same bits."""
+    graph = derive(task.upper, plan, "int16")[0]
+    cut = find_cut(graph, plan)
+    if cut.tensor in task.upper.inputs:
+        return task
+    upper = from_op(task.upper, latent_reader(task.upper, cut).name)
+    return replace(task, upper=upper, x={part: latents(graph, plan, x) for part, x in task.x.items()})
+
+
 def _cut(tflite: bytes, plan: UpdatePlan) -> tuple[Graph, Cut]:
     """The model without dead channels, and its cut."""
     forward = without_dead(simplify(read_tflite(tflite)), plan)
@@ -134,12 +144,12 @@ def digits() -> Made:
     return tflite, layer_map.address(plan, aware, tflite), domains, config.device_samples
 
 
-def mbv2(data: str, halves: Callable[[DemoConfig], Domains] = make_domains) -> Callable[[], Made]:
+def mbv2(data: str, domains_of: Callable[[DemoConfig], Domains] = make_domains) -> Callable[[], Made]:
     """mbv2-w0.35 with ImageNet weights and a head of the source half of `data`; the "49 KB" scheme learns the
-    other half, as a badly mounted device sees it, or whatever `halves` makes of it."""
+    other half, as a badly mounted device sees it, or whatever `domains_of` makes of it."""
 
     def make() -> Made:
-        domains = halves(DemoConfig(data=data, size=SIZE)).each(models.preprocess)
+        domains = domains_of(DemoConfig(data=data, size=SIZE)).each(models.preprocess)
         model = models.build(
             "mbv2-w0.35", input_shape=domains.input_shape, classes=domains.classes, weights="imagenet"
         )
@@ -149,6 +159,25 @@ def mbv2(data: str, halves: Callable[[DemoConfig], Domains] = make_domains) -> C
         tflite = convert.to_int8(model, x[:256], isolate=True)
         plan = replace(schemes.plan("mbv2-w0.35-49kb", model), optimizer=Optimizer(0.002))
         return tflite, layer_map.address(plan, model, tflite), domains, len(domains.target[0])
+
+    return make
+
+
+def first_classes(count: int) -> Callable[[DemoConfig], Domains]:
+    """`make_domains` of a set's first classes alone."""
+
+    def make(config: DemoConfig) -> Domains:
+        data = datasets.load(config.data, size=config.size, seed=config.seed)
+        train, test = data.y_train < count, data.y_test < count
+        part = replace(
+            data,
+            x_train=data.x_train[train],
+            y_train=data.y_train[train],
+            x_test=data.x_test[test],
+            y_test=data.y_test[test],
+            class_names=data.class_names[:count],
+        )
+        return halves(part, config.seed)
 
     return make
 
@@ -179,4 +208,5 @@ TASKS: dict[str, Callable[[], Made]] = {
     "digits": digits,
     "flower_photos": mbv2("flower_photos_128"),
     "flower_photos, same domain": mbv2("flower_photos_128", same_domain),
+    "flowers102": mbv2("flowers102_128", first_classes(20)),
 }

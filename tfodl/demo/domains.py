@@ -66,10 +66,9 @@ def make_domains(config: DemoConfig) -> Domains:
     load = functools.partial(
         datasets.load, config.data, size=size, channels=channels, seed=config.seed, skip_bad=config.skip_bad
     )
-    if config.data == "digits":
-        source, target = (load(domain=domain) for domain in ("source", "target"))
-    else:
-        source, target = _halves(load(), config.seed)
+    if config.data != "digits":
+        return halves(load(), config.seed)
+    source, target = (load(domain=domain) for domain in ("source", "target"))
     return Domains(_arrays(source), _arrays(target), source.classes)
 
 
@@ -77,7 +76,9 @@ def _arrays(data: datasets.Dataset) -> Arrays:
     return data.x_train, data.y_train, data.x_test, data.y_test
 
 
-def _halves(data: datasets.Dataset, seed: int) -> tuple[datasets.Dataset, datasets.Dataset]:
+def halves(data: datasets.Dataset, seed: int) -> Domains:
+    """The halves of a set, the second seen by a badly mounted device. Raises `TfodlError` when it is too
+    small."""
     if len(data.x_train) < LEAST_TRAIN or len(data.x_test) < LEAST_TEST:
         raise TfodlError(
             f"data {data.name!r}: {len(data.x_train)} train and {len(data.x_test)} test pictures are too few "
@@ -100,4 +101,5 @@ def _halves(data: datasets.Dataset, seed: int) -> tuple[datasets.Dataset, datase
     for line in (*source.gaps(), *target.gaps()):
         note(line)
     seen = [datasets.mounted_badly(x, seed + i) for i, x in enumerate((target.x_train, target.x_test))]
-    return source, replace(target, x_train=seen[0], x_test=seen[1])
+    target = replace(target, x_train=seen[0], x_test=seen[1])
+    return Domains(_arrays(source), _arrays(target), data.classes)
