@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from tflm_export import __version__
 from tflm_export.errors import ExportError, TfodlError, missing_package
-from tflm_export.pool_options import add_pool_options, with_pool
+from tflm_export.pool_options import PoolOptions, add_pool_options
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 UNKNOWN_INPUT = "int8 values; --input says how the pixels of pictures become such"
@@ -190,10 +190,12 @@ def compile_command(options: argparse.Namespace) -> int:
         plan = dataclasses.replace(plan, loss=options.loss)
     if options.store_bytes is not None:
         plan = dataclasses.replace(plan, store_bytes=options.store_bytes)
-    plan = with_pool(plan, options)
+    asked = PoolOptions.of(vars(options))
+    plan = asked.given(plan)
     contract = _contract(options.model, tflite, options.input)
     if options.spare_classes is not None:
         tflite, plan = with_spare_classes(tflite, plan, options.spare_classes)
+    plan = asked.fitted(plan, tflite)
     how = {"gradients": options.gradients, "contract": contract, "keep_dead": options.keep_dead}
     how |= {"row_fed": options.row_fed, "ram_bytes": options.ram}
     exemplars = _exemplars(options, tflite, plan, how)

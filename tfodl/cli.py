@@ -12,6 +12,7 @@ from typing import Any
 from tflm_export.cli import Parser
 from tflm_export.errors import TfodlError, missing_package
 from tflm_export.plan import Budget, UpdatePlan
+from tflm_export.pool_options import PoolOptions, add_pool_options
 from tfodl.jobs.settings import FinetuneJob, QuantizeJob
 from tfodl.quiet import starting
 
@@ -104,6 +105,7 @@ def _add_quantize(commands: argparse._SubParsersAction[Any]) -> None:
         metavar="N",
         help="write N training pictures of every class for the device, too",
     )
+    add_pool_options(quantize)
     quantize.set_defaults(run=_run_quantize)
 
 
@@ -154,7 +156,8 @@ def _run_finetune(args: argparse.Namespace) -> None:
 
 
 def _run_quantize(args: argparse.Namespace) -> None:
-    job = QuantizeJob(**_settings(QuantizeJob, vars(args)))
+    given = vars(args)
+    job = QuantizeJob(**_settings(QuantizeJob, given) | {"chooses": PoolOptions.of(given)})
     with starting():
         from tfodl.jobs.quantize import quantize
 

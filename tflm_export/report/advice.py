@@ -12,12 +12,14 @@ import numpy as np
 from tflm_export.boards import Board
 from tflm_export.compiler import Compiled, derive, without_dead
 from tflm_export.emit.names import display
+from tflm_export.errors import ExportError
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.ir import Graph
 from tflm_export.machines.measure import Measured
 from tflm_export.memory.storage import state_bytes
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
+from tflm_export.report.propose import proposal_text, propose
 from tflm_export.variable import variables
 
 PEAK_TENSORS = 6
@@ -48,7 +50,8 @@ def advise(compiled: Compiled, board: Board, measured: Measured) -> Advice:
     sizes = ", ".join(f"{kind.removesuffix('_bytes')} by {n:,} B" for kind, n in over.items())
     parts, plan = [f"{board.title}: over {sizes}."], None
     if "ram_bytes" in over and compiled.plan.pool is not None:
-        parts.append("Give the pool fewer bytes, or name fewer candidates or samples.")
+        plan, text = _proposal(compiled, board)
+        parts.append(text)
     elif "ram_bytes" in over:
         plan = smaller_plan(
             compiled, board.ram_bytes - (measured.static_ram_bytes - compiled.memory.static_ram)
@@ -57,6 +60,18 @@ def advise(compiled: Compiled, board: Board, measured: Measured) -> Advice:
     if "flash_bytes" in over:
         parts.append(_flash_text(compiled))
     return Advice(" ".join(parts), plan)
+
+
+def _proposal(compiled: Compiled, board: Board) -> tuple[UpdatePlan | None, str]:
+    """Candidates and a pool that the board holds, and what to say of them."""
+    pool = compiled.plan.pool
+    assert pool is not None
+    how = {name: value for name, value in dataclasses.asdict(pool).items() if name != "bytes"}
+    try:
+        plan = propose(compiled.tflite, board, compiled.plan, how)
+    except ExportError as error:
+        return None, str(error)
+    return plan, f"These fit: {proposal_text(plan)} (report --json: smaller_plans)."
 
 
 def peak_tensors(compiled: Compiled) -> list[dict[str, Any]]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from tflm_export.boards import BOARDS
 from tflm_export.errors import TfodlError
 from tflm_export.input_contract import InputContract
-from tflm_export.plan import Budget
+from tflm_export.plan import Budget, UpdatePlan
+from tflm_export.pool_options import PoolOptions
 
 COLOUR = (1, 1, 3)  # a picture of which every form of scaling can be said
 
@@ -122,16 +123,24 @@ class QuantizeJob(_Job):
 
     plan: file of an update plan that shall be addressed to the `.tflite`'s ops. exemplars: training pictures
         of every class, drawn at random, to be written for `tflm-export compile --exemplars`; 0 for none.
+    chooses: what the plan leaves to the device; without `plan` it is of a new one.
     """
 
     epochs: int = 2
     learning_rate: float | None = 1e-4
     plan: str | None = None
     exemplars: int = 0
+    chooses: PoolOptions = PoolOptions()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_whole("exemplars", 0, or_none=False)
+
+    def wanted_plan(self) -> UpdatePlan | None:
+        """The plan to be addressed, None where none is asked for. Raises `TfodlError`."""
+        if self.plan is None and not self.chooses.asked:
+            return None
+        return self.chooses.given(UpdatePlan.load(self.plan) if self.plan else UpdatePlan())
 
 
 def _flag(name: str) -> str:

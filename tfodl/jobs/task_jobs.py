@@ -14,7 +14,6 @@ from tflm_export.contracts import Contract
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_bytes, write_text
 from tflm_export.input_contract import InputContract
-from tflm_export.plan import UpdatePlan
 from tflm_export.signal_contract import SignalContract
 from tfodl import callbacks, models
 from tfodl.datasets.task_data import XY, TaskData
@@ -150,18 +149,20 @@ def _outputs(model: Any, subject: Subject) -> np.ndarray:
 
 def quantize_task(job: QuantizeJob, data: TaskData) -> None:
     """`quantize` on data of another task: writes what it writes. Raises `TfodlError`."""
-    plan = UpdatePlan.load(job.plan) if job.plan else None
+    plan = job.wanted_plan()
     if job.exemplars:
         raise TfodlError(f"--exemplars {job.exemplars}: are of classes; {data.name!r} holds {data.kind}.")
     out = make_folder(job.out)
     subject = load_subject(job, data)
+    if plan:
+        layer_map.check_names(plan, subject.model)
     x, y = subject.pair((data.x_train, data.y_train))
     aware = quantization.qat(
         subject.model, x, y, epochs=job.epochs, batch_size=job.batch_size, loss=subject.task.loss,
         learning_rate=job.learning_rate or 1e-4, seed=job.seed, calibration=job.calibration, verbose=1,
     )  # fmt: skip
     tflite = convert.to_int8(aware)
-    addressed = layer_map.address(plan, aware, tflite) if plan else None
+    addressed = job.chooses.fitted(layer_map.address(plan, aware, tflite), tflite) if plan else None
     said = aware.predict(subject.inputs(data.x_test))
 
     write_bytes(out / "model.tflite", tflite)

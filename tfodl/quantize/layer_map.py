@@ -63,10 +63,7 @@ def address(plan: UpdatePlan, model: Any, tflite: bytes) -> UpdatePlan:
     """
     ops = layer_map(model, tflite)
     absorbed = set() if hasattr(model, "to_tflite") else set(_folded(model).absorbed)
-    named = {layer.name for layer in plan.layers} | set(plan.candidates)
-    unknown = sorted(named - set(ops) - absorbed)
-    if unknown:
-        raise TfodlError(f"UpdatePlan: layers {unknown} are not in the model; its layers: {sorted(ops)}.")
+    _check_known(plan, set(ops), absorbed)
     rows: list[LayerUpdate] = [
         dataclasses.replace(layer, name=ops[layer.name]) for layer in plan.layers if layer.name in ops
     ]
@@ -78,6 +75,19 @@ def address(plan: UpdatePlan, model: Any, tflite: bytes) -> UpdatePlan:
     }
     candidates = tuple(ops[name] for name in plan.candidates if name in ops)
     return dataclasses.replace(plan, layers=tuple(rows), candidates=candidates, provenance=provenance)
+
+
+def check_names(plan: UpdatePlan, model: Any) -> None:
+    """Raise `TfodlError` where `address` would for a layer that is not in a Keras model."""
+    folded = _folded(model)
+    _check_known(plan, {node.name for node in folded.weighted() if node.layer}, set(folded.absorbed))
+
+
+def _check_known(plan: UpdatePlan, layers: set[str], absorbed: set[str]) -> None:
+    named = {layer.name for layer in plan.layers} | set(plan.candidates)
+    unknown = sorted(named - layers - absorbed)
+    if unknown:
+        raise TfodlError(f"UpdatePlan: layers {unknown} are not in the model; its layers: {sorted(layers)}.")
 
 
 def _folded(model: Any) -> FoldedModel:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tflm_export import cli
+from tflm_export.boards import BOARDS
 from tflm_export.compiler import compile_model
 from tflm_export.engine_folder import load
 from tflm_export.errors import ExportError, TfodlError
@@ -18,6 +19,7 @@ from tflm_export.machines.m4 import build
 from tflm_export.plan import LayerUpdate, Memory, UpdatePlan
 from tflm_export.pool import Pool
 from tflm_export.report.draw_selection import draw_selections, learned
+from tflm_export.report.propose import propose
 
 PLAN = UpdatePlan(candidates=("#1", "#2"), memory=Memory(samples=20), pool=Pool(200, "random", epoch=5))
 
@@ -68,6 +70,28 @@ def test_options_change_a_plans_pool(folder):
     PLAN.save("p.json")
     assert compile_with("--plan", "p.json", "--rule", "fixed", "--pool", "300") == 0
     assert load("engine").plan == replace(PLAN, pool=Pool(300, "fixed", epoch=5))
+
+
+def test_a_board_gets_what_it_holds(folder, capsys):
+    """All layers on a large one; fewer, and a smaller pool, the smaller it is."""
+    assert compile_with("--fit", "nano33ble", "--rule", "velocity", "--epoch", "500", "--memory", "30") == 0
+    assert 'proposed for Arduino Nano 33 BLE: --candidates "#1,#2,#3' in capsys.readouterr().out
+    plan = load("engine").plan
+    assert plan.pool.rule == "velocity" and plan.pool.epoch == 500 and plan.memory == Memory(samples=30)
+    tflite, found = nets.residual_net(), {}
+    whole = propose(tflite, BOARDS["nano33ble"], UpdatePlan())
+    most = compile_model(tflite, whole).memory.static_ram
+    for ram in range(most + 1000, 5000, -300):
+        board = replace(BOARDS["nano33ble"], ram_bytes=ram)
+        try:
+            plan = propose(tflite, board, UpdatePlan())
+        except ExportError as error:
+            assert "no layer of this model fits" in str(error)
+            break
+        assert compile_model(tflite, plan).memory.static_ram <= ram
+        found[len(plan.candidates)] = plan.pool.bytes
+    assert len(found) > 1 and list(found) == sorted(found, reverse=True)
+    assert compile_with("--fit", "uno") == 2 and "is not known" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

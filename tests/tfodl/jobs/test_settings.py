@@ -109,6 +109,7 @@ FLAGS = [
     "--input",
     "--weights",
 ]
+OF_QUANTIZE = ["--plan", "--candidates", "--pool", "--rule", "--epoch", "--memory", "--fit"]
 OF_FINETUNE = [
     "--budget-params",
     "--budget-ram",
@@ -121,7 +122,7 @@ OF_FINETUNE = [
 
 
 @pytest.mark.parametrize(
-    "command, flags", [("finetune", FLAGS + OF_FINETUNE), ("quantize", [*FLAGS, "--plan"])]
+    "command, flags", [("finetune", FLAGS + OF_FINETUNE), ("quantize", FLAGS + OF_QUANTIZE)]
 )
 def test_200_draws_of_flags_end_in_one_line(command, flags, tmp_path, monkeypatch, capsys):
     """The model is not there, so all of them end in an error; which, depends on the flags."""
