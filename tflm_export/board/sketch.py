@@ -11,9 +11,7 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from tflm_export import __version__
@@ -27,6 +25,7 @@ from tflm_export.files import write_bytes
 from tflm_export.ir import Graph
 from tflm_export.library import library_root
 from tflm_export.ops import LOSSES
+from tflm_export.template import fill
 
 TOP = "TFODL"
 EXAMPLE = "examples/TrainOverSerial/TrainOverSerial.ino"
@@ -102,11 +101,9 @@ def library_header(compiled: Compiled) -> str:
     loss = graph.loss
     assert loss is not None
     task = _TASKS[loss.kind]
-    template = (
-        resources.files("tflm_export").joinpath("templates", "sketch_library.h").read_text(encoding="utf-8")
-    )
     digest = bytes.fromhex(compiled.facts["model_sha256"])[:8]
-    return Template(template).substitute(
+    return fill(
+        "sketch_library.h",
         name=compiled.name,
         version=__version__,
         summary=_summary(compiled.facts, graph),

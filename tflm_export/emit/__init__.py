@@ -5,9 +5,6 @@ Nothing here touches the disk; no arithmetic and no `#if` is ever generated (doc
 
 from __future__ import annotations
 
-from importlib import resources
-from string import Template
-
 from tflm_export import __version__
 from tflm_export.cpp import literal
 from tflm_export.emit import body
@@ -23,6 +20,7 @@ from tflm_export.living.memory import Exemplars
 from tflm_export.memory.place import MemoryPlan
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import UpdatePlan
+from tflm_export.template import fill
 
 __all__ = ["KernelCall", "emit", "emit_with_laps"]
 
@@ -60,19 +58,14 @@ def _sources(engine: Engine, name: str) -> dict[str, str]:
     fields |= choosing_parts(engine, fields)
     template = "engine" if engine.learns else "inference"
     return {
-        f"{name}.h": _fill(f"{template}.h", fields),
-        f"{name}.cpp": _fill(f"{template}.cpp", fields),
-        f"{name}_constants.h": _fill("constants.h", fields | {"tables": engine.tables.declarations()}),
-        f"{name}_constants.cpp": _fill("constants.cpp", fields | {"tables": engine.tables.definitions()}),
+        f"{name}.h": fill(f"{template}.h", fields),
+        f"{name}.cpp": fill(f"{template}.cpp", fields),
+        f"{name}_constants.h": fill("constants.h", fields | {"tables": engine.tables.declarations()}),
+        f"{name}_constants.cpp": fill("constants.cpp", fields | {"tables": engine.tables.definitions()}),
     }
 
 
 _S16 = "int16_t* s16(int32_t offset) { return reinterpret_cast<int16_t*>(arena + offset); }"
-
-
-def _fill(template: str, fields: dict[str, str]) -> str:
-    text = resources.files("tflm_export").joinpath("templates", template).read_text(encoding="utf-8")
-    return Template(text).substitute(fields)
 
 
 def _facts(e: Engine) -> dict[str, str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from importlib import resources
-from string import Template
 
 import numpy as np
 
@@ -25,6 +23,7 @@ from tflm_export.living.pool import (
 from tflm_export.ops.convolution.update import state_arrays
 from tflm_export.plan import PAGE_BYTES
 from tflm_export.pool import Pool
+from tflm_export.template import fill
 
 RULES = {
     "velocity": "kVelocity",
@@ -44,10 +43,10 @@ def choosing_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
     scales = scales_in_one(e)
     return scales | {
         "structs": "\n\n".join(e.structs),
-        "checks": plain["checks"] + _fill("choosing_parts.cpp", fields),
+        "checks": plain["checks"] + fill("choosing_parts.cpp", fields),
         "reset": f"{plain['reset']}\n  first_epoch();",
-        "living": plain["living"] + _fill("choosing.cpp", fields),
-        "living_header": plain["living_header"] + _fill("choosing.h", fields),
+        "living": plain["living"] + fill("choosing.cpp", fields),
+        "living_header": plain["living_header"] + fill("choosing.h", fields),
         "store_include": '#include "tfodl/pool/pool.h"\n',
     }
 
@@ -179,9 +178,4 @@ def _measuring(e: Engine, space: Workspace, layout: ImageLayout) -> str:
         "layers": "\n".join(lines),
         "measured": str(layout.measured),
     }
-    return _fill("choosing_measuring.cpp", fields)
-
-
-def _fill(template: str, fields: dict[str, str]) -> str:
-    text = resources.files("tflm_export").joinpath("templates", template).read_text(encoding="utf-8")
-    return Template(text).substitute(fields)
+    return fill("choosing_measuring.cpp", fields)

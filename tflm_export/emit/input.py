@@ -16,9 +16,9 @@ using RowSource = void (*)(int32_t y, int8_t* row);
 void set_rows(RowSource source);"""
 _STATE = """
 // Rows of the picture.
-void no_rows(int32_t, int8_t* row) {{
+void no_rows(int32_t, int8_t* row) {
   for (int32_t i = 0; i < kRowBytes; ++i) row[i] = kInputZero;
-}}
+}
 RowSource row_source = no_rows;
 """
 _SET = "void set_rows(RowSource source) { row_source = source ? source : no_rows; }"
@@ -37,7 +37,7 @@ def input_parts(e: Engine) -> dict[str, str]:
     steps = " and train_step()" if e.learns else ""
     return {
         "input_header": _ROWS.format(steps=steps, row_bytes=row_bytes),
-        "input_state": _STATE.format(),
+        "input_state": _STATE,
         "input_code": _SET,
     }
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import resources
-from string import Template
-
 from tflm_export.emit.body import symbol_of
 from tflm_export.emit.engine import Engine
 from tflm_export.living.capacity import good_bytes
 from tflm_export.ops.convolution.update import state_arrays
 from tflm_export.ops.loss import exp_table, loss_scale
 from tflm_export.plan import Guard
+from tflm_export.template import fill
 
 _EMPTY = ("judging_parts", "judging_reset", "judging_header", "offer_judge", "hold_out", "step_done", "judge")
 
@@ -21,13 +19,13 @@ def judging_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:
         return dict.fromkeys(_EMPTY, "")
     fields = living | _facts(e, e.plan.guard)
     return {
-        "judging_parts": _fill("judging_parts.cpp", fields).rstrip(),
+        "judging_parts": fill("judging_parts.cpp", fields).rstrip(),
         "judging_reset": _RESET,
-        "judging_header": _fill("judging.h", fields),
+        "judging_header": fill("judging.h", fields),
         "offer_judge": _OFFER,
         "hold_out": "\n  if (tfodl::is_held_out(last, kLatentBytes, kHeldOut)) return unlearned(label);",
         "step_done": "\n  step_done();",
-        "judge": _fill("judging.cpp", fields),
+        "judge": fill("judging.cpp", fields),
     }
 
 
@@ -58,8 +56,3 @@ def _facts(e: Engine, guard: Guard) -> dict[str, str]:
         "good_bytes": str(good_bytes(e.graph)),
         "forget_steps": "\n".join(f"  memset({name}, 0, sizeof {name});" for name in states),
     }
-
-
-def _fill(template: str, fields: dict[str, str]) -> str:
-    text = resources.files("tflm_export").joinpath("templates", template).read_text(encoding="utf-8")
-    return Template(text).substitute(fields)

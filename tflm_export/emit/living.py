@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
-from string import Template
-
 from tflm_export.emit.body import symbol_of
 from tflm_export.emit.engine import Engine
 from tflm_export.emit.judging import judging_parts
@@ -15,6 +12,7 @@ from tflm_export.living.cut import Cut, latent_reader
 from tflm_export.living.memory import LABEL_BYTES
 from tflm_export.ops.convolution.update import state_arrays
 from tflm_export.plan import Memory
+from tflm_export.template import fill
 
 POLICIES = {
     "reservoir": ("kReservoir", "every sample offered stays alike"),
@@ -38,7 +36,7 @@ def living_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
     fields |= {"state_table": "\n".join(states), "states": str(len(states))}
     fields["states_header"] = f"constexpr int32_t kStates = {len(states)};\n" if states else ""
     for key, template in (("state_header", "living_state.h"), ("state", "living_state.cpp")):
-        fields[key] = "" if e.plan.pool is not None else _fill(template, fields)
+        fields[key] = "" if e.plan.pool is not None else fill(template, fields)
     fields["logits_at"] = plain["logits_at"]
     judging, spare = judging_parts(e, fields), new_classes_parts(e, fields)
     fields |= judging | spare
@@ -47,14 +45,14 @@ def living_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
     parts = rest + judging["judging_parts"] + spare["spare_parts"]
     forget = ("memset(offered, 0, sizeof offered);", "counts = {0, 0, 0, 0};", "seen = false;")
     return {
-        "checks": plain["checks"] + _fill("living_parts.cpp", fields) + parts,
+        "checks": plain["checks"] + fill("living_parts.cpp", fields) + parts,
         "reset": "\n".join([plain["reset"], *(f"  {line}" for line in forget)]) + judging["judging_reset"],
         "infer": "  layers_to_output();" if hoisted else plain["infer"],
         "frozen": "  layers_below_cut();\n  layers_above_cut();",
         "step_begins": _LEARN,
-        "living": _fill("living.cpp", fields) + spare["spare_functions"] + plain["store"],
+        "living": fill("living.cpp", fields) + spare["spare_functions"] + plain["store"],
         "store": "",
-        "living_header": _fill("living.h", fields) + judging["judging_header"] + spare["spare_header"],
+        "living_header": fill("living.h", fields) + judging["judging_header"] + spare["spare_header"],
     }
 
 
@@ -108,8 +106,3 @@ def _state_table(e: Engine) -> list[str]:
         objects += ["judge_counts", "steps_judged"]
     rows = [(name, name) for name in arrays] + [(name, f"&{name}") for name in objects]
     return [f'      {{"{name}", {pointer}, sizeof {name}}},' for name, pointer in rows]
-
-
-def _fill(template: str, fields: dict[str, str]) -> str:
-    text = resources.files("tflm_export").joinpath("templates", template).read_text(encoding="utf-8")
-    return Template(text).substitute(fields)

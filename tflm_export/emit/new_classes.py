@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import resources
-from string import Template
-
 from tflm_export.emit.body import symbol_of
 from tflm_export.emit.engine import Engine
 from tflm_export.living.new_classes import SpareHead, spare_head
+from tflm_export.template import fill
 
 _EMPTY = ("spare_parts", "spare_functions", "spare_header", "label_limit", "admit")
 
@@ -19,9 +17,9 @@ def new_classes_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:
         return dict.fromkeys(_EMPTY, "")
     fields = living | _facts(e, head)
     return {
-        "spare_parts": _fill("new_classes_parts.cpp", fields).rstrip(),
-        "spare_functions": _fill("new_classes.cpp", fields),
-        "spare_header": _fill("new_classes.h", fields),
+        "spare_parts": fill("new_classes_parts.cpp", fields).rstrip(),
+        "spare_functions": fill("new_classes.cpp", fields),
+        "spare_header": fill("new_classes.h", fields),
         "label_limit": " || label > classes()",
         "admit": "\n  admit(label);",
     }
@@ -55,8 +53,3 @@ def _into_good(e: Engine, head: SpareHead, features: int) -> str:
         f"  memcpy(good + {w} + label * {features}, head.weights + label * {features}, {features});\n"
         f"  memcpy(good + {b} + label * 4, head.bias + label, 4);\n"
     )
-
-
-def _fill(template: str, fields: dict[str, str]) -> str:
-    text = resources.files("tflm_export").joinpath("templates", template).read_text(encoding="utf-8")
-    return Template(text).substitute(fields)

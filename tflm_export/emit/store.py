@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from importlib import resources
-from string import Template
 
 from tflm_export.cpp import wrap
 from tflm_export.emit.engine import Engine
 from tflm_export.store.arrays import StoredArray, store_identity, stored_arrays
+from tflm_export.template import fill
 from tflm_export.variable import Variable
 
 
@@ -26,7 +25,7 @@ def store_parts(e: Engine) -> dict[str, str]:
         "identity": ", ".join(map(str, identity.engine)),
     }
     fields["restored"] = "" if e.plan.guard is None else "\n  keep();"
-    added = {"store": _fill("store.cpp", fields), "store_header": _fill("store.h", fields)}
+    added = {"store": fill("store.cpp", fields), "store_header": fill("store.h", fields)}
     return added | {"store_include": '#include "tfodl/store/kept.h"\n'} | scales_in_one(e)
 
 
@@ -68,8 +67,3 @@ def _base(e: Engine, variable: Variable, count: int) -> tuple[str, str]:
     if variable.axis == 0:
         return f"{table}, {channels}, nullptr", f"{count}, {row}, {row}"
     return f"{table}, nullptr, {channels}", f"{count}, {len(variable.channels)}, {variable.shape[-1]}"
-
-
-def _fill(template: str, fields: dict[str, str]) -> str:
-    text = resources.files("tflm_export").joinpath("templates", template).read_text(encoding="utf-8")
-    return Template(text).substitute(fields)

@@ -16,9 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from pathlib import Path
-from string import Template
 
 import numpy as np
 
@@ -32,6 +30,7 @@ from tflm_export.memory.row_fed import is_fed
 from tflm_export.ops import LOSSES
 from tflm_export.plan import no_learning_rate
 from tflm_export.simulate.step import Target
+from tflm_export.template import fill
 from tflm_export.variable import Variable, variables
 
 FLAGS = ("-O2", "-ffp-contract=off", "-std=c++14", "-fPIC", "-Wall", "-Wextra")
@@ -216,7 +215,6 @@ def _shim(compiled: Compiled) -> str:
     elif target:
         taker = "train_label" if target == "label" else "train_target"
         calls[taker] = f"{name}::train_step({taker.removeprefix('train_')})"
-    templates = resources.files("tflm_export").joinpath("templates")
     files = ["shim.cpp"]
     if loss is not None:
         files += ["shim_training.cpp", *["shim_store.cpp"] * bool(compiled.plan.store_bytes)]
@@ -225,9 +223,8 @@ def _shim(compiled: Compiled) -> str:
             files += ["shim_living.cpp", f"shim_{kind}.cpp"]
         files += ["shim_new_classes.cpp"] if compiled.plan.spare_classes else []
         files += ["shim_judging.cpp"] if compiled.plan.guard is not None else []
-    text = "".join(templates.joinpath(file).read_text(encoding="utf-8") for file in files)
     engine_input = harness_input(name, is_fed(compiled.graph.ops[0]))
-    return Template(text).substitute(name=name, engine_input=engine_input, **calls)
+    return "".join(fill(file, calls, name=name, engine_input=engine_input) for file in files)
 
 
 def kernel_objects(source: Path, flags: Sequence[str]) -> list[Path]:

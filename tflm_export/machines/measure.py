@@ -10,9 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from string import Template
 
 import numpy as np
 
@@ -22,6 +20,7 @@ from tflm_export.ir import Graph
 from tflm_export.machines.m4 import NRF52840, O2_FLAGS, Count, Memories, build, run
 from tflm_export.memory.row_fed import is_fed
 from tflm_export.ops import LOSSES
+from tflm_export.template import fill
 from tflm_export.variable import variables
 
 TARGETS = {"label": "label_of(target)", "values": "static_cast<const int8_t*>(target)", "input": ""}
@@ -102,13 +101,13 @@ def board_program(
     fields: dict[str, str | int] = {"name": compiled.name, "inferences": inferences}
     fields["engine_input"] = harness_input(compiled.name, is_fed(compiled.graph.ops[0]))
     if loss is None:
-        return _main("board_inference.cpp", **fields), b"".join(first)
+        return fill("board_inference.cpp", **fields), b"".join(first)
     fields |= {"steps": len(rows), **more}
-    fields["parts"] = _main("board_parts.cpp", name=compiled.name)
+    fields["parts"] = fill("board_parts.cpp", name=compiled.name)
     fields["target_bytes"] = len(rows[0]) - pictures[0].size
     fields |= _remembering(compiled)
     fields["target"] = TARGETS[LOSSES[loss.kind].target]
-    return _main(template, **fields), b"".join(first + rows)
+    return fill(template, **fields), b"".join(first + rows)
 
 
 def _remembering(compiled: Compiled) -> dict[str, str]:
@@ -140,11 +139,6 @@ def _sample(x: np.ndarray, target: int | np.ndarray | None, by_label: bool) -> b
         return x.astype(np.int8).tobytes()
     data = np.int32(target).tobytes() if by_label else np.asarray(target, np.int8).tobytes()
     return x.astype(np.int8).tobytes() + data
-
-
-def _main(template: str, **fields: str | int) -> str:
-    text = resources.files("tflm_export").joinpath("templates", template).read_text(encoding="utf-8")
-    return Template(text).substitute(fields)
 
 
 def stored_weights(graph: Graph, data: bytes) -> dict[str, np.ndarray]:
