@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import functools
+from pathlib import Path
 
 import numpy as np
-from keras_nets import quantized
 
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.ir import Graph
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import LayerUpdate
 from tfodl.datasets.digits import load_digits
+
+FILE = Path(__file__).parents[1] / "nets/digits.tflite"
 
 # 3x3 convolution (rows), pointwise (columns), depthwise (some channels), a bias, all of a pointwise layer.
 LAYERS = (
@@ -27,11 +28,16 @@ def small(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x[:, ::2, ::2], np.float32)
 
 
-@functools.cache
 def digits_net() -> bytes:
+    """The net that `train` made once: what tests find of it must not hang on the machine that trains."""
+    return FILE.read_bytes()
+
+
+def train() -> bytes:
     """14x14x1 -> 10, trained on digits for a few epochs, then quantised."""
     import keras
     from keras import layers
+    from keras_nets import quantized
 
     keras.utils.set_random_seed(4)
     inputs = keras.Input((14, 14, 1))
@@ -66,3 +72,7 @@ def to_int8(graph: Graph, x: np.ndarray) -> np.ndarray:
 def forward_graph() -> Graph:
     """The net as read."""
     return read_tflite(digits_net())
+
+
+if __name__ == "__main__":
+    FILE.write_bytes(train())
