@@ -12,9 +12,8 @@ from tflm_export.errors import TfodlError
 from tfodl.datasets.checks import check_split, is_signal
 from tfodl.datasets.dataset import Dataset
 from tfodl.datasets.images import Size, decode, resize, stack, with_channels
-from tfodl.datasets.split import hold_out, hold_out_recordings
+from tfodl.datasets.split import TEST_SHARE, hold_out, hold_out_recordings
 
-TEST_SHARE = 5  # one of so many samples is tested, where a file has no test split
 SPLIT_CODES = {"train": 0, "test": 1}
 
 

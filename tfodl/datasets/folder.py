@@ -22,10 +22,9 @@ from tfodl.datasets.listing import (
     subfolders,
 )
 from tfodl.datasets.notes import note, some
-from tfodl.datasets.split import hold_out
+from tfodl.datasets.split import TEST_SHARE, hold_out
 
 SHOWN = ", ".join(sorted(SUFFIXES))
-TEST_SHARE = 5  # one of so many pictures is tested
 Labelled = list[tuple[Path, int]]
 
 

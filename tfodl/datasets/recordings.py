@@ -20,9 +20,8 @@ from tfodl.datasets.dataset import Dataset
 from tfodl.datasets.kinds import KINDS
 from tfodl.datasets.listing import find_splits, list_files, subfolders
 from tfodl.datasets.notes import note, some
-from tfodl.datasets.split import hold_out
+from tfodl.datasets.split import TEST_SHARE, hold_out
 
-TEST_SHARE = 5  # one of so many recordings is tested
 Cut = Callable[[Path], np.ndarray]  # a recording as samples [n, ...]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 Halves = tuple[np.ndarray, np.ndarray]
+TEST_SHARE = 5  # one of so many is tested, where data come without a test split
 
 
 def hold_out(y: np.ndarray, count: int, seed: int = 0, *, every_class: bool = False) -> Halves:

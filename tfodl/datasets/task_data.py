@@ -15,8 +15,8 @@ import numpy as np
 
 from tflm_export.errors import TfodlError
 from tfodl.datasets.arrays import read_npz
+from tfodl.datasets.split import TEST_SHARE
 
-TEST_SHARE = 5  # one of so many is tested where a file has one part only
 XY = tuple[np.ndarray, np.ndarray | None]
 
 

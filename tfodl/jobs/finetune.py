@@ -20,12 +20,10 @@ from tfodl.jobs.methods import METHODS
 from tfodl.jobs.pictures import load_data
 from tfodl.jobs.settings import FinetuneJob
 from tfodl.jobs.task_jobs import finetune_task
-from tfodl.jobs.tune import Pictures, device_optimizer, tune
+from tfodl.jobs.tune import JUDGED, MEASURED, Pictures, device_optimizer, tune
 from tfodl.models.head import gives_probabilities
 from tfodl.quantize.folding.widen import widen
 from tfodl.selective.model import SelectiveModel
-
-JUDGED, MEASURED = 500, 50  # train pictures that epochs are judged by and rules measure on, at most
 
 
 def finetune(job: FinetuneJob) -> None:

@@ -23,7 +23,7 @@ from tfodl.jobs.fit import within
 from tfodl.jobs.loaded import note_input
 from tfodl.jobs.methods import METHODS
 from tfodl.jobs.settings import FinetuneJob, QuantizeJob
-from tfodl.jobs.tune import Pictures, device_optimizer, tune
+from tfodl.jobs.tune import JUDGED, MEASURED, Pictures, device_optimizer, tune
 from tfodl.models.scaling import device_contract, find_contract
 from tfodl.quantize import convert, layer_map
 from tfodl.quantize import model as quantization
@@ -32,8 +32,6 @@ from tfodl.quantize.folding.widen import widen
 from tfodl.selective.model import SelectiveModel
 from tfodl.tasks.keras_losses import keras_loss
 from tfodl.tasks.task import Task, find_task
-
-JUDGED, MEASURED = 500, 50  # train samples that epochs are judged by and rules measure on, at most
 
 
 @dataclass(frozen=True)

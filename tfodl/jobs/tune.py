@@ -19,6 +19,7 @@ from tfodl.tasks.task import Task
 CLASSES = Task()
 HEAD_EPOCHS = 5  # of the head phase where the head is new, at most
 LOOKED_AT = 256  # pictures that tell whether a head is new
+JUDGED, MEASURED = 500, 50  # train samples that epochs are judged by and rules measure on, at most
 XY = tuple[Any, Any]
 
 

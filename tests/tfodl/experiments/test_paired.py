@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tflm_export.errors import TfodlError
 from tfodl.experiments.paired import Difference, difference, mean_of, of_seeds_and_pictures, student
-
-stats = pytest.importorskip("scipy.stats")
 
 
 def test_quantiles_are_students():
