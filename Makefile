@@ -30,7 +30,7 @@ lint: setup-dev
 	$(PY) -m mypy --strict --allow-subclassing-any --allow-untyped-decorators tfodl  # Keras has no types
 
 fuzz: setup-dev
-	$(PY) -m pytest tests/tflm_export -k fuzz --fuzz-files 20000
+	$(PY) -m pytest tests/tflm_export -k fuzz --fuzz-files 20000 --fuzz-frames 1000000
 
 setup:
 	@tools/setup.sh "train"

@@ -1,104 +1,81 @@
-// The sketch's protocol on a host: over stdin and stdout (`serial_host`), or over a recording on stdin
-// (`serial_host replay`: records of pause in ms u16, bytes u16, bytes), where time is the recording's.
+// The sketch's protocol over a recording on stdin, where time is the recording's: records of pause in ms u16, bytes
+// u16, bytes. For each, what the board answers: bytes u32, bytes.
 #include <TFODL.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
+
+#include <vector>
+
+namespace tfodl {
+
+uint8_t* host_flash(uint32_t bytes) {
+  uint8_t* flash = static_cast<uint8_t*>(malloc(bytes));
+  memset(flash, 0xFF, bytes);
+  return flash;
+}
+
+}  // namespace tfodl
 
 namespace {
 
-class PipeLink : public tfodl::ByteLink {
+class ReplayLink : public tfodl::ByteLink {
  public:
-  int32_t read() override {
-    if (!wait(0)) return -1;
-    uint8_t byte;
-    if (::read(0, &byte, 1) != 1) exit(0);  // the host is gone
-    return byte;
+  uint32_t read(uint8_t* to, uint32_t most) override {
+    const uint32_t n = most < left_ ? most : left_;
+    left_ -= n;
+    return static_cast<uint32_t>(fread(to, 1, n, stdin));
   }
 
-  void write(const uint8_t* data, uint32_t n) override {
-    while (n > 0) {
-      const ssize_t done = ::write(1, data, n);
-      if (done <= 0) exit(1);
-      data += done;
-      n -= static_cast<uint32_t>(done);
-    }
+  bool write(const uint8_t* data, uint32_t n) override {
+    answers_.insert(answers_.end(), data, data + n);
+    return true;
   }
-
-  bool wait(int ms) {
-    pollfd in = {0, POLLIN, 0};
-    return ::poll(&in, 1, ms) > 0;
-  }
-};
-
-class ReplayLink : public PipeLink {
- public:
-  int32_t read() override { return left_ > 0 ? take() : -1; }
 
   // The next record; false at the end.
   bool next(uint32_t* now_ms) {
-    const int32_t low = getchar();
-    if (low < 0) return false;
-    *now_ms += static_cast<uint32_t>(low | getchar() << 8);
-    left_ = getchar();
-    left_ |= getchar() << 8;
+    uint16_t head[2];
+    if (fread(head, sizeof head, 1, stdin) != 1) return false;
+    *now_ms += head[0];
+    left_ = head[1];
     return true;
   }
 
   bool has_more() const { return left_ > 0; }
 
- private:
-  int32_t take() {
-    --left_;
-    return getchar();
+  void flush() {
+    const uint32_t n = static_cast<uint32_t>(answers_.size());
+    fwrite(&n, sizeof n, 1, stdout);
+    if (n > 0) fwrite(answers_.data(), 1, n, stdout);
+    answers_.clear();
   }
-  int32_t left_ = 0;
+
+ private:
+  uint32_t left_ = 0;
+  std::vector<uint8_t> answers_;
 };
 
-uint32_t milliseconds() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint32_t>(now.tv_sec * 1000 + now.tv_nsec / 1000000);
-}
+ReplayLink replay;
+// On the heap, so that the sanitizer sees a byte too many.
+tfodl::SerialProtocol protocol(replay, tfodl::learner(),
+                               static_cast<uint8_t*>(malloc(tfodl::kSketchStagingBytes)),
+                               tfodl::kSketchStagingBytes);
+uint32_t now = 0;
 
-void print_progress(tfodl::SerialProtocol& protocol, PipeLink& link) {
-  char line[48];
-  const int32_t n = tfodl::format_progress(protocol.loss(), tfodl::kScoreName, tfodl::last_score(), line);
-  link.write(reinterpret_cast<uint8_t*>(line), static_cast<uint32_t>(n));
-}
-
-int replay(uint8_t* staging) {
-  ReplayLink link;
-  tfodl::SerialProtocol protocol(link, tfodl::learner(), staging, tfodl::kSketchStagingBytes);
-  uint32_t now = 0;
-  while (link.next(&now)) {
-    do {
-      protocol.poll(now);
-    } while (link.has_more());
-  }
-  return 0;
-}
-
-int serve(uint8_t* staging) {
-  PipeLink link;
-  tfodl::SerialProtocol protocol(link, tfodl::learner(), staging, tfodl::kSketchStagingBytes);
-  for (;;) {
-    const uint8_t done = protocol.poll(milliseconds());
-    if (done == static_cast<uint8_t>(tfodl::Command::kTrain)) print_progress(protocol, link);
-    if (done == 0) link.wait(5);
-  }
+void pause_of_flash() {
+  now += 50;
+  protocol.still_working(now);
 }
 
 }  // namespace
 
-int main(int argc, char**) {
-  tfodl::net::reset();
-  // On the heap, so that the sanitizer sees a byte too many.
-  uint8_t* staging = static_cast<uint8_t*>(malloc(tfodl::kSketchStagingBytes));
-  const int status = argc > 1 ? replay(staging) : serve(staging);
-  free(staging);
-  return status;
+int main() {
+  tfodl::start(pause_of_flash);
+  while (replay.next(&now)) {
+    do {
+      protocol.poll(now);
+    } while (replay.has_more());
+    replay.flush();
+  }
+  return 0;
 }

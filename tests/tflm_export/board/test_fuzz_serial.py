@@ -1,0 +1,66 @@
+"""A line that damages half of the frames: no sanitizer's word, and the board does what the sound ones ask.
+
+In the suite a few thousand frames; `make fuzz` sends a million.
+"""
+
+import subprocess
+
+import pytest
+from nets import residual_net
+from serial_board import replayer
+from serial_fuzz import Record, answers, recording
+from test_living_board import POOLED, RICH
+
+from tflm_export.board.commands import OK, Command
+from tflm_export.board.frames import frame
+from tflm_export.compiler import compile_model
+from tflm_export.front.spare import add_spare_classes
+
+ENGINES = {"rich": (add_spare_classes(residual_net(), 2), RICH), "pooled": (residual_net(), POOLED)}
+BATCH = 50_000
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_fuzz_serial(name, request, tmp_path):
+    compiled = compile_model(*ENGINES[name])
+    program, count = replayer(compiled, tmp_path), request.config.getoption("--fuzz-frames") // len(ENGINES)
+    for seed, at in enumerate(range(0, count, BATCH)):
+        check(program, recording(seed, min(BATCH, count - at), compiled.input.size))
+
+
+def check(program, records):
+    last = frame(Command.INFO, 77)
+    records = [*records, Record(5000, b"", b""), Record(0, last, last)]
+    found = play(program, records)
+    assert found[-1][-1].kind == Command.INFO | 0x80 and found[-1][-1].payload[0] == OK, "it is deaf"
+    done = [(i, one) for i, frames in enumerate(found) for one in accepted(frames)]
+    assert len(done) > len(records) // 10
+    # The same frames alone: the same answers, the CRC of all weights in INFO's among them.
+    clean = [Record(0, source(records, i, one), b"") for i, one in done]
+    again = [one for frames in play(program, clean) for one in accepted(frames)]
+    assert [said(one) for one in again] == [said(one) for _, one in done]
+
+
+def said(answer):
+    """An answer; of an area of flash its size alone, for images have padding in which anything may lie."""
+    flash = answer.kind == Command.READ_FLASH | 0x80
+    return (answer.kind, answer.sequence, len(answer.payload) if flash else answer.payload)
+
+
+def source(records, i, answer):
+    """The frame of an answer in record `i`: its own, or one before that wanted a byte and got its first."""
+    mark = bytes([answer.kind & 0x7F, answer.sequence])
+    return next(records[j].whole for j in range(i, i - 4, -1) if records[j].whole[2:4] == mark)
+
+
+def play(program, records):
+    """What the program answers to each record."""
+    sent = b"".join(record.packed() for record in records)
+    done = subprocess.run([program], input=sent, capture_output=True, timeout=3000)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    return answers(done.stdout, records)
+
+
+def accepted(frames):
+    """The answers to what was carried out."""
+    return [one for one in frames if one.payload[0] == OK]
