@@ -149,6 +149,11 @@ def parser() -> Parser:
     one.add_argument("--board", default="nano33ble", help="default: nano33ble")
     one.add_argument("--out", required=True, metavar="X.zip")
     one.add_argument("--measure", action="store_true", help="put measured costs into the metadata")
+    one.add_argument(
+        "--classes",
+        metavar="NAME,NAME",
+        help="names of the classes, in order, which the board tells its host",
+    )
 
     one = _command(commands, "patch", patch_command, "write weights (of a board) back into the .tflite")
     one.add_argument("model", metavar="MODEL.tflite")
@@ -294,7 +299,8 @@ def sketch_command(options: argparse.Namespace) -> int:
         from tflm_export.report.report import report
 
         costs = report(options.folder).facts
-    print(make_sketch(options.folder, options.board, options.out, costs))
+    names = options.classes.split(",") if options.classes else ()
+    print(make_sketch(options.folder, options.board, options.out, costs, names))
     return 0
 
 

@@ -10,7 +10,7 @@ from nets import residual_net
 
 from tflm_export import TfodlError, UpdatePlan, compile_model, engine_folder
 from tflm_export.board.client import BoardClient, Command
-from tflm_export.board.sketch import library_header
+from tflm_export.board.sketch_header import library_header
 from tflm_export.companion import read_companion, write_companion
 from tflm_export.contracts import contract_from_dict
 from tflm_export.input_contract import InputContract

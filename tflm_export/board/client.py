@@ -1,7 +1,7 @@
-"""Talk to a board that runs the TrainOverSerial sketch: predict, train, read and write weights.
+"""Talk to a board that runs the TrainOverSerial sketch: predict, train, remember, save.
 
-The protocol is arduino/src/tfodl/serial_protocol.h. The stream is anything with `read(n) -> bytes` (fewer, or
-none, after its own timeout) and `write(bytes)`: a `serial.Serial`, a socket file, a pipe.
+The stream is anything with `read(n) -> bytes` (fewer, or none, after its own timeout) and `write(bytes)`,
+without a buffer: a `serial.Serial`, a pipe. docs/sketch.md has the protocol.
 
     with BoardClient.open("/dev/ttyACM0") as board:
         board.train(picture, label)
@@ -9,103 +9,51 @@ none, after its own timeout) and `write(bytes)`: a `serial.Serial`, a socket fil
 
 from __future__ import annotations
 
-import contextlib
-import secrets
+import json
 import struct
-import time
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from tflm_export.board.commands import Command
+from tflm_export.board.info import Info
+from tflm_export.board.link import Link, Stream
+from tflm_export.board.ports import open_port
 from tflm_export.compiler import Compiled
 from tflm_export.contracts import Contract
-from tflm_export.emit.names import parameter_name
 from tflm_export.errors import ExportError
 from tflm_export.ir import QParams
-from tflm_export.variable import Variable, variables
 
-MAGIC = b"\xa5\x7e"
-STALLED = 1.0  # seconds after which a frame that stops half way was cut
-VERSION = 1
-ANSWER = 0x80
-HEADER = struct.Struct("<2sBBIH")
-SIGNED = 8  # header bytes under a checksum
-CHUNK = 256  # bytes of weights a frame
-MAX_ANSWER = 2**20
-
-
-class Command(IntEnum):
-    """What a board can be asked."""
-
-    INFO = 1
-    PREDICT = 2
-    TRAIN = 3
-    READ_WEIGHTS = 4
-    WRITE_WEIGHTS = 5
-    RESET = 6
-    LEARNING_RATE = 7
-    PARAMETER = 8
-
-
-STATUS = {
-    1: "it does not know this command; is the sketch of this version?",
-    2: "the payload has a wrong length; was the sketch made for this model?",
-    3: "the frame arrived damaged; try again, or slow the line down.",
-    4: "the frame stopped half way; try again.",
-    5: "a value or index is out of range.",
-}
-
-
-TRANSIENT = (3, 4)
-
-
-class Stream(Protocol):
-    """Bytes to and from a board."""
-
-    def read(self, size: int, /) -> bytes:
-        """Up to `size` bytes; fewer when they do not come in time."""
-
-    def write(self, data: bytes, /) -> Any:
-        """Send all of `data`."""
-
-
-@dataclass(frozen=True)
-class Info:
-    """What the board runs. `model_id`: the first 8 bytes of the model's SHA-256."""
-
-    model_id: bytes
-    input_bytes: int
-    input_scale: float
-    input_zero: int
-    outputs: int
-    output_scale: float
-    output_zero: int
-    target_bytes: int
-    parameters: int
-    steps: int
+CHUNK = 256  # bytes of anything long a frame
+NAME_BYTES = 16
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """`loss` before the step; `steps` since the start or a reset."""
+    """`loss` before the step; `steps` since the start or a reset; `predicted` class before the step, -1
+    without classes; `epoch_over`: the board may choose anew what learns (`new_epoch`)."""
 
     loss: float
     steps: int
+    predicted: int
+    epoch_over: bool
 
 
 class BoardClient:
     """A board on `stream`.
 
-    timeout: seconds to wait for an answer. on_text: gets the text lines between answers. pause: seconds
-    after every 64 bytes sent, for links without flow control. retries: how often a frame is sent again that
-    the board calls damaged or cut, or whose answer does not come whole. The frame is the same then, and the
-    board carries out a training step once. contract: the engine's, where pictures are given as they are.
+    timeout: seconds to wait for an answer, or for a sign that the board is at work. on_text: gets the text
+    lines between answers. pause: seconds after every 64 bytes sent, for links without flow control. retries:
+    how often a frame is sent again that the board calls damaged or cut, or whose answer does not come whole.
+    The frame is the same then, and the board carries out a training step once. contract: the engine's, where
+    pictures are given as they are. engine: what the board must run; None: anything.
 
-    Every method raises `ExportError` when no answer comes, the board refuses, or the cable is pulled.
+    The first command asks the board what it is. Every method raises `ExportError` when no answer comes, the
+    board refuses, or speaks another version, or runs another engine, and its `LinkLost` when the cable is
+    pulled.
     """
 
     def __init__(
@@ -117,45 +65,49 @@ class BoardClient:
         pause: float = 0.0,
         retries: int = 3,
         contract: Contract | None = None,
+        engine: Compiled | None = None,
     ):
-        self._stream, self._timeout, self._on_text = stream, timeout, on_text
-        self._pause, self._retries = pause, retries
-        self._contract = contract
-        self._sequence = secrets.randbelow(256)  # not that of an earlier client
-        self._pending = b""
+        self.link = Link(stream, timeout, on_text, pause, retries)
+        self._contract = contract if contract is not None or engine is None else engine.contract
+        self._engine, self._greeted = engine, False
 
     @classmethod
     def open(cls, port: str, **options: Any) -> BoardClient:
         """A board on a serial port (needs pyserial)."""
-        try:
-            import serial
-        except ImportError as error:
-            raise ExportError("a serial port needs pyserial: pip install 'tfodl[board]'") from error
-        try:
-            return cls(serial.Serial(port, 115200, timeout=0.1, write_timeout=10), **options)
-        except serial.SerialException as error:
-            raise ExportError(f"cannot open serial port {port!r}: {error}.") from error
+        return cls(open_port(port), **options)
 
     def __enter__(self) -> BoardClient:
         return self
 
     def __exit__(self, *_: object) -> None:
-        close = getattr(self._stream, "close", None)
-        if close is not None:
-            close()
+        self.link.close()
+
+    def reconnect(self, stream: Stream) -> None:
+        """Go on with the same board on another stream: a command that was not answered, given again, is not
+        carried out twice."""
+        self.link.reconnect(stream)
+        self._greeted = False
 
     def info(self) -> Info:
-        """What the board runs."""
-        answer = self._exact(self._ask(Command.INFO), 45)
-        if answer[0] != VERSION:
-            raise ExportError(
-                f"the board speaks protocol version {answer[0]}; this program speaks {VERSION}."
-            )
-        return Info(answer[1:9], *struct.unpack("<IfiIfiIII", answer[9:]))
+        """What the board runs, and how it stands."""
+        info = Info.from_bytes(self.link.ask(Command.INFO))
+        if self._engine is not None:
+            info.check(self._engine)
+        self.link.avoid(info.last_sequence)
+        self._greeted = True
+        return info
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What the board tells of its engine: names of classes, input contract, memory, store, selection."""
+        size = self.info().about_bytes
+        text = b"".join(self.ask(Command.ABOUT, struct.pack("<IH", at, n), n) for at, n in chunks(size))
+        found: dict[str, Any] = json.loads(text)
+        return found
 
     def predict(self, x: np.ndarray) -> tuple[int, np.ndarray]:
         """Class (-1 of an autoencoder) and int8 outputs for int8 `x`, or for the picture `x` uint8."""
-        answer = self._ask(Command.PREDICT, self._input(x))
+        answer = self.ask(Command.PREDICT, self._input(x))
         if len(answer) < 5:
             raise ExportError(f"the board answered {len(answer)} bytes to PREDICT.")
         return struct.unpack_from("<i", answer)[0], np.frombuffer(answer, np.int8, offset=4)
@@ -165,175 +117,113 @@ class BoardClient:
         and 0 for binary cross-entropy), or nothing for an autoencoder."""
         scalar = isinstance(target, (int, np.integer))
         wanted = struct.pack("<i", target) if scalar else b"" if target is None else _int8(np.asarray(target))
-        answer = self._ask(Command.TRAIN, wanted + self._input(x))
-        return TrainResult(*struct.unpack("<fI", self._exact(answer, 8)))
+        answer = self.ask(Command.TRAIN, wanted + self._input(x), 16)
+        loss, steps, predicted, over = struct.unpack("<fIiI", answer)
+        return TrainResult(loss, steps, predicted, bool(over))
 
     def reset(self) -> None:
         """Weights and optimizer as they were flashed."""
-        self._ask(Command.RESET)
+        self.ask(Command.RESET)
 
     def set_learning_rate(self, rate: float) -> None:
         """Takes effect in the next step."""
-        self._ask(Command.LEARNING_RATE, struct.pack("<f", rate))
+        self.ask(Command.LEARNING_RATE, struct.pack("<f", rate))
 
-    def parameter(self, index: int) -> tuple[str, int]:
-        """Name and bytes of a trained tensor."""
-        answer = self._ask(Command.PARAMETER, struct.pack("<H", index))
-        if len(answer) < 4:
-            raise ExportError(f"the board answered {len(answer)} bytes to PARAMETER.")
-        return answer[4:].decode("utf-8", "replace"), struct.unpack_from("<I", answer)[0]
+    def remember(self, label: int) -> int:
+        """Offer the picture that was trained on last to the memory; samples in it."""
+        return self._number(Command.REMEMBER, struct.pack("<i", label))
 
-    def read_weights(self, compiled: Compiled) -> dict[str, np.ndarray]:
-        """The trained tensors, whole, by name: for `patch_constants`. `compiled`: what the board runs."""
-        found = {}
-        for i, variable in self._variables(compiled):
-            raw = b"".join(
-                self._exact(self._ask(Command.READ_WEIGHTS, struct.pack("<HIH", i, at, n)), n)
-                for at, n in _chunks(variable.nbytes)
-            )
-            stored = np.frombuffer(raw, "<i4" if variable.bias else np.int8)
-            found[variable.tensor] = variable.put(compiled.graph.constant(variable.tensor), stored)
-        return found
+    def rest(self) -> float:
+        """The replays of a step, without its own sample; the loss of the last, -1 when there was none."""
+        return float(struct.unpack("<f", self.ask(Command.REST, b"", 4))[0])
 
-    def write_weights(self, compiled: Compiled, weights: Mapping[str, np.ndarray]) -> None:
-        """Set trained tensors from whole arrays by name, as `read_weights` gives them."""
-        for i, variable in self._variables(compiled):
-            if variable.tensor in weights:
-                array = np.asarray(weights[variable.tensor], "<i4" if variable.bias else np.int8)
-                raw = np.ascontiguousarray(variable.take(array)).tobytes()
-                for at, n in _chunks(variable.nbytes):
-                    self._ask(Command.WRITE_WEIGHTS, struct.pack("<HI", i, at) + raw[at : at + n])
+    def judge(self) -> tuple[bool, int]:
+        """The guard's last word: whether what was learned is kept; how many pictures judged."""
+        kept, count = struct.unpack("<II", self.ask(Command.JUDGE, b"", 8))
+        return bool(kept), count
+
+    def new_class(self, x: np.ndarray, name: str = "") -> tuple[int, float]:
+        """Open a spare class by its first picture; its label and the loss of its first step."""
+        answer = self.ask(Command.NEW_CLASS, _name(name) + self._input(x), 8)
+        label, loss = struct.unpack("<if", answer)
+        return label, loss
+
+    def class_name(self, label: int, name: str | None = None) -> str:
+        """A spare class's name; `name`: the one that it has from now on, at most 16 bytes."""
+        given = b"" if name is None else _name(name)
+        raw = self.ask(Command.CLASS_NAME, struct.pack("<i", label) + given, NAME_BYTES)
+        return raw.rstrip(b"\0").decode("utf-8", "replace")
+
+    def evaluate(self, x: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Let the board judge `x` [N, ...] with `labels` [N]; its counts [true class, predicted class]."""
+        self.ask(Command.CONFUSION, b"\1")
+        for sample, label in zip(x, labels, strict=True):
+            self.ask(Command.EVALUATE, struct.pack("<i", int(label)) + self._input(sample), 4)
+        counts = np.frombuffer(self.ask(Command.CONFUSION, b"\0"), "<u2")
+        side = int(len(counts) ** 0.5)
+        return counts.reshape(side, side).astype(np.int64)
+
+    def new_epoch(self) -> int:
+        """Commit what was learned to flash and let the board choose anew what learns; the epoch's number."""
+        return self._number(Command.NEW_EPOCH)
+
+    def save(self) -> None:
+        """Write what was learned to the board's flash, all or nothing."""
+        self.ask(Command.SAVE)
+
+    def restore(self) -> bool:
+        """Go back to what was saved last; False: nothing was, and the engine is as it was flashed."""
+        return bool(self._number(Command.RESTORE))
+
+    def factory_reset(self) -> None:
+        """Flash area and engine as if nothing had ever been learned."""
+        self.ask(Command.FACTORY_RESET)
+
+    def read_flash(self, nbytes: int) -> bytes:
+        """The first bytes of the flash area in which the engine keeps its state."""
+        return b"".join(
+            self.ask(Command.READ_FLASH, struct.pack("<IH", at, n), n) for at, n in chunks(nbytes)
+        )
+
+    def ask(self, command: Command, payload: bytes = b"", size: int | None = None) -> bytes:
+        """The answer to a command behind its status; of `size` bytes, when that is given."""
+        if not self._greeted:
+            self.info()
+        answer = self.link.ask(command, payload)
+        if size is not None and len(answer) != size:
+            raise ExportError(f"the board answered {len(answer)} bytes to {command.name}; expected {size}.")
+        return answer
+
+    def _number(self, command: Command, payload: bytes = b"") -> int:
+        return int(struct.unpack("<I", self.ask(command, payload, 4))[0])
 
     def _input(self, x: np.ndarray) -> bytes:
         """`x` as the board takes it: int8 values as they are, pixels or a sensor's values by the contract."""
         x = np.asarray(x)
         if self._contract is not None and str(x.dtype) == self._contract.dtype:
-            info = self.info()
-            x = self._contract.quantize(x, QParams((info.input_scale,), (info.input_zero,)))
+            x = self._contract.quantize(x, self._quant)
         return _int8(x)
 
-    def _variables(self, compiled: Compiled) -> list[tuple[int, Variable]]:
-        """The engine's trained tensors, when the board runs this engine."""
-        expected, actual = compiled.facts["model_sha256"][:16], self.info().model_id.hex()
-        known = list(enumerate(variables(compiled.graph)))
-        if expected != actual:
-            raise ExportError(f"the board runs model {actual}, not {expected}; flash this engine's sketch.")
-        for i, variable in known:
-            name, nbytes = self.parameter(i)
-            wanted = parameter_name(variable.tensor)
-            if (name, nbytes) != (wanted, variable.nbytes):
-                raise ExportError(
-                    f"the board's tensor {i} is {name!r} of {nbytes} bytes; expected {wanted!r} of "
-                    f"{variable.nbytes}. It was made with another plan."
-                )
-        return known
-
-    def _ask(self, command: Command, payload: bytes = b"") -> bytes:
-        """Send a frame, wait for its answer; the answer's payload behind its status."""
-        self._sequence = (self._sequence + 1) % 256
-        answer = self._attempt(command, payload)
-        for _ in range(self._retries):
-            if answer and answer[0] not in TRANSIENT:
-                break
-            answer = self._attempt(command, payload)
-        if not answer:
-            raise ExportError(f"the board does not answer {command.name} within {self._timeout:g} s.")
-        if answer[0] != 0:
-            reason = STATUS.get(answer[0], f"status {answer[0]}.")
-            raise ExportError(f"the board refuses {command.name}: {reason}")
-        return answer[1:]
-
-    def _attempt(self, command: Command, payload: bytes) -> bytes:
-        """The answer to one frame; b"" where none comes in time."""
-        self._send(frame(command, self._sequence, payload))
-        deadline = time.monotonic() + self._timeout
-        while time.monotonic() <= deadline:
-            kind, sequence, answer = self._receive(deadline)
-            if (kind, sequence) == (command | ANSWER, self._sequence) and answer:
-                return answer
-        return b""
-
-    def _send(self, data: bytes) -> None:
-        size = 64 if self._pause else len(data)
-        for at in range(0, len(data), size):
-            with self._link():
-                self._stream.write(data[at : at + size])
-                getattr(self._stream, "flush", lambda: None)()
-            if self._pause:
-                time.sleep(self._pause)
-
-    def _receive(self, deadline: float) -> tuple[int, int, bytes]:
-        """The next whole and undamaged frame, (0, 0, b"") at the deadline; text before it goes to `on_text`.
-
-        A frame that stalls was cut: the search goes on behind its first byte.
-        """
-        while time.monotonic() <= deadline:
-            at = self._pending.find(MAGIC)
-            if at >= 0 and len(self._pending) - at >= HEADER.size:
-                self._text(self._pending[:at])
-                self._pending = self._pending[at:]
-                _, kind, sequence, length, check = HEADER.unpack_from(self._pending)
-                crc = zlib.crc32(self._pending[:SIGNED])
-                if crc & 0xFFFF != check or length > MAX_ANSWER:
-                    self._pending = self._pending[1:]
-                    continue
-                end = HEADER.size + length
-                if not self._filled(end + 4, deadline):
-                    self._pending = self._pending[1:]
-                    continue
-                payload = self._pending[HEADER.size : end]
-                (final,) = struct.unpack_from("<I", self._pending, end)
-                if zlib.crc32(payload, crc) == final:
-                    self._pending = self._pending[end + 4 :]
-                    return kind, sequence, payload
-                self._pending = self._pending[1:]
-            else:
-                self._more()
-        return 0, 0, b""
-
-    def _filled(self, size: int, deadline: float) -> bool:
-        """Whether `size` bytes are pending before a pause of `STALLED` seconds or the deadline."""
-        last = time.monotonic()
-        while len(self._pending) < size:
-            if self._more():
-                last = time.monotonic()
-            elif time.monotonic() > min(deadline, last + STALLED):
-                return False
-        return True
-
-    def _more(self) -> bool:
-        """Take what has come in; whether anything had."""
-        with self._link():
-            data = self._stream.read(max(1, getattr(self._stream, "in_waiting", 0)))
-        self._pending += data
-        return bool(data)
-
-    @staticmethod
-    @contextlib.contextmanager
-    def _link() -> Iterator[None]:
-        """Say in words when the cable is pulled or the board takes nothing."""
-        try:
-            yield
-        except OSError as error:  # of which pyserial's are
-            raise ExportError(f"the connection to the board is lost ({error}); plug it in again.") from error
-
-    def _text(self, raw: bytes) -> None:
-        for line in raw.decode("ascii", "replace").splitlines():
-            if line and self._on_text is not None:
-                self._on_text(line)
-
-    @staticmethod
-    def _exact(answer: bytes, size: int) -> bytes:
-        if len(answer) != size:
-            raise ExportError(f"the board answered {len(answer)} bytes; expected {size}.")
-        return answer
+    @cached_property
+    def _quant(self) -> QParams:
+        info = self.info()
+        return QParams((info.input_scale,), (info.input_zero,))
 
 
-def frame(command: int, sequence: int, payload: bytes = b"") -> bytes:
-    """A whole frame."""
-    head = struct.pack("<2sBBI", MAGIC, command, sequence, len(payload))
-    crc = zlib.crc32(head)
-    return head + struct.pack("<H", crc & 0xFFFF) + payload + struct.pack("<I", zlib.crc32(payload, crc))
+def chunks(nbytes: int) -> list[tuple[int, int]]:
+    """Place and size of every piece.
+
+    >>> chunks(300)
+    [(0, 256), (256, 44)]
+    """
+    return [(at, min(CHUNK, nbytes - at)) for at in range(0, nbytes, CHUNK)]
+
+
+def _name(name: str) -> bytes:
+    raw = name.encode()
+    if len(raw) > NAME_BYTES or "\0" in name:
+        raise ExportError(f"a class's name has at most {NAME_BYTES} bytes; got {name!r} of {len(raw)}.")
+    return raw.ljust(NAME_BYTES, b"\0")
 
 
 def _int8(x: np.ndarray) -> bytes:
@@ -344,7 +234,3 @@ def _int8(x: np.ndarray) -> bytes:
             f"(float32 of signals); got {x.dtype}."
         )
     return np.ascontiguousarray(x).tobytes()
-
-
-def _chunks(nbytes: int) -> list[tuple[int, int]]:
-    return [(at, min(CHUNK, nbytes - at)) for at in range(0, nbytes, CHUNK)]

@@ -10,22 +10,18 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tflm_export import __version__
-from tflm_export.board.input_code import input_code
+from tflm_export.board.sketch_header import library_header
 from tflm_export.boards import Board, board
 from tflm_export.compiler import Compiled
 from tflm_export.emit.memory_table import memory_table
 from tflm_export.engine_folder import opened
 from tflm_export.errors import ExportError
 from tflm_export.files import write_bytes
-from tflm_export.ir import Graph
 from tflm_export.library import library_root
-from tflm_export.ops import LOSSES
-from tflm_export.template import fill
 
 TOP = "TFODL"
 EXAMPLE = "examples/TrainOverSerial/TrainOverSerial.ino"
@@ -40,12 +36,14 @@ def make_sketch(
     board_name: str,
     out: str | os.PathLike[str],
     costs: Mapping[str, Any] | None = None,
+    names: Sequence[str] = (),
 ) -> Path:
     """Write the library of an engine, compiled or in its folder, to the .zip `out`, whole or not at all.
 
-    costs: facts of `report`, measured; the plan's own figures are used without them. Raises `ExportError` for
-    an unknown board, a folder without an engine, an engine that only infers, asks for rows or chooses what
-    learns, or one whose static memory exceeds the board's.
+    costs: facts of `report`, measured; the plan's own figures are used without them. names: of the classes,
+    which the board tells its host; none: it knows numbers only. Raises `ExportError` for an unknown board, a
+    folder without an engine, an engine that only infers or asks for rows, one whose static memory exceeds the
+    board's, or a wrong number of names.
     """
     target, compiled = board(board_name), opened(engine)
     if compiled.graph.loss is None:
@@ -58,23 +56,21 @@ def make_sketch(
             f"engine {compiled.name!r} asks for its picture by rows, the sketch takes it whole, by Serial; "
             "put its src folder into your own sketch and call set_rows, or compile without --row-fed."
         )
-    if compiled.plan.pool is not None:
-        raise ExportError(
-            f"engine {compiled.name!r} chooses what learns and needs a flash area, which the sketch does not "
-            "give; put its src folder into your own sketch and call open and new_epoch (docs/choosing.md)."
-        )
     facts = dict(compiled.facts) | dict(costs or {})
     _check_fits(facts, target)
-    write_bytes(out, archive(sketch_files(compiled, target, facts)))
+    _check_names(compiled, names)
+    write_bytes(out, archive(sketch_files(compiled, target, facts, names)))
     return Path(out)
 
 
-def sketch_files(compiled: Compiled, target: Board, facts: Mapping[str, Any]) -> dict[str, bytes]:
+def sketch_files(
+    compiled: Compiled, target: Board, facts: Mapping[str, Any], names: Sequence[str] = ()
+) -> dict[str, bytes]:
     """Every file of the library by its path below the top folder."""
     root = library_root()
     files = {path: (root / path).read_bytes() for path in COPIED}
     files |= {path: text.encode() for path, text in compiled.sources.items()}
-    files["src/TFODL.h"] = library_header(compiled).encode()
+    files["src/TFODL.h"] = library_header(compiled, names).encode()
     files["extras/model.tflite"] = compiled.tflite
     files["extras/plan.json"] = (compiled.plan.to_json() + "\n").encode()
     files["extras/memory.md"] = memory_table(compiled.graph, compiled.memory).encode()
@@ -93,83 +89,6 @@ def metadata(facts: Mapping[str, Any], target: Board) -> dict[str, Any]:
     kept = ("name", "version", "model_sha256", "trained_parameters", "gradients", "input")
     about = {name: facts[name] for name in kept}
     return about | {"fqbn": target.fqbn, "board_allows": allowed} | used
-
-
-def library_header(compiled: Compiled) -> str:
-    """TFODL.h: the engine behind the serial protocol."""
-    graph = compiled.graph
-    loss = graph.loss
-    assert loss is not None
-    task = _TASKS[loss.kind]
-    digest = bytes.fromhex(compiled.facts["model_sha256"])[:8]
-    return fill(
-        "sketch_library.h",
-        name=compiled.name,
-        version=__version__,
-        summary=_summary(compiled.facts, graph),
-        target_bytes={"label": 4, "values": graph.tensors[loss.inputs[0]].size, "input": 0}[
-            LOSSES[loss.kind].target
-        ],
-        no_class=_NO_CLASS if task["predict"] == "no_class" else "",
-        **task,
-        pixels=input_code(compiled),
-        model_id=", ".join(f"0x{byte:02x}" for byte in digest),
-    )
-
-
-_TRAIN_LABEL = """\
-  int32_t label;
-  memcpy(&label, target, sizeof label);
-  *loss = net::train_step(label);
-  last_score() = net::guess() == label ? 1.0f : 0.0f;
-  return *loss >= 0.0f;"""
-_TRAIN_LABELS = """\
-  *loss = net::train_step(reinterpret_cast<const int8_t*>(target));
-  last_score() = static_cast<float>(net::right()) / static_cast<float>(net::kLogits);
-  return true;"""
-_TRAIN_TARGET = """\
-  *loss = net::train_step(reinterpret_cast<const int8_t*>(target));
-  last_score() = *loss;
-  return true;"""
-_TRAIN_INPUT = """\
-  (void)target;
-  *loss = net::train_step();
-  last_score() = *loss;
-  return true;"""
-_NO_CLASS = """\
-inline int32_t no_class() {
-  net::infer();
-  return -1;
-}
-
-"""
-_MEAN = {"score_name": "mean", "score_text": "the loss", "predict": "net::predict"}
-_TASKS = {  # fields of the header by the loss
-    "SOFTMAX_CROSSENTROPY": {
-        "target_text": "a label, int32",
-        "train": _TRAIN_LABEL,
-        "score_name": "acc",
-        "score_text": "1 where it knew the class, else 0",
-        "predict": "net::predict",
-    },
-    "BINARY_CROSSENTROPY": {
-        "target_text": "1 or 0 an output",
-        "train": _TRAIN_LABELS,
-        "score_name": "acc",
-        "score_text": "share of the outputs that were right",
-        "predict": "net::predict",
-    },
-    "MEAN_SQUARED_ERROR": _MEAN
-    | {"target_text": "the wanted output, int8 in its own quantisation", "train": _TRAIN_TARGET},
-    "RECONSTRUCTION_ERROR": _MEAN
-    | {"target_text": "none: the input is the target", "train": _TRAIN_INPUT, "predict": "no_class"},
-}
-
-
-def _summary(facts: Mapping[str, Any], graph: Graph) -> str:
-    x = graph.tensors[graph.inputs[0]]
-    shape = "x".join(str(d) for d in x.shape[1:])
-    return f"{shape} in, {facts['trained_parameters']} parameters learn, arena {facts['arena_bytes']} B."
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
@@ -197,4 +116,12 @@ def _check_fits(facts: Mapping[str, Any], target: Board) -> None:
         raise ExportError(
             f"engine {facts['name']!r} does not fit {target.title}: {'; '.join(over)}. "
             "tflm-export report shows which tensors take it and which smaller plan fits."
+        )
+
+
+def _check_names(compiled: Compiled, names: Sequence[str]) -> None:
+    wanted = compiled.output.size - compiled.plan.spare_classes
+    if names and len(names) != wanted:
+        raise ExportError(
+            f"sketch: {len(names)} names of classes were given; the model has {wanted} classes."
         )

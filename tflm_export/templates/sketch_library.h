@@ -8,8 +8,8 @@
 #include "tfodl/features/log_mel.h"
 #include "tfodl/features/value.h"
 #include "tfodl/kernels.h"
-#include "tfodl/serial_protocol.h"
-
+#include "tfodl/serial/commands.h"
+$includes
 namespace tfodl {
 
 namespace net = ::$name;
@@ -28,14 +28,32 @@ inline bool train_from_bytes(const uint8_t* target, float* loss) {
 $train
 }
 
-${no_class}// The engine, as the serial protocol drives it.
+$no_class$no_guess// Classes in use, samples remembered, pictures that judge, epoch.
+inline void count(uint32_t counts[4]) {
+$counts
+}
+$parts
+// As flashed, or as it was saved last. pause: called where flash is written and takes its time.
+inline void start(void (*pause)()) {
+$start
+}
+
+// The engine, as the serial protocol drives it.
 inline const Learner& learner() {
-  static const uint8_t kModelId[8] = {$model_id};
+  static const uint8_t kEngineId[8] = {$engine_id};
+  static const char kAbout[] =
+$about;
+  static const ServedCommand kCommands[] = {
+$rows
+  };
   static const Learner kLearner = {
       net::input,       net::kInputBytes,  net::kInputScale,       net::kInputZero,
       $predict, net::output,       net::kOutputs,          net::kOutputScale,
-      net::kOutputZero, train_from_bytes,  kTargetBytes,           net::set_learning_rate,
-      net::reset,       net::parameters,   net::kParameters,       kModelId,
+      net::kOutputZero, kTargetBytes,      train_from_bytes,       $guess,
+      $epoch_is_over,          net::set_learning_rate,
+      net::reset,       net::parameters,   net::kParameters,       count,
+      kEngineId,        kAbout,            sizeof kAbout - 1,      kCommands,
+      sizeof kCommands / sizeof *kCommands,
   };
   return kLearner;
 }

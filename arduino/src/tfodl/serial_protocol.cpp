@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "tfodl/detail/crc32.h"
+
 namespace tfodl {
 namespace {
 
@@ -12,11 +14,11 @@ uint32_t load_u32(const uint8_t* p) {
   return p[0] | uint32_t{p[1]} << 8 | uint32_t{p[2]} << 16 | uint32_t{p[3]} << 24;
 }
 
-uint32_t load_u16(const uint8_t* p) { return p[0] | uint32_t{p[1]} << 8; }
-
 void store_u32(uint32_t value, uint8_t* p) {
   for (int i = 0; i < 4; ++i) p[i] = static_cast<uint8_t>(value >> (8 * i));
 }
+
+uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 }  // namespace
 
@@ -26,17 +28,23 @@ SerialProtocol::SerialProtocol(ByteLink& link, const Learner& learner, uint8_t* 
 
 uint8_t SerialProtocol::poll(uint32_t now_ms) {
   done_ = 0;
-  for (int32_t byte = link_.read(); byte >= 0; byte = link_.read()) {
+  answered_ = false;
+  last_sign_ms_ = now_ms;
+  for (uint32_t left = kPollBytes; left > 0 && !answered_;) {
+    uint32_t room = 0;
+    uint8_t* const to = place(&room);
+    const uint32_t n = link_.read(to, least(room, left));
+    if (n == 0) break;
     last_byte_ms_ = now_ms;
-    take(static_cast<uint8_t>(byte));
-    if (done_ != 0) return done_;
+    left -= n;
+    take(to, n);
   }
   const bool waiting = state_ != State::kHeader || filled_ != 0;
   if (waiting && now_ms - last_byte_ms_ > kFrameTimeoutMs) {
     if (state_ != State::kHeader) answer(Status::kTimeout);
     restart();
   }
-  return 0;
+  return done_;
 }
 
 void SerialProtocol::restart() {
@@ -44,198 +52,153 @@ void SerialProtocol::restart() {
   filled_ = 0;
 }
 
-void SerialProtocol::take(uint8_t byte) {
+// Where the next bytes belong, and how many of them.
+uint8_t* SerialProtocol::place(uint32_t* room) {
   switch (state_) {
-    case State::kHeader: take_header(byte); break;
-    case State::kPayload: take_payload(byte); break;
+    case State::kHeader: *room = sizeof header_ - filled_; return header_ + filled_;
+    case State::kCheck: *room = sizeof check_ - filled_; return check_ + filled_;
+    case State::kPayload: break;
+  }
+  const bool staged = received_ < staged_;
+  *room = (staged ? staged_ : length_) - received_;
+  return staged ? staging_ + received_ : reinterpret_cast<uint8_t*>(learner_.input()) + (received_ - staged_);
+}
+
+// n bytes have come to their place.
+void SerialProtocol::take(const uint8_t* data, uint32_t n) {
+  switch (state_) {
+    case State::kHeader:
+      filled_ = static_cast<uint8_t>(filled_ + n);
+      take_header();
+      break;
+    case State::kPayload:
+      crc_ = crc32(crc_, data, n);
+      received_ += n;
+      if (received_ == length_) state_ = State::kCheck;
+      break;
     case State::kCheck:
-      check_ |= uint32_t{byte} << (8 * filled_);
-      if (++filled_ == 4) finish();
+      filled_ = static_cast<uint8_t>(filled_ + n);
+      if (filled_ == sizeof check_) finish();
       break;
   }
 }
 
-// Fills the header; drops bytes from its front until what is left may begin a frame.
-void SerialProtocol::take_header(uint8_t byte) {
-  header_[filled_++] = byte;
+// Drops bytes from the header's front until what is left may begin a frame.
+void SerialProtocol::take_header() {
   while (filled_ > 0) {
     const bool magic = header_[0] == kMagic0 && (filled_ < 2 || header_[1] == kMagic1);
-    const bool whole = filled_ == sizeof header_;
-    if (magic && !whole) return;
-    if (magic && load_u16(header_ + kSigned) == (crc32(0, header_, kSigned) & 0xFFFF)) {
+    if (magic && filled_ < sizeof header_) return;
+    const uint32_t crc = magic ? crc32(0, header_, kSigned) : 0;
+    if (magic && header_[8] == (crc & 0xFF) && header_[9] == (crc >> 8 & 0xFF)) {
+      crc_ = crc;
       open_payload();
       return;
     }
-    --filled_;
-    memmove(header_, header_ + 1, filled_);
+    const void* next = memchr(header_ + 1, kMagic0, filled_ - 1u);
+    const uint8_t* from = next == nullptr ? header_ + filled_ : static_cast<const uint8_t*>(next);
+    filled_ = static_cast<uint8_t>(header_ + filled_ - from);
+    memmove(header_, from, filled_);
   }
 }
 
-// The payload of a frame that cannot be right is read to its end and dropped, then answered.
+// A frame that cannot be right is answered at once; what follows is looked through for the next one.
 void SerialProtocol::open_payload() {
   length_ = load_u32(header_ + 4);
   received_ = 0;
-  staged_ = 0;
-  status_ = expected_length(length_, &staged_);
-  crc_ = crc32(0, header_, kSigned);
-  check_ = 0;
-  filled_ = 0;
-  state_ = length_ == 0 ? State::kCheck : State::kPayload;
+  const Status status = find_command();
+  restart();
+  if (status != Status::kOk) {
+    answer(status);
+  } else {
+    state_ = length_ == 0 ? State::kCheck : State::kPayload;
+  }
 }
 
-Status SerialProtocol::expected_length(uint32_t length, uint32_t* staged) const {
-  uint32_t least = 0, most = 0;
-  switch (static_cast<Command>(header_[2])) {
-    case Command::kInfo:
-    case Command::kReset: break;
-    case Command::kPredict: least = most = learner_.input_bytes; break;
-    case Command::kTrain:
-      least = most = learner_.target_bytes + learner_.input_bytes;
-      *staged = learner_.target_bytes;
-      return length == most ? Status::kOk : Status::kWrongLength;
-    case Command::kReadWeights: least = most = *staged = 8; break;
-    case Command::kWriteWeights:
-      least = 7;
-      most = staging_bytes_;
-      *staged = length;
-      break;
-    case Command::kLearningRate: least = most = *staged = 4; break;
-    case Command::kParameter: least = most = *staged = 2; break;
-    default: return Status::kUnknownCommand;
+Status SerialProtocol::find_command() {
+  for (uint32_t i = 0; i < learner_.command_count; ++i) {
+    command_ = learner_.commands + i;
+    if (static_cast<uint8_t>(command_->command) != header_[2]) continue;
+    const uint32_t picture = command_->traits & kPicture ? learner_.input_bytes : 0;
+    staged_ = length_ - picture;
+    const bool right = length_ >= picture && command_->least <= staged_ && staged_ <= command_->most &&
+                       staged_ <= staging_bytes_;
+    return right ? Status::kOk : Status::kWrongLength;
   }
-  return least <= length && length <= most ? Status::kOk : Status::kWrongLength;
-}
-
-void SerialProtocol::take_payload(uint8_t byte) {
-  crc_ = crc32(crc_, &byte, 1);
-  if (status_ == Status::kOk) {
-    if (received_ < staged_) {
-      staging_[received_] = byte;
-    } else {
-      learner_.input()[received_ - staged_] = static_cast<int8_t>(byte);
-    }
-  }
-  if (++received_ == length_) state_ = State::kCheck;
+  const bool known = header_[2] > 0 && header_[2] <= static_cast<uint8_t>(Command::kLast);
+  return known ? Status::kNoPart : Status::kUnknownCommand;
 }
 
 void SerialProtocol::finish() {
-  if (check_ != crc_) status_ = Status::kDamaged;
-  if (status_ == Status::kOk) {
-    done_ = header_[2];
-    execute();
-  } else {
-    answer(status_);
-  }
   restart();
+  if (load_u32(check_) != crc_) {
+    answer(Status::kDamaged);
+  } else if ((command_->traits & kOnce) && kept_ && kept_crc_ == crc_) {
+    answer_kept();
+  } else if ((command_->traits & kWhole) && writing_) {
+    answer(Status::kUnfinished);
+  } else {
+    execute();
+  }
 }
 
 void SerialProtocol::execute() {
-  if (static_cast<Command>(header_[2]) != Command::kTrain) again_ = false;
-  switch (static_cast<Command>(header_[2])) {
-    case Command::kInfo: answer_info(); break;
-    case Command::kPredict: answer_predict(); break;
-    case Command::kTrain: answer_train(); break;
-    case Command::kReadWeights: answer_read(); break;
-    case Command::kWriteWeights: answer_write(); break;
-    case Command::kReset:
-      learner_.reset();
-      steps_ = 0;
-      answer(Status::kOk);
-      break;
-    case Command::kLearningRate: answer_learning_rate(); break;
-    case Command::kParameter: answer_parameter(); break;
-  }
-}
-
-void SerialProtocol::answer_info() {
-  begin_answer(Status::kOk, 1 + 8 + 9 * 4);
-  put(&kProtocolVersion, 1);
-  put(learner_.model_id, 8);
-  put_u32(learner_.input_bytes);
-  put_f32(learner_.input_scale);
-  put_u32(static_cast<uint32_t>(learner_.input_zero));
-  put_u32(learner_.outputs);
-  put_f32(learner_.output_scale);
-  put_u32(static_cast<uint32_t>(learner_.output_zero));
-  put_u32(learner_.target_bytes);
-  put_u32(learner_.parameter_count);
-  put_u32(steps_);
-  end_answer();
-}
-
-void SerialProtocol::answer_predict() {
-  const int32_t label = learner_.predict();
-  begin_answer(Status::kOk, 4 + learner_.outputs);
-  put_u32(static_cast<uint32_t>(label));
-  put(learner_.output(), learner_.outputs);
-  end_answer();
-}
-
-void SerialProtocol::answer_train() {
-  if (!again_ || trained_ != crc_) {
-    float loss = 0.0f;
-    if (!learner_.train(staging_, &loss)) {
-      done_ = 0;
-      answer(Status::kOutOfRange);
-      return;
-    }
-    loss_ = loss;
-    ++steps_;
-    trained_ = crc_;
-    again_ = true;
-  }
-  begin_answer(Status::kOk, 8);
-  put_f32(loss_);
-  put_u32(steps_);
-  end_answer();
-}
-
-// The parameter that the first two staged bytes name, or null.
-const Parameter* SerialProtocol::parameter() const {
-  const uint32_t index = load_u16(staging_);
-  return index < learner_.parameter_count ? learner_.parameters() + index : nullptr;
-}
-
-void SerialProtocol::answer_read() {
-  const Parameter* p = parameter();
-  const uint32_t offset = load_u32(staging_ + 2), bytes = load_u16(staging_ + 6);
-  if (p == nullptr || offset > p->nbytes || bytes > p->nbytes - offset) {
-    answer(Status::kOutOfRange);
+  const bool once = command_->traits & kOnce;
+  if (command_->traits & kLong) answer(Status::kWorking);
+  const uint8_t kept_bytes = kept_bytes_;
+  if (once) kept_bytes_ = 0;
+  running_ = command_->traits & kLong;
+  const Status status = command_->run(*this);
+  running_ = false;
+  if (status != Status::kOk) {
+    kept_bytes_ = kept_bytes;
+    answer(status);
     return;
   }
-  begin_answer(Status::kOk, bytes);
-  put(static_cast<const uint8_t*>(p->data) + offset, bytes);
+  done_ = header_[2];
+  if (once) {
+    kept_ = true;
+    kept_crc_ = crc_;
+    kept_sequence_ = header_[3];
+    answer_kept();
+  } else if (open_) {
+    end_answer();
+  } else {
+    answer(Status::kOk);
+  }
+}
+
+void SerialProtocol::answer_kept() {
+  begin_answer(Status::kOk, kept_bytes_);
+  put(kept_answer_, kept_bytes_);
   end_answer();
 }
 
-void SerialProtocol::answer_write() {
-  const Parameter* p = parameter();
-  const uint32_t offset = load_u32(staging_ + 2), bytes = length_ - 6;
-  if (p == nullptr || offset > p->nbytes || bytes > p->nbytes - offset) {
-    answer(Status::kOutOfRange);
-    return;
-  }
-  memcpy(static_cast<uint8_t*>(p->data) + offset, staging_ + 6, bytes);
-  answer(Status::kOk);
+void SerialProtocol::still_working(uint32_t now_ms) {
+  if (!running_ || now_ms - last_sign_ms_ < kWorkingMs) return;
+  last_sign_ms_ = now_ms;
+  answer(Status::kWorking);
 }
 
-void SerialProtocol::answer_learning_rate() {
-  float rate;
-  memcpy(&rate, staging_, sizeof rate);
-  answer(learner_.set_learning_rate(rate) ? Status::kOk : Status::kOutOfRange);
+void SerialProtocol::step_done(float loss) {
+  loss_ = loss;
+  ++steps_;
 }
 
-void SerialProtocol::answer_parameter() {
-  const Parameter* p = parameter();
-  if (p == nullptr) {
-    answer(Status::kOutOfRange);
-    return;
-  }
-  const uint32_t n = static_cast<uint32_t>(strlen(p->name));
-  begin_answer(Status::kOk, 4 + n);
-  put_u32(p->nbytes);
-  put(p->name, n);
-  end_answer();
+void SerialProtocol::restarted() {
+  writing_ = false;
+  steps_ = 0;
+}
+
+void SerialProtocol::add_u32(uint32_t value) {
+  if (kept_bytes_ + 4u > sizeof kept_answer_) return;
+  store_u32(value, kept_answer_ + kept_bytes_);
+  kept_bytes_ = static_cast<uint8_t>(kept_bytes_ + 4);
+}
+
+void SerialProtocol::add_f32(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  add_u32(bits);
 }
 
 void SerialProtocol::begin_answer(Status status, uint32_t bytes) {
@@ -244,14 +207,17 @@ void SerialProtocol::begin_answer(Status status, uint32_t bytes) {
   answer_crc_ = crc32(0, head, kSigned);
   head[8] = static_cast<uint8_t>(answer_crc_);
   head[9] = static_cast<uint8_t>(answer_crc_ >> 8);
-  link_.write(head, sizeof head);
+  mute_ = false;
+  open_ = true;
+  out_filled_ = 0;
+  send(head, sizeof head);
   const uint8_t first = static_cast<uint8_t>(status);
   put(&first, 1);
 }
 
 void SerialProtocol::put(const void* data, uint32_t n) {
   answer_crc_ = crc32(answer_crc_, data, n);
-  link_.write(static_cast<const uint8_t*>(data), n);
+  send(static_cast<const uint8_t*>(data), n);
 }
 
 void SerialProtocol::put_u32(uint32_t value) {
@@ -269,47 +235,31 @@ void SerialProtocol::put_f32(float value) {
 void SerialProtocol::end_answer() {
   uint8_t bytes[4];
   store_u32(answer_crc_, bytes);
-  link_.write(bytes, sizeof bytes);
+  send(bytes, sizeof bytes);
+  flush();
+  open_ = false;
+}
+
+void SerialProtocol::send(const uint8_t* data, uint32_t n) {
+  while (n > 0) {
+    const uint32_t now = least(n, sizeof out_ - out_filled_);
+    memcpy(out_ + out_filled_, data, now);
+    out_filled_ = static_cast<uint8_t>(out_filled_ + now);
+    data += now;
+    n -= now;
+    if (out_filled_ == sizeof out_) flush();
+  }
+}
+
+void SerialProtocol::flush() {
+  if (!mute_ && out_filled_ > 0) mute_ = !link_.write(out_, out_filled_);
+  out_filled_ = 0;
 }
 
 void SerialProtocol::answer(Status status) {
   begin_answer(status, 0);
   end_answer();
-}
-
-namespace {
-
-// `value` thousandths as "1.234"; returns past the end.
-char* put_milli(uint32_t value, char* out) {
-  char digits[10];
-  int n = 0;
-  for (uint32_t whole = value / 1000; n == 0 || whole != 0; whole /= 10) {
-    digits[n++] = static_cast<char>('0' + whole % 10);
-  }
-  while (n > 0) *out++ = digits[--n];
-  *out++ = '.';
-  for (uint32_t unit = 100; unit != 0; unit /= 10) *out++ = static_cast<char>('0' + value / unit % 10);
-  return out;
-}
-
-uint32_t milli(float value) {
-  if (!(value > 0.0f)) return 0;  // NaN too
-  return static_cast<uint32_t>((value < 1e6f ? value : 1e6f) * 1000.0f + 0.5f);
-}
-
-}  // namespace
-
-int32_t format_progress(float loss, const char* name, float score, char* out) {
-  char* p = out;
-  memcpy(p, "loss:", 5);
-  p = put_milli(milli(loss), p + 5);
-  *p++ = '\t';
-  for (int i = 0; i < 8 && name[i] != '\0'; ++i) *p++ = name[i];
-  *p++ = ':';
-  p = put_milli(milli(score), p);
-  *p++ = '\n';
-  *p = '\0';
-  return static_cast<int32_t>(p - out);
+  answered_ = true;
 }
 
 }  // namespace tfodl

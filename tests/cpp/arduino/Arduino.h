@@ -12,9 +12,10 @@
 class SerialStub {
  public:
   void begin(unsigned long baud);
+  int available();
   int read();
+  int availableForWrite();
   size_t write(const uint8_t* data, size_t n);
-  size_t print(const char* text);
 };
 
 extern SerialStub Serial;

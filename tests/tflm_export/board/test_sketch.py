@@ -134,7 +134,16 @@ def test_the_sketch_needs_no_heap_no_printf_no_double(needed_symbols):
     assert "nvmc_stub" in needed_symbols  # the engine's reset() switches the instruction cache on
     core = {s for s in needed_symbols if "SerialStub" in s or s in ("Serial", "nvmc_stub")}
     core |= {"_Z6millisv", "_Z7pinModehh", "_Z12digitalWritehh"}
-    c_library = {"memcmp", "memcpy", "memmove", "memset", "strlen", "__aeabi_atexit", "__dso_handle"}
+    c_library = {
+        "memchr",
+        "memcmp",
+        "memcpy",
+        "memmove",
+        "memset",
+        "strlen",
+        "__aeabi_atexit",
+        "__dso_handle",
+    }
     integers = {
         "__aeabi_uldivmod",
         "__aeabi_ldivmod",

@@ -50,7 +50,7 @@ def test_compile_takes_a_pool(folder, capsys):
     assert facts["area_bytes"] == 4 * 4096 and facts["epochs"] == 20_000 and facts["epoch_macs"] > 0
 
 
-def test_what_a_device_learned_becomes_a_model(folder, capsys):
+def test_what_a_device_learned_becomes_a_model(folder):
     PLAN.save("p.json")
     assert compile_with("--plan", "p.json") == 0
     engine = ChoosingEngine("engine")
@@ -61,9 +61,7 @@ def test_what_a_device_learned_becomes_a_model(folder, capsys):
     learned_graph = read_tflite((folder / "new.tflite").read_bytes())
     for name, weights in engine.weights().items():
         np.testing.assert_array_equal(learned_graph.constant(name), weights)
-    capsys.readouterr()
-    assert cli.main(["sketch", "engine", "--out", "x.zip"]) == 2
-    assert "chooses what learns" in capsys.readouterr().err
+    assert cli.main(["sketch", "engine", "--out", "x.zip"]) == 0
 
 
 def test_options_change_a_plans_pool(folder):

@@ -8,7 +8,7 @@ import pytest
 from page_chain import example, run_chain
 
 from tflm_export import engine_folder
-from tflm_export.board.sketch import library_header
+from tflm_export.board.sketch_header import library_header
 from tflm_export.contracts import contract_from_dict
 from tflm_export.features.log_mel import LogMel
 from tflm_export.library import library_root

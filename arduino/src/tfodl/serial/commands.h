@@ -1,0 +1,68 @@
+// The commands that every sketch serves; those of an engine's memory, store, ... are in its TFODL.h. docs/sketch.md has
+// payloads and answers.
+#pragma once
+#include "tfodl/serial_protocol.h"
+
+namespace tfodl {
+namespace serial {
+
+Status info(SerialProtocol& p);
+Status about(SerialProtocol& p);
+Status predict(SerialProtocol& p);
+Status train(SerialProtocol& p);
+Status set_learning_rate(SerialProtocol& p);
+Status reset(SerialProtocol& p);
+
+Status parameter(SerialProtocol& p);
+Status read_weights(SerialProtocol& p);
+Status begin_weights(SerialProtocol& p);  // as flashed, the optimizer too; then they are written, and checked as a whole
+Status write_weights(SerialProtocol& p);
+Status end_weights(SerialProtocol& p);
+uint32_t weights_crc(const Learner& learner);
+
+constexpr int32_t kMostBias = 1 << 30;  // what a step keeps a bias within, and the kernels promise for
+
+// Counts [n][n] of true classes and predicted ones, up to 65,535.
+Status evaluate(SerialProtocol& p, uint16_t* counts, int32_t n);
+Status confusion(SerialProtocol& p, uint16_t* counts, int32_t n);
+
+// Bytes of an area of flash as it is.
+template <typename Area>
+Status read_flash(SerialProtocol& p, const Area& area) {
+  const uint32_t size = uint32_t{area.pages} * area.page_bytes, at = p.staged_u32(0), n = p.staged_u16(4);
+  if (at > size || n > size - at) return Status::kOutOfRange;
+  p.begin(n);
+  for (uint32_t done = 0; done < n;) {
+    uint8_t piece[64];
+    const uint32_t now = n - done < sizeof piece ? n - done : uint32_t{sizeof piece};
+    area.read(at + done, piece, now);
+    p.put(piece, now);
+    done += now;
+  }
+  return Status::kOk;
+}
+
+// kOk, or what the flash complains of.
+template <typename Complaint>
+Status of_flash(Complaint complaint) {
+  const uint8_t number = static_cast<uint8_t>(complaint);
+  return number == 0 ? Status::kOk : static_cast<Status>(static_cast<uint8_t>(Status::kFlash) + number);
+}
+
+// Rows of `Learner::commands`.
+constexpr ServedCommand kInfoRow = {Command::kInfo, 0, 0, 0, info};
+constexpr ServedCommand kAboutRow = {Command::kAbout, 0, 6, 6, about};
+constexpr ServedCommand kPredictRow = {Command::kPredict, kPicture | kWhole, 0, 0, predict};
+constexpr ServedCommand train_row(uint16_t target_bytes) {
+  return {Command::kTrain, kPicture | kOnce | kLong | kWhole, target_bytes, target_bytes, train};
+}
+constexpr ServedCommand kLearningRateRow = {Command::kLearningRate, 0, 4, 4, set_learning_rate};
+constexpr ServedCommand kResetRow = {Command::kReset, kOnce, 0, 0, reset};
+constexpr ServedCommand kParameterRow = {Command::kParameter, 0, 2, 2, parameter};
+constexpr ServedCommand kReadWeightsRow = {Command::kReadWeights, 0, 8, 8, read_weights};
+constexpr ServedCommand kBeginWeightsRow = {Command::kBeginWeights, kOnce, 0, 0, begin_weights};
+constexpr ServedCommand kWriteWeightsRow = {Command::kWriteWeights, 0, 7, kStagingBytes, write_weights};
+constexpr ServedCommand kEndWeightsRow = {Command::kEndWeights, 0, 4, 4, end_weights};
+
+}  // namespace serial
+}  // namespace tfodl

@@ -1,0 +1,45 @@
+// Where a sketch keeps what its engine learned: the last pages of the chip's own flash.
+#pragma once
+#include "tfodl/store/flash_area.h"
+
+#if defined(TFODL_HOST)  // a sketch that runs on a computer
+
+namespace tfodl {
+
+uint8_t* host_flash(uint32_t bytes);
+
+class SketchFlash : public MemoryFlash {
+ public:
+  SketchFlash(uint8_t page_count, void (*between)())
+      : SketchFlash(host_flash(uint32_t{page_count} * 4096), page_count, between) {}
+  const uint8_t* mapped() const { return memory_; }
+  void pause() override { between_(); }
+
+ private:
+  SketchFlash(uint8_t* memory, uint8_t page_count, void (*between)())
+      : MemoryFlash(memory, 4096, page_count), memory_(memory), between_(between) {}
+  uint8_t* memory_;
+  void (*between_)();
+};
+
+}  // namespace tfodl
+
+#elif defined(NRF52840_XXAA)
+#include "tfodl/store/nvmc_flash.h"
+
+namespace tfodl {
+
+class SketchFlash : public NvmcFlash {
+ public:
+  SketchFlash(uint8_t page_count, void (*between)()) : NvmcFlash(start(page_count), page_count, nullptr, between) {}
+  const uint8_t* mapped() const { return reinterpret_cast<const uint8_t*>(start(pages)); }
+
+ private:
+  static uintptr_t start(uint8_t page_count) { return 0x100000u - 4096u * page_count; }
+};
+
+}  // namespace tfodl
+
+#else
+#error "tfodl: this engine keeps what it learned in flash; write a tfodl::SketchFlash for your chip as for the nRF52840."
+#endif

@@ -1,0 +1,138 @@
+"""Engines with memory, guard, spare classes, store or pool behind the protocol do what numpy does."""
+
+import numpy as np
+import pytest
+from nets import residual_net
+from serial_board import WatchedBoard, sanitized
+
+from tflm_export.board.learned import read_weights, write_weights
+from tflm_export.board.ports import open_port
+from tflm_export.compiler import compile_model
+from tflm_export.errors import ExportError
+from tflm_export.front.spare import add_spare_classes
+from tflm_export.living.choosing import ChoosingSimulator
+from tflm_export.living.simulator import LivingSimulator
+from tflm_export.plan import Guard, LayerUpdate, Memory, Optimizer, Pool, UpdatePlan
+from tflm_export.store import state
+
+RICH = UpdatePlan(
+    layers=(LayerUpdate("#3", "out", (0, 2), "all"),),
+    optimizer=Optimizer(0.02, 0.5),
+    seed=5,
+    memory=Memory(samples=12, replays=2),
+    guard=Guard(samples=6, held_out=3, every=10),
+    spare_classes=2,
+    store_bytes=8 * 4096,
+)
+POOLED = UpdatePlan(
+    candidates=("#1", "#2", "#3"),
+    memory=Memory(samples=20, replays=1),
+    pool=Pool(bytes=100, rule="velocity", epoch=24, samples=4),
+)
+
+
+def assert_same(board, simulator):
+    for name, array in board.items():
+        np.testing.assert_array_equal(array, simulator.weights[name], err_msg=name)
+
+
+def reconnected(board, client):
+    client.reconnect(open_port(board.port))
+    return client
+
+
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory):
+    compiled = compile_model(add_spare_classes(residual_net(), 2), RICH)
+    program = sanitized(compiled, tmp_path_factory.mktemp("rich"), ("ant", "bee", "cat", "dog"))
+    with WatchedBoard(compiled, program=program) as board:
+        yield compiled, board
+
+
+def test_a_board_that_remembers_judges_and_meets_new_classes(rich, pictures):
+    compiled, board = rich
+    simulator = LivingSimulator(compiled.graph, compiled.plan)
+    x, labels = pictures(40, seed=6)
+    with board.client(timeout=10) as client:
+        client.factory_reset()
+        assert client.info().classes == 4 and client.about["memory"]["samples"] == 12
+        for i in range(30):
+            loss = client.train(x[i], labels[i]).loss
+            assert loss == pytest.approx(simulator.train_step(x[i], int(labels[i])), abs=1e-3)
+            simulator.remember(int(labels[i]))
+            assert client.remember(labels[i]) == len(simulator.memory)
+        client.rest()
+        for _ in range(RICH.memory.replays):
+            simulator.replay()
+        kept, judges = client.judge()
+        assert kept == simulator.judge() and judges == client.info().judges > 0
+        with pytest.raises(ExportError, match="out of range"):
+            client.train(x[30], 5)
+        label, _ = client.new_class(x[30], "eel")
+        assert label == 4 and client.class_name(4) == "eel" and client.class_name(5) == ""
+        assert client.info().classes == 5
+        simulator.train_step(x[30], 4)
+        assert client.class_name(4, "elk") == "elk" == client.class_name(4)
+        assert_same(read_weights(client, compiled), simulator)
+        with pytest.raises(ExportError, match="at most 16 bytes"):
+            client.class_name(4, "a name that is too long")
+        with pytest.raises(ExportError, match="refuses CLASS_NAME: a value or index is out of range"):
+            client.class_name(3)
+
+
+def test_what_is_saved_outlives_the_power(rich, pictures):
+    compiled, board = rich
+    x, labels = pictures(12, seed=7)
+    with board.client(timeout=10) as client:
+        client.factory_reset()
+        assert client.restore() is False
+        for i in range(6):
+            client.train(x[i], labels[i])
+        client.save()
+        saved = read_weights(client, compiled)
+        area = client.read_flash(compiled.plan.store_bytes)
+        for name, array in state.read_weights(area, compiled.graph, compiled.plan).items():
+            np.testing.assert_array_equal(array, saved[name])
+        client.train(x[6], labels[6])
+        board.cut_power()
+        reconnected(board, client)
+        assert client.info().steps == 0
+        assert all((array == saved[name]).all() for name, array in read_weights(client, compiled).items())
+        client.train(x[7], labels[7])
+        assert client.restore() is True
+        assert all((array == saved[name]).all() for name, array in read_weights(client, compiled).items())
+        client.factory_reset()
+        flashed = {name: compiled.graph.constant(name) for name in saved}
+        assert all((array == flashed[name]).all() for name, array in read_weights(client, compiled).items())
+        write_weights(client, compiled, saved)
+        client.save()
+        board.cut_power()
+        found = read_weights(reconnected(board, client), compiled)
+        assert all((array == saved[name]).all() for name, array in found.items())
+
+
+def test_a_board_that_chooses_what_learns(pictures):
+    compiled = compile_model(residual_net(), POOLED)
+    simulator = ChoosingSimulator(compiled.graph, compiled.plan)
+    x, labels = pictures(30, seed=8)
+    with WatchedBoard(compiled) as board, board.client(timeout=10) as client:
+        over = []
+        for i in range(30):
+            over.append(client.train(x[i], labels[i]).epoch_over)
+            if over[-1]:
+                assert client.new_epoch() == len([1 for o in over if o])
+            client.remember(labels[i])
+            simulator.train_step(x[i], int(labels[i]))
+            simulator.remember(int(labels[i]))
+        assert sum(over) == 2
+        assert client.new_epoch() == 3
+        simulator.new_epoch()
+        learned = read_weights(client, compiled)
+        assert_same(learned, simulator)
+        with pytest.raises(ExportError, match="chooses what learns keeps its weights in flash"):
+            write_weights(client, compiled, learned)
+        board.cut_power()
+        assert reconnected(board, client).info().epoch == 3
+        assert_same(read_weights(client, compiled), simulator)
+        client.factory_reset()
+        assert client.info().epoch == 0

@@ -1,0 +1,185 @@
+"""`library_header`: TFODL.h, the engine behind the serial protocol, with the commands of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tflm_export import __version__
+from tflm_export.board.engine_id import about_json, engine_id
+from tflm_export.board.input_code import input_code
+from tflm_export.compiler import Compiled
+from tflm_export.ir import Graph
+from tflm_export.living.capacity import classes
+from tflm_export.ops import LOSSES
+from tflm_export.plan import UpdatePlan
+from tflm_export.template import fill
+
+MOST_CLASSES = 16  # that the board counts by true and predicted one: 2 bytes each pair
+
+_TRAIN_LABEL = """\
+  int32_t label;
+  memcpy(&label, target, sizeof label);
+  *loss = net::train_step(label);
+  last_score() = net::guess() == label ? 1.0f : 0.0f;
+  return *loss >= 0.0f;"""
+_TRAIN_LABELS = """\
+  *loss = net::train_step(reinterpret_cast<const int8_t*>(target));
+  last_score() = static_cast<float>(net::right()) / static_cast<float>(net::kLogits);
+  return true;"""
+_TRAIN_TARGET = """\
+  *loss = net::train_step(reinterpret_cast<const int8_t*>(target));
+  last_score() = *loss;
+  return true;"""
+_TRAIN_INPUT = """\
+  (void)target;
+  *loss = net::train_step();
+  last_score() = *loss;
+  return true;"""
+_NO_CLASS = """\
+inline int32_t no_class() {
+  net::infer();
+  return -1;
+}
+
+"""
+_NO_GUESS = "inline int32_t no_guess() { return -1; }\n\n"
+_MEAN = {"score_name": "mean", "score_text": "the loss", "predict": "net::predict", "guess": "no_guess"}
+_TASKS = {  # fields of the header by the loss
+    "SOFTMAX_CROSSENTROPY": {
+        "target_text": "a label, int32",
+        "train": _TRAIN_LABEL,
+        "score_name": "acc",
+        "score_text": "1 where it knew the class, else 0",
+        "predict": "net::predict",
+        "guess": "net::guess",
+    },
+    "BINARY_CROSSENTROPY": {
+        "target_text": "1 or 0 an output",
+        "train": _TRAIN_LABELS,
+        "score_name": "acc",
+        "score_text": "share of the outputs that were right",
+        "predict": "net::predict",
+        "guess": "no_guess",
+    },
+    "MEAN_SQUARED_ERROR": _MEAN
+    | {"target_text": "the wanted output, int8 in its own quantisation", "train": _TRAIN_TARGET},
+    "RECONSTRUCTION_ERROR": _MEAN
+    | {"target_text": "none: the input is the target", "train": _TRAIN_INPUT, "predict": "no_class"},
+}
+_BASE_ROWS = """\
+      serial::kInfoRow,
+      serial::kAboutRow,
+      serial::kPredictRow,
+      serial::train_row(kTargetBytes),
+      serial::kLearningRateRow,
+      serial::kResetRow,
+      serial::kParameterRow,
+      serial::kReadWeightsRow,"""
+_WRITE_ROWS = """\
+      serial::kBeginWeightsRow,
+      serial::kWriteWeightsRow,
+      serial::kEndWeightsRow,"""
+_PARTS = {  # template -> rows of the commands in it
+    "confusion": ["kEvaluate, kPicture | kOnce | kWhole, 4, 4, evaluate", "kConfusion, 0, 1, 1, confusion"],
+    "memory": ["kRemember, kOnce | kWhole, 4, 4, remember", "kRest, kOnce | kLong | kWhole, 0, 0, rest"],
+    "guard": ["kJudge, kOnce | kLong | kWhole, 0, 0, judge"],
+    "spare": [
+        "kNewClass, kPicture | kOnce | kLong | kWhole, kNameBytes, kNameBytes, new_class",
+        "kClassName, 0, 4, 4 + kNameBytes, class_name",
+    ],
+    "flash": ["kReadFlash, 0, 6, 6, read_flash"],
+    "store": [
+        "kSave, kOnce | kLong | kWhole, 0, 0, save",
+        "kFactoryReset, kOnce | kLong, 0, 0, factory_reset",
+    ],
+    "pool": [
+        "kNewEpoch, kOnce | kLong | kWhole, 0, 0, new_epoch",
+        "kFactoryReset, kOnce | kLong, 0, 0, factory_reset",
+    ],
+    "restore": ["kRestore, kOnce | kLong, 0, 0, restore"],
+}
+
+
+def library_header(compiled: Compiled, names: Sequence[str] = ()) -> str:
+    """TFODL.h. names: of the engine's classes."""
+    graph, plan = compiled.graph, compiled.plan
+    loss = graph.loss
+    assert loss is not None
+    task, parts = _TASKS[loss.kind], _parts(compiled)
+    flash = "flash" in parts
+    return fill(
+        "sketch_library.h",
+        name=compiled.name,
+        version=__version__,
+        summary=_summary(compiled.facts, graph),
+        includes='#include "tfodl/store/sketch_flash.h"\n' if flash else "",
+        target_bytes={"label": 4, "values": graph.tensors[loss.inputs[0]].size, "input": 0}[
+            LOSSES[loss.kind].target
+        ],
+        no_class=_NO_CLASS if task["predict"] == "no_class" else "",
+        no_guess=_NO_GUESS if task["guess"] == "no_guess" else "",
+        **task,
+        pixels=input_code(compiled),
+        counts=_counts(plan, loss.kind),
+        parts="".join(fill(f"sketch_{part}.h", _fields(compiled)) for part in parts),
+        start="  flash_pause() = pause;\n  open_saved();" if flash else "  (void)pause;\n  net::reset();",
+        epoch_is_over="net::epoch_is_over" if plan.pool is not None else "nullptr",
+        rows=_rows(parts, plan),
+        engine_id=", ".join(f"0x{byte:02x}" for byte in engine_id(compiled)),
+        about=_literal(about_json(compiled, names)),
+    )
+
+
+def _parts(compiled: Compiled) -> list[str]:
+    """The templates of what the engine has."""
+    plan, loss = compiled.plan, compiled.graph.loss
+    assert loss is not None
+    counted = LOSSES[loss.kind].by_label and classes(compiled.graph) <= MOST_CLASSES
+    has = {
+        "confusion": counted,
+        "memory": plan.memory is not None,
+        "guard": plan.guard is not None,
+        "spare": bool(plan.spare_classes),
+        "flash": bool(plan.store_bytes) or plan.pool is not None,
+        "store": bool(plan.store_bytes),
+        "pool": plan.pool is not None,
+        "restore": bool(plan.store_bytes) or plan.pool is not None,
+    }
+    return [part for part in _PARTS if has[part]]
+
+
+def _rows(parts: Sequence[str], plan: UpdatePlan) -> str:
+    """The table of commands. Frozen rows of an engine that chooses lie in flash: nobody writes them."""
+    rows = [_BASE_ROWS] + ([_WRITE_ROWS] if plan.pool is None else [])
+    rows += [f"      {{Command::{row}}}," for part in parts for row in _PARTS[part]]
+    return "\n".join(rows)
+
+
+def _counts(plan: UpdatePlan, loss: str) -> str:
+    used = "net::classes()" if plan.spare_classes else "net::kLogits" if LOSSES[loss].by_label else "0"
+    values = [
+        used,
+        "net::remembered()" if plan.memory is not None else "0",
+        "net::judging()" if plan.guard is not None else "0",
+        "net::epoch()" if plan.pool is not None else "0",
+    ]
+    return "\n".join(f"  counts[{i}] = static_cast<uint32_t>({value});" for i, value in enumerate(values))
+
+
+def _fields(compiled: Compiled) -> dict[str, str]:
+    plan = compiled.plan
+    pages = "net::kAreaPages" if plan.pool is not None else "net::kStoreBytes / 4096"
+    return {"classes": "net::kLogits", "pages": pages}
+
+
+def _literal(text: str) -> str:
+    """`text`, which is ASCII, as a C++ string of several lines."""
+    escaped = [text[at : at + 90].replace("\\", "\\\\").replace('"', '\\"') for at in range(0, len(text), 90)]
+    return "\n".join(f'      "{part}"' for part in escaped).replace("??", '?""?')
+
+
+def _summary(facts: Mapping[str, Any], graph: Graph) -> str:
+    x = graph.tensors[graph.inputs[0]]
+    shape = "x".join(str(d) for d in x.shape[1:])
+    return f"{shape} in, {facts['trained_parameters']} parameters learn, arena {facts['arena_bytes']} B."
