@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nets import residual_net
 
-from tflm_export.board.client import BoardClient, Command
+from tflm_export.board.client import BoardClient
 from tflm_export.board.sketch import metadata, sketch_files
 from tflm_export.boards import board
 from tflm_export.companion import companion_path, read_companion, write_companion
@@ -180,14 +180,11 @@ int main() {
 class Recorder(BoardClient):
     """A client that keeps what it would send."""
 
-    def _ask(self, command, payload=b""):
-        if command == Command.INFO:
-            return bytes([1]) + bytes(8) + np.array([192], "<u4").tobytes() + QUANT + bytes(24)
+    _quant = QParams((np.float32(1 / 127.5),), (-1,))
+
+    def ask(self, command, payload=b"", size=8):
         self.sent = payload
-        return bytes(8)
-
-
-QUANT = np.array([1 / 127.5], "<f4").tobytes() + np.array([-1], "<i4").tobytes()
+        return bytes(size or 8)
 
 
 def test_the_client_sends_it(pictures, wanted):

@@ -9,7 +9,7 @@ import pytest
 from nets import residual_net
 
 from tflm_export import TfodlError, UpdatePlan, compile_model, engine_folder
-from tflm_export.board.client import BoardClient, Command
+from tflm_export.board.client import BoardClient
 from tflm_export.board.sketch_header import library_header
 from tflm_export.companion import read_companion, write_companion
 from tflm_export.contracts import contract_from_dict
@@ -107,17 +107,17 @@ def test_exemplars_may_be_values():
 
 
 def test_the_client_sends_values(compiled):
+    quant = QParams((float(np.float32(QUANT.scale[0])),), QUANT.zero_point)
+
     class Recorder(BoardClient):
-        def _ask(self, command, payload=b""):
-            if command == Command.INFO:
-                scale = np.array(QUANT.scale, "<f4").tobytes() + np.array(QUANT.zero_point, "<i4").tobytes()
-                return bytes([1]) + bytes(8) + np.array([192], "<u4").tobytes() + scale + bytes(24)
+        _quant = quant
+
+        def ask(self, command, payload=b"", size=None):
             self.sent = payload
             return bytes(8)
 
     client, x = Recorder(None, contract=CONTRACT), values(1)[0]
     client.predict(x)
-    quant = QParams((float(np.float32(QUANT.scale[0])),), QUANT.zero_point)
     np.testing.assert_array_equal(np.frombuffer(client.sent, np.int8), CONTRACT.quantize(x, quant).ravel())
 
 

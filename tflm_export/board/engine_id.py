@@ -14,8 +14,7 @@ from tflm_export.compiler import Compiled
 def engine_id(compiled: Compiled) -> bytes:
     """8 bytes of a hash of everything that says what the engine computes: model, plan, arithmetic, exemplars.
 
-    >>> from tflm_export import Optimizer
-    >>> one, other = (compile_model(tflite, UpdatePlan(optimizer=Optimizer(rate))) for rate in (0.1, 0.2))
+    >>> one, other = (compile_model(tflite, p) for p in (plan, dataclasses.replace(plan, seed=1)))
     >>> len(engine_id(one)), engine_id(one) == engine_id(other)
     (8, False)
     """

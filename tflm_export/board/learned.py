@@ -2,7 +2,7 @@
 
 >>> from tflm_export.board.simulated import SimulatedBoard
 >>> from tflm_export.front.write_tflite import patch_constants
->>> compiled = compile_model(tflite, UpdatePlan())
+>>> compiled = compile_model(tflite, plan)
 >>> with SimulatedBoard(compiled) as board, board.client() as client:
 ...     client.train(inputs[0], 3).steps
 ...     learned = patch_constants(tflite, read_weights(client, compiled))

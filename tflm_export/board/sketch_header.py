@@ -67,19 +67,8 @@ _TASKS = {  # fields of the header by the loss
     "RECONSTRUCTION_ERROR": _MEAN
     | {"target_text": "none: the input is the target", "train": _TRAIN_INPUT, "predict": "no_class"},
 }
-_BASE_ROWS = """\
-      serial::kInfoRow,
-      serial::kAboutRow,
-      serial::kPredictRow,
-      serial::train_row(kTargetBytes),
-      serial::kLearningRateRow,
-      serial::kResetRow,
-      serial::kParameterRow,
-      serial::kReadWeightsRow,"""
-_WRITE_ROWS = """\
-      serial::kBeginWeightsRow,
-      serial::kWriteWeightsRow,
-      serial::kEndWeightsRow,"""
+_BASE = ["info", "about", "predict", "learning_rate", "reset", "parameter", "read_weights"]
+_WRITE = ["begin_weights", "write_weights", "end_weights"]
 _PARTS = {  # template -> rows of the commands in it
     "confusion": ["kEvaluate, kPicture | kOnce | kWhole, 4, 4, evaluate", "kConfusion, 0, 1, 1, confusion"],
     "memory": ["kRemember, kOnce | kWhole, 4, 4, remember", "kRest, kOnce | kLong | kWhole, 0, 0, rest"],
@@ -151,7 +140,8 @@ def _parts(compiled: Compiled) -> list[str]:
 
 def _rows(parts: Sequence[str], plan: UpdatePlan) -> str:
     """The table of commands. Frozen rows of an engine that chooses lie in flash: nobody writes them."""
-    rows = [_BASE_ROWS] + ([_WRITE_ROWS] if plan.pool is None else [])
+    rows = [f"      serial::{row}_row()," for row in _BASE + (_WRITE if plan.pool is None else [])]
+    rows += ["      serial::train_row(kTargetBytes),"]
     rows += [f"      {{Command::{row}}}," for part in parts for row in _PARTS[part]]
     return "\n".join(rows)
 
