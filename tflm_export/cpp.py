@@ -26,6 +26,7 @@ class Tables:
         """Bytes in flash."""
         widths = {
             "int8_t": 1,
+            "uint8_t": 1,
             "int16_t": 2,
             "uint16_t": 2,
             "int32_t": 4,

@@ -232,7 +232,7 @@ def _scales(e: Engine) -> str:
 
 
 def _reset(e: Engine) -> str:
-    lines: list[str] = []
+    lines = _unpacking(e)
     for variable in e.variables:
         lines += [] if variable.pooled else _reset_variable(e, variable)
     for op in e.scaled_ops():
@@ -247,9 +247,25 @@ def _reset(e: Engine) -> str:
     return "\n".join(f"  {line}" for line in lines)
 
 
+def _unpacking(e: Engine) -> list[str]:
+    """The call that unpacks the biases, and their table."""
+    rows = []
+    for variable in (v for v in e.variables if v.tensor in e.packed_biases):
+        packed, table = e.packed_biases[variable.tensor], f"bias{variable.layer.label}"
+        e.tables.add("uint8_t", table, packed.data, f"{variable.count} of {packed.bits} bits")
+        rows.append(f"    {{{table}, {symbol_of(e, variable)}, {variable.count}, {packed.bits}}},")
+    if not rows:
+        return []
+    text = "\n".join(rows)
+    e.declare(f"constexpr tfodl::PackedBias packed_biases[] = {{  // table, bias, values, bits\n{text}\n}};")
+    return [f"tfodl::unpack_biases(packed_biases, {len(rows)});"]
+
+
 def _reset_variable(e: Engine, variable: Variable) -> list[str]:
     symbol, i = symbol_of(e, variable), variable.layer.label
-    if variable.resident:
+    if variable.tensor in e.packed_biases:
+        lines = []
+    elif variable.resident:
         source = f"bias{i}" if variable.bias else f"weights{i}"
         lines = [f"memcpy({symbol}, {source}, sizeof {symbol});"]
     else:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from tflm_export.cpp import Tables
 from tflm_export.emit.names import op_symbol, tensor_symbols
+from tflm_export.emit.packed_biases import Packed, packed_biases
 from tflm_export.errors import ExportError
 from tflm_export.gradients.paths import gradient_type
 from tflm_export.ir import Graph, Op, Tensor
@@ -58,6 +60,14 @@ class Engine:
         self.cut = find_cut(self.graph, self.plan) if self.plan.memory is not None else None
         self.candidates = candidates(self.graph)
         self._producers = {name: op for op in self.graph.ops for name in op.outputs}
+
+    @cached_property
+    def packed_biases(self) -> Mapping[str, Packed]:
+        """First values of trained biases, by tensor; none where a store or a pool reads them as they are."""
+        if self.plan.store_bytes or self.plan.pool is not None:
+            return {}
+        trained = [variable.tensor for variable in self.variables if variable.bias]
+        return packed_biases({name: self.constant(name) for name in trained})
 
     @property
     def loss(self) -> Op:

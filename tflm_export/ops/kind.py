@@ -28,6 +28,10 @@ class Emitter(Protocol):
     plan: UpdatePlan
     tables: Tables
 
+    @property
+    def packed_biases(self) -> Mapping[str, object]:
+        """Biases that lie in flash packed, by tensor: they have no table that can be read."""
+
     def layer(self, op: Op) -> Op:
         """The forward op that `op` belongs to."""
 

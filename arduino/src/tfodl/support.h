@@ -25,6 +25,17 @@ inline float running_loss(float before, float loss) {
   return before < 0.0f || !(before == before) ? loss : before + 0.02f * (loss - before);
 }
 
+// The first values of a trained bias [n] in flash: numbers of `bits` bits, 1 to 32, one behind the other, lowest bit
+// first. The lowest number that these can hold says that one of 32 bits follows.
+struct PackedBias {
+  const uint8_t* packed;
+  int32_t* bias;
+  int16_t n;
+  uint8_t bits;
+};
+
+void unpack_biases(const PackedBias* biases, int32_t count);
+
 // Switches the nRF52840's instruction cache on, which is off at reset (without it all takes 1.3 times as long).
 // Nothing on any other chip. An engine calls it in reset(), one that only infers in infer().
 void enable_instruction_cache();

@@ -102,8 +102,7 @@ def conv_struct(e: Emitter, op: Op) -> str:
             f"{check.where(op)}: depth multiplier {a['depth_multiplier']} is not supported; allowed: 1."
         )
     weights = _weights(e, op)
-    bias = e.variable(op.bias)
-    start = e.tables.add("int32_t", f"bias{i}", bias_data(op, e.graph.tensors, g.out_shape[2]))
+    bias = _bias(e, op, g.out_shape[2])
     multiplier = e.tables.add("int32_t", f"multiplier{i}", _per_channel(a["multiplier"], g.out_shape[2]))
     shift = e.tables.add("int8_t", f"shift{i}", _per_channel(a["shift"], g.out_shape[2]))
     (h, w, c), (p, q, o) = g.in_shape, g.out_shape
@@ -113,7 +112,7 @@ def conv_struct(e: Emitter, op: Op) -> str:
         "  // kernel, stride, padding before",
         f"{e.zero(op.inputs[0])}, {e.zero(op.outputs[0])}, {a['act_min']}, {a['act_max']},"
         "  // zero points, clamp",
-        f"{weights[0]}, {start if bias is None else f'b{i}'}, {multiplier}, {shift},",
+        f"{weights[0]}, {bias}, {multiplier}, {shift},",
         f"{weights[1]}, {weights[2]}, {weights[3]}, {weights[4]},  // slot, trained, columns, n_columns",
     ]
     trained = e.variable(op.inputs[1])
@@ -131,6 +130,14 @@ def conv_constant(e: Emitter, op: Op) -> str:
 
 def _per_channel(values: object, count: int) -> np.ndarray:
     return np.broadcast_to(np.asarray(values), (count,))
+
+
+def _bias(e: Emitter, op: Op, outputs: int) -> str:
+    """Where the bias is that the kernels read; its table in flash is added unless it lies there packed."""
+    table = f"bias{op.label}"
+    if op.bias not in e.packed_biases:
+        e.tables.add("int32_t", table, bias_data(op, e.graph.tensors, outputs))
+    return table if e.variable(op.bias) is None else f"b{op.label}"
 
 
 def _weights(e: Emitter, op: Op) -> tuple[str, str, str, str, int]:

@@ -1,3 +1,4 @@
+#include "tfodl/detail/cold.h"
 #include "tfodl/support.h"
 
 #include <string.h>
@@ -5,6 +6,26 @@
 #include "tfodl/detail/fixed_point.h"
 
 namespace tfodl {
+namespace {
+
+// The next `bits` bits from position `at` on, as a signed number.
+int32_t take_bits(const uint8_t* from, int32_t bits, int32_t& at) {
+  uint32_t value = 0;
+  for (int32_t i = 32 - bits; i < 32; ++i, ++at) value |= static_cast<uint32_t>((from[at >> 3] >> (at & 7)) & 1) << i;
+  return static_cast<int32_t>(value) >> (32 - bits);
+}
+
+}  // namespace
+
+void unpack_biases(const PackedBias* biases, int32_t count) {
+  for (const PackedBias* p = biases; p < biases + count; ++p) {
+    const int32_t lowest = -(INT32_MAX >> (32 - p->bits)) - 1;
+    for (int32_t i = 0, at = 0; i < p->n; ++i) {
+      const int32_t value = take_bits(p->packed, p->bits, at);
+      p->bias[i] = value == lowest ? take_bits(p->packed, 32, at) : value;
+    }
+  }
+}
 
 int32_t argmax_s8(const int8_t* values, int32_t n) {
   int32_t best = 0;

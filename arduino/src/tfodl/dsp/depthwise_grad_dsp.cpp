@@ -1,7 +1,7 @@
 // Input gradients of depthwise layers for the DSP extension. The prepared gradients of 4 channels are laid out as
 // planes, in a row `stride` apart with zeros between, which the kernels turned by 180 degrees filter. Of their rows
 // every row of inputs meets each `stride`th.
-#include "tfodl/dsp/hot_dsp.h"
+#include "tfodl/detail/cold.h"
 #include "tfodl/dsp/rows_dsp.h"
 
 #if TFODL_DSP

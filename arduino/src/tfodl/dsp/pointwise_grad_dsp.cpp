@@ -1,6 +1,6 @@
 // Input gradients of pointwise layers for the DSP extension: a tile of prepared gradients times 4 weight
 // columns, by the loop of block_dsp.cpp.
-#include "tfodl/dsp/hot_dsp.h"
+#include "tfodl/detail/cold.h"
 #include "tfodl/dsp/block_dsp.h"
 
 #if TFODL_DSP

@@ -1,3 +1,4 @@
+#include "tfodl/detail/cold.h"
 #include "tfodl/detail/stages.h"
 
 namespace tfodl {
