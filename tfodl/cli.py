@@ -1,4 +1,4 @@
-"""The `tfodl` command: demo, finetune, quantize, plan show. Errors are one line and exit status 2."""
+"""The `tfodl` command: demo, finetune, quantize, board, plan show. Errors are one line and exit status 2."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tflm_export.cli import Parser
 from tflm_export.errors import TfodlError, missing_package
 from tflm_export.plan import Budget, UpdatePlan
 from tflm_export.pool_options import PoolOptions, add_pool_options
+from tfodl.board.commands import add_board
 from tfodl.jobs.settings import FinetuneJob, QuantizeJob
 from tfodl.quiet import starting
 
@@ -41,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_finetune(commands)
     _add_quantize(commands)
+    add_board(commands)
     plan = commands.add_parser("plan", help="look at update plans").add_subparsers(
         dest="action", required=True, parser_class=Parser
     )

@@ -66,7 +66,7 @@ class RunLog:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def event(self, name: str, **facts: Any) -> None:
+    def event(self, name: str, /, **facts: Any) -> None:
         """Something that happened."""
         self._write({"event": name, "time": self._now()} | facts)
 

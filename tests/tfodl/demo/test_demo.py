@@ -9,7 +9,12 @@ import pytest
 from keras import layers as L
 
 from tflm_export import UpdatePlan, compile_model
+from tflm_export.board.learned import read_weights
+from tflm_export.board.simulated import SimulatedBoard
+from tflm_export.engine_folder import load
 from tflm_export.errors import TfodlError
+from tflm_export.front.read_tflite import constants
+from tflm_export.front.write_tflite import patch_constants
 from tflm_export.simulate.step import Simulator
 from tfodl.demo import DemoConfig, adapt, device, run
 from tfodl.demo.domains import make_domains
@@ -55,6 +60,24 @@ def test_every_method_is_in_the_tables(demo):
     for name, value in found.items():
         assert f"{value:.1%}" in next(row for row in table(facts).splitlines() if name in row)
         assert f"{value:.1%}" in next(row for row in text.splitlines() if row.startswith(f"| {name}"))
+
+
+def test_a_board_with_the_demo_s_sketch_learns_and_gives_its_model_back(demo):
+    """A model of quantisation-aware training, with long names of tensors, from steps to a .tflite."""
+    out, _ = demo
+    compiled = load(out / "engine")
+    simulator, x = Simulator(compiled.graph, compiled.plan), np.random.default_rng(0)
+    with SimulatedBoard(compiled) as board, board.client() as client:
+        for label in (3, 7):
+            picture = x.integers(0, 256, compiled.input.shape[1:]).astype(np.uint8)
+            client.train(picture, label)
+            simulator.train_step(compiled.quantize(picture[None]), label)
+        weights = read_weights(client, compiled)
+    assert len(weights) > 10 and max(map(len, weights)) > 60
+    known = constants(patch_constants(compiled.tflite, weights))
+    for name, array in weights.items():
+        np.testing.assert_array_equal(array, simulator.weights[name], err_msg=name)
+        np.testing.assert_array_equal(known[name][0].data.reshape(array.shape), array)
 
 
 def test_every_stream_is_in_the_report(demo):

@@ -1,0 +1,166 @@
+"""A board that learns a stream: what comes of it, whatever happens to cable and power on the way."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from digits_net import LAYERS, digits_net
+from nets import residual_net
+
+from tflm_export.board.learned import read_weights
+from tflm_export.board.simulated import SimulatedBoard
+from tflm_export.compiler import compile_model
+from tflm_export.front.read_tflite import constants
+from tflm_export.front.spare import add_spare_classes
+from tflm_export.input_contract import InputContract
+from tflm_export.machines.host import HostEngine
+from tflm_export.plan import Memory, Optimizer, UpdatePlan
+from tfodl.board.curve import Curve
+from tfodl.board.line import Line, Simulation
+from tfodl.board.run import Run
+from tfodl.board.run_log import RunLog, read_log
+from tfodl.board.samples import Samples, load_samples
+from tfodl.cli import main
+
+PLAN = UpdatePlan(LAYERS, optimizer=Optimizer(0.01, 0.5, batch=2), store_bytes=12 * 4096)
+COUNT = 40
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    return compile_model(digits_net(), PLAN, contract=InputContract.parse("0..255", (14, 14, 1)))
+
+
+@pytest.fixture(scope="module")
+def folder(compiled, tmp_path_factory):
+    return str(compiled.save(tmp_path_factory.mktemp("board") / "engine"))
+
+
+@pytest.fixture(scope="module")
+def samples(compiled):
+    return load_samples(compiled, "digits", "classes", 3, COUNT, 20, "target")
+
+
+@pytest.fixture(scope="module")
+def expected(compiled, samples):
+    """The weights of an engine that nothing happens to."""
+    engine = HostEngine(compiled)
+    for x, label in zip(compiled.quantize(samples.x), samples.labels, strict=True):
+        engine.train_step(x[None], int(label))
+    return engine.weights()
+
+
+@pytest.fixture(scope="module")
+def board(compiled):
+    with SimulatedBoard(compiled) as board:
+        yield board
+
+
+def learn(board, compiled, samples, log, **options):
+    """The weights after a run on a board as it was flashed."""
+    with Line(Simulation(board), compiled, patience=20) as line, RunLog(log) as written:
+        line.client.factory_reset()
+        line.at(0)
+        Run(line, compiled, samples, written, Curve(len(samples.x), io.StringIO()), **options).learn()
+        return read_weights(line.client, compiled)
+
+
+def assert_same(one, other):
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, other[name], err_msg=name)
+
+
+def test_a_command_teaches_a_simulated_board(folder, samples, expected, tmp_path, capsys, monkeypatch):
+    """The cable is pulled in the middle, and the model that comes out is the same."""
+    monkeypatch.chdir(tmp_path)
+    flags = "--data digits --domain target --sim --order classes --seed 3 --tests 20 --evaluate-every 20"
+    line = ["board", "learn", folder, *flags.split(), "--samples", str(COUNT), "--unplug", "25"]
+    assert main([*line, "--out", "new.tflite"]) == 0
+    said = capsys.readouterr().out
+    assert "the cable was pulled after 25 samples" in said and "the board is back; 25 samples" in said
+    known = constants((tmp_path / "new.tflite").read_bytes())
+    assert_same({name: known[name][0].data for name in expected}, expected)
+    lines = read_log("run.jsonl")
+    begin, steps = lines[0], [line for line in lines if "event" not in line]
+    assert (
+        begin["classes"] == list("0123456789") and begin["samples"] == COUNT and begin["order"] == "classes"
+    )
+    assert [line["step"] for line in steps] == list(range(1, COUNT + 1))
+    assert [line["label"] for line in steps] == samples.labels.tolist()
+    judged = [line for line in lines if line.get("event") == "evaluated"]
+    assert [line["step"] for line in judged] == [0, 20, 40]
+    assert all(np.array(line["confusion"]).shape == (10, 10) for line in judged)
+    events = [line["event"] for line in lines if line.get("event") != "evaluated" and "event" in line]
+    assert events == ["begin", "unplugged", "resumed", "saved", "end"]
+
+
+def test_a_board_that_lost_its_power_goes_on_from_what_it_saved(board, compiled, samples, expected, tmp_path):
+    """Weights, momentum and half a batch come back from flash: the end is the same."""
+    cuts = iter([25, 33])
+    when = [next(cuts)]
+
+    def after(step):
+        if when and step == when[0]:
+            when[:] = list(cuts)[:1]
+            board.cut_power()
+
+    found = learn(board, compiled, samples, tmp_path / "run.jsonl", save_every=9, after=after)
+    assert_same(found, expected)
+    lines = read_log(tmp_path / "run.jsonl")
+    resumed = [(line["step"], line["restarted"]) for line in lines if line.get("event") == "resumed"]
+    assert resumed == [(18, True), (27, True)]
+
+
+def test_what_was_learned_is_pulled_and_pushed(board, compiled, folder, samples, expected, tmp_path, capsys):
+    assert_same(learn(board, compiled, samples, tmp_path / "run.jsonl"), expected)
+    new, port = str(tmp_path / "new.tflite"), ["--port", board.port]
+    assert main(["board", "pull", folder, "--out", new, *port]) == 0
+    with board.client() as client:
+        client.factory_reset()
+    assert main(["board", "push", folder, new, *port]) == 0
+    board.cut_power()
+    with board.client() as client:
+        assert_same(read_weights(client, compiled), expected)
+    capsys.readouterr()
+    assert main(["board", "about", *port]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert about["store_bytes"] == PLAN.store_bytes and about["steps"] == 0
+    (tmp_path / "other.tflite").write_bytes(residual_net())
+    assert main(["board", "push", folder, str(tmp_path / "other.tflite"), *port]) == 2
+    assert "tfodl: " in capsys.readouterr().err
+
+
+def test_classes_that_a_board_does_not_know_are_opened(tmp_path):
+    compiled = compile_model(
+        add_spare_classes(residual_net(), 2), UpdatePlan(memory=Memory(samples=8, replays=1), spare_classes=2)
+    )
+    rng = np.random.default_rng(0)
+    x = rng.integers(-128, 128, (9, 8, 8, 3)).astype(np.int8)
+    labels, names = np.array([0, 1, 2, 3, 4, 4, 0, 5, 5]), tuple("abcdef")
+    with SimulatedBoard(compiled, names[:4]) as board, Line(Simulation(board), compiled) as line:
+        with RunLog(tmp_path / "run.jsonl") as log:
+            Run(line, compiled, Samples(x, labels, x, labels, names), log, Curve(9, io.StringIO())).learn(
+                rest=2
+            )
+        assert (line.client.class_name(4), line.client.class_name(5)) == ("e", "f")
+        assert line.client.info().classes == 6
+    lines = read_log(tmp_path / "run.jsonl")
+    assert [(e["label"], e["name"]) for e in lines if e.get("event") == "class"] == [(4, "e"), (5, "f")]
+    assert [line["remembered"] for line in lines if "remembered" in line] == [*range(1, 9), 8]
+
+
+REFUSED = {
+    "no board": ([], "no board is plugged in"),
+    "no such port": (["--port", "/dev/nothing"], "cannot open serial port"),
+    "not simulated": (["--unplug", "3"], "--unplug pulls a simulated cable"),
+    "no such order": (["--sim", "--order", "sideways"], "order must be one of"),
+}
+
+
+@pytest.mark.parametrize("flags, said", REFUSED.values(), ids=REFUSED)
+def test_refusals_are_one_line(folder, flags, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["board", "learn", folder, "--data", "digits", *flags]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1

@@ -1,0 +1,174 @@
+"""What `tfodl board` does: `learn`, `pull`, `push`, `about`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+from tflm_export.board.learned import read_weights, write_weights
+from tflm_export.board.simulated import SimulatedBoard
+from tflm_export.compiler import Compiled
+from tflm_export.engine_folder import load
+from tflm_export.errors import TfodlError
+from tflm_export.files import write_bytes
+from tflm_export.front.read_tflite import constants
+from tflm_export.front.write_tflite import patch_constants
+from tflm_export.variable import variables
+from tfodl.board.curve import Curve
+from tfodl.board.line import Line, Place, Port, Simulation
+from tfodl.board.run import Run, check_classes
+from tfodl.board.run_log import RunLog
+from tfodl.board.samples import load_samples
+
+OUT_SECONDS = 1.0  # that a simulated cable stays out
+
+
+@dataclass(frozen=True)
+class LearnJob:
+    """What a board is to learn.
+
+    engine: its folder. data, order, domain, seed, samples: of the stream. tests: held-out samples that judge.
+    save_every, evaluate_every: samples between two; 0: at the end. rest: rounds of replays at the end.
+    rate: None is the plan's. fresh: begin with what was flashed. log: a path. out: the learned .tflite.
+    unplug: samples after which a simulated cable is pulled for a second. port: None is the one with a board.
+    """
+
+    engine: str
+    data: str
+    order: str = "shuffled"
+    domain: str = "source"
+    seed: int = 0
+    samples: int | None = None
+    tests: int = 200
+    save_every: int = 0
+    evaluate_every: int = 0
+    rest: int = 0
+    rate: float | None = None
+    fresh: bool = False
+    log: str = "run.jsonl"
+    out: str | None = None
+    unplug: int | None = None
+    port: str | None = None
+    sim: bool = False
+
+
+def learn(job: LearnJob) -> None:
+    """Stream samples into a board and watch it learn. Raises `TfodlError` for what cannot be had."""
+    if job.unplug is not None and not job.sim:
+        raise TfodlError("--unplug pulls a simulated cable; give --sim, or pull your own.")
+    compiled = load(job.engine)
+    samples = load_samples(compiled, job.data, job.order, job.seed, job.samples, job.tests, job.domain)
+    check_classes(compiled, samples)
+    names = samples.names[: compiled.output.size - compiled.plan.spare_classes]
+    with _board(compiled, job.sim, names) as board, RunLog(job.log) as log:
+        place: Place = Port(job.port) if board is None else Simulation(board)
+        log.event("begin", **_facts(job, compiled, samples.names, len(samples.x), place.name))
+        with Line(place, compiled) as line:
+            if job.fresh:
+                line.do(_fresh(compiled))
+                line.at(0)
+            curve = Curve(len(samples.x))
+            run = Run(
+                line, compiled, samples, log, curve, save_every=job.save_every,
+                evaluate_every=job.evaluate_every, rate=job.rate, after=_unplugging(board, job.unplug),
+            )  # fmt: skip
+            run.learn(job.rest)
+            if job.out is not None:
+                weights = line.do(lambda client: read_weights(client, compiled))
+                write_bytes(job.out, patch_constants(compiled.tflite, weights))
+    print(f"log: {job.log}" + (f"; learned: {job.out}" if job.out else ""))
+
+
+def pull(engine: str, out: str, port: str | None) -> None:
+    """Write what a board learned as a model; of an engine that chooses, as of its last epoch's end."""
+    compiled = load(engine)
+    with Line(Port(port), compiled) as line:
+        weights = line.do(lambda client: read_weights(client, compiled))
+    write_bytes(out, patch_constants(compiled.tflite, weights))
+    print(out)
+
+
+def push(engine: str, model: str, port: str | None) -> None:
+    """Write a model's weights into the board. Raises `TfodlError` for a model of another shape."""
+    compiled = load(engine)
+    weights = weights_of(compiled, Path(model).read_bytes(), model)
+    with Line(Port(port), compiled) as line:
+        line.do(lambda client: write_weights(client, compiled, weights))
+        if compiled.plan.store_bytes:
+            line.do(lambda client: client.save())
+    print(f"{len(weights)} tensors of {model} are on the board")
+
+
+def about(port: str | None) -> dict[str, Any]:
+    """What a board tells of itself and how it stands."""
+    from tflm_export.board.client import BoardClient
+    from tflm_export.board.ports import find_port
+
+    with BoardClient.open(port or find_port()) as client:
+        info = vars(client.info()) | {"engine_id": client.info().engine_id.hex()}
+        return client.about | info
+
+
+def weights_of(compiled: Compiled, tflite: bytes, name: str) -> dict[str, Any]:
+    """The engine's trained tensors as another file of the same model has them."""
+    if patch_constants(tflite, _trained(compiled, compiled.tflite)) != compiled.tflite:
+        raise TfodlError(
+            f"{name!r} differs from the engine's model in more than its trained tensors; push what tfodl "
+            "board pull, or tflm-export learned, wrote."
+        )
+    return _trained(compiled, tflite)
+
+
+def _trained(compiled: Compiled, tflite: bytes) -> dict[str, Any]:
+    known = constants(tflite)
+    found = {v.tensor: known[v.tensor][0].data for v in variables(compiled.graph) if v.tensor in known}
+    return {name: data for name, data in found.items() if data is not None}
+
+
+@contextlib.contextmanager
+def _board(compiled: Compiled, sim: bool, names: tuple[str, ...]) -> Iterator[SimulatedBoard | None]:
+    """A simulated board, or None for one of one's own."""
+    if not sim:
+        yield None
+        return
+    with SimulatedBoard(compiled, names) as board:
+        yield board
+
+
+def _facts(
+    job: LearnJob, compiled: Compiled, names: tuple[str, ...], count: int, port: str
+) -> dict[str, Any]:
+    return {
+        "engine": compiled.name,
+        "model_sha256": compiled.facts["model_sha256"],
+        "classes": list(names),
+        "data": job.data,
+        "order": job.order,
+        "seed": job.seed,
+        "samples": count,
+        "port": port,
+    }
+
+
+def _fresh(compiled: Compiled) -> Any:
+    """The command that brings back what was flashed."""
+    from tflm_export.board.client import BoardClient
+
+    has_flash = compiled.plan.store_bytes or compiled.plan.pool is not None
+    return BoardClient.factory_reset if has_flash else BoardClient.reset
+
+
+def _unplugging(board: SimulatedBoard | None, when: int | None) -> Any:
+    """Pulls a simulated cable after `when` samples, and puts it in again a second later."""
+
+    def pull_out(step: int) -> None:
+        if board is None or step != when:
+            return
+        board.unplug()
+        Timer(OUT_SECONDS, board.plug).start()
+
+    return pull_out
