@@ -8,8 +8,8 @@ True
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ class Measured:
 
     train_step: all 0 where nothing learns; with an engine's replays, of pictures that it was shown before.
     outputs: int8 [inferences, ...]. weights: the trained part in RAM by tensor name, flat. replay_step: one
-    replay, all 0 without a memory.
+    replay, all 0 without a memory. flash_symbols: bytes of functions and constants by their linker's names.
     """
 
     inference: Count
@@ -43,6 +43,7 @@ class Measured:
     outputs: np.ndarray
     weights: dict[str, np.ndarray]
     replay_step: Count = Count(0, 0, 0)
+    flash_symbols: Mapping[str, int] = field(default_factory=dict)
 
 
 def measure(
@@ -77,6 +78,7 @@ def measure(
         np.frombuffer(result.files["outputs.bin"], np.int8).reshape(inferences, -1),
         stored_weights(compiled.graph, result.files["weights.bin"]) if learns else {},
         result.cost("replay_step").count if remembers else Count(0, 0, 0),
+        elf.symbols,
     )
 
 

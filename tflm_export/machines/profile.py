@@ -31,6 +31,7 @@ class CallCost:
     """One kernel call. ops: the layers that it runs, `("#3",)`; several in a stream.
 
     macs: multiply-accumulates; 0 for what has none. cycles, instructions: of the call and what prepares it.
+    role: forward, gradient or update.
     """
 
     kernel: str
@@ -38,6 +39,7 @@ class CallCost:
     macs: int
     cycles: int
     instructions: int
+    role: str = "forward"
 
 
 def profile(
@@ -73,7 +75,7 @@ def _cost(call: KernelCall, graph: Graph, count: Count) -> CallCost:
     ops, layers = call.op.members, graph.layers
     names = tuple(dict.fromkeys(op.owner for op in ops))
     macs = sum(op_macs(op, layers, graph) for op in ops)
-    return CallCost(call.kernel, names, macs, count.cycles, count.instructions)
+    return CallCost(call.kernel, names, macs, count.cycles, count.instructions, call.op.role)
 
 
 def table(costs: Sequence[CallCost]) -> str:

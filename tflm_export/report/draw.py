@@ -12,11 +12,9 @@ import numpy as np
 
 from tflm_export.boards import BOARDS
 from tflm_export.compiler import Compiled
-from tflm_export.emit.names import op_symbol, ring_symbol, tensor_symbols
 from tflm_export.errors import ExportError
 from tflm_export.files import write_bytes
-from tflm_export.memory.place import Buffer, live_bytes
-from tflm_export.memory.stream import MAX_STAGES
+from tflm_export.report.arena_map import buffer_kind, buffer_symbols, live_by_kind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +27,6 @@ COLOURS = {
     "rows of streams": "tab:cyan",
     "scratch": "lightgrey",
 }
-DTYPES = {"int8": "activations", "bit": "clip masks", "int16": "gradients", "float32": "gradients"}
 FAR = 2.5  # a limit this many times what is used is no line in the picture
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -97,11 +94,10 @@ def _draw_live(axes: Axes, compiled: Compiled, stack_bytes: int, limits: Mapping
     steps, floor = range(len(compiled.graph.ops)), np.full(len(compiled.graph.ops), fixed / 1024)
     if fixed:
         axes.bar(steps, floor, width=1.0, color="dimgrey", label=f"{what}: {fixed:,} B")
-    for kind, colour in COLOURS.items():
-        alive = live_bytes([b for b in memory.buffers if _kind(compiled, b) == kind])
-        height = np.array(alive + [0] * (len(floor) - len(alive))) / 1024
+    for kind, alive in live_by_kind(compiled).items():
+        height = np.array(alive) / 1024
         if height.any():
-            axes.bar(steps, height, bottom=floor, width=1.0, color=colour, label=kind)
+            axes.bar(steps, height, bottom=floor, width=1.0, color=COLOURS[kind], label=kind)
         floor = floor + height
     over = memory.arena / max(1, memory.lower_bound) - 1
     bound = f"lower bound {memory.lower_bound:,} B"
@@ -123,13 +119,13 @@ def _draw_live(axes: Axes, compiled: Compiled, stack_bytes: int, limits: Mapping
 def _draw_places(axes: Axes, compiled: Compiled) -> None:
     from matplotlib.patches import Rectangle
 
-    memory, labels = compiled.memory, _labels(compiled)
+    memory, labels = compiled.memory, buffer_symbols(compiled)
     steps, arena = len(compiled.graph.ops), max(1, memory.arena)
     for buffer in memory.buffers:
         at, span = memory.offsets[buffer.name] / 1024, buffer.last - buffer.first + 1
         for first, end, nbytes in buffer.parts():
             box = Rectangle((first - 0.5, at), end - first, nbytes / 1024)
-            box.set(facecolor=COLOURS[_kind(compiled, buffer)], edgecolor="white", linewidth=0.4)
+            box.set(facecolor=COLOURS[buffer_kind(compiled, buffer)], edgecolor="white", linewidth=0.4)
             axes.add_patch(box)
         name = labels.get(buffer.name, "")
         for text in (f"{name} {buffer.nbytes:,} B", name) if name else ():
@@ -146,18 +142,3 @@ def _turned(text: str, width: float, height: float) -> int | None:
     if height > 0.018 and width > 0.0065 * len(text):
         return 0
     return 90 if height > 0.0125 * len(text) and width > 0.009 else None
-
-
-def _labels(compiled: Compiled) -> dict[str, str]:
-    """Names of the engine's own source: y3, mask3, dx3."""
-    symbols: dict[str, str] = tensor_symbols(compiled.graph)
-    symbols |= {f"{op.name}/scratch": f"scratch_{op_symbol(op)}" for op in compiled.graph.layers.values()}
-    streams = [op for op in compiled.graph.ops if op.kind == "STREAM"]
-    return symbols | {f"{op.name}/ring{i}": ring_symbol(op, i) for op in streams for i in range(MAX_STAGES)}
-
-
-def _kind(compiled: Compiled, buffer: Buffer) -> str:
-    tensor = compiled.graph.tensors.get(buffer.name)
-    if tensor is not None:
-        return DTYPES.get(tensor.dtype, "scratch")
-    return "rows of streams" if "/ring" in buffer.name else "scratch"
