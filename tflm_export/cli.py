@@ -143,6 +143,8 @@ def parser() -> Parser:
     one.add_argument("--steps", type=_positive, default=2, help="training steps to run (default: 2)")
     one.add_argument("--per-op", action="store_true", help="the cycles of every kernel call, too")
     one.add_argument("--picture", metavar="FILE", help="draw the memory plan, too (.png, .svg or .pdf)")
+    one.add_argument("--html", metavar="FILE", help="write a page to look at, too: one file, no network")
+    one.add_argument("--log", metavar="RUN.jsonl", help="of tfodl board: what it learned, on the page, too")
 
     one = _command(commands, "sketch", sketch_command, "an Arduino library with a sketch, as a .zip")
     one.add_argument("folder", metavar="DIR")
@@ -283,7 +285,10 @@ def report_command(options: argparse.Namespace) -> int:
     """`report`: text or JSON on stdout."""
     from tflm_export.report.report import report
 
-    made = report(options.folder, steps=options.steps, per_op=options.per_op, picture=options.picture)
+    if options.log is not None and options.html is None:
+        raise ExportError("--log is shown on a page; give --html FILE, too.")
+    files = {"picture": options.picture, "html": options.html, "log": options.log}
+    made = report(options.folder, steps=options.steps, per_op=options.per_op, **files)
     print(made.to_json() if options.json else made.to_text(), end="\n" if options.json else "")
     return 0
 

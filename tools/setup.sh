@@ -21,6 +21,7 @@ need gcc gcc
 need g++ g++
 need arm-none-eabi-g++ gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib
 need qemu-system-arm qemu-system-arm
+case ",$extras," in *,dev,*) need chromium chromium ;; esac  # pages are opened by the tests
 [ -n "$python" ] || packages+=(python3.11)
 "${python:-false}" -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3.11-venv)
 if [ "${#packages[@]}" -gt 0 ]; then

@@ -19,6 +19,7 @@ from tflm_export.compiler import Compiled
 from tflm_export.contracts import contract_from_dict
 from tflm_export.emit.names import display, shape_text
 from tflm_export.engine_folder import opened
+from tflm_export.files import write_text
 from tflm_export.front.dead_facts import dead_lines
 from tflm_export.ir import Graph, Op
 from tflm_export.living.pool_facts import pool_text
@@ -27,7 +28,13 @@ from tflm_export.machines.measure import Measured, measure
 from tflm_export.machines.profile import CallCost, profile, table
 from tflm_export.macs import op_macs
 from tflm_export.report.advice import advise, over_board, peak_tensors
+from tflm_export.report.arena_map import arena_map
+from tflm_export.report.board_page import board_sections
 from tflm_export.report.draw import draw_memory, picture_format
+from tflm_export.report.engine_page import engine_page
+from tflm_export.report.flash_parts import flash_parts
+from tflm_export.report.learning_rows import learning_rows
+from tflm_export.report.run_lines import read_run_file
 from tflm_export.report.verify import samples
 from tflm_export.store.facts import store_facts
 from tflm_export.variable import Variable, variables
@@ -54,22 +61,30 @@ def report(
     steps: int = 2,
     per_op: bool = False,
     picture: str | os.PathLike[str] | None = None,
+    html: str | os.PathLike[str] | None = None,
+    log: str | os.PathLike[str] | None = None,
 ) -> Report:
     """Measure an engine, compiled or in its folder, on the emulated board and report.
 
     steps: training steps that run; the last one counts. per_op: with every kernel call's.
-    picture: a file for the memory plan's picture (.png, .svg, .pdf).
+    picture: a file for the memory plan's picture (.png, .svg, .pdf). html: one for the whole as a page.
+    log: of a board that learned (`tfodl board`), for the page.
     Raises `ExportError` when the folder holds no engine or the Cortex-M4 tools are missing.
     """
     if picture is not None:
         picture_format(Path(picture))
+    seen = () if log is None else board_sections(read_run_file(log))
     compiled = opened(engine)
     xs, ts = samples(compiled, None, None, 0)
-    calls = profile(compiled, xs[:steps], ts[:steps], memories=ROOMY) if per_op else {}
+    counted = per_op or html is not None
+    calls = profile(compiled, xs[:steps], ts[:steps], memories=ROOMY) if counted else {}
     measured = measure(compiled, xs[:steps], ts[:steps], memories=ROOMY)
     if picture is not None:
         draw_memory(compiled, picture, measured.stack_bytes)
-    return make_report(compiled, measured, calls)
+    made = make_report(compiled, measured, calls)
+    if html is not None:
+        write_text(html, engine_page(made.facts, seen))
+    return made if per_op else Report({**made.facts, "calls": {}})
 
 
 def make_report(
@@ -100,6 +115,9 @@ def make_report(
     facts["peak"] = peak_tensors(compiled)
     facts["layers"] = layer_table(compiled.graph)
     facts["live_bytes"] = memory.live_bytes()
+    facts["arena_map"] = arena_map(compiled)
+    facts["flash_parts"] = flash_parts(measured.flash_symbols, measured.flash_bytes, compiled.name)
+    facts["trains"] = learning_rows(compiled.graph)
     facts["calls"] = {kind: [dataclasses.asdict(c) for c in costs] for kind, costs in (calls or {}).items()}
     return Report(facts)
 
