@@ -1,4 +1,5 @@
-"""What the demo leaves behind: `report.json`, `report.md`, pictures, and the table on the terminal."""
+"""What the demo leaves behind: `report.html`, `report.json`, `report.md`, pictures, and the table on the
+terminal."""
 
 from __future__ import annotations
 
@@ -8,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from tflm_export.files import write_text
+from tflm_export.living.selection import Selection
+from tflm_export.page.document import Section
+from tflm_export.report.engine_page import engine_page
+from tflm_export.report.seen_sections import accuracy_section, selection_section
 from tfodl.demo.adapt import Outcome
 from tfodl.demo.device import Learning
 from tfodl.demo.streams import REPLAYS, REST, SAMPLES, SHIPPED, SHOWN
 from tfodl.experiments.figures import accuracy_figure, save_figure, selection_figure
+from tfodl.stream.result import StreamResult
 
 
 def table(report: Mapping[str, Any]) -> str:
@@ -68,10 +74,12 @@ def _by_method(report: Mapping[str, Any]) -> dict[str, float]:
 
 def write(
     out: Path, report: Mapping[str, Any], methods: Mapping[str, Outcome], learning: Learning,
-    channels: Mapping[str, int], memory_figure: Any,
+    channels: Mapping[str, int], memory_figure: Any, played: Mapping[str, StreamResult],
 ) -> None:  # fmt: skip
     """Write every file of the report to `out`."""
     write_text(out / "report.json", json.dumps(report, indent=2) + "\n")
+    sections = seen(learning, played, methods["velocity"], channels)
+    write_text(out / "report.html", engine_page(report, sections))
     accuracies = report["accuracy"]
     levels = {"before": accuracies["target_before"], "float": accuracies["float_after"]}
     in_keras = (accuracies["device_before"], *report["int8_accuracy"])
@@ -85,12 +93,34 @@ def write(
     write_text(out / "report.md", markdown(report))
 
 
+def seen(
+    learning: Learning, played: Mapping[str, StreamResult], chosen: Outcome, channels: Mapping[str, int]
+) -> list[Section]:
+    """What the page shows of the learning: on the device, over the streams, and what velocity chose."""
+    device = {"device, int8": list(zip(learning.samples, learning.accuracy, strict=True))}
+    streams = {
+        name: list(zip(result.samples.tolist(), result.overall["target"].tolist(), strict=True))
+        for name, result in played.items()
+    }
+    epochs = [
+        Selection(epoch, 0, {layer.name: layer.channels for layer in plan.layers if layer.name in channels})
+        for epoch, plan in enumerate(chosen.plans)
+    ]
+    return [
+        accuracy_section(device, title="Learning on the device"),
+        accuracy_section(streams, title="The same pictures, class after class"),
+        selection_section(epochs, channels),
+    ]
+
+
 def markdown(report: Mapping[str, Any]) -> str:
     """The report for people."""
     methods = "\n".join(f"| {name} | {value:.1%} |" for name, value in _by_method(report).items())
     checks = report["verification"]
     stages = "\n".join(f"| {name} | {seconds:.1f} |" for name, seconds in report["seconds"].items())
     return f"""# A board that learns
+
+[The same as a page](report.html), with memory, layers and flash.
 
 ```
 {table(report)}

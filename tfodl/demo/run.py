@@ -10,6 +10,7 @@ import numpy as np
 from tflm_export.board.sketch import make_sketch
 from tflm_export.compiler import Compiled, compile_model
 from tflm_export.machines.measure import measure
+from tflm_export.machines.profile import profile
 from tflm_export.report.draw import memory_figure
 from tflm_export.report.report import make_report
 from tflm_export.report.verify import verify
@@ -73,7 +74,8 @@ def run(config: DemoConfig) -> dict[str, Any]:
     with stages.stage("report", "measure on the emulated Cortex-M4F, write tables and pictures"):
         x = compiled.quantize(pictures.target[0][:2])
         measured = measure(compiled, x[:, None], pictures.target[1][:2])
-        facts = dict(make_report(compiled, measured).facts)
+        calls = profile(compiled, x[:, None], pictures.target[1][:2])
+        facts = dict(make_report(compiled, measured, calls).facts)
     facts |= {
         "accuracy": found,
         "float_methods": {name: outcome.accuracy[-1] for name, outcome in methods.items()},
@@ -88,9 +90,9 @@ def run(config: DemoConfig) -> dict[str, Any]:
     }
     channels = {g.layer: g.channels for g in neuron_groups(model) if g.selectable}
     figure = memory_figure(compiled, measured.stack_bytes)
-    report.write(out, facts, methods, learning, channels, figure)
+    report.write(out, facts, methods, learning, channels, figure, played)
     played[streams.FULL].plot(out / "stream.png")
-    print(f"\n{report.table(facts)}\n\nreport: {out}/report.md; engine: {folder}; sketch: {out}/sketch.zip")
+    print(f"\n{report.table(facts)}\n\nreport: {out}/report.html; engine: {folder}; sketch: {out}/sketch.zip")
     return facts
 
 

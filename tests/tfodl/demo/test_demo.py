@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers as L
+from page_reader import PageReader
 
 from tflm_export import UpdatePlan, compile_model
 from tflm_export.board.learned import read_weights
@@ -50,6 +51,9 @@ def test_pictures_and_text(demo):
         assert (out / picture).read_bytes().startswith(b"\x89PNG")
         assert picture in (out / "report.md").read_text()
     assert f"{facts['total_ram_bytes']:,}" in (out / "report.md").read_text()
+    shown = PageReader((out / "report.html").read_text(encoding="utf-8"))
+    assert shown.pictures == 8 and "Cycles of a training step by layer" in shown.texts
+    assert "Selection over epochs" in shown.texts
 
 
 def test_every_method_is_in_the_tables(demo):
