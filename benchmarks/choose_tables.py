@@ -8,6 +8,7 @@ benchmarks/choose_tables.py`; a test holds the page to it. A table lies between 
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Sequence
@@ -24,10 +25,7 @@ BLOCK = re.compile(r"(<!-- choose:(\w+) -->\n).*?(<!-- end -->)", re.S)
 
 def rules(rows: Sequence[dict[str, Any]], task: str) -> str:
     """Every setting on one task, the best first, over the seeds that all of them have."""
-    found: dict[str, dict[int, dict[str, Any]]] = {}
-    for row in rows:
-        if row["kind"] == "test" and row["task"] == task:
-            found.setdefault(row["setting"], {})[row["seed"]] = row
+    found = _by_setting(rows, task)
     seeds = sorted(set.intersection(*map(set, found.values())))
     first = next(row for row in rows if row["task"] == task)
     lines = [
@@ -43,6 +41,35 @@ def rules(rows: Sequence[dict[str, Any]], task: str) -> str:
         rate = f"{found[name][seeds[0]]['rate']:g}"
         lines.append(f"| {name} | {spread_text(target[name])} | {apart} | {source} | {rate} |")
     return "\n".join(lines) + "\n"
+
+
+def together(rows: Sequence[dict[str, Any]]) -> str:
+    """Every setting less two others, stream by stream over all tasks."""
+    target: dict[str, dict[tuple[str, int], float]] = {}
+    for task in dict.fromkeys(row["task"] for row in rows):
+        for setting, by_seed in _by_setting(rows, task).items():
+            for seed, row in by_seed.items():
+                target.setdefault(setting, {})[task, seed] = _percent(row, "target")
+    streams = sorted(set.intersection(*map(set, target.values())))
+    lines = [f"| {len(streams)} streams | less static random | less random |", "|---|--:|--:|"]
+    mean = {name: math.fsum(found[s] for s in streams) for name, found in target.items()}
+    for name in sorted(target, key=lambda name: -mean[name]):
+        apart = [_apart(target[name], target[base], streams) for base in ("static random", "random")]
+        lines.append(f"| {name} | {apart[0]} | {apart[1]} |")
+    return "\n".join(lines) + "\n"
+
+
+def _apart(found: dict[Any, float], base: dict[Any, float], keys: Sequence[Any]) -> str:
+    return "" if found is base else spread_text([found[key] - base[key] for key in keys], "+")
+
+
+def _by_setting(rows: Sequence[dict[str, Any]], task: str) -> dict[str, dict[int, dict[str, Any]]]:
+    """A task's counted streams by setting and seed."""
+    found: dict[str, dict[int, dict[str, Any]]] = {}
+    for row in rows:
+        if row["kind"] == "test" and row["task"] == task:
+            found.setdefault(row["setting"], {})[row["seed"]] = row
+    return found
 
 
 def cost(facts: dict[str, Any]) -> str:
@@ -66,8 +93,9 @@ def cost(facts: dict[str, Any]) -> str:
 
 
 def filled(page: str, rows: Sequence[dict[str, Any]], facts: dict[str, Any]) -> str:
-    """The page with its tables: `choose:cost`, or the name of a task."""
-    return BLOCK.sub(lambda m: m[1] + (cost(facts) if m[2] == "cost" else rules(rows, m[2])) + m[3], page)
+    """The page with its tables: `choose:cost`, `choose:together`, or the name of a task."""
+    made = {"cost": lambda: cost(facts), "together": lambda: together(rows)}
+    return BLOCK.sub(lambda m: m[1] + made.get(m[2], lambda: rules(rows, m[2]))() + m[3], page)
 
 
 def measured() -> tuple[list[dict[str, Any]], dict[str, Any]]:
