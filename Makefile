@@ -31,6 +31,7 @@ lint: setup-dev
 
 fuzz: setup-dev
 	$(PY) -m pytest tests/tflm_export -k fuzz --fuzz-files 20000 --fuzz-frames 1000000
+	$(PY) -m pytest tests/tflm_export/living/test_choosing.py -k power_cut --cut-every 1
 
 setup:
 	@tools/setup.sh "train"

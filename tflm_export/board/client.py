@@ -179,10 +179,10 @@ class BoardClient:
         """Flash area and engine as if nothing had ever been learned."""
         self.ask(Command.FACTORY_RESET)
 
-    def read_flash(self, nbytes: int) -> bytes:
-        """The first bytes of the flash area in which the engine keeps its state."""
+    def read_flash(self, nbytes: int, start: int = 0) -> bytes:
+        """Bytes from `start` on of the flash area in which the engine keeps its state."""
         return b"".join(
-            self.ask(Command.READ_FLASH, struct.pack("<IH", at, n), n) for at, n in chunks(nbytes)
+            self.ask(Command.READ_FLASH, struct.pack("<IH", start + at, n), n) for at, n in chunks(nbytes)
         )
 
     def ask(self, command: Command, payload: bytes = b"", size: int | None = None) -> bytes:

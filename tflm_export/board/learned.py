@@ -24,7 +24,8 @@ from tflm_export.board.commands import Command
 from tflm_export.compiler import Compiled
 from tflm_export.emit.names import parameter_name
 from tflm_export.errors import ExportError
-from tflm_export.living.image import read_image
+from tflm_export.living import image
+from tflm_export.living.selection import Selection
 from tflm_export.variable import Variable, variables
 
 BIAS_LIMIT, WEIGHT_LIMIT = 2**30, 127  # what a training step keeps within, and the kernels promise for
@@ -40,7 +41,7 @@ def read_weights(board: BoardClient, compiled: Compiled) -> dict[str, np.ndarray
     info.check(compiled)
     if compiled.plan.pool is not None:
         area = board.read_flash(compiled.facts["pool"]["area_bytes"])
-        return dict(read_image(area, compiled.graph, compiled.plan).weights)
+        return dict(image.read_image(area, compiled.graph, compiled.plan).weights)
     known = _variables(board, compiled)
     raw = [_read(board, i, variable) for i, variable in known]
     if zlib.crc32(b"".join(raw)) != info.weights_crc:
@@ -50,6 +51,18 @@ def read_weights(board: BoardClient, compiled: Compiled) -> dict[str, np.ndarray
         stored = np.frombuffer(data, "<i4" if variable.bias else np.int8)
         found[variable.tensor] = variable.put(compiled.graph.constant(variable.tensor), stored)
     return found
+
+
+def read_selection(board: BoardClient, compiled: Compiled) -> Selection:
+    """Which channels of an engine that chooses learn since its last epoch's end, from its flash.
+
+    `to_json` and `draw_selections` take a list of them, one an epoch. Raises `ExportError` for an engine
+    without a pool, when the board runs another engine, or no epoch ended yet.
+    """
+    if compiled.plan.pool is None:
+        raise ExportError("this engine has no pool: it learns what its plan names, for good.")
+    board.info().check(compiled)
+    return image.read_selection(lambda at, n: board.read_flash(n, at), compiled.graph, compiled.plan)
 
 
 def write_weights(board: BoardClient, compiled: Compiled, weights: Mapping[str, np.ndarray]) -> None:

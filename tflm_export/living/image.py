@@ -6,6 +6,7 @@ import hashlib
 import math
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ MAGIC = 0x4D495401
 HEAD = struct.Struct("<I8sIIII16xI")
 SGD_BYTES, SCALE_BYTES = 16, 4  # tfodl::Sgd, GradScale
 STEP_AT = 8  # of Sgd
+NONE_THERE = "images: the area holds none of this engine; let the device end an epoch first."
 MOST_PAGES = 255  # of a tfodl::FlashArea
 STATE_WIDTH = {"batch": 4, "momentum": 4, "accumulator": 2}
 
@@ -127,20 +129,57 @@ def read_image(area: bytes, graph: Graph, plan: UpdatePlan) -> Image:
 
     Raises `ExportError` when there is none of this engine.
     """
-    layout, identity = image_layout(graph, plan), image_identity(graph, plan)
+    layout = image_layout(graph, plan)
     size = layout.pages * PAGE_BYTES
+    if len(area) < 2 * size:
+        raise ExportError(f"images: the area has {len(area)} bytes; this engine's has {2 * size}.")
     best: tuple[int, int, bytes] | None = None
-    for start in (0, size):
-        data = area[start : start + size]
-        if len(data) < size:
-            raise ExportError(f"images: the area has {len(area)} bytes; this engine's has {2 * size}.")
-        magic, owner, nbytes, sequence, epoch, data_crc, crc = HEAD.unpack_from(data)
-        ours = magic == MAGIC and owner == identity and nbytes == layout.nbytes
-        if ours and zlib.crc32(data[: HEAD.size - 4]) == crc and zlib.crc32(data[HEAD.size :]) == data_crc:
-            best = max(best or (0, 0, b""), (sequence, epoch, data))
+    for data in (area[:size], area[size : 2 * size]):
+        head = _head(data, layout, image_identity(graph, plan))
+        if head is not None and zlib.crc32(data[HEAD.size :]) == head.data_crc:
+            best = max(best or (0, 0, b""), (head.sequence, head.epoch, data))
     if best is None:
-        raise ExportError("images: the area holds none of this engine; let the device end an epoch first.")
+        raise ExportError(NONE_THERE)
     return _read(best[2], best[1], layout, graph)
+
+
+def read_selection(read: Callable[[int, int], bytes], graph: Graph, plan: UpdatePlan) -> Selection:
+    """Which channels learn, from a device's area of which `read(at, n)` gives bytes: a few hundred of them.
+
+    Raises `ExportError` when it holds no image of this engine.
+    """
+    layout, best = image_layout(graph, plan), (0, 0, 0)
+    for start in (0, layout.pages * PAGE_BYTES):
+        head = _head(read(start, HEAD.size), layout, image_identity(graph, plan))
+        if head is not None:
+            best = max(best, (head.sequence, head.epoch, start))
+    sequence, epoch, start = best
+    if not sequence:
+        raise ExportError(NONE_THERE)
+    step = int.from_bytes(read(start + layout.parts[-1].at + STEP_AT, 4), "little")
+    bits = read(start + layout.chosen, layout.nbytes - layout.chosen)
+    return _selection(bits, epoch, step, candidates(graph))
+
+
+@dataclass(frozen=True)
+class _Head:
+    nbytes: int
+    sequence: int
+    epoch: int
+    data_crc: int
+
+
+def _head(data: bytes, layout: ImageLayout, identity: bytes) -> _Head | None:
+    """The head of an image, None where it is not of this engine."""
+    magic, owner, *fields, crc = HEAD.unpack_from(data)
+    head = _Head(*fields)
+    ours = magic == MAGIC and owner == identity and head.nbytes == layout.nbytes
+    return head if ours and zlib.crc32(data[: HEAD.size - 4]) == crc else None
+
+
+def _selection(bits: bytes, epoch: int, step: int, layers: tuple[Candidate, ...]) -> Selection:
+    mask = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")[: total(layers)]
+    return Selection(epoch, step, named(layers, mask.astype(bool)))
 
 
 def _read(data: bytes, epoch: int, layout: ImageLayout, graph: Graph) -> Image:
@@ -154,9 +193,8 @@ def _read(data: bytes, epoch: int, layout: ImageLayout, graph: Graph) -> Image:
             stored = np.frombuffer(data, part.variable.dtype, part.nbytes // _width(part.variable), part.at)
             whole = graph.constant(part.variable.tensor)
             weights[part.variable.tensor] = part.variable.put(whole, stored)
-    bits = np.unpackbits(np.frombuffer(data, np.uint8, offset=layout.chosen), bitorder="little")
     step = int.from_bytes(data[layout.parts[-1].at + STEP_AT :][:4], "little")
-    return Image(weights, Selection(epoch, step, named(layers, bits[: total(layers)].astype(bool))))
+    return Image(weights, _selection(data[layout.chosen :], epoch, step, layers))
 
 
 def named(layers: tuple[Candidate, ...], mask: np.ndarray) -> dict[str, tuple[int, ...]]:

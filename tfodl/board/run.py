@@ -10,6 +10,7 @@ import numpy as np
 
 from tflm_export.board.client import BoardClient
 from tflm_export.board.info import Info
+from tflm_export.board.learned import read_selection
 from tflm_export.board.sketch_header import MOST_CLASSES
 from tflm_export.compiler import Compiled
 from tflm_export.errors import TfodlError
@@ -47,7 +48,7 @@ class Run:
             log,
             curve,
         )
-        self._classes = compiled.output.size
+        self._compiled, self._classes = compiled, compiled.output.size
         self._save_every, self._evaluate_every, self._rate = save_every, evaluate_every, rate
         self._after = after
         self._step = self._saved = 0  # samples that the board has learned, and has in flash
@@ -152,7 +153,8 @@ class Run:
 
     def _new_epoch(self) -> None:
         epoch = self._commit(BoardClient.new_epoch)
-        self._log.event("epoch", step=self._step, epoch=epoch)
+        chosen = self._line.do(lambda board: read_selection(board, self._compiled))
+        self._log.event("epoch", step=self._step, epoch=epoch, channels=dict(chosen.channels))
 
     def _commit(self, action: Callable[[BoardClient], int | None]) -> int | None:
         self._saving = (self._step, self._line.do(BoardClient.info).weights_crc)

@@ -5,7 +5,7 @@ import pytest
 from nets import residual_net
 from serial_board import WatchedBoard, sanitized
 
-from tflm_export.board.learned import read_weights, write_weights
+from tflm_export.board.learned import read_selection, read_weights, write_weights
 from tflm_export.board.ports import open_port
 from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError
@@ -129,6 +129,7 @@ def test_a_board_that_chooses_what_learns(pictures):
         simulator.new_epoch()
         learned = read_weights(client, compiled)
         assert_same(learned, simulator)
+        assert read_selection(client, compiled) == simulator.history[-1]
         with pytest.raises(ExportError, match="chooses what learns keeps its weights in flash"):
             write_weights(client, compiled, learned)
         board.cut_power()
@@ -136,3 +137,5 @@ def test_a_board_that_chooses_what_learns(pictures):
         assert_same(read_weights(client, compiled), simulator)
         client.factory_reset()
         assert client.info().epoch == 0
+        with pytest.raises(ExportError, match="let the device end an epoch first"):
+            read_selection(client, compiled)

@@ -14,7 +14,7 @@ from tflm_export.errors import ExportError
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.living.choosing import ChoosingSimulator, simulator_of
-from tflm_export.living.image import image_layout, read_image
+from tflm_export.living.image import image_layout, read_image, read_selection
 from tflm_export.living.pool import candidates, costs
 from tflm_export.living.rules import RULES, Situation, random, top_layers_random
 from tflm_export.living.selection import Selection, from_json, to_json
@@ -101,7 +101,8 @@ def test_twenty_epochs_are_those_of_numpy(case):
     if plan.pool.rule != "fixed":
         assert len({str(selection.channels) for selection in engine.history}) > 1
     found = read_image(engine.image, compiled.graph, plan)
-    assert found.selection == engine.history[-1]
+    chosen = read_selection(lambda at, n: engine.image[at : at + n], compiled.graph, plan)
+    assert found.selection == chosen == engine.history[-1]
 
 
 def test_the_board_chooses_the_same():
@@ -192,8 +193,9 @@ def test_top_layers_are_those_that_earn_most(small):
     assert (everything == random(now)).all()
 
 
-def test_a_power_cut_anywhere_in_an_epochs_end_leaves_one_of_the_two():
-    """Cuts before every operation of the third epoch's end, half of the cut operation done."""
+def test_a_power_cut_anywhere_in_an_epochs_end_leaves_one_of_the_two(pytestconfig):
+    """Cuts before every operation of the third epoch's end, half of the cut operation done; of most a
+    sample (--cut-every 1: of all)."""
     compiled = compile_model(nets.residual_net(), CASES["velocity"][1])
     engine = ChoosingEngine(compiled)
     xs, ys = pictures(compiled.graph, 24)
@@ -218,7 +220,15 @@ def test_a_power_cut_anywhere_in_an_epochs_end_leaves_one_of_the_two():
     after = read_image(engine.image, compiled.graph, compiled.plan)
     assert operations > 50
     lost = 0
-    for cut in [1, 2, 3, *range(4, operations, 11), operations - 2, operations - 1, operations]:
+    for cut in [
+        1,
+        2,
+        3,
+        *range(4, operations, pytestconfig.getoption("--cut-every")),
+        operations - 2,
+        operations - 1,
+        operations,
+    ]:
         before, _ = to_third_end(cut)
         engine.cut_power_after(-1)
         engine.open(engine.image)
