@@ -56,6 +56,7 @@ def _add_learn(one: argparse._SubParsersAction[Any]) -> None:
         "--fresh", action="store_true", help="begin with what was flashed; forgets what was learned"
     )
     learn.add_argument("--log", metavar="RUN.jsonl", help="log of the run (default run.jsonl)")
+    learn.add_argument("--html", metavar="FILE", help="page of the run (default board.html)")
     learn.add_argument("--out", metavar="NEW.tflite", help="write what was learned")
     learn.add_argument("--unplug", type=int, metavar="N", help="with --sim: pull the cable after N samples")
 

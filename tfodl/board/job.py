@@ -14,14 +14,15 @@ from tflm_export.board.simulated import SimulatedBoard
 from tflm_export.compiler import Compiled
 from tflm_export.engine_folder import load
 from tflm_export.errors import TfodlError
-from tflm_export.files import write_bytes
+from tflm_export.files import write_bytes, write_text
 from tflm_export.front.read_tflite import constants
 from tflm_export.front.write_tflite import patch_constants
+from tflm_export.report.board_page import board_page
 from tflm_export.variable import variables
 from tfodl.board.curve import Curve
 from tfodl.board.line import Line, Place, Port, Simulation
 from tfodl.board.run import Run, check_classes
-from tfodl.board.run_log import RunLog
+from tfodl.board.run_log import RunLog, read_log
 from tfodl.board.samples import load_samples
 
 OUT_SECONDS = 1.0  # that a simulated cable stays out
@@ -33,7 +34,8 @@ class LearnJob:
 
     engine: its folder. data, order, domain, seed, samples: of the stream. tests: held-out samples that judge.
     save_every, evaluate_every: samples between two; 0: at the end. rest: rounds of replays at the end.
-    rate: None is the plan's. fresh: begin with what was flashed. log: a path. out: the learned .tflite.
+    rate: None is the plan's. fresh: begin with what was flashed. log, html: paths of the run's log and page.
+    out: the learned .tflite.
     unplug: samples after which a simulated cable is pulled for a second. port: None is the one with a board.
     """
 
@@ -50,6 +52,7 @@ class LearnJob:
     rate: float | None = None
     fresh: bool = False
     log: str = "run.jsonl"
+    html: str = "board.html"
     out: str | None = None
     unplug: int | None = None
     port: str | None = None
@@ -64,7 +67,7 @@ def learn(job: LearnJob) -> None:
     samples = load_samples(compiled, job.data, job.order, job.seed, job.samples, job.tests, job.domain)
     check_classes(compiled, samples)
     names = samples.names[: compiled.output.size - compiled.plan.spare_classes]
-    with _board(compiled, job.sim, names) as board, RunLog(job.log) as log:
+    with _board(compiled, job.sim, names) as board, RunLog(job.log) as log, _page(job):
         place: Place = Port(job.port) if board is None else Simulation(board)
         log.event("begin", **_facts(job, compiled, samples.names, len(samples.x), place.name))
         with Line(place, compiled) as line:
@@ -80,7 +83,16 @@ def learn(job: LearnJob) -> None:
             if job.out is not None:
                 weights = line.do(lambda client: read_weights(client, compiled))
                 write_bytes(job.out, patch_constants(compiled.tflite, weights))
-    print(f"log: {job.log}" + (f"; learned: {job.out}" if job.out else ""))
+    print(f"log: {job.log}; page: {job.html}" + (f"; learned: {job.out}" if job.out else ""))
+
+
+@contextlib.contextmanager
+def _page(job: LearnJob) -> Iterator[None]:
+    """Draws the run in the end, however it ended."""
+    try:
+        yield
+    finally:
+        write_text(job.html, board_page(read_log(job.log)))
 
 
 def pull(engine: str, out: str, port: str | None) -> None:
