@@ -14,10 +14,12 @@ import choose_tables
 import guard_tables
 import kernel_tables
 import numpy as np
+import page_chain
 import paper_tables
 import pytest
 import stream_tables
 import tables
+from page_reader import PageReader
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -81,25 +83,18 @@ def commands(page: Path, program: str) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in lines if line.startswith(f"{program} ")]
 
 
-def test_the_readme_s_chain_runs_to_the_letter(tmp_path, monkeypatch):
-    """From a model and a folder of pictures to a sketch, and the engine is right."""
-    import front_door
-    import keras
-
-    from tflm_export.cli import main as tflm_export
-    from tfodl.cli import main as tfodl
-
+def test_the_tutorial_runs_to_the_letter(tmp_path, monkeypatch):
+    """From a model and a folder of pictures to a board that learns; README's chain is a part of it."""
     monkeypatch.chdir(tmp_path)
-    keras.utils.set_random_seed(0)
-    front_door.trained(front_door.functional(), 3).save("my_model.keras")
-    front_door.write_folder(tmp_path / "pictures")
-    chain = [(tfodl, line) for line in commands(ROOT / "README.md", "tfodl")]
-    chain += [(tflm_export, line) for line in commands(ROOT / "README.md", "tflm-export")]
-    assert [line[0] for _, line in chain] == ["finetune", "quantize", "compile", "verify", "report", "sketch"]
-    for main, line in chain:
-        assert main(line) == 0, line
+    chain = page_chain.run_chain("tutorial.md")
+    assert chain == ["finetune", "quantize", "compile", "verify", "report", "sketch", "board"]
     with zipfile.ZipFile("engine.zip") as archive:
         assert any(name.endswith(".ino") for name in archive.namelist())
+    for page in ("report.html", "board.html"):
+        assert PageReader(Path(page).read_text(encoding="utf-8")).pictures >= 3
+    for program in ("tfodl", "tflm-export"):
+        typed = commands(ROOT / "docs" / "tutorial.md", program)
+        assert commands(ROOT / "README.md", program) == typed[: 2 if program == "tfodl" else None]
 
 
 @pytest.mark.parametrize("page", ["tasks", "anomaly"])
