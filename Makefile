@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test bench reproduce-small lint fuzz setup setup-dev clean
+.PHONY: demo test bench reproduce-small lint fuzz site setup setup-dev clean
 
 demo: setup
 	$(PY) -m tfodl.cli demo --out build/demo
@@ -32,6 +32,9 @@ lint: setup-dev
 fuzz: setup-dev
 	$(PY) -m pytest tests/tflm_export -k fuzz --fuzz-files 20000 --fuzz-frames 1000000
 	$(PY) -m pytest tests/tflm_export/living/test_choosing.py -k power_cut --cut-every 1
+
+site: setup-dev
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 setup:
 	@tools/setup.sh "train"

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 HEADERS = ROOT / "arduino" / "src" / "tfodl"
 PAGE = ROOT / "docs" / "kernels.md"
 BLOCK = re.compile(r"(<!-- kernels:([\w.]+) -->\n).*?(<!-- end -->)", re.S)
+SHAPE = re.compile(r"(?:\[(?:[^\[\]]|\[[^\[\]]*\])*\]){2,}")  # [rows][n], no link of Markdown's
 DECLARATION = re.compile(r"^(?:void|bool|float|int32_t|uint32_t|uint64_t) (\w+)\(")
 
 
@@ -42,7 +43,8 @@ def table(header: str) -> str:
     rows = ["| kernel | contract |", "|---|---|"]
     for names, contract in kernels(header):
         listed = ", ".join(f"`{name}`" for name in names)
-        rows.append(f"| {listed} | {contract.replace('|', chr(92) + '|')} |")
+        text = SHAPE.sub(r"`\g<0>`", contract.replace("|", chr(92) + "|"))
+        rows.append(f"| {listed} | {text} |")
     return "\n".join(rows) + "\n"
 
 
