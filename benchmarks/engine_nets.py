@@ -206,6 +206,8 @@ CASES = (
       for (net, build), yardstick in zip(MLPERF.items(), CMSIS, strict=True)),
     Case("MobileNetV2-0.35 96x96x3", "inference, row-fed", MLPERF["MobileNetV2-0.35 96x96x3"], inference,
          row_fed=True),
+    Case("MobileNetV2-0.35 96x96x3", "inference, row-fed, 24 KB of RAM",
+         MLPERF["MobileNetV2-0.35 96x96x3"], inference, row_fed=True, ram_bytes=24_100),
     *(Case(net, "head", build, reconstruct if "autoencoder" in net else head_only)
       for net, build in MLPERF.items()),
     Case("linear 256-10", "everything", _dense(256, 10), everything, _aifes(301_550, 454_082, 21_664)),

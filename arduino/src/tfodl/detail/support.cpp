@@ -1,4 +1,3 @@
-#include "tfodl/detail/cold.h"
 #include "tfodl/support.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 // FULLY_CONNECTED for the DSP extension: a weight serves one product, so it is widened on its way; 4 rows share
 // the loads of the input.
-#include "tfodl/detail/cold.h"
+#include "tfodl/dsp/hot_dsp.h"
 #include "tfodl/dsp/dsp.h"
 
 #if TFODL_DSP

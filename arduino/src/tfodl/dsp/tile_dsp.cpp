@@ -1,4 +1,4 @@
-#include "tfodl/detail/cold.h"
+#include "tfodl/dsp/hot_dsp.h"
 #include "tfodl/dsp/tile_dsp.h"
 
 #if TFODL_DSP

@@ -1,6 +1,6 @@
 // The inner loops of weight gradients for the DSP extension: 4 channels of 4 positions are transposed at a time,
 // pair_dsp.cpp multiplies.
-#include "tfodl/detail/cold.h"
+#include "tfodl/dsp/hot_dsp.h"
 #include "tfodl/dsp/pair_dsp.h"
 #include "tfodl/dsp/widen_dsp.h"
 

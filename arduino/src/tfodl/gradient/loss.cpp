@@ -1,4 +1,3 @@
-#include "tfodl/detail/cold.h"
 #include "tfodl/detail/fixed_point.h"
 #include "tfodl/gradient.h"
 #include "tfodl/support.h"
