@@ -12,8 +12,6 @@ from tflm_export.files import write_bytes
 from tflm_export.machines.host import FLAGS, compile_cpp, kernel_objects
 from tflm_export.template import template_text
 
-PROTOCOL = ("serial_protocol", "progress", "commands", "weights")
-
 
 def build_sketch(
     compiled: Compiled, folder: Path, names: Sequence[str] = (), flags: Sequence[str] = FLAGS
@@ -43,10 +41,13 @@ def link_host(
     compiled: Compiled, mains: Sequence[Path], source: Path, out: Path, flags: Sequence[str]
 ) -> Path:
     """A program of `mains`, the engine and the library in `source`."""
-    own = () if tuple(flags) == FLAGS else PROTOCOL
-    files = [source / f"{compiled.name}{part}.cpp" for part in ("", "_constants")]
-    files += [path for path in sorted((source / "tfodl").rglob("*.cpp")) if path.stem in own]
-    kernels = [path for path in kernel_objects(source, FLAGS) if path.stem not in own]
+    protocol = [
+        source / "tfodl" / "serial_protocol.cpp",
+        *sorted((source / "tfodl" / "serial").glob("*.cpp")),
+    ]
+    own = [] if tuple(flags) == FLAGS else protocol
+    files = [source / f"{compiled.name}{part}.cpp" for part in ("", "_constants")] + own
+    kernels = [path for path in kernel_objects(source, FLAGS) if path.stem not in {o.stem for o in own}]
     include = (f"-I{source}", f"-I{out.parent / 'host'}", "-DTFODL_HOST")
     compile_cpp([*map(str, (*mains, *files, *kernels)), *include, "-o", str(out)], flags)
     return out

@@ -1,6 +1,7 @@
 """The sketch behind a pseudo-terminal, under sanitizers, and the client: what each command does."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from nets import residual_net
 from tflm_export.board.client import BoardClient
 from tflm_export.board.engine_id import engine_id
 from tflm_export.board.learned import read_weights, write_weights
+from tflm_export.board.ports import find_port
 from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError
 from tflm_export.front.read_tflite import read_tflite
@@ -161,6 +163,24 @@ def test_pauses_change_nothing(client, pictures):
 def test_a_port_that_is_not_there():
     with pytest.raises(ExportError, match="cannot open serial port '/dev/nothing'"):
         BoardClient.open("/dev/nothing")
+
+
+@pytest.mark.parametrize(
+    "vendors, found",
+    [
+        ([0x1234, 0x2341, None], "/dev/1"),
+        ([0x2341, 0x2E8A], "boards on /dev/0, /dev/1; name one"),
+        ([None], "no board is plugged in"),
+    ],
+)
+def test_the_port_with_a_board_is_found(monkeypatch, vendors, found):
+    ports = [SimpleNamespace(device=f"/dev/{i}", vid=vid) for i, vid in enumerate(vendors)]
+    monkeypatch.setattr("serial.tools.list_ports.comports", lambda: ports)
+    if found.startswith("/dev"):
+        assert find_port() == found
+    else:
+        with pytest.raises(ExportError, match=found):
+            find_port()
 
 
 def test_without_pyserial(monkeypatch):

@@ -161,6 +161,7 @@ REFUSED = {
 @pytest.mark.parametrize("flags, said", REFUSED.values(), ids=REFUSED)
 def test_refusals_are_one_line(folder, flags, said, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("serial.tools.list_ports.comports", list)
     assert main(["board", "learn", folder, "--data", "digits", *flags]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
