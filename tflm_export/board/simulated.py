@@ -80,18 +80,19 @@ class SimulatedBoard:
         """Pull the cable: bytes on the way are lost, the board goes on."""
         with self._lock:
             ends, self._ends = self._ends, (-1, -1)
+            for end in ends:
+                if end >= 0:
+                    os.close(end)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.port)
-        for end in ends:
-            if end >= 0:
-                os.close(end)
 
     def cut_power(self) -> None:
         """Pull the cable of a board that has no other power, and put it in again: its RAM is lost."""
         self.unplug()
         self._process.kill()
         self._process.wait()
-        self._process = self._power_on()
+        with self._lock:
+            self._process = self._power_on()
         self.plug()
 
     def close(self) -> int:
@@ -118,13 +119,12 @@ class SimulatedBoard:
                 step()
 
     def _to_board(self) -> None:
-        data = self._take(self._ends[0])
+        data = self._take(lambda: self._ends[0])
         if data and self._process.stdin is not None:
             self._process.stdin.write(data)
 
     def _from_board(self) -> None:
-        assert self._process.stdout is not None
-        data = self._take(self._process.stdout.fileno())
+        data = self._take(self._output)
         while data and not self._closing:
             with self._lock:
                 if self._ends[0] < 0:
@@ -134,10 +134,15 @@ class SimulatedBoard:
                     continue
             time.sleep(TICK)
 
-    def _take(self, end: int) -> bytes:
-        """What has come in at a file descriptor."""
-        if end < 0:
-            select.select([], [], [], TICK)
-            return b""
-        ready, _, _ = select.select([end], [], [], TICK)
-        return os.read(end, 4096) if ready else b""
+    def _output(self) -> int:
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
+
+    def _take(self, end: Callable[[], int]) -> bytes:
+        """What has come in at a file descriptor, read under the lock: who closes it holds that, too, and
+        afterwards its number may be another file's."""
+        waiting = [end()] if end() >= 0 else []
+        select.select(waiting, [], [], TICK)
+        with self._lock:
+            ready = end() >= 0 and select.select([end()], [], [], 0)[0]
+            return os.read(end(), 4096) if ready else b""

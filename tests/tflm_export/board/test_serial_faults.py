@@ -180,6 +180,17 @@ def test_a_pulled_cable_is_said_and_mended(board, client, compiled, pictures):
         np.testing.assert_array_equal(weights, simulator.weights[name], err_msg=name)
 
 
+def test_cable_and_power_go_again_and_again(board, client):
+    """Forty times: the simulated board's threads never read another's file."""
+    for i in range(40):
+        board.unplug() if i % 2 else board.cut_power()
+        if i % 2:
+            board.plug()
+        client.link.timeout = 3
+        client.reconnect(open_port(board.port))
+        assert client.info().steps == 0
+
+
 class Unplugging(Wrapped):
     """Sends a frame, gives the board time to carry it out, loses the answer, and pulls the cable."""
 
