@@ -43,17 +43,31 @@ def guards(rows: Rows) -> str:
 def new_classes(rows: Rows) -> str:
     """What 5 samples of a class that was held back made of it, and of the others."""
     lines = [
-        "| held back | remembered | rest, rounds | new class right | others before | others, change |",
-        "|---|--:|--:|--:|--:|--:|",
+        "| held back | learned | new class right | others before | others, change |",
+        "|---|---|--:|--:|--:|",
     ]
-    for key in dict.fromkeys((row["held_back"], row["times"], row["rest"]) for row in rows):
-        cell = [row for row in rows if (row["held_back"], row["times"], row["rest"]) == key]
-        new = spread_text([100 * row["new"] for row in cell])
-        change = spread_text([100 * (row["others"] - row["others_before"]) for row in cell], "+")
-        times = "once" if key[1] == 1 else f"{key[1]} times"
+    for key in sorted({(row["held_back"], row.get("rest", -1)) for row in rows}, key=_place):
+        cell = [row for row in rows if (row["held_back"], row.get("rest", -1)) == key]
+        new = _spread([100 * row["new"] for row in cell])
+        change = _spread([100 * (row["others"] - row["others_before"]) for row in cell], "+")
         before = 100 * cell[0]["others_before"]
-        lines.append(f"| class {key[0]} | {times} | {key[2]} | {new} | {before:.1f} | {change} |")
+        lines.append(f"| class {key[0]} | {_learned(key[1])} | {new} | {before:.1f} | {change} |")
     return "\n".join(lines) + "\n"
+
+
+def _place(key: tuple[int, int]) -> tuple[int, bool, int]:
+    """Every class by itself, the head that is trained anew last."""
+    return key[0], key[1] < 0, key[1]
+
+
+def _learned(rest: int) -> str:
+    if rest < 0:
+        return "all 150 samples, a new head in float"
+    return "5 samples" + (f", {rest} rounds of rest" if rest else "")
+
+
+def _spread(values: Sequence[float], sign: str = "") -> str:
+    return f"{values[0]:{sign}.1f}" if len(values) == 1 else spread_text(values, sign)
 
 
 TABLES: dict[str, Callable[[Rows], str]] = {"guard": guards, "new_class": new_classes}

@@ -31,7 +31,7 @@ from tflm_export.machines.living_host import LivingEngine
 from tflm_export.plan import Memory
 from tfodl import stream
 
-RATES = {"digits": (0.0015, 0.003, 0.006, 0.012)}
+RATES = {"digits": (0.0015, 0.003, 0.006, 0.012), "flowers102": (0.0005, 0.001)}
 OTHER_RATES = (0.0005, 0.001, 0.002, 0.004)
 ORDERS = ("classes", "shuffled")
 A_CLASS, SHIPPED, PASSES, RESTED = 20, 5, 3, 100
@@ -135,7 +135,7 @@ def settings() -> dict[str, list[tuple[Setting, str]]]:
     single = [Setting(policy, *mix) for mix in mixes for policy in policies]
     summed = [Setting("reservoir", *mix, summed=True) for mix in ((3, 3), (3, 0))]
     more = [Setting("reservoir", *mix) for mix in ((3, 3), (3, 7))]
-    rested = [Setting("reservoir", *mix, rest=RESTED) for mix in ((3, 0), (3, 3), (3, 7))]
+    rested = [Setting("reservoir", *mix, rest=RESTED) for mix in ((3, 0), (3, 3), (3, 7), (3, 15))]
     rules = [("random", 0), ("random", 1), ("random", 2), ("nearest", 0), ("herding", 0)]
     shipped = [Setting("reservoir", 3, 1, False, *rule) for rule in rules]
     return {
@@ -144,6 +144,8 @@ def settings() -> dict[str, list[tuple[Setting, str]]]:
         "exemplars": [(setting, "classes") for setting in shipped],
         "more": list(itertools.product([*more, *rested], ORDERS)),
         "summed": list(itertools.product(summed, ORDERS)),
+        "recipe": list(itertools.product([rested[1], Setting()], ORDERS)),
+        "source": list(itertools.product(rested[3:], ORDERS)),
     }
 
 

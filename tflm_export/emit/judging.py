@@ -10,6 +10,7 @@ from tflm_export.ops.loss import exp_table, loss_scale
 from tflm_export.plan import Guard
 from tflm_export.template import fill
 
+_STEP_DONE = "\n  step_done();"
 _EMPTY = ("judging_parts", "judging_reset", "judging_header", "offer_judge", "hold_out", "step_done", "judge")
 
 
@@ -18,13 +19,14 @@ def judging_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:
     if e.plan.guard is None:
         return dict.fromkeys(_EMPTY, "")
     fields = living | _facts(e, e.plan.guard)
+    fields |= unlearned_parts(e, living | {"step_done": _STEP_DONE})
     return {
         "judging_parts": fill("judging_parts.cpp", fields).rstrip(),
         "judging_reset": _RESET,
         "judging_header": fill("judging.h", fields),
         "offer_judge": _OFFER,
         "hold_out": "\n  if (tfodl::is_held_out(last, kLatentBytes, kHeldOut)) return unlearned(label);",
-        "step_done": "\n  step_done();",
+        "step_done": _STEP_DONE,
         "judge": fill("judging.cpp", fields),
     }
 
@@ -41,8 +43,13 @@ _OFFER = (
 )
 
 
-def _facts(e: Engine, guard: Guard) -> dict[str, str]:
+def unlearned_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:
+    """The loss of a picture that makes no step, and what it needs, from the fields of the engine."""
     e.tables.add("uint32_t", "judge_exp", exp_table(loss_scale(e.loss, e.graph)))
+    return {name: fill(f"{name}.cpp", living) for name in ("probability", "unlearned")}
+
+
+def _facts(e: Engine, guard: Guard) -> dict[str, str]:
     states = [
         f"{kind}_{symbol_of(e, v)}"
         for v in e.variables

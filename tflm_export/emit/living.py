@@ -78,6 +78,8 @@ def _facts(e: Engine, memory: Memory, cut: Cut) -> dict[str, str]:
 
 
 def _draw(e: Engine) -> str:
+    if e.plan.spare_classes:
+        return "replay_draw_by_class(memory, counts)"
     held_out = e.plan.pool.held_out if e.plan.pool is not None else 0
     return "replay_draw_behind(memory, counts, kHeldOut)" if held_out else "replay_draw(memory, counts)"
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tflm_export.emit.body import symbol_of
 from tflm_export.emit.engine import Engine
+from tflm_export.emit.judging import unlearned_parts
 from tflm_export.living.new_classes import SpareHead, spare_head
 from tflm_export.template import fill
 
-_EMPTY = ("spare_parts", "spare_functions", "spare_header", "label_limit", "admit")
+_EMPTY = ("spare_parts", "spare_functions", "spare_header", "label_limit", "admit", "settle", "is_young")
 
 
 def new_classes_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:
@@ -15,13 +16,17 @@ def new_classes_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:
     head = spare_head(e.graph, e.plan)
     if head is None:
         return dict.fromkeys(_EMPTY, "")
-    fields = living | _facts(e, head)
+    fields = living | _facts(e, head) | {"probability": "", "unlearned": ""}
+    if e.plan.guard is None:
+        fields |= unlearned_parts(e, living | {"step_done": ""})
     return {
         "spare_parts": fill("new_classes_parts.cpp", fields).rstrip(),
         "spare_functions": fill("new_classes.cpp", fields),
         "spare_header": fill("new_classes.h", fields),
         "label_limit": " || label > classes()",
         "admit": "\n  admit(label);",
+        "is_young": "\n  if (is_young(label)) return unlearned(label);",
+        "settle": "\n  settle(label);",
     }
 
 

@@ -64,11 +64,10 @@ class Judging(Replays):
         """As it was flashed: nothing to judge by, and the present state is the good one."""
         self.judges.reset()
         self.steps = 0
-        if self.guard is None:
-            return
         assert graph.loss is not None
         self._table = exp_table(loss_scale(graph.loss, graph))
-        self._good = self.trained()
+        if self.guard is not None:
+            self._good = self.trained()
 
     def judge(self) -> bool:
         """Whether the state is better than the last good one; else that one comes back. With nothing to judge
@@ -116,7 +115,7 @@ class Judging(Replays):
         return is_held_out(latent, self.guard)
 
     def unlearned(self, latent: np.ndarray, label: int) -> float:
-        """The loss of a picture that judges."""
+        """The loss of a picture that makes no step."""
         return crossentropy(self.logits_of(latent), label, self._table)
 
     def step_done(self) -> None:

@@ -19,7 +19,8 @@ import numpy as np
 from tflm_export.errors import ExportError
 from tflm_export.ops.arithmetic import random_key
 
-ACCEPT, PLACE, DRAW, SHOW = 0xFFFF0001, 0xFFFF0002, 0xFFFF0003, 0xFFFF0103  # whose random numbers
+ACCEPT, PLACE, DRAW = 0xFFFF0001, 0xFFFF0002, 0xFFFF0003  # whose random numbers
+SHOW, PICK = 0xFFFF0103, 0xFFFF0104
 LABEL_BYTES = 2
 
 
@@ -36,7 +37,8 @@ class ReplayMemory:
         same reservoir runs on that class's samples (after Chrysakis and Moens, ICML 2020, without their list
         of full classes).
     offered: samples offered so far, by class. draws: samples drawn so far. Both seed the next decision.
-    held_out: the first places, which are never drawn.
+    held_out: the first places, which are never drawn. by_class: a class is drawn first, every one held
+        alike, then a sample of it, so that a class of few samples is learned as often as the others.
     """
 
     def __init__(
@@ -47,8 +49,9 @@ class ReplayMemory:
         policy: str,
         seed: int,
         held_out: int = 0,
+        by_class: bool = False,
     ):
-        self.held_out = held_out
+        self.held_out, self.by_class = held_out, by_class
         self.capacity, self.shape, self.classes = capacity, shape, classes
         self.policy, self.seed = policy, seed
         self.reset()
@@ -81,8 +84,13 @@ class ReplayMemory:
             self.held = max(self.held, place + 1)
 
     def draw(self) -> tuple[np.ndarray, int]:
-        """A sample at random, every one alike, with replacement; there must be one (`drawable`)."""
-        place = self.held_out + random_below(self.seed, self.draws, DRAW, self.drawable)
+        """A sample at random, every one or class alike, with replacement; there must be one (`drawable`)."""
+        places = np.arange(self.held_out, self.held)
+        if self.by_class:
+            labels = self.labels[places]
+            held = np.unique(labels)
+            places = places[labels == held[random_below(self.seed, self.draws, PICK, len(held))]]
+        place = int(places[random_below(self.seed, self.draws, DRAW, len(places))])
         self.draws += 1
         return self.latents[place], int(self.labels[place])
 

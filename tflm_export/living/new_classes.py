@@ -15,6 +15,7 @@ from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import UpdatePlan
 
 WEIGHT, BIAS = 127, 2**30  # largest values
+YOUNG = 10  # samples up to which a class's row is made of their mean, and not learned alone
 
 
 @dataclass(frozen=True)
@@ -70,26 +71,52 @@ def spare_head(graph: Graph, plan: UpdatePlan) -> SpareHead | None:
     )
 
 
-def imprint(
-    weights: np.ndarray, bias: np.ndarray, label: int, x: np.ndarray, sums: np.ndarray, n: int, top: int
-) -> None:
-    """Row `label` of the head from the first sample of its class, in integers (docs/living.md).
+def imprint(weights: np.ndarray, label: int, sums: np.ndarray, pairs: int, in_use: int) -> None:
+    """Row `label` of the head: the direction from the mean of the others' features to the mean of its own, as
+    long as the other rows are in the mean, in integers (docs/living.md).
 
-    weights int8 [classes, F] and bias int32 [classes] change. x: int [F], the sample's features less their
-    zero point; sums [F]: of `n` other samples. top: the best logit of `x`, in units of the bias.
+    weights int8 [classes, F] change. sums: int [F], features less their zero point, n times the sum of m own
+    samples less m times the sum of n others. pairs: m n. in_use: rows of classes, this one or not.
     """
-    x = x.astype(np.int64)
-    c = n * x - sums if n else x
-    norm, sisters = int((c * c).sum()), int((weights[:label].astype(np.int64) ** 2).sum()) // label
-    ratio = math.isqrt((sisters << 32) // norm) if norm else 0
-    weights[label] = np.clip((c * ratio + (1 << 15)) >> 16, -WEIGHT, WEIGHT)
-    bias[label] = min(max(top - int(weights[label].astype(np.int64) @ x), -BIAS), BIAS)
+    c = (sums.astype(np.int64) << 8) // pairs
+    sisters = np.delete(weights[:in_use], range(label, min(label + 1, in_use)), axis=0).astype(np.int64)
+    norm, length = int((c * c).sum()), int((sisters * sisters).sum()) // len(sisters)
+    ratio = math.isqrt((length << 36) // norm) if norm else 0
+    weights[label] = np.clip((c * ratio + (1 << 17)) >> 18, -WEIGHT, WEIGHT)
+
+
+@dataclass
+class Margins:
+    """By how much samples are safe from a new row without bias, in 64 units of it: mean and spread."""
+
+    n: int = 0
+    total: int = 0
+    squares: int = 0
+
+    def add(self, margin: int) -> None:
+        """A sample's: what the bias must be for the row to draw level with the best other."""
+        self.n += 1
+        self.total += margin >> 6
+        self.squares += (margin >> 6) ** 2
+
+    def mean(self) -> int:
+        """In units of the bias."""
+        return self.total // self.n << 6
+
+    def low(self) -> int:
+        """The mean less sqrt(3) standard deviations: of normal margins 4 % lie below."""
+        mean = self.total // self.n
+        return (mean - math.isqrt(3 * max(0, self.squares // self.n - mean * mean))) << 6
 
 
 class NewClasses(Judging):
     """What `LivingSimulator` and the Keras engine share of spare outputs. head: None without them."""
 
     head: SpareHead | None
+
+    @abstractmethod
+    def latent(self) -> np.ndarray:
+        """Of the picture that was seen last, int8."""
 
     @abstractmethod
     def features_of(self, latent: np.ndarray) -> np.ndarray:
@@ -110,21 +137,74 @@ class NewClasses(Judging):
             raise ExportError(f"label {label}: allowed 0..{most}.")
         return label
 
+    def offer(self, latent: np.ndarray, label: int) -> None:
+        """A sample for the memory, or for the judges when held out. Raises `ExportError` for no class."""
+        self.check_class(label)
+        if self.holds_out(latent):
+            self.judges.remember(latent, label)
+            return
+        self.admit(latent, label)
+        self.memory.remember(latent, label)
+        if self.is_young(label):
+            held = len(self.memory)
+            self._imprint(label, self.memory.latents[:held][self.memory.labels[:held] == label])
+
+    def is_young(self, label: int) -> bool:
+        """Whether a class that was spare has so few samples that its row is their mean."""
+        if self.head is None or label < self.head.classes - self.head.spare:
+            return False
+        return bool(self.memory.offered[label] <= YOUNG)
+
+    def teaches_nothing(self, label: int) -> bool:
+        """Whether the picture seen last makes no step: held out, or of a young class, which it may open."""
+        if self.guard is None and self.head is None:
+            return False
+        latent = self.latent()
+        if self.holds_out(latent):
+            return True
+        self.admit(latent, label)
+        return self.is_young(label)
+
     def admit(self, latent: np.ndarray, label: int) -> None:
         """Open the next spare class when `label` is it, by the sample of this latent."""
-        if self.head is None or label != self.classes_in_use:
+        if self.head is not None and label == self.classes_in_use:
+            self._imprint(label, latent[None])
+
+    def _imprint(self, label: int, own: np.ndarray) -> None:
+        """The row of `label` from its `own` samples' latents, against the others in memory; none: as is."""
+        assert self.head is not None
+        if own.size == 0:
             return
-        held = self.memory.latents[: len(self.memory)]
-        x = self._features(latent)
-        sums = sum((self._features(other) for other in held), np.zeros_like(x))
-        now = self.trained()
+        held, now, in_use = len(self.memory), self.trained(), self.classes_in_use
         weights, bias = now[self.head.weights], now[self.head.bias]
-        best = int(self.logits_of(latent).reshape(-1)[:label].max()) - self.head.logit_zero
-        imprint(weights, bias, label, x, sums, len(held), best * self.head.logit >> 8)
+        others = np.flatnonzero(self.memory.labels[:held] != label)
+        sums = np.zeros(weights.shape[1], np.int64)
+        for latent in own:
+            sums += max(1, len(others)) * self._features(latent)
+        for i in others:
+            sums -= len(own) * self._features(self.memory.latents[i])
+        imprint(weights, label, sums, len(own) * max(1, len(others)), in_use)
+        safe, level = Margins(), Margins()
+        for latent in own:
+            level.add(self._margin(latent, label, in_use, weights[label])[1])
+        for i in others:
+            guess, margin = self._margin(self.memory.latents[i], label, in_use, weights[label])
+            if guess == self.memory.labels[i]:
+                safe.add(margin)
+        bias[label] = min(max(safe.low() if safe.n > 1 else level.mean(), -BIAS), BIAS)
         self.put(now)
         if self.guard is not None:
             self._good[self.head.weights][label] = weights[label]
             self._good[self.head.bias][label] = bias[label]
+
+    def _margin(self, latent: np.ndarray, label: int, in_use: int, row: np.ndarray) -> tuple[int, int]:
+        """The best class but `label`, and the bias with which this row would draw level with it."""
+        assert self.head is not None
+        logits = self.logits_of(latent).reshape(-1)[:in_use].astype(int)
+        logits[label : label + 1] = -129
+        guess = int(logits.argmax())
+        best = (int(logits[guess]) - self.head.logit_zero) * self.head.logit >> 8
+        return guess, best - int(row.astype(np.int64) @ self._features(latent))
 
     def _features(self, latent: np.ndarray) -> np.ndarray:
         assert self.head is not None

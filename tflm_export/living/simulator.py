@@ -35,8 +35,9 @@ class LivingSimulator(NewClasses, Simulator):
         size = capacity(plan.memory, self._cut.nbytes)
         held_out = plan.pool.held_out if plan.pool is not None else 0
         self.memory = ReplayMemory(
-            size, self._shape[1:], classes(graph), plan.memory.policy, plan.seed, held_out
-        )
+            size, self._shape[1:], classes(graph), plan.memory.policy, plan.seed, held_out,
+            by_class=bool(plan.spare_classes),
+        )  # fmt: skip
         self.guard, self.judges = plan.guard, judge_memory(plan, self._shape[1:], classes(graph))
         self.head = spare_head(graph, plan)
         self.exemplars, self.wanted, self.seed = exemplars, plan.memory, plan.seed
@@ -57,27 +58,19 @@ class LivingSimulator(NewClasses, Simulator):
 
     def remember(self, label: int) -> None:
         """Offer the picture that was seen last to the memory, or to the judges when it is held out."""
-        latent = self.latent()
-        self.check_class(label)
-        if self.holds_out(latent):
-            self.judges.remember(latent, label)
-        else:
-            self.admit(latent, label)
-            self.memory.remember(latent, label)
+        self.offer(self.latent(), label)
 
     def train_step(self, x: np.ndarray, label: Target = None) -> float:
         """One step on input `x` int8, then the plan's replays; the loss before all of them. A picture that is
-        held out changes nothing. A label of the next spare class opens it."""
+        held out changes nothing. A label of the next spare class opens it; a young class makes no step."""
         assert isinstance(label, (int, np.integer))
         label = int(label)
         self.check_class(label)
         if self.guard is not None or self.head is not None:
             self._infer(x)
-        if self.guard is not None and self.holds_out(self.latent()):
+        if self.teaches_nothing(label):
             loss = self.unlearned(self.latent(), label)
         else:
-            if self.head is not None:
-                self.admit(self.latent(), label)
             loss = super().train_step(x, label)
             self.replay_all()
         self.step_done()

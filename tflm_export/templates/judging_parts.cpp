@@ -17,14 +17,7 @@ constexpr tfodl::ReplayBuffers judges = {
 // The state as it is becomes the good one.
 void keep() { tfodl::copy_parameters(parameters(), kParameters, good); }
 
-// The probability of `label` for a latent, Q30; the logits stay.
-uint32_t probability(const int8_t* latent, int32_t label) {
-  memcpy(s8(at::$cut), latent, kLatentBytes);
-  layers_above_cut();
-  layers_to_output();
-  return tfodl::label_probability(judge_exp, s8(at::$logits_at), kLogits, label);
-}
-
+$probability
 // What judge i gives its label, Q15.
 uint16_t verdict(int32_t i) {
   const int8_t* latent = tfodl::stored_latent(judge_latents, kLatentBytes, i);

@@ -15,7 +15,7 @@ int32_t remembered() { return counts.held; }
 
 bool remember(int32_t label) {
   if (label < 0 || label >= kLogits || !seen$label_limit) return false;$offer_judge$admit
-  tfodl::replay_remember(memory, counts, last, label);
+  tfodl::replay_remember(memory, counts, last, label);$settle
   return true;
 }
 
@@ -32,7 +32,7 @@ $judge
 float train_step(int32_t label) {
   if (label < 0 || label >= kLogits$label_limit) return -1.0f;
   if (!ready) reset();
-  layers_below_cut();$hold_out$admit
+  layers_below_cut();$hold_out$admit$is_young
   const float loss = learn(label);
   for (int32_t i = 0; i < kReplays; ++i) replay();
   for (int32_t i = 0; i < kExemplarReplays; ++i) replay_exemplar();$step_done

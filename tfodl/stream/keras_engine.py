@@ -53,7 +53,9 @@ class KerasEngine(NewClasses):
                 "stream: latents lack the dead channels that Keras keeps; compile with keep_dead=True."
             )
         size, count = capacity(self.wanted, cut.nbytes), classes(compiled.graph)
-        self.memory = ReplayMemory(size, self._shape, count, self.wanted.policy, plan.seed)
+        self.memory = ReplayMemory(
+            size, self._shape, count, self.wanted.policy, plan.seed, by_class=bool(plan.spare_classes)
+        )
         self.head = spare_head(compiled.graph, plan)
         self.guard, self.judges = plan.guard, judge_memory(plan, self._shape, count)
         self._build()
@@ -82,13 +84,12 @@ class KerasEngine(NewClasses):
 
     def train_step(self, x: np.ndarray, label: int) -> float:
         """One step on input `x` int8 [1, ...], then the plan's replays; the loss before. A picture that is
-        held out changes nothing."""
+        held out changes nothing, one of a young class makes no step."""
         self.check_class(label)
         self._latent = self._to_latents(x)[0]
-        if self.holds_out(self._latent):
+        if self.teaches_nothing(label):
             loss = self.unlearned(self._latent, label)
         else:
-            self.admit(self._latent, label)
             loss = self.learn_latent(self._latent, label)
             self.replay_all()
         self.step_done()
@@ -102,13 +103,7 @@ class KerasEngine(NewClasses):
 
     def remember(self, label: int) -> None:
         """Offer that picture to the memory, or to the judges when it is held out."""
-        latent = self.latent()
-        self.check_class(label)
-        if self.holds_out(latent):
-            self.judges.remember(latent, label)
-        else:
-            self.admit(latent, label)
-            self.memory.remember(latent, label)
+        self.offer(self.latent(), label)
 
     def classify(self, x: np.ndarray) -> np.ndarray:
         """Classes int64 [N] of inputs int8 [N, ...]."""

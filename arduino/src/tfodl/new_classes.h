@@ -16,12 +16,31 @@ struct SpareHead {
 // How many classes are in use: the first ones.
 int32_t classes_in_use(const SpareHead& head);
 
-// sums [features] += x less its zero point.
-void add_features(const SpareHead& head, const int8_t* x, int32_t* sums);
+// Samples up to which a spare class's row is made of their mean.
+constexpr uint32_t kYoung = 10;
 
-// Row `label` from the features x of its first sample, given the sums over n other samples: the direction from their
-// mean to x, as long as the rows before it are in the mean; the bias makes its logit on x the best of `logits` [label].
-void imprint_class(const SpareHead& head, int32_t label, const int8_t* x, const int8_t* logits, const int32_t* sums,
-                   int32_t n);
+// sums [features] += times * (x less its zero point).
+void add_features(const SpareHead& head, const int8_t* x, int32_t times, int32_t* sums);
+
+// Row `label` from `sums`, n times the features of m own samples less m times those of n others, with pairs = m n: the
+// direction from the others' mean to its own, as long as the other rows in use are in the mean.
+void imprint_row(const SpareHead& head, int32_t label, const int32_t* sums, int32_t pairs, int32_t in_use);
+
+// By how much samples are safe from a new row without bias, in 64 units of it.
+struct Margins {
+  int64_t total;
+  uint64_t squares;
+  int32_t n;
+};
+
+// The best class but `label` of the logits [in_use] of a sample with features x, and in `margin` the bias with which row
+// `label` would draw level with it.
+int32_t best_other(const SpareHead& head, int32_t label, const int8_t* x, const int8_t* logits, int32_t in_use,
+                   int64_t* margin);
+void add_margin(Margins& margins, int64_t margin);
+
+// The bias of row `label`: below the margins `safe` of other classes' samples by their mean less sqrt(3) standard
+// deviations; with fewer than 2 of them on a level with its own samples, the mean of `level`.
+void imprint_bias(const SpareHead& head, int32_t label, const Margins& safe, const Margins& level);
 
 }  // namespace tfodl

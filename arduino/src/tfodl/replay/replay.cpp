@@ -8,7 +8,8 @@ namespace tfodl {
 namespace {
 
 // Identities for the random numbers.
-constexpr uint32_t kAccept = 0xffff0001U, kPlace = 0xffff0002U, kDraw = 0xffff0003U, kShow = 0xffff0103U;
+constexpr uint32_t kAccept = 0xffff0001U, kPlace = 0xffff0002U, kDraw = 0xffff0003U, kShow = 0xffff0103U,
+                   kPick = 0xffff0104U;
 
 // A whole number in [0, n).
 int32_t random_below(uint32_t seed, uint32_t counter, uint32_t purpose, uint32_t n) {
@@ -16,9 +17,10 @@ int32_t random_below(uint32_t seed, uint32_t counter, uint32_t purpose, uint32_t
   return static_cast<int32_t>((uint64_t{r} * n) >> 32);
 }
 
-int32_t held_of(const ReplayBuffers& m, int32_t label) {
+// Samples of a class among the first `held`.
+int32_t held_of(const ReplayBuffers& m, int32_t held, int32_t label) {
   int32_t count = 0;
-  for (int32_t i = 0; i < m.capacity; ++i) count += m.labels[i] == label;
+  for (int32_t i = 0; i < held; ++i) count += m.labels[i] == label;
   return count;
 }
 
@@ -26,7 +28,7 @@ int32_t held_of(const ReplayBuffers& m, int32_t label) {
 int32_t largest_class(const ReplayBuffers& m) {
   int32_t best = 0, most = 0;
   for (int32_t label = 0; label < m.classes; ++label) {
-    const int32_t count = held_of(m, label);
+    const int32_t count = held_of(m, m.capacity, label);
     if (count > most) most = count, best = label;
   }
   return best;
@@ -41,8 +43,8 @@ int32_t nth_of(const ReplayBuffers& m, int32_t label, int32_t nth) {
 
 int32_t balanced_place(const ReplayBuffers& m, uint32_t total, int32_t label) {
   int32_t victim = largest_class(m);
-  const int32_t most = held_of(m, victim);
-  if (held_of(m, label) == most) {
+  const int32_t most = held_of(m, m.capacity, victim);
+  if (held_of(m, m.capacity, label) == most) {
     victim = label;
     if (random_below(m.seed, total, kAccept, m.offered[label]) >= most) return -1;
   }
@@ -77,6 +79,16 @@ int32_t replay_draw(const ReplayBuffers& m, ReplayCounts& counts) {
 int32_t replay_draw_behind(const ReplayBuffers& m, ReplayCounts& counts, int32_t held_out) {
   if (counts.held <= held_out) return -1;
   return held_out + random_below(m.seed, counts.draws++, kDraw, static_cast<uint32_t>(counts.held - held_out));
+}
+
+int32_t replay_draw_by_class(const ReplayBuffers& m, ReplayCounts& counts) {
+  int32_t classes = 0;
+  for (int32_t label = 0; label < m.classes; ++label) classes += held_of(m, counts.held, label) > 0;
+  if (classes == 0) return -1;
+  int32_t nth = random_below(m.seed, counts.draws, kPick, static_cast<uint32_t>(classes)), label = 0;
+  while (held_of(m, counts.held, label) == 0 || nth-- > 0) ++label;
+  const uint32_t held = static_cast<uint32_t>(held_of(m, counts.held, label));
+  return nth_of(m, label, random_below(m.seed, counts.draws++, kDraw, held));
 }
 
 int32_t exemplar_draw(uint32_t seed, int32_t n, ReplayCounts& counts) {
