@@ -159,7 +159,7 @@ def compile_model(
     check_exemplars(graph, plan, exemplars)
     engine = emit(graph, memory, plan, name, exemplars)
     sources = {f"src/{path}": text for path, text in engine.items()}
-    sources |= {f"src/{path}": text for path, text in tflm_array(tflite).items()}
+    sources |= {f"src/{path}": text for path, text in tflm_array(tflite, name).items()}
     sources |= {f"src/{path}": text for path, text in library_sources().items()}
     facts = _facts(tflite, graph, memory, name) | {"input": _input_facts(graph, contract)}
     facts |= {"row_fed": row_fed, "ram_bytes": ram_bytes, "loss": plan.loss}
@@ -241,16 +241,17 @@ def kept_ram(graph: Graph, plan: UpdatePlan) -> int:
     return static_ram(graph, plan.optimizer, 0) + memory_ram(graph, plan) + pool_ram(graph, plan)
 
 
-def tflm_array(tflite: bytes) -> dict[str, str]:
+def tflm_array(tflite: bytes, name: str) -> dict[str, str]:
     """The model as a C array, for TFLite Micro's interpreter; the engine does not need it."""
     words = wrap(f"0x{byte:02x}" for byte in tflite)
     header = (
         "// The model for TFLite Micro. The engine does not use it; link it for the interpreter only.\n"
-        f"#pragma once\n\nextern const unsigned char model_tflm[{len(tflite)}];\n"
-        f"constexpr unsigned int kModelTflmBytes = {len(tflite)};\n"
+        f"#pragma once\n\nnamespace {name} {{\n\nextern const unsigned char model_tflm[{len(tflite)}];\n"
+        f"constexpr unsigned int kModelTflmBytes = {len(tflite)};\n\n}}  // namespace {name}\n"
     )
     body = f"alignas(16) const unsigned char model_tflm[{len(tflite)}] = {{\n{words}\n}};\n"
-    return {"model_tflm.h": header, "model_tflm.cpp": f'#include "model_tflm.h"\n\n{body}'}
+    spaced = f"namespace {name} {{\n\n{body}\n}}  // namespace {name}\n"
+    return {f"{name}_tflm.h": header, f"{name}_tflm.cpp": f'#include "{name}_tflm.h"\n\n{spaced}'}
 
 
 def _check_provenance(tflite: bytes, plan: UpdatePlan) -> None:

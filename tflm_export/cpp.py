@@ -43,15 +43,17 @@ class Tables:
             for name, (ctype, values, comment) in self.items.items()
         )
 
-    def definitions(self) -> str:
-        """The arrays."""
-        return "\n\n".join(definition(ctype, name, values) for name, (ctype, values, _) in self.items.items())
+    def definitions(self, attribute: str = "") -> str:
+        """The arrays, each with the `attribute` (a macro of the library's)."""
+        rows = self.items.items()
+        return "\n\n".join(definition(ctype, name, values, attribute) for name, (ctype, values, _) in rows)
 
 
-def definition(ctype: str, name: str, values: np.ndarray) -> str:
+def definition(ctype: str, name: str, values: np.ndarray, attribute: str = "") -> str:
     """`const int8_t weights3[128] = {...};` in lines of at most 110 characters."""
     words = [literal(ctype, value) for value in values.tolist()]
-    return f"const {ctype} {name}[{values.size}] = {{\n{wrap(words)}\n}};"
+    what = f"{name}[{values.size}] {attribute}".rstrip()
+    return f"const {ctype} {what} = {{\n{wrap(words)}\n}};"
 
 
 def literal(ctype: str, value: float) -> str:

@@ -46,6 +46,8 @@ M4 = (
     "-fno-exceptions",
     "-Os",
     "-ffunction-sections",
+    "-fsanitize=shift,signed-integer-overflow",
+    "-fsanitize-undefined-trap-on-error",
 )
 QEMU = ("qemu-system-arm", "-machine", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none")
 SEMIHOSTING = ("-semihosting-config", "enable=on,target=native")

@@ -57,11 +57,12 @@ def _sources(engine: Engine, name: str) -> dict[str, str]:
     fields |= living_parts(engine, fields)
     fields |= choosing_parts(engine, fields)
     template = "engine" if engine.learns else "inference"
+    constants = engine.tables.definitions("TFODL_TABLE")
     return {
         f"{name}.h": fill(f"{template}.h", fields),
         f"{name}.cpp": fill(f"{template}.cpp", fields),
         f"{name}_constants.h": fill("constants.h", fields | {"tables": engine.tables.declarations()}),
-        f"{name}_constants.cpp": fill("constants.cpp", fields | {"tables": engine.tables.definitions()}),
+        f"{name}_constants.cpp": fill("constants.cpp", fields | {"tables": constants}),
     }
 
 

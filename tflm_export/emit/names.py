@@ -15,7 +15,18 @@ WORDS_OF_CPP = """
     signed sizeof static static_assert static_cast struct switch template this thread_local throw
     true try typedef typeid typename union unsigned using virtual void volatile while xor xor_eq
 """
-TAKEN = {"tfodl", "std", "at", "main", "memcpy", "memset", "model_tflm", *WORDS_OF_CPP.split()}
+# Functions and macros of Arduino's cores and the C library: a namespace of such a name does not compile.
+WORDS_OF_A_SKETCH = """
+    abs abort accept acos asin assert atan atof atoi atol bind bit boolean byte calloc ceil clock
+    close connect constrain cos degrees delay div errno exit exp fabs fcntl floor fmod free index
+    interrupts isnan ldexp linux link listen log loop main major malloc map max memchr memcmp memcpy
+    memmove memset micros millis min minor open optional pause pipe poll pow printf putc puts qsort
+    radians rand random read realloc remove rename round select send setup shutdown signal sin sinh
+    sleep socket sprintf sq sqrt srand stat std stderr stdin stdout strlen sync system tan tanh time
+    tone unix unlink usleep wait word write yield
+"""
+FILES_OF_WINDOWS = {"con", "prn", "aux", "nul"}
+TAKEN = {"tfodl", "at", *WORDS_OF_CPP.split(), *WORDS_OF_A_SKETCH.split(), *FILES_OF_WINDOWS}
 _PREFIX = {"BIAS_UPDATE": "db", "GATHER_CHANNELS": "kept", "MASK_GRADIENT": "dy"}
 
 
@@ -23,7 +34,8 @@ def identifier(name: str) -> str:
     """`name` if C++ takes it as a namespace. Raises `ExportError`."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) or name in TAKEN:
         raise ExportError(
-            f"engine name {name!r} is not supported; allowed: lower-case letters, digits, '_', no C++ word."
+            f"engine name {name!r} is not supported; allowed: a lower-case letter, then such, digits, '_'; "
+            "no word of C++, no name of Arduino's or the C library's."
         )
     return name
 

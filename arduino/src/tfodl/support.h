@@ -21,9 +21,7 @@ inline bool is_learning_rate(float rate) { return rate >= kMinLearningRate && ra
 float saturated_share(const Parameter* parameters, int32_t n);
 
 // A loss that follows the last 50 steps or so: loss = running_loss(loss, train_step(label)), -1 at first.
-inline float running_loss(float before, float loss) {
-  return before < 0.0f || !(before == before) ? loss : before + 0.02f * (loss - before);
-}
+float running_loss(float before, float loss);
 
 // The first values of a trained bias [n] in flash: numbers of `bits` bits, 1 to 32, one behind the other, lowest bit
 // first. The lowest number that these can hold says that one of 32 bits follows.

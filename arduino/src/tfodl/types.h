@@ -1,6 +1,8 @@
 // Parameter structs shared by the kernels and the generated code. Arithmetic: docs/arithmetic.md.
 // C++14, no allocation, no globals; every pointer is the caller's.
 #pragma once
+#include "tfodl/machine.h"
+
 #include <stdint.h>
 
 namespace tfodl {

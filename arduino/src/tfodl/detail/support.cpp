@@ -1,3 +1,4 @@
+#include "tfodl/detail/no_fma.h"
 #include "tfodl/support.h"
 
 #include <string.h>
@@ -46,6 +47,10 @@ float cross_entropy(uint32_t p_q30) {
   const float t = (mantissa - 1.0f) / (mantissa + 1.0f), t2 = t * t;
   const float log_mantissa = 2.0f * t * (1.0f + t2 * (1.0f / 3.0f + t2 * (0.2f + t2 * (1.0f / 7.0f))));
   return static_cast<float>(30 - bits) * 0.69314718f - log_mantissa;
+}
+
+float running_loss(float before, float loss) {
+  return before < 0.0f || !(before == before) ? loss : before + 0.02f * (loss - before);
 }
 
 float saturated_share(const Parameter* parameters, int32_t n) {

@@ -88,7 +88,7 @@
   "sub r3, " sum ", r2\n"                \
   "cmp r9, r3\n"                         \
   "ldrb r3, [r0]\n"                      \
-  "adc r3, r3\n"                         \
+  "adc r3, r3, r3\n"                     \
   "strb r3, [r0]\n"                      \
   "add r0, r1\n"                         \
   "asr " sum ", r5\n"                    \

@@ -11,12 +11,21 @@ constexpr int32_t kTogether = 4;  // output channels, and input channels
 
 constexpr float kWeightLimit = 524288.0f, kBiasLimit = 70368744177664.0f;  // of |U|: 2^19, 2^46
 
-// U = -rate * sum in 1 / 65536 LSB of the parameter, halves away from zero.
-template <class T>
-T float_units(float rate, float sum, float limit) {
+// U = -rate * sum in 1 / 65536 LSB of the parameter, halves away from zero when its fraction is cut off.
+float float_units(float rate, float sum, float limit) {
   const float v = rate * sum * 65536.0f;
   const float held = v >= limit ? limit : v > -limit ? v : -limit;
-  return static_cast<T>(held < 0.0f ? 0.5f - held : -0.5f - held);
+  return held < 0.0f ? 0.5f - held : -0.5f - held;
+}
+
+int32_t weight_step(float rate, float sum) { return static_cast<int32_t>(float_units(rate, sum, kWeightLimit)); }
+
+// In two words, each exact: the compiler's own conversion to 64 bits calculates in double.
+int64_t bias_step(float rate, float sum) {
+  const float u = float_units(rate, sum, kBiasLimit);
+  const int32_t high = static_cast<int32_t>(u * (1.0f / 16777216.0f));
+  const float low = u - static_cast<float>(high) * 16777216.0f;
+  return int64_t{high} * 16777216 + static_cast<int32_t>(low);
 }
 
 // What the update of one layer is about. Null names: 0, 1, ...
@@ -69,7 +78,7 @@ __attribute__((noinline)) void update_block(const Layer& layer, const Stepper& s
     const int32_t co = layer.row(at.r + i), first = ((at.r + i) * taps + at.tap) * layer.channels + at.c;
     const int32_t number = (co * taps + at.tap) * layer.p.in_c;
     for (int32_t c = 0; c < kChannels; ++c) {
-      const int32_t u = float_units<int32_t>(layer.rate(co), sums[i][c], kWeightLimit);
+      const int32_t u = weight_step(layer.rate(co), sums[i][c]);
       if (u == 0 && stepper.plain()) continue;  // nothing changes
       const uint32_t x = stepper.key() + static_cast<uint32_t>(number + layer.column(at.c + c));
       layer.weights[first + c] = stepper.weight(layer.weights[first + c], u, first + c, x);
@@ -115,7 +124,7 @@ __attribute__((noinline)) void update_depthwise(const Layer& layer, const Steppe
   depthwise_sums(layer, at, sums);
   for (int32_t i = 0; i < kChannels; ++i) {
     const int32_t c = layer.column(at.c + i), place = at.tap * layer.p.in_c + c;
-    const int32_t u = float_units<int32_t>(layer.rate(c), sums[i], kWeightLimit);
+    const int32_t u = weight_step(layer.rate(c), sums[i]);
     const uint32_t x = stepper.key() + static_cast<uint32_t>(place);
     layer.weights[place] = stepper.weight(layer.weights[place], u, at.tap * layer.channels + at.c + i, x);
   }
@@ -154,8 +163,7 @@ void bias_update_f32(const float* g_y, int32_t positions, int32_t out_c, const S
     const int32_t co = state.channels ? state.channels[j] : j;
     float sum = 0.0f;
     for (int32_t i = 0, at = co; i < positions; ++i, at += out_c) sum += g_y[at];
-    const float rate = sgd.learning_rate * state.scale[co];
-    const int64_t u = float_units<int64_t>(rate, sum, kBiasLimit);
+    const int64_t u = bias_step(sgd.learning_rate * state.scale[co], sum);
     bias[co] = stepper.bias(bias[co], u, j, stepper.key() + static_cast<uint32_t>(co));
   }
 }

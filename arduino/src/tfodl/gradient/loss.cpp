@@ -1,3 +1,4 @@
+#include "tfodl/detail/no_fma.h"
 #include "tfodl/detail/fixed_point.h"
 #include "tfodl/gradient.h"
 #include "tfodl/support.h"

@@ -1,15 +1,10 @@
 // Scores of the candidates' channels, and who is bought by them. Numpy's twin: tflm_export/living/rules.py, velocity.py.
 #include "tfodl/detail/cold.h"
+#include "tfodl/detail/no_fma.h"
 #include "tfodl/detail/update_step.h"
 #include "tfodl/pool/pool.h"
 
 #include <math.h>
-
-#if defined(__clang__)
-#pragma clang fp contract(off)
-#elif defined(__GNUC__)
-#pragma GCC optimize("fp-contract=off")
-#endif
 
 namespace tfodl {
 namespace {

@@ -1,3 +1,4 @@
+#include "tfodl/detail/no_fma.h"
 #include <string.h>
 
 #include "tfodl/serial_protocol.h"
