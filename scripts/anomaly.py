@@ -21,8 +21,9 @@ from typing import Any
 import keras
 import numpy as np
 from absl import app, flags
-from int8_transfer import Runs, spread
+from int8_transfer import spread
 from keras import layers as L
+from runs import Runs
 from tqdm import tqdm
 
 from tflm_export.compiler import Compiled, compile_model

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from absl import app, flags
-from int8_transfer import Runs
+from runs import Runs
 from stream_tasks import FAST, HELD_OUT_SEED, TESTS, Paced, Task, above, prepare
 
 from tflm_export.errors import TfodlError

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from absl import app, flags
-from int8_transfer import Runs
+from runs import Runs
 from stream_tasks import Task, prepare
 
 from tflm_export.compiler import Compiled

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from absl import logging
 
 import tfodl
 from tfodl.experiments.transfer import Start, Task, WarmUpCosine, prepare
@@ -103,26 +101,3 @@ def _split(start: Start, arithmetic: str, validate: bool) -> tuple[np.ndarray, .
     order = np.random.default_rng(0).permutation(len(y))
     held, kept = order[: len(y) // 5], order[len(y) // 5 :]
     return x[kept], y[kept], x[held], y[held]
-
-
-class Runs:
-    """Results as JSON lines, one a training: a killed experiment goes on where it was."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.rows: list[dict[str, Any]] = []
-        if path.exists():
-            self.rows = [json.loads(line) for line in path.read_text().splitlines()]
-
-    def get(self, key: dict[str, Any], compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The row of `key`, computed and written when it is not there yet."""
-        for row in self.rows:
-            if all(row.get(name) == value for name, value in key.items()):
-                return row
-        row = {**key, **compute()}
-        self.rows.append(row)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a") as stream:
-            stream.write(json.dumps(row) + "\n")
-        logging.info("%s", row)
-        return row

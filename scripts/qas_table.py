@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 from absl import app, flags, logging
-from int8_transfer import METHODS, Runs, Settings, Trainer, spread, trainer
+from int8_transfer import METHODS, Settings, Trainer, spread, trainer
 from matplotlib.figure import Figure
+from runs import Runs
 
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text

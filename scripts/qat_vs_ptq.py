@@ -16,8 +16,9 @@ from typing import Any
 import keras
 import numpy as np
 from absl import app, flags
-from int8_transfer import Runs, spread
+from int8_transfer import spread
 from matplotlib.figure import Figure
+from runs import Runs
 
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 from absl import app, flags
-from int8_transfer import Runs, Settings, trainer
+from int8_transfer import Settings, trainer
 from matplotlib.figure import Figure
+from runs import Runs
 
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text

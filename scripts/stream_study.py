@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from absl import app, flags
-from int8_transfer import Runs
+from runs import Runs
 from stream_tasks import FAST, HELD_OUT_SEED, TASKS, TESTS, Paced, Task, prepare
 
 from tflm_export.compiler import Compiled
