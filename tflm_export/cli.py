@@ -18,6 +18,7 @@ from tflm_export.errors import ExportError, TfodlError, missing_package
 from tflm_export.pool_options import PoolOptions, add_pool_options
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+ASK_FOR_LEARNING = ("loss", "store_bytes", "candidates", "pool", "memory", "spare_classes", "exemplars")
 UNKNOWN_INPUT = "int8 values; --input says how the pixels of pictures become such"
 
 
@@ -192,7 +193,8 @@ def compile_command(options: argparse.Namespace) -> int:
     from tflm_export.plan import UpdatePlan
 
     tflite = Path(options.model).read_bytes()
-    plan = UpdatePlan.load(options.plan) if options.plan else UpdatePlan(loss=_usual_loss(tflite))
+    usual = _usual(tflite, options) if options.plan is None else None
+    plan = usual.plan if usual else UpdatePlan.load(options.plan)
     if options.loss is not None:
         plan = dataclasses.replace(plan, loss=options.loss)
     if options.store_bytes is not None:
@@ -213,6 +215,8 @@ def compile_command(options: argparse.Namespace) -> int:
         f"{folder}: arena {facts['arena_bytes']:,} B, static RAM {facts['planned_static_ram_bytes']:,} B, "
         + _learns(facts)
     )
+    if usual and usual.unlearned:
+        print(f"why: {usual.unlearned}")
     if "pool" in facts:
         print(f"chooses: {pool_text(facts['pool'])}")
     print(f"input: {contract.text if contract else UNKNOWN_INPUT}")
@@ -247,12 +251,17 @@ def _contract(model: str, tflite: bytes, rule: str | None) -> Any:
     return InputContract.parse(rule, graph.tensors[graph.inputs[0]].shape[1:])
 
 
-def _usual_loss(tflite: bytes) -> Any:
-    """What the model's end speaks for."""
+def _usual(tflite: bytes, options: argparse.Namespace) -> Any:
+    """What learns where no plan says so. Who asks for learning gets an error where nothing can."""
     from tflm_export.front.read_tflite import read_tflite
     from tflm_export.gradients.head import usual_loss
+    from tflm_export.usual import UsualPlan, usual_plan
+    from tflm_export.plan import UpdatePlan
 
-    return usual_loss(read_tflite(tflite))
+    graph = read_tflite(tflite)
+    if any(getattr(options, name) is not None for name in ASK_FOR_LEARNING):
+        return UsualPlan(UpdatePlan(loss=usual_loss(graph)))
+    return usual_plan(graph)
 
 
 def _learns(facts: Any) -> str:

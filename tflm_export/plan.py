@@ -27,6 +27,7 @@ AXES = ("out", "in")
 BIASES = ("none", "selected", "all")
 ROUNDINGS = ("stochastic", "accumulator")
 LOSSES = ("crossentropy", "bce", "mse", "reconstruction")
+Loss = Literal["crossentropy", "bce", "mse", "reconstruction"]
 POLICIES = ("reservoir", "balanced")
 PLACES = ("ram",)
 OPTIONAL = (
@@ -254,7 +255,7 @@ class UpdatePlan:
     head: bool = True
     budget: Budget = field(default_factory=Budget)
     optimizer: Optimizer = field(default_factory=Optimizer)
-    loss: Literal["crossentropy", "bce", "mse", "reconstruction"] = "crossentropy"
+    loss: Loss = "crossentropy"
     seed: int = 0
     provenance: Mapping[str, Any] = field(default_factory=dict)
     version: int = VERSION

@@ -237,3 +237,12 @@ def test_it_starts_at_once(files):
     environment = dict(os.environ, PYTHONPATH=str(ROOT))
     lazy = subprocess.run([sys.executable, "-c", modules], capture_output=True, text=True, env=environment)
     assert lazy.stdout.strip() == "False"
+
+
+def test_a_model_without_a_head_infers(files, capsys):
+    """Without a plan nothing learns there, and it is said; who asks for learning is refused."""
+    tensors = [T("x", (1, 8)), T("y", (1, 8))]
+    Path("relu.tflite").write_bytes(build(tensors, [O("RELU", ["x"], ["y"])], ["x"], ["y"]))
+    assert cli.main(["compile", "relu.tflite", "--out", "engine"]) == 0
+    assert "for inference only\nwhy: update plan: head is true, but" in capsys.readouterr().out
+    fails(capsys, "compile", "relu.tflite", "--loss", "crossentropy", "--out", "other")

@@ -8,6 +8,7 @@ from tflm_export.errors import ExportError
 from tflm_export.ir import Graph, Op, Tensor
 from tflm_export.ops.reconstruction_loss import Scales
 from tflm_export.ops.result import tensor_quant
+from tflm_export.plan import Loss
 
 ENDS = ("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC")
 READS_BEFORE = {"crossentropy": ENDS, "bce": ("LOGISTIC",)}  # a loss: what it does itself
@@ -30,7 +31,7 @@ def logits_of(graph: Graph, loss: str = "crossentropy") -> str:
     return name if loss == "crossentropy" and one_sigmoid else op.inputs[0]
 
 
-def usual_loss(graph: Graph) -> str:
+def usual_loss(graph: Graph) -> Loss:
     """The loss that a model's end speaks for, where nobody says one.
 
     A softmax: cross-entropy. An output of the input's shape: reconstruction error. Sigmoids: binary

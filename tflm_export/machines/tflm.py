@@ -46,6 +46,13 @@ def tflm_outputs(compiled: Compiled, xs: Sequence[np.ndarray]) -> list[np.ndarra
     return [y.reshape(shape) for y in (output.quantize(ys) if ys.dtype == np.float32 else ys)]
 
 
+def tflm_takes(tflite: bytes) -> None:
+    """Run a model of any types once, on zeros. Raises `ExportError` that says why, where it does not run."""
+    with tempfile.TemporaryDirectory(prefix="tfodl-tflm-") as folder:
+        (Path(folder) / "model.tflite").write_bytes(tflite)
+        _run(Path(folder))
+
+
 def _run(folder: Path) -> None:
     command = [sys.executable, "-m", "tflm_export.machines.tflm_worker", str(folder), str(MAX_ARENA_BYTES)]
     try:

@@ -1,0 +1,36 @@
+"""`usual_plan`: what an engine learns where nobody says: its head, by the loss that the model's end speaks for.
+
+>>> usual_plan(read_tflite(tflite)).plan.loss
+'crossentropy'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tflm_export.errors import ExportError
+from tflm_export.front.simplify import simplify
+from tflm_export.gradients.head import usual_loss
+from tflm_export.gradients.training_graph import trained_ops, training_graph
+from tflm_export.ir import Graph
+from tflm_export.plan import UpdatePlan
+
+
+@dataclass(frozen=True)
+class UsualPlan:
+    """A plan, and why it trains nothing where it does not."""
+
+    plan: UpdatePlan
+    unlearned: str = ""
+
+
+def usual_plan(graph: Graph) -> UsualPlan:
+    """The plan of a model as `read_tflite` gives it: the head trains, or nothing where no head can."""
+    plan = UpdatePlan(head=True, loss=usual_loss(graph))
+    simple = simplify(graph)
+    trained_ops(simple, UpdatePlan(head=False))
+    try:
+        training_graph(simple, plan)
+    except ExportError as error:
+        return UsualPlan(UpdatePlan(head=False), str(error))
+    return UsualPlan(plan)
