@@ -30,12 +30,12 @@ from tflm_export.files import write_text
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.gradients.head import head_of, logits_of
-from tflm_export.usual import usual_plan
 from tflm_export.ir import Graph, Op
 from tflm_export.machines.tflm import tflm_takes
 from tflm_export.ops import OPS, WEIGHTED
 from tflm_export.plan import LayerUpdate, UpdatePlan
 from tflm_export.report.verify import COSINE, Verification, verify
+from tflm_export.usual import usual_plan
 
 flags.DEFINE_integer("blocks", 6, "layers with weights before the head that train, too", lower_bound=1)
 flags.DEFINE_integer("count", 4, "inferences, and training steps, to compare", lower_bound=1)

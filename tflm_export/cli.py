@@ -255,8 +255,8 @@ def _usual(tflite: bytes, options: argparse.Namespace) -> Any:
     """What learns where no plan says so. Who asks for learning gets an error where nothing can."""
     from tflm_export.front.read_tflite import read_tflite
     from tflm_export.gradients.head import usual_loss
-    from tflm_export.usual import UsualPlan, usual_plan
     from tflm_export.plan import UpdatePlan
+    from tflm_export.usual import UsualPlan, usual_plan
 
     graph = read_tflite(tflite)
     if any(getattr(options, name) is not None for name in ASK_FOR_LEARNING):

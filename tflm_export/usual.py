@@ -1,5 +1,6 @@
-"""`usual_plan`: what an engine learns where nobody says: its head, by the loss that the model's end speaks for.
+"""`usual_plan`: what an engine learns where nobody says: its head, by the loss that its end speaks for.
 
+>>> from tflm_export.front.read_tflite import read_tflite
 >>> usual_plan(read_tflite(tflite)).plan.loss
 'crossentropy'
 """
