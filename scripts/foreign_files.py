@@ -127,10 +127,10 @@ def ran(path: Path) -> dict[str, Any]:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=FLAGS.seconds)
     except subprocess.TimeoutExpired:
-        return {"compile": f"time-out after {FLAGS.seconds} s"}
+        return {"compile": f"time-out after {FLAGS.seconds} s", "tflm": "not asked"}
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        return {"compile": f"crash, status {done.returncode}: {last}"}
+        return {"compile": f"crash, status {done.returncode}: {last}", "tflm": "not asked"}
     row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return row
 
