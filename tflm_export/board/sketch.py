@@ -22,6 +22,9 @@ from tflm_export.engine_folder import opened
 from tflm_export.errors import ExportError
 from tflm_export.files import write_bytes
 from tflm_export.library import library_root
+from tflm_export.living.image import area_bytes
+from tflm_export.memory.engine_size import flash_estimate
+from tflm_export.memory.storage import STACK_BYTES
 
 TOP = "TFODL"
 EXAMPLE = "examples/TrainOverSerial/TrainOverSerial.ino"
@@ -57,7 +60,7 @@ def make_sketch(
             "put its src folder into your own sketch and call set_rows, or compile without --row-fed."
         )
     facts = dict(compiled.facts) | dict(costs or {})
-    _check_fits(facts, target)
+    _check_fits(compiled, facts, target)
     _check_names(compiled, names)
     write_bytes(out, archive(sketch_files(compiled, target, facts, names)))
     return Path(out)
@@ -102,19 +105,21 @@ def archive(files: Mapping[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
-def _check_fits(facts: Mapping[str, Any], target: Board) -> None:
-    """Refuse an engine that is larger than the board."""
+def _check_fits(compiled: Compiled, facts: Mapping[str, Any], target: Board) -> None:
+    """Refuse an engine that is larger than the board, by its measured costs where there are any."""
+    planned = flash_estimate(compiled.graph) if "flash_bytes" not in facts else facts["flash_bytes"]
     used = {
         "static RAM": (facts.get("static_ram_bytes", facts["planned_static_ram_bytes"]), target.ram_bytes),
-        "stack": (facts.get("stack_bytes", 0), target.stack_bytes),
-        "flash": (facts.get("flash_bytes", facts["model_bytes"]), target.flash_bytes),
+        "stack": (facts.get("stack_bytes", STACK_BYTES), target.stack_bytes),
+        "flash": (planned + area_bytes(compiled.graph, compiled.plan), target.flash_bytes),
     }
     over = [
         f"{what} {have:,} B, {have - most:,} B too much" for what, (have, most) in used.items() if have > most
     ]
     if over:
+        found = "" if "flash_bytes" in facts else " (planned; --measure links it)"
         raise ExportError(
-            f"engine {facts['name']!r} does not fit {target.title}: {'; '.join(over)}. "
+            f"engine {facts['name']!r} does not fit {target.title}: {'; '.join(over)}{found}. "
             "tflm-export report shows which tensors take it and which smaller plan fits."
         )
 

@@ -76,11 +76,16 @@ def image_layout(graph: Graph, plan: UpdatePlan) -> ImageLayout:
     return ImageLayout(tuple(tensors), parts, measured, chosen, chosen + _round4(-(-count // 8)))
 
 
+def area_bytes(graph: Graph, plan: UpdatePlan) -> int:
+    """Flash in which an engine keeps its state, bytes: two images with a pool, its store, or none."""
+    return plan.store_bytes if plan.pool is None else 2 * image_layout(graph, plan).pages * PAGE_BYTES
+
+
 def check_area(graph: Graph, plan: UpdatePlan) -> None:
     """Raise `ExportError` when two images are more pages than a flash area can have."""
     if plan.pool is None:
         return
-    pages = 2 * image_layout(graph, plan).pages
+    pages = area_bytes(graph, plan) // PAGE_BYTES
     if pages > MOST_PAGES:
         raise ExportError(
             f"update plan: two images of what the candidates may learn take {pages} pages of {PAGE_BYTES} "

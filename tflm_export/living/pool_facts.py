@@ -7,7 +7,7 @@ from typing import Any
 
 from tflm_export.ir import Graph
 from tflm_export.living.cut import find_cut
-from tflm_export.living.image import image_layout
+from tflm_export.living.image import area_bytes, image_layout
 from tflm_export.living.pool import candidates, most_channels, pool_ram, total
 from tflm_export.plan import PAGE_BYTES, UpdatePlan
 from tflm_export.store.facts import ERASES
@@ -36,7 +36,7 @@ def pool_facts(graph: Graph, plan: UpdatePlan) -> dict[str, Any]:
         "channels": total(layers),
         "most_channels": most_channels(layers, plan.pool, plan.optimizer),
         "ram_bytes": pool_ram(graph, plan) + whole,
-        "area_bytes": 2 * layout.pages * PAGE_BYTES,
+        "area_bytes": area_bytes(graph, plan),
         "epoch_macs": passes * find_cut(graph, plan).macs,
         "epochs": 2 * ERASES,
         "flash_seconds": round(seconds, 1),

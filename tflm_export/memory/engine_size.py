@@ -99,14 +99,7 @@ class EngineSize:
 
     def flash_bytes(self, plan: UpdatePlan) -> int:
         """Constants and program, bytes: an estimate from above."""
-        graph = self._graph(plan)
-        ops = graph.layers.values()
-        constants = sum(_constant_bytes(op, graph) for op in ops if op.role == "forward")
-        tables = sum(
-            2 * graph.tensors[v.layer.outputs[0]].shape[-1] + 4 * len(v.op.attrs["channels"])
-            for v in variables(graph)
-        )
-        return LIBRARY_BYTES + TABLE_BYTES + constants + tables + CALL_BYTES * len(ops)
+        return flash_estimate(self._graph(plan))
 
     def _graph(self, plan: UpdatePlan) -> Graph:
         return training_graph(self.forward, plan, self.gradients)
@@ -137,6 +130,17 @@ class EngineSize:
         """Whether the op's update reads all of its input, whatever channels train."""
         found = [op for op in self.forward.ops if name in (op.name, *op.outputs, *op.inputs[1:2])]
         return bool(found) and found[0].kind != "DEPTHWISE_CONV_2D"
+
+
+def flash_estimate(graph: Graph) -> int:
+    """Constants and program of a training graph's engine, bytes: an estimate from above."""
+    ops = graph.layers.values()
+    constants = sum(_constant_bytes(op, graph) for op in ops if op.role == "forward")
+    tables = sum(
+        2 * graph.tensors[v.layer.outputs[0]].shape[-1] + 4 * len(v.op.attrs["channels"])
+        for v in variables(graph)
+    )
+    return LIBRARY_BYTES + TABLE_BYTES + constants + tables + CALL_BYTES * len(ops)
 
 
 def _constant_bytes(op: Op, graph: Graph) -> int:

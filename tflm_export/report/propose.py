@@ -14,10 +14,10 @@ from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.gradients.training_graph import trained_ops, training_graph
 from tflm_export.ir import Graph
-from tflm_export.living.image import image_layout
+from tflm_export.living.image import area_bytes
 from tflm_export.living.pool import candidates, costs
 from tflm_export.ops import WEIGHTED
-from tflm_export.plan import PAGE_BYTES, Memory, UpdatePlan
+from tflm_export.plan import Memory, UpdatePlan
 from tflm_export.pool import Pool
 
 SHARE = 4  # of what the candidates weigh, one part learns at a time
@@ -81,6 +81,6 @@ def _fitting(
         if len(plan.candidates) == 1:
             raise
         return None
-    flash = model_bytes + CODE_BYTES + 2 * image_layout(graph, plan).pages * PAGE_BYTES
+    flash = model_bytes + CODE_BYTES + area_bytes(graph, plan)
     fits = memory.static_ram + SPARE_RAM_BYTES <= board.ram_bytes and flash <= board.flash_bytes
     return plan if fits else None

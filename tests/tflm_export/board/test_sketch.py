@@ -7,16 +7,18 @@ import shutil
 import subprocess
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from nets import residual_net
 
 from tflm_export.board.sketch import EXAMPLE, TOP, make_sketch, sketch_files
-from tflm_export.boards import board
+from tflm_export.boards import BOARDS, board
 from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError
 from tflm_export.machines.m4 import ARDUINO_FLAGS
+from tflm_export.memory.engine_size import flash_estimate
 from tflm_export.plan import LayerUpdate, UpdatePlan
 
 STUBS = Path(__file__).parents[2] / "cpp" / "arduino"
@@ -95,6 +97,22 @@ def test_too_large_for_the_board(engine, tmp_path, name, bytes_over):
     with pytest.raises(ExportError, match=r"does not fit Arduino Nano 33 BLE: .* B too much"):
         make_sketch(engine, "nano33ble", out, {name: bytes_over})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("area", [0, 8 * 4096])
+def test_without_measuring_the_planned_flash_counts(tmp_path, monkeypatch, area):
+    """Program, constants and what learning is kept in, not the size of the model's file."""
+    compiled = compile_model(residual_net(), replace(PLAN, store_bytes=area))
+    planned = flash_estimate(compiled.graph) + area
+    assert planned > compiled.facts["model_bytes"] + area
+    for over in (1, 0):
+        small = replace(board("nano33ble"), flash_bytes=planned - over)
+        monkeypatch.setitem(BOARDS, "small", small)
+        if over:
+            with pytest.raises(ExportError, match=r"flash .* 1 B too much \(planned; --measure links it\)"):
+                make_sketch(compiled, "small", tmp_path / "x.zip")
+        else:
+            assert make_sketch(compiled, "small", tmp_path / "x.zip").is_file()
 
 
 def test_unknown_board(engine, tmp_path):
