@@ -24,7 +24,8 @@ need qemu-system-arm qemu-system-arm
 case ",$extras," in *,dev,*) need chromium chromium ;; esac  # pages are opened by the tests
 case ",$extras," in *,dev,*)  # the suite compiles for other cores and with another compiler, too: 75 MB
   need riscv64-unknown-elf-g++ gcc-riscv64-unknown-elf
-  need clang++ clang ;;
+  need clang++ clang
+  need cmake cmake ;;
 esac
 [ -n "$python" ] || packages+=(python3.11)
 "${python:-false}" -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3.11-venv)

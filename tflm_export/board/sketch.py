@@ -1,7 +1,8 @@
 """`make_sketch`: a compiled engine as the .zip that the Arduino IDE's "Add .ZIP Library" takes.
 
-One top folder `TFODL` with library.properties, keywords.txt, src (kernels, engine, TFODL.h), an example that
-trains over Serial, extras (model, plan, memory.md, metadata.json with the costs), LICENSE and README.
+One top folder `TFODL` with src (kernels, engine, TFODL.h), an example that trains over Serial, extras (model,
+plan, memory.md, metadata.json with the costs), LICENSE and README. PlatformIO (`lib/TFODL`) and CMake
+(`add_subdirectory`) take the same folder: it holds a manifest for each.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from tflm_export.memory.storage import STACK_BYTES
 
 TOP = "TFODL"
 EXAMPLE = "examples/TrainOverSerial/TrainOverSerial.ino"
-COPIED = ("library.properties", "keywords.txt", "LICENSE", "README.md", EXAMPLE)
+MANIFESTS = ("library.properties", "library.json", "CMakeLists.txt")  # Arduino's, PlatformIO's, CMake's
+COPIED = (*MANIFESTS, "keywords.txt", "LICENSE", "README.md", EXAMPLE)
 SIZES = ("arena_bytes", "planned_static_ram_bytes", "static_ram_bytes", "stack_bytes", "flash_bytes")
 COSTS = (*SIZES, "macs", "cycles", "milliseconds", "instructions")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file, so that the same engine gives the same bytes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tflm_export.boards import BOARDS
+from tflm_export.boards import MEASURED
 from tflm_export.compiler import Compiled
 from tflm_export.errors import ExportError
 from tflm_export.files import write_bytes
@@ -65,7 +65,7 @@ def memory_figure(
     figure = Figure(figsize=(11, 8), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.5))
     if limits is None:
-        limits = {b.title: b.ram_bytes + (b.stack_bytes if stack_bytes else 0) for b in BOARDS.values()}
+        limits = {b.title: b.ram_bytes + (b.stack_bytes if stack_bytes else 0) for b in MEASURED.values()}
     _draw_live(above, compiled, stack_bytes, limits)
     _draw_places(below, compiled)
     steps = len(compiled.graph.ops)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tflm_export.boards import BOARDS
+from tflm_export.boards import MEASURED
 from tflm_export.compiler import Compiled
 from tflm_export.contracts import contract_from_dict
 from tflm_export.emit.names import display, shape_text
@@ -102,10 +102,10 @@ def make_report(
         "flash_bytes": measured.flash_bytes,
     }
     facts |= _work(measured, compiled.facts["macs"])
-    over = {name: over_board(board, measured) for name, board in BOARDS.items()}
+    over = {name: over_board(board, measured) for name, board in MEASURED.items()}
     facts["fits"] = {name: not sizes for name, sizes in over.items()}
     facts["over"] = {name: sizes for name, sizes in over.items() if sizes}
-    found = {name: advise(compiled, BOARDS[name], measured) for name in facts["over"]}
+    found = {name: advise(compiled, MEASURED[name], measured) for name in facts["over"]}
     facts["advice"] = [advice.text for advice in found.values()]
     facts["smaller_plans"] = {
         name: json.loads(advice.plan.to_json()) for name, advice in found.items() if advice.plan is not None
@@ -130,7 +130,7 @@ def _work(measured: Measured, macs: Mapping[str, int]) -> dict[str, Any]:
         "cycles": {kind: count.cycles for kind, count in counts.items()},
         "milliseconds": {
             name: {kind: round(board.milliseconds(count.cycles), 3) for kind, count in counts.items()}
-            for name, board in BOARDS.items()
+            for name, board in MEASURED.items()
         },
         "cycles_a_mac": {kind: round(n.cycles / max(1, work[kind]), 3) for kind, n in counts.items()},
         "instructions": {kind: count.instructions for kind, count in counts.items()},

@@ -10,18 +10,24 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from cores import CORES
 from nets import residual_net
 
 from tflm_export.board.sketch import EXAMPLE, TOP, make_sketch, sketch_files
 from tflm_export.boards import BOARDS, board
 from tflm_export.compiler import compile_model
+from tflm_export.engine_folder import load
 from tflm_export.errors import ExportError
+from tflm_export.machines.host import HostEngine
 from tflm_export.machines.m4 import ARDUINO_FLAGS
 from tflm_export.memory.engine_size import flash_estimate
+from tflm_export.memory.storage import STACK_BYTES
 from tflm_export.plan import LayerUpdate, UpdatePlan
 
 STUBS = Path(__file__).parents[2] / "cpp" / "arduino"
+PAGE = Path(__file__).parents[3] / "docs" / "add_board.md"
 CPU = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-ffunction-sections", "-fdata-sections")
 CHIP = "-DNRF52840_XXAA"  # as the core's defines.txt has it
 PLAN = UpdatePlan(layers=(LayerUpdate("#3", "out", (0, 2), "all"),), head=True)
@@ -64,6 +70,44 @@ def test_library_properties(unpacked):
     assert fields["category"] == "Data Processing"
     assert {"mbed_nano", "mbed"} <= set(fields["architectures"].split(","))
     assert (unpacked / "src" / fields["includes"]).is_file()
+
+
+def test_platformio_takes_the_same_folder(unpacked):
+    """By its manifest's rules for names and lengths; what it names is there."""
+    facts = json.loads((unpacked / "library.json").read_text())
+    properties = (unpacked / "library.properties").read_text().splitlines()
+    assert {f"name={facts['name']}", f"version={facts['version']}"} <= set(properties)
+    assert re.fullmatch(r"[A-Za-z0-9](-?[A-Za-z0-9]+)*", facts["name"]) and len(facts["description"]) <= 255
+    assert (unpacked / "src" / facts["headers"]).is_file()
+    assert all((unpacked / e["base"] / name).is_file() for e in facts["examples"] for name in e["files"])
+
+
+def test_cmake_takes_the_same_folder(unpacked, engine, tmp_path):
+    """A program of another project links it and learns what the engine learns."""
+    (tmp_path / "main.cpp").write_text("""
+#include <stdio.h>
+#include <string.h>
+#include "engine.h"
+int main() {
+  engine::reset();
+  for (int i = 0; i < 2; ++i) {
+    memset(engine::input(), 0, engine::kInputBytes);
+    printf("%a ", engine::train_step(1));
+  }
+}
+""")
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.16)\nproject(app LANGUAGES CXX)\n"
+        f"add_subdirectory({unpacked} tfodl)\nadd_executable(app main.cpp)\n"
+        "target_link_libraries(app PRIVATE tfodl)\n"
+    )
+    for command in (["cmake", "-S", ".", "-B", "out"], ["cmake", "--build", "out", "-j2"]):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    said = subprocess.run([tmp_path / "out/app"], check=True, capture_output=True, text=True).stdout
+    compiled = load(engine)
+    host, x = HostEngine(compiled), np.zeros(compiled.input.shape, np.int8)
+    assert [float.fromhex(loss) for loss in said.split()] == [host.train_step(x, 1) for _ in range(2)]
 
 
 def test_keywords_are_separated_by_tabs(unpacked):
@@ -113,6 +157,17 @@ def test_without_measuring_the_planned_flash_counts(tmp_path, monkeypatch, area)
                 make_sketch(compiled, "small", tmp_path / "x.zip")
         else:
             assert make_sketch(compiled, "small", tmp_path / "x.zip").is_file()
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_board_is_of_a_core_that_is_compiled_for(engine, tmp_path, name):
+    target = BOARDS[name]
+    assert any(flag.split("=")[-1] == target.core for core in CORES.values() for flag in core.flags)
+    assert target.stack_bytes > STACK_BYTES
+    assert f"`{name}`" in PAGE.read_text()
+    with zipfile.ZipFile(make_sketch(engine, name, tmp_path / "x.zip")) as packed:
+        facts = json.loads(packed.read(f"{TOP}/extras/metadata.json"))
+    assert facts["fqbn"] == target.fqbn and facts["board_allows"]["ram_bytes"] == target.ram_bytes
 
 
 def test_unknown_board(engine, tmp_path):
