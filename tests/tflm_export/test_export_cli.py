@@ -58,7 +58,7 @@ def test_compile_verify_sketch(files, capsys):
     assert cli.main(["verify", "engine", "--count", "8", "--steps", "4"]) == 0
     assert "all right" in capsys.readouterr().out
     assert cli.main(["sketch", "engine", "--board", "nano33ble", "--out", "x.zip"]) == 0
-    assert "TFODL/src/engine.h" in zipfile.ZipFile("x.zip").namelist()
+    assert "TFODL_engine/src/engine.h" in zipfile.ZipFile("x.zip").namelist()
     assert cli.main(COMPILE) == 0  # an engine may be replaced
 
 

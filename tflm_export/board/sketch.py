@@ -1,8 +1,8 @@
 """`make_sketch`: a compiled engine as the .zip that the Arduino IDE's "Add .ZIP Library" takes.
 
-One top folder `TFODL` with src (kernels, engine, TFODL.h), an example that trains over Serial, extras (model,
-plan, memory.md, metadata.json with the costs), LICENSE and README. PlatformIO (`lib/TFODL`) and CMake
-(`add_subdirectory`) take the same folder: it holds a manifest for each.
+One top folder `TFODL_NAME` with src (kernels, engine, TFODL_NAME.h), an example that trains over Serial,
+extras (model, plan, memory.md, metadata.json with the costs), LICENSE and README. PlatformIO and CMake take
+the same folder, which holds a manifest for each. Engines of two names live side by side.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from tflm_export.living.image import area_bytes
 from tflm_export.memory.engine_size import flash_estimate
 from tflm_export.memory.storage import STACK_BYTES
 
-TOP = "TFODL"
 EXAMPLE = "examples/TrainOverSerial/TrainOverSerial.ino"
 MANIFESTS = ("library.properties", "library.json", "CMakeLists.txt")  # Arduino's, PlatformIO's, CMake's
 COPIED = (*MANIFESTS, "keywords.txt", "LICENSE", "README.md", EXAMPLE)
@@ -64,7 +63,7 @@ def make_sketch(
     facts = dict(compiled.facts) | dict(costs or {})
     _check_fits(compiled, facts, target)
     _check_names(compiled, names)
-    write_bytes(out, archive(sketch_files(compiled, target, facts, names)))
+    write_bytes(out, archive(sketch_files(compiled, target, facts, names), library_name(compiled)))
     return Path(out)
 
 
@@ -72,10 +71,11 @@ def sketch_files(
     compiled: Compiled, target: Board, facts: Mapping[str, Any], names: Sequence[str] = ()
 ) -> dict[str, bytes]:
     """Every file of the library by its path below the top folder."""
-    root = library_root()
-    files = {path: (root / path).read_bytes() for path in COPIED}
+    root, library = library_root(), library_name(compiled)
+    files = {path: _named((root / path).read_text("utf-8"), library).encode() for path in COPIED}
     files |= {path: text.encode() for path, text in compiled.sources.items()}
-    files["src/TFODL.h"] = library_header(compiled, names).encode()
+    files[f"src/{library}.h"] = library_header(compiled, names).encode()
+    files["src/TFODL.h"] = f'#include "{library}.h"\n'.encode()
     files["extras/model.tflite"] = compiled.tflite
     files["extras/plan.json"] = (compiled.plan.to_json() + "\n").encode()
     files["extras/memory.md"] = memory_table(compiled.graph, compiled.memory).encode()
@@ -96,12 +96,24 @@ def metadata(facts: Mapping[str, Any], target: Board) -> dict[str, Any]:
     return about | {"fqbn": target.fqbn, "board_allows": allowed} | used
 
 
-def archive(files: Mapping[str, bytes]) -> bytes:
-    """A .zip of `files` below the top folder; the same files give the same bytes."""
+def library_name(compiled: Compiled) -> str:
+    """What builders know the engine's library by."""
+    return f"TFODL_{compiled.name}"
+
+
+def _named(text: str, library: str) -> str:
+    """A file of the library, called after one engine. PlatformIO has no underscores in names."""
+    dashed = "-".join(filter(None, library.split("_")))
+    text = text.replace("TFODL.h", f"{library}.h").replace("name=TFODL\n", f"name={library}\n")
+    return text.replace('"name": "TFODL"', f'"name": "{dashed}"').replace("> TFODL >", f"> {library} >")
+
+
+def archive(files: Mapping[str, bytes], top: str) -> bytes:
+    """A .zip of `files` below the folder `top`; the same files give the same bytes."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as packed:
         for path in sorted(files):
-            info = zipfile.ZipInfo(f"{TOP}/{path}", EPOCH)
+            info = zipfile.ZipInfo(f"{top}/{path}", EPOCH)
             info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             packed.writestr(info, files[path])
     return stream.getvalue()

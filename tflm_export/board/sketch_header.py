@@ -1,4 +1,4 @@
-"""`library_header`: TFODL.h, the engine behind the serial protocol, with the commands of its parts."""
+"""`library_header`: TFODL_NAME.h, the engine behind the serial protocol, with the commands of its parts."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ _PARTS = {  # template -> rows of the commands in it
 
 
 def library_header(compiled: Compiled, names: Sequence[str] = ()) -> str:
-    """TFODL.h. names: of the engine's classes."""
+    """The text of TFODL_NAME.h. names: of the engine's classes."""
     graph, plan = compiled.graph, compiled.plan
     loss = graph.loss
     assert loss is not None

@@ -11,6 +11,7 @@
 #include "tfodl/serial/commands.h"
 $includes
 namespace tfodl {
+inline namespace ${name}_sketch {  // beside another engine: tfodl::${name}_sketch::learner()
 
 namespace net = ::$name;
 
@@ -58,4 +59,5 @@ $rows
   return kLearner;
 }
 
+}  // namespace ${name}_sketch
 }  // namespace tfodl

@@ -15,10 +15,9 @@ import pytest
 from cores import CORES
 from nets import residual_net
 
-from tflm_export.board.sketch import EXAMPLE, TOP, make_sketch, sketch_files
+from tflm_export.board.sketch import EXAMPLE, make_sketch, sketch_files
 from tflm_export.boards import BOARDS, board
 from tflm_export.compiler import compile_model
-from tflm_export.engine_folder import load
 from tflm_export.errors import ExportError
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.m4 import ARDUINO_FLAGS
@@ -26,6 +25,7 @@ from tflm_export.memory.engine_size import flash_estimate
 from tflm_export.memory.storage import STACK_BYTES
 from tflm_export.plan import LayerUpdate, UpdatePlan
 
+TOP = "TFODL_engine"
 STUBS = Path(__file__).parents[2] / "cpp" / "arduino"
 PAGE = Path(__file__).parents[3] / "docs" / "add_board.md"
 CPU = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-ffunction-sections", "-fdata-sections")
@@ -76,38 +76,42 @@ def test_platformio_takes_the_same_folder(unpacked):
     """By its manifest's rules for names and lengths; what it names is there."""
     facts = json.loads((unpacked / "library.json").read_text())
     properties = (unpacked / "library.properties").read_text().splitlines()
-    assert {f"name={facts['name']}", f"version={facts['version']}"} <= set(properties)
+    assert facts["name"] == TOP.replace("_", "-") and f"version={facts['version']}" in properties
     assert re.fullmatch(r"[A-Za-z0-9](-?[A-Za-z0-9]+)*", facts["name"]) and len(facts["description"]) <= 255
     assert (unpacked / "src" / facts["headers"]).is_file()
     assert all((unpacked / e["base"] / name).is_file() for e in facts["examples"] for name in e["files"])
 
 
-def test_cmake_takes_the_same_folder(unpacked, engine, tmp_path):
-    """A program of another project links it and learns what the engine learns."""
-    (tmp_path / "main.cpp").write_text("""
-#include <stdio.h>
-#include <string.h>
-#include "engine.h"
-int main() {
-  engine::reset();
-  for (int i = 0; i < 2; ++i) {
-    memset(engine::input(), 0, engine::kInputBytes);
-    printf("%a ", engine::train_step(1));
-  }
-}
-""")
+def test_two_engines_live_in_one_program(tmp_path):
+    """Of two libraries side by side, built by CMake; both learn what they learn alone."""
+    engines = [
+        compile_model(residual_net(seed), PLAN, name=name) for seed, name in ((0, "ears"), (1, "eyes"))
+    ]
+    lines, headers = [], []
+    for compiled in engines:
+        name = compiled.name
+        with zipfile.ZipFile(make_sketch(compiled, "nano33ble", tmp_path / "x.zip")) as packed:
+            packed.extractall(tmp_path)
+        headers.append(f"#include <TFODL_{name}.h>\n")
+        lines.append(
+            f"  memset({name}::input(), 0, {name}::kInputBytes);\n"
+            f'  printf("%a ", tfodl::{name}_sketch::learner().reset ? {name}::train_step(1) : 0.0f);\n'
+        )
+    main = "#include <stdio.h>\n#include <string.h>\n" + "".join(headers) + "int main() {\n"
+    resets = "".join(f"  {e.name}::reset();\n" for e in engines)
+    (tmp_path / "main.cpp").write_text(main + resets + "".join(lines * 2) + "}\n")
     (tmp_path / "CMakeLists.txt").write_text(
-        "cmake_minimum_required(VERSION 3.16)\nproject(app LANGUAGES CXX)\n"
-        f"add_subdirectory({unpacked} tfodl)\nadd_executable(app main.cpp)\n"
-        "target_link_libraries(app PRIVATE tfodl)\n"
+        "cmake_minimum_required(VERSION 3.16)\nproject(app LANGUAGES CXX)\nadd_executable(app main.cpp)\n"
+        "add_subdirectory(TFODL_ears)\nadd_subdirectory(TFODL_eyes)\n"
+        "target_link_libraries(app PRIVATE TFODL_ears TFODL_eyes)\n"
     )
     for command in (["cmake", "-S", ".", "-B", "out"], ["cmake", "--build", "out", "-j2"]):
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     said = subprocess.run([tmp_path / "out/app"], check=True, capture_output=True, text=True).stdout
-    compiled = load(engine)
-    host, x = HostEngine(compiled), np.zeros(compiled.input.shape, np.int8)
-    assert [float.fromhex(loss) for loss in said.split()] == [host.train_step(x, 1) for _ in range(2)]
+    hosts = [HostEngine(compiled) for compiled in engines]
+    x = np.zeros(engines[0].input.shape, np.int8)
+    assert [float.fromhex(loss) for loss in said.split()] == [h.train_step(x, 1) for h in hosts * 2]
 
 
 def test_keywords_are_separated_by_tabs(unpacked):
