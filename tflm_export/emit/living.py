@@ -107,4 +107,4 @@ def _state_table(e: Engine) -> list[str]:
         arrays += ["judge_latents", "judge_labels", "judge_offered", "good"]
         objects += ["judge_counts", "steps_judged"]
     rows = [(name, name) for name in arrays] + [(name, f"&{name}") for name in objects]
-    return [f'      {{"{name}", {pointer}, sizeof {name}}},' for name, pointer in rows]
+    return [f'      {{"{name}", {pointer}, sizeof {name}, 0}},' for name, pointer in rows]

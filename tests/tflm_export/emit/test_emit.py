@@ -5,6 +5,8 @@ After a wanted change: `UPDATE_GOLDEN=1 pytest tests/tflm_export/emit/test_emit.
 
 import os
 import re
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,7 +25,8 @@ from tflm_export.errors import ExportError, TfodlError
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.gradients.training_graph import training_graph
-from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
+from tflm_export.plan import Guard, LayerUpdate, Memory, Optimizer, UpdatePlan
+from tflm_export.pool import Pool
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 PLAN = UpdatePlan(
@@ -91,6 +94,24 @@ def test_self_contained(compiled, tmp_path):
     assert (folder / "model.tflite").read_bytes() == nets.residual_net()
     assert load(folder).sources == compiled.sources
     compiled.save(folder)  # over itself
+
+
+LIVING = {
+    "memory": {"memory": Memory(9)},
+    "guard": {"memory": Memory(9), "guard": Guard(samples=8)},
+    "store": {"memory": Memory(9), "store_bytes": 16 * 4096},
+    "pool": {"memory": Memory(9), "candidates": ("#1", "#2"), "pool": Pool(200), "layers": ()},
+}
+
+
+@pytest.mark.parametrize("parts", LIVING)
+def test_parts_of_an_engine_that_lives_compile_without_a_warning(parts, tmp_path):
+    source = (
+        compile_model(nets.residual_net(), replace(PLAN, **LIVING[parts])).save(tmp_path / "engine") / "src"
+    )
+    command = ["g++", "-std=c++14", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", f"-I{source}"]
+    done = subprocess.run([*command, str(source / "engine.cpp")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[:2000]
 
 
 def test_save_replaces_nothing_of_others(compiled, tmp_path):
