@@ -22,7 +22,7 @@ the run began, everywhere. Readers leave out keys and events that they do not kn
 | `saved` | `step`: what the board has in flash from now on |
 | `unplugged` | `step`: the last that is known to be learned |
 | `resumed` | `step`: where the stream goes on behind, `restarted`: whether the board lost its RAM |
-| `epoch` | `step`, `epoch`: the board chose anew what learns |
+| `epoch` | `step`, `epoch`, `channels` {layer: [channel, ...]}: the board chose anew what learns |
 | `class` | `label`, `name`: a class that the board did not have |
 | `end` | `step`, `steps`: of the board since its start |
 
