@@ -99,7 +99,7 @@ def test_verify_says_what_differs(files, capsys):
     cli.main(COMPILE)
     source = Path("engine/src/engine_constants.cpp")
     text = source.read_text()
-    at = text.index("bias9[4] = {") + len("bias9[4] = {")
+    at = text.index("bias9[4] TFODL_TABLE = {") + len("bias9[4] TFODL_TABLE = {")
     source.write_text(text[:at] + "70000, " + text[at:].split(",", 1)[1])
     capsys.readouterr()
     assert cli.main(["verify", "engine", "--count", "8", "--steps", "2"]) == 1

@@ -252,8 +252,9 @@ def _unpacking(e: Engine) -> list[str]:
     rows = []
     for variable in (v for v in e.variables if v.tensor in e.packed_biases):
         packed, table = e.packed_biases[variable.tensor], f"bias{variable.layer.label}"
-        e.tables.add("uint8_t", table, packed.data, f"{variable.count} of {packed.bits} bits")
-        rows.append(f"    {{{table}, {symbol_of(e, variable)}, {variable.count}, {packed.bits}}},")
+        count = math.prod(variable.shape)  # all of a bias is in RAM, whatever part of it trains
+        e.tables.add("uint8_t", table, packed.data, f"{count} of {packed.bits} bits")
+        rows.append(f"    {{{table}, {symbol_of(e, variable)}, {count}, {packed.bits}}},")
     if not rows:
         return []
     text = "\n".join(rows)

@@ -3,12 +3,16 @@
 import subprocess
 
 import numpy as np
+from digits_net import LAYERS, digits_net
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_runner import HOST, SOURCES
 
+from tflm_export.compiler import compile_model
 from tflm_export.cpp import definition
 from tflm_export.emit.packed_biases import Packed, pack, packed_biases, unpack
+from tflm_export.plan import UpdatePlan
+from tflm_export.report.verify import verify
 
 INT32 = st.integers(-(2**31), 2**31 - 1) | st.integers(-300, 300)
 EXTREMES = [0, -1, 1, 2**31 - 1, -(2**31), 2**30, -(2**30), 127, -128]
@@ -49,3 +53,12 @@ def test_biases_are_packed_where_that_saves_flash():
     assert packed_biases({"b": few}) == {} and packed_biases({}) == {}
     assert packed_biases({"a": few, "b": many})["b"].bits == 8
     assert packed_biases({"b": np.full(100, 2**30, np.int32)}) == {}
+
+
+def test_a_bias_of_which_a_part_trains_is_unpacked_whole(monkeypatch):
+    monkeypatch.setattr("tflm_export.emit.packed_biases.CODE_BYTES", -(2**20))  # small nets pack, too
+    assert any(layer.bias == "selected" for layer in LAYERS)
+    compiled = compile_model(digits_net(), UpdatePlan(LAYERS))
+    assert "tfodl::unpack_biases(" in compiled.sources["src/engine.cpp"]
+    result = verify(compiled, count=8, steps=2)
+    assert result.ok, result.summary()

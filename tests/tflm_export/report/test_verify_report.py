@@ -44,7 +44,7 @@ def test_verify_a_right_engine(compiled, tmp_path):
 
 
 @pytest.mark.parametrize("old, new, field", [
-    ("bias1[6] = {\n    ", "bias1[6] = {\n    90000 + ", "tflm_mismatches"),
+    ("bias1[6] TFODL_TABLE = {\n    ", "bias1[6] TFODL_TABLE = {\n    90000 + ", "tflm_mismatches"),
     ("sgd.step;\n  return tfodl", "sgd.step;\n  w9[0] = 5;\n  return tfodl", "weight_mismatches"),
 ])  # fmt: skip
 def test_verify_sees_a_wrong_engine(compiled, tmp_path, old, new, field):
