@@ -49,7 +49,7 @@ CASES = {
     "no memory": (None, {"momentum": 0.0}),
     "guard": (
         Memory(samples=5, replays=1),
-        {"guard": Guard(samples=6, held_out=3, every=5)},
+        {"guard": Guard(samples=6, held_out=3, every=7), "learning_rate": 0.003},
     ),
 }
 
