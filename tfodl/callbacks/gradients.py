@@ -74,10 +74,11 @@ def _fisher(maps: list[Any], gradients: list[Any], count: Any) -> Any:
     return tf.reduce_sum(tf.square(tf.add_n(each)), axis=0)
 
 
-def weight_gradient_norms(
+def weight_gradients(
     model: Any, groups: Sequence[NeuronGroup], data: Any, batch_size: int = 32
-) -> dict[str, float]:
-    """Euclidean norm of every group's weight gradient, of the mean loss over `data`."""
+) -> dict[str, Array]:
+    """Every group's weight gradient, of the mean loss over `data` with respect to the real weight, float64 of
+    the weight's shape."""
     names = {group.layer for group in groups}
     sites = [site for site in model.sites if site.name in names]
     variables = [site.weight.value for site in sites]
@@ -96,7 +97,7 @@ def weight_gradient_norms(
         count += samples(x)
         for into, gradient, site in zip(total, gradients(x, y), sites, strict=True):
             into += _real(gradient, site.weight) * samples(x)
-    return {site.name: float(np.linalg.norm(g / count)) for site, g in zip(sites, total, strict=True)}
+    return {site.name: g / count for site, g in zip(sites, total, strict=True)}
 
 
 def _real(gradient: Any, variable: Any) -> Any:

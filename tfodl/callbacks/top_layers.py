@@ -10,7 +10,7 @@ from tflm_export.errors import TfodlError
 from tflm_export.plan import Budget, LayerUpdate
 from tfodl.callbacks.base import Selection
 from tfodl.callbacks.batches import measured_on
-from tfodl.callbacks.gradients import weight_gradient_norms
+from tfodl.callbacks.gradients import weight_gradients
 from tfodl.neurons.cost import saved_bytes
 from tfodl.neurons.group import NeuronGroup
 
@@ -44,7 +44,8 @@ class TopLayersRandom(Selection):
         self.top, self.batch_size = top, batch_size
 
     def begin(self) -> None:
-        norms = weight_gradient_norms(self.model, self.pool, self.data, self.batch_size)
+        gradients = weight_gradients(self.model, self.pool, self.data, self.batch_size)
+        norms = {name: float(np.linalg.norm(gradient)) for name, gradient in gradients.items()}
         self.earnings = {group.layer: norms[group.layer] / _bytes(group) for group in self.pool}
         ranked = sorted(self.earnings, key=lambda name: -self.earnings[name])
         self.layers = ranked[: self._count([self.earnings[name] for name in ranked])]
