@@ -89,9 +89,11 @@ def best_rates(jobs: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str,
 def study(wanted: Study, results: Path, workers: int | None = None) -> Jobs:
     """Choose rates, then train what counts; returns the test results in the order of the jobs.
 
-    results: `.jsonl`, of `sweep.run`, which is raised from, too.
+    A grid of one rate needs no trial. results: `.jsonl`, of `sweep.run`, which is raised from, too.
     """
     jobs = wanted.rate_jobs()
-    best = best_rates(jobs, sweep.run(train, jobs, results, workers=workers))
+    best = dict.fromkeys(wanted.budgets, float(wanted.rates[0]))
+    if len(wanted.rates) > 1:
+        best = best_rates(jobs, sweep.run(train, jobs, results, workers=workers))
     found: Jobs = sweep.run(train, wanted.test_jobs(best), results, workers=workers)
     return found

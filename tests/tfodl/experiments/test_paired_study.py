@@ -1,5 +1,7 @@
 """Studies: rates by method, seeds in pairs, and going on after a cut. Trainings are made up."""
 
+import dataclasses
+
 import pytest
 import study_jobs
 from sweep_jobs import begun
@@ -48,6 +50,17 @@ def test_a_cut_study_goes_on_with_what_is_missing(log, tmp_path):
     assert len(begun(log)) == done + len(lines) - 5
     study(wanted(log, seeds=3), path, workers=1)
     assert begun(log)[done + len(lines) - 5 :] == [2, 2, 2, 2]
+
+
+def test_one_rate_needs_no_trial(log, tmp_path):
+    one = dataclasses.replace(wanted(log), rates=[0.02])
+    study(one, tmp_path / "runs.jsonl", workers=1)
+    rows = [row["arguments"] for row in sweep.load(tmp_path / "runs.jsonl")]
+    assert (
+        len(rows) == 8
+        and not any(row["validate"] for row in rows)
+        and {row["rate"] for row in rows} == {0.02}
+    )
 
 
 def test_of_equal_rates_the_lowest_is_taken():
