@@ -12,6 +12,7 @@ training; a killed run goes on. `benchmarks/paper_tables.py` makes the table.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +87,17 @@ def jobs() -> list[dict[str, Any]]:
     ]
 
 
-def main(_: list[str]) -> None:
-    sweep.run(train, jobs(), Path(FLAGS.out) / "runs.jsonl", engine=FLAGS.engine, workers=FLAGS.workers)
+def run(script: str, wanted: Callable[[], list[dict[str, Any]]]) -> None:
+    """Main function of a script. wanted: its trainings, asked for when the flags are read."""
 
+    def main(_: list[str]) -> None:
+        sweep.run(train, wanted(), Path(FLAGS.out) / "runs.jsonl", engine=FLAGS.engine, workers=FLAGS.workers)
 
-if __name__ == "__main__":
     try:
         app.run(main)
     except TfodlError as error:
-        raise SystemExit(f"table1: {error}") from error
+        raise SystemExit(f"{script}: {error}") from error
+
+
+if __name__ == "__main__":
+    run("table1", jobs)
