@@ -6,20 +6,22 @@ A `Learner` is made once a process and task: its cut net, features and engine se
 from __future__ import annotations
 
 import functools
+import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tflm_export.errors import TfodlError
 from tflm_export.plan import Budget, Optimizer
+from tfodl.callbacks.base import Selection
 from tfodl.datasets.split import draw, hold_out
+from tfodl.experiments.masked_loop import MaskedLoop
 from tfodl.experiments.rules import Setting, ram_budget, rule
 from tfodl.experiments.transfer import Start, Task, WarmUpCosine, draw_head, prepare
 from tfodl.int8.graph import Int8Model
@@ -28,6 +30,7 @@ from tfodl.selection.choose import as_budget
 from tfodl.selection.engine import Engine
 
 CACHE = "TFODL_CACHE"  # environment: folder for features
+COSTS = ("ram_bytes", "params", "backward_macs", "flops_saved", "flops_saved_paper")  # of an epoch's plan
 DEVICE = Optimizer(learning_rate=0.001)  # a step a sample, no momentum: what bytes are counted for
 
 
@@ -59,7 +62,7 @@ def train(
     every method. validate: on a fifth of the training pictures, trained on others; else on the test pictures.
 
     Returns accuracy; correct: a bit a picture, hex; train_accuracy by epoch; by epoch what the plan takes:
-    ram_bytes, params, backward_macs; seconds.
+    `COSTS`; seconds; with seed 0 the last epoch's plan.
     """
     return learner(Task(**task)).run(Recipe(**recipe), method, budget, rate, seed, validate)
 
@@ -76,7 +79,9 @@ class Learner:
     def __init__(self, start: Start) -> None:
         self.start, self.model = start, start.int8()
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        self.model.compile(QAS(keras.optimizers.SGD(1.0)), loss, metrics=["accuracy"])
+        self.model.compile(QAS(keras.optimizers.SGD(1.0)), loss)
+        self.model.optimizer.build(self.model.base.trainable_variables)
+        self.loop = MaskedLoop(self.model)
         self.engine = Engine.of(Int8Model(start.tflite))
         self.first = self.model.get_weights()
 
@@ -88,22 +93,21 @@ class Learner:
         x, y, held_out, x_test, y_test = self._data(recipe, seed, validate)
         self._reset(seed)
         chosen = rule(method, Setting(self.budget(budget), held_out, seed, DEVICE, self.engine))
-        steps = len(y) // recipe.batch_size
-        history = self.model.fit(
-            _stream(x, y, recipe, seed),
-            epochs=recipe.epochs,
-            steps_per_epoch=steps,
-            shuffle=False,
-            callbacks=[WarmUpCosine(rate, steps, recipe.epochs), costs := _Costs(chosen), chosen],
-            verbose=0,
-        ).history
+        chosen.set_model(self.model)
+        chosen.on_train_begin()
+        learned, costs = [], _Costs(chosen)
+        for epoch, (order, rates) in enumerate(_epochs(len(y), recipe, rate, seed)):
+            chosen.on_epoch_begin(epoch)
+            learned.append(self.loop.run(x, y, order, rates))
+            costs.note()
         correct = self.model.predict(x_test, batch_size=256, verbose=0).argmax(-1) == y_test
         return {
             "accuracy": round(float(correct.mean()), 5),
             "correct": np.packbits(correct).tobytes().hex(),
             "test": len(y_test),
-            "train_accuracy": [round(float(value), 4) for value in history["accuracy"]],
+            "train_accuracy": [round(value, 4) for value in learned],
             **costs.rows,
+            **({} if seed else {"plan": json.loads(chosen.plans[-1].to_json())}),
             "seconds": round(time.perf_counter() - begun, 1),
         }
 
@@ -135,28 +139,27 @@ class Learner:
         self.model.optimizer.reset(step=seed * 1_000_000)
 
 
-class _Costs(keras.callbacks.Callback):
-    """What every epoch's plan takes. In front of the rule, so that its plan stands when an epoch ends."""
+class _Costs:
+    """What every epoch's plan takes."""
 
-    def __init__(self, rule: Any) -> None:
-        super().__init__()
+    def __init__(self, rule: Selection) -> None:
         self.rule = rule
-        self.rows: dict[str, list[int]] = {"ram_bytes": [], "params": [], "backward_macs": []}
+        self.rows: dict[str, list[float]] = {name: [] for name in COSTS}
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        cost = self.model.cost
-        self.rows["ram_bytes"].append(self.rule.engine.ram_bytes(self.rule.plans[-1]))
-        self.rows["params"].append(cost.params)
-        self.rows["backward_macs"].append(cost.macs.backward)
+    def note(self) -> None:
+        cost = self.rule.model.cost
+        assert self.rule.engine is not None
+        ram = self.rule.engine.ram_bytes(self.rule.plans[-1])
+        saved = round(cost.flops_saved, 4), round(cost.flops_saved_paper, 4)
+        for name, value in zip(COSTS, (ram, cost.params, cost.macs.backward, *saved), strict=True):
+            self.rows[name].append(value)
 
 
-def _stream(x: np.ndarray, y: np.ndarray, recipe: Recipe, seed: int) -> tf.data.Dataset:
-    """All epochs' batches, whole ones only, in an order that only the seed decides."""
-    rng = np.random.default_rng(seed)
-    size = len(y) // recipe.batch_size * recipe.batch_size
-    order = np.concatenate([rng.permutation(len(y))[:size] for _ in range(recipe.epochs)])
-    return (
-        tf.data.Dataset.from_tensor_slices(order)
-        .batch(recipe.batch_size, True)
-        .map(lambda rows: (tf.gather(x, rows), tf.gather(y, rows)))
-    )
+def _epochs(count: int, recipe: Recipe, peak: float, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """By epoch, samples of every step [steps, batch] (whole batches of `count`, in an order that only the
+    seed decides) and the rate of every step [steps]."""
+    rng, steps = np.random.default_rng(seed), count // recipe.batch_size
+    schedule = WarmUpCosine(peak, steps, recipe.epochs)
+    for epoch in range(recipe.epochs):
+        order = rng.permutation(count)[: steps * recipe.batch_size].reshape(steps, recipe.batch_size)
+        yield order, np.array([schedule.rate(epoch * steps + step) for step in range(steps)])

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
 from tflm_export.errors import TfodlError
+from tflm_export.plan import LayerUpdate, UpdatePlan
 from tfodl.experiments.learner import DEVICE, Learner, Recipe
-from tfodl.experiments.rules import RULES, Setting, all_but_head, ram_budget, rule
+from tfodl.experiments.rules import RULES, Setting, all_but_head, channel_norms, ram_budget, rule
 from tfodl.experiments.transfer import Start, Task, draw_head, head_of
 from tfodl.int8.graph import Int8Model
+from tfodl.neurons.groups import neuron_groups
 from tfodl.quantize.convert import to_int8
 
 L = keras.layers
-RULES_RUN = ("head", "velocity", "top_layers_random", "sparse_update", "all")
+RULES_RUN = ("head", "velocity", "top_layers_random", "importance_random", "sparse_update", "all")
 RECIPE = Recipe(pictures=32, held_out=8, epochs=2, batch_size=8)
 HALF = {"ram_share": 0.5}
 
@@ -86,6 +90,48 @@ def test_rates_are_chosen_without_test_pictures(learner):
     assert all(row.tobytes() in train for row in x_test) and len(x_test) == 60
     learned = {row.tobytes() for row in (*x, *held)}
     assert not any(row.tobytes() in learned for row in x_test)
+
+
+def test_a_masked_step_is_keras_step(learner):
+    """The same plan, pictures and random numbers: frozen weights as they were, trained ones as by Keras but
+    where a step lay at a rounding's edge, within the rounding of float32 sums."""
+    x, y, *_ = learner._data(RECIPE, 0, False)
+    groups = [group for group in learner.model.groups if not group.head]
+    half = tuple(LayerUpdate(g.layer, "out", tuple(range(0, g.channels, 2)), "selected") for g in groups)
+    found = []
+    for keras_steps in (False, True):
+        learner._reset(3)
+        first = learner.model.get_weights()
+        learner.model.set_plan(UpdatePlan(half, head=True))
+        if keras_steps:
+            learner.model.optimizer.learning_rate = 0.05
+            for rows in np.arange(32).reshape(4, 8):
+                learner.model.train_on_batch(x[rows], y[rows])
+        else:
+            learner.loop.run(x, y, np.arange(32).reshape(4, 8), np.full(4, 0.05))
+        found.append(np.concatenate([w.ravel() for w in learner.model.get_weights()]))
+    start = np.concatenate([w.ravel() for w in first])
+    assert (found[0] != start).mean() > 0.04
+    assert (found[0] != found[1]).mean() < 0.004 and np.abs(found[0] - found[1]).max() <= 2
+    frozen = np.concatenate(
+        [np.broadcast_to(np.arange(w.shape[-1]) % 2 == 1, w.shape).ravel() for w in first[:-2]]
+    )
+    assert np.array_equal(found[0][: frozen.size][frozen], start[: frozen.size][frozen])
+
+
+def test_what_earns_more_is_drawn_more_often_and_nothing_twice(learner):
+    setting = Setting(learner.budget(HALF), learner._data(RECIPE, 0, False)[2], 5, DEVICE, learner.engine)
+    made = rule("importance_random", setting)
+    made.norms = {"op_3": np.array([1.0, 4.0, 0.0])}
+    first = np.array([np.argmax(made.scores(epoch)["op_3"]) for epoch in range(500)])
+    assert (first == 1).mean() == pytest.approx(0.8, abs=0.06) and not (first == 2).any()
+
+
+def test_norms_are_by_the_channels_of_the_axis(learner):
+    gradient = np.arange(24.0).reshape(1, 1, 4, 6)
+    groups = {g.kind: g for g in neuron_groups(learner.model, "in")}
+    narrow = dataclasses.replace(groups["conv"], weight_shape=gradient.shape, channels=4)
+    assert np.allclose(channel_norms(gradient, narrow), np.linalg.norm(gradient[0, 0], axis=1))
 
 
 def test_fixed_rules_stay_and_go_from_the_output_down(learner):
