@@ -15,30 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from float_tables import accuracy_curves, flops_saved, table1, table1_scale
+from paper_names import NAMES, PUBLISHED, RESULTS
 
 from tfodl.experiments import sweep
 from tfodl.experiments.figures import interval_figure, save_figure
 from tfodl.experiments.paired import Difference, difference, mean_of
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "results" / "papers"
 PAGE = ROOT / "docs" / "results.md"
-PUBLISHED = RESULTS / "published.json"
-LIKE = {"person_windows_96": "VWW", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "vww": "VWW"}
-LIKE |= {"flowers": "Flowers", "food": "Food", "pets": "Pets", "cub": "CUB"}  # the paper's columns
 BLOCK = re.compile(r"(<!-- papers:(\w+) -->\n).*?(<!-- end -->)", re.S)
-NAMES = {
-    "head": "head only",
-    "random": "Random",
-    "static_random": "Random, drawn once",
-    "velocity": "Velocity",
-    "velocity_authors": "Velocity, the authors' code",
-    "top_layers_random": "TopLayersRandom (TraDy)",
-    "sparse_update": "Sparse Update",
-    "fisher": "Fisher (TinyTrain)",
-    "last_layers": "last layers",
-    "all": "all that may learn",
-}
 PAIRS = (
     ("velocity", "random"),
     ("top_layers_random", "velocity"),
@@ -55,15 +41,19 @@ Key = tuple[str, str, str]  # data set, method, budget as JSON
 
 
 def cells(rows: Sequence[Row]) -> dict[Key, Cell]:
-    """Runs that count, by cell; cells that lack seeds are left out."""
+    """Runs that count, by cell; cells that lack seeds which another of their set has are left out."""
     found: dict[Key, dict[int, Row]] = {}
     for row in rows:
         a = row["arguments"]
         if not a["validate"]:
             key = a["task"]["data"], a["method"], json.dumps(a["budget"])
             found.setdefault(key, {})[a["seed"]] = row
-    most = max(map(len, found.values()), default=0)
-    return {key: [seeds[s] for s in sorted(seeds)] for key, seeds in found.items() if len(seeds) == most > 1}
+    most: dict[str, int] = {}
+    for (data, *_), seeds in found.items():
+        most[data] = max(most.get(data, 2), len(seeds))
+    return {
+        key: [seeds[s] for s in sorted(seeds)] for key, seeds in found.items() if len(seeds) == most[key[0]]
+    }
 
 
 def correct(cell: Cell) -> np.ndarray:
@@ -140,48 +130,6 @@ def fair_random(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table1(rows: Sequence[Row]) -> str:
-    """Every set, budget and rule in float, and the paper's row of the set that it is or is like."""
-    found: dict[tuple[str, float, str, str], list[Row]] = {}
-    for row in rows:
-        config = row["arguments"]["config"]
-        key = config["data"], config["budget"], row["arguments"]["method"], config["first"]
-        found.setdefault(key, []).append(row)
-    lines = [
-        "| set | budget | rule | trained | accuracy, % | the paper's | on |",
-        "|---|--:|---|--:|--:|--:|---|",
-    ]
-    for (data, budget, method, first), cell in found.items():
-        values = [100 * row["result"]["accuracy"][-1] for row in cell]
-        mean, spread = np.mean(values), np.std(values, ddof=1) if len(values) > 1 else math.nan
-        paper = _paper(data, budget, method, first)
-        parts = [data, f"{100 * budget:.1f} %", NAMES[method], f"{100 * cell[0]['result']['share']:.1f} %"]
-        lines.append(f"| {' | '.join(parts)} | {mean:.1f} (sd {spread:.1f}) | {paper} |")
-    return "\n".join(lines) + "\n"
-
-
-def table1_scale(rows: Sequence[Row]) -> str:
-    """What was run, in words, and how far a test set of that size can tell."""
-    config = rows[0]["arguments"]["config"]
-    rates = [(row["result"]["accuracy"][-1], row["result"]["test"]) for row in rows]
-    error = np.mean([math.sqrt(p * (1 - p) / n) for p, n in rates])
-    return (
-        f"{len(rows)} trainings: {config['model']} at {config['size']} px, {config['train_limit'] or 'all'} "
-        f"pictures, {config['probe_epochs']} epochs of the head alone, then {config['epochs']} by each rule, "
-        f"{len({row['arguments']['seed'] for row in rows})} seeds. The test set's own standard error is "
-        f"{100 * error:.1f} points.\n"
-    )
-
-
-def _paper(data: str, budget: float, method: str, first: str) -> str:
-    papers = json.loads(PUBLISHED.read_text(encoding="utf-8"))["velocity"]
-    table = papers["table1" if first == "sparse_update" else "table2"]
-    row = table.get("1" if method == "all" else f"{budget:g}", {}).get(method)
-    if row is None or data not in LIKE:
-        return "| "
-    return f"{row[papers['sets'].index(LIKE[data])]:.2f} | {LIKE[data]}"
-
-
 def scale(rows: Sequence[Row]) -> str:
     """What was run, in words and hours."""
     first = rows[0]["arguments"]
@@ -206,6 +154,7 @@ TABLES: dict[str, tuple[str, Callable[[Sequence[Row]], str]]] = {
     "fair_random_scale": ("fair_random", scale),
     "table1": ("table1", table1),
     "table1_scale": ("table1", table1_scale),
+    "flops_saved": ("table1", flops_saved),
 }
 
 
@@ -285,6 +234,7 @@ def main() -> int:
         return 2
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     draw(sweep.load(RESULTS / "equal_bytes" / "runs.jsonl"), RESULTS / "equal_bytes" / "above_random.png")
+    accuracy_curves(sweep.load(RESULTS / "table1" / "runs.jsonl"), RESULTS / "table1" / "curves.png")
     return 0
 
 

@@ -1,0 +1,21 @@
+"""What the tables of docs/results.md call the rules, and where their figures lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RESULTS = Path(__file__).parent.parent / "results" / "papers"
+PUBLISHED = RESULTS / "published.json"
+NAMES = {
+    "head": "head only",
+    "random": "Random",
+    "static_random": "Random, drawn once",
+    "velocity": "Velocity",
+    "velocity_authors": "Velocity, the authors' code",
+    "top_layers_random": "TopLayersRandom (TraDy)",
+    "importance_random": "its weighted redraw (MeDyate)",
+    "sparse_update": "Sparse Update",
+    "fisher": "Fisher (TinyTrain)",
+    "last_layers": "last layers",
+    "all": "all that may learn",
+}
