@@ -41,14 +41,8 @@ class Run:
         rate: float | None = None,
         after: Callable[[int], None] = lambda step: None,
     ):
-        self._line, self._plan, self._samples, self._log, self._curve = (
-            line,
-            compiled.plan,
-            samples,
-            log,
-            curve,
-        )
-        self._compiled, self._classes = compiled, compiled.output.size
+        self._line, self._samples, self._log, self._curve = line, samples, log, curve
+        self._compiled, self._plan, self._classes = compiled, compiled.plan, compiled.output.size
         self._save_every, self._evaluate_every, self._rate = save_every, evaluate_every, rate
         self._after = after
         self._step = self._saved = 0  # samples that the board has learned, and has in flash
