@@ -108,7 +108,7 @@ def test_too_large_for_a_board(compiled, measured, monkeypatch):
     ram = compile_model(nets.residual_net(), UpdatePlan()).memory.static_ram
     assert ram < measured.static_ram_bytes
     small = Board("Tiny", "a:b:c", ram, 100_000, 1000)
-    monkeypatch.setattr(reports, "BOARDS", {"tiny": small})
+    monkeypatch.setattr(reports, "MEASURED", {"tiny": small})
     facts = reports.make_report(compiled, measured).facts
     assert facts["fits"] == {"tiny": False}
     assert facts["over"]["tiny"]["ram_bytes"] == measured.static_ram_bytes - ram
