@@ -1,5 +1,6 @@
 // Forward kernels, int8, bit for bit TensorFlow Lite Micro's. Contract: kernels.h.
-#pragma once
+#ifndef TFODL_FORWARD_H
+#define TFODL_FORWARD_H
 #include "tfodl/detail/tile.h"
 
 namespace tfodl {
@@ -120,3 +121,5 @@ void gather_channels_s8(const int8_t* x, int32_t positions, int32_t in_c, const 
                         int8_t* y);
 
 }  // namespace tfodl
+
+#endif  // TFODL_FORWARD_H

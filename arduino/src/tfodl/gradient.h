@@ -2,7 +2,8 @@
 //
 // g_y is the gradient of the op's output, e_y its exponent. Kernels that end in the shift rule take
 // `GradScale& s`: s.shift is state kept from step to step, s.exponent is set for g_x. A mask gates g_y.
-#pragma once
+#ifndef TFODL_GRADIENT_H
+#define TFODL_GRADIENT_H
 #include "tfodl/detail/tile.h"
 
 namespace tfodl {
@@ -145,3 +146,5 @@ void concatenation_input_grad_s16(const int16_t* g_y, int32_t outer, int32_t inn
                                   int32_t offset, int16_t* g_x);
 
 }  // namespace tfodl
+
+#endif  // TFODL_GRADIENT_H

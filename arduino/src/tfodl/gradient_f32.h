@@ -3,7 +3,8 @@
 //
 // A gradient is with respect to the real value of its tensor. Clip masks are applied by mask_grad_f32 alone:
 // what the other kernels take as g_y has passed it.
-#pragma once
+#ifndef TFODL_GRADIENT_F32_H
+#define TFODL_GRADIENT_F32_H
 #include "tfodl/types.h"
 
 namespace tfodl {
@@ -105,3 +106,5 @@ void bias_update_f32(const float* g_y, int32_t positions, int32_t out_c, const S
                      int32_t* bias);
 
 }  // namespace tfodl
+
+#endif  // TFODL_GRADIENT_F32_H

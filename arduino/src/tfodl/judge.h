@@ -1,5 +1,6 @@
 // The guard: pictures that are never learned judge what was learned. docs/living.md of tfodl.
-#pragma once
+#ifndef TFODL_JUDGE_H
+#define TFODL_JUDGE_H
 #include "tfodl/support.h"
 
 namespace tfodl {
@@ -15,3 +16,5 @@ void copy_parameters(const Parameter* parameters, int32_t n, uint8_t* good);
 void swap_parameters(const Parameter* parameters, int32_t n, uint8_t* good);
 
 }  // namespace tfodl
+
+#endif  // TFODL_JUDGE_H

@@ -11,7 +11,8 @@
 //     (forward: not written; gradient: every bit counts as set);
 //   - the numbers that come out are those of docs/arithmetic.md, on every machine, floats too;
 //   - arguments are checked when the engine is generated, not here.
-#pragma once
+#ifndef TFODL_KERNELS_H
+#define TFODL_KERNELS_H
 #include "tfodl/forward.h"
 #include "tfodl/gradient.h"
 #include "tfodl/gradient_f32.h"
@@ -21,3 +22,5 @@
 #include "tfodl/stream.h"
 #include "tfodl/support.h"
 #include "tfodl/update.h"
+
+#endif  // TFODL_KERNELS_H

@@ -1,6 +1,9 @@
 // What the library asks of a machine.
-#pragma once
+#ifndef TFODL_MACHINE_H
+#define TFODL_MACHINE_H
 
 #if defined(__AVR__) || (defined(__SIZEOF_POINTER__) && __SIZEOF_POINTER__ < 4)
 #error "TFODL needs a 32-bit board with some 16 KB of RAM (Cortex-M, RISC-V, ESP32); this one has 8 or 16 bits (AVR: Uno, Nano, Mega). Choose another under Tools > Board."
 #endif
+
+#endif  // TFODL_MACHINE_H

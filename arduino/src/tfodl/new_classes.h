@@ -1,5 +1,6 @@
 // Spare outputs that become classes with their first sample. docs/living.md of tfodl.
-#pragma once
+#ifndef TFODL_NEW_CLASSES_H
+#define TFODL_NEW_CLASSES_H
 #include <stdint.h>
 
 namespace tfodl {
@@ -44,3 +45,5 @@ void add_margin(Margins& margins, int64_t margin);
 void imprint_bias(const SpareHead& head, int32_t label, const Margins& safe, const Margins& level);
 
 }  // namespace tfodl
+
+#endif  // TFODL_NEW_CLASSES_H

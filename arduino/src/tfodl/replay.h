@@ -1,5 +1,6 @@
 // The replay memory: latents of samples that were seen, with their labels. docs/living.md of tfodl.
-#pragma once
+#ifndef TFODL_REPLAY_H
+#define TFODL_REPLAY_H
 #include <stdint.h>
 
 namespace tfodl {
@@ -47,3 +48,5 @@ inline const int8_t* stored_latent(const int8_t* latents, int32_t latent_bytes, 
 }
 
 }  // namespace tfodl
+
+#endif  // TFODL_REPLAY_H

@@ -10,7 +10,8 @@
 // not get the answer, and is answered again. A frame that is refused changes nothing but input(); the reader looks
 // for the next 0xA5 0x7E. There is no buffer for a picture: it goes straight into the engine's input(). Portable
 // C++14; no allocation.
-#pragma once
+#ifndef TFODL_SERIAL_PROTOCOL_H
+#define TFODL_SERIAL_PROTOCOL_H
 #include "tfodl/support.h"
 
 namespace tfodl {
@@ -213,3 +214,5 @@ class SerialProtocol {
 int32_t format_progress(float loss, const char* name, float score, char* out);
 
 }  // namespace tfodl
+
+#endif  // TFODL_SERIAL_PROTOCOL_H

@@ -1,6 +1,7 @@
 // A chain of convolutions run row by row through small ring buffers: bit for bit what running them one
 // after the other gives, but no map between them ever exists whole. Contract: kernels.h.
-#pragma once
+#ifndef TFODL_STREAM_H
+#define TFODL_STREAM_H
 #include "tfodl/types.h"
 
 namespace tfodl {
@@ -52,3 +53,5 @@ void stream_s8(const Stage* stages, int32_t n_stages, const int8_t* x, const Res
 void stream_fed_s8(const Stage* stages, int32_t n_stages, RowSource source, const Residual* residual, void* scratch);
 
 }  // namespace tfodl
+
+#endif  // TFODL_STREAM_H

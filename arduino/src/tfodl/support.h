@@ -1,5 +1,6 @@
 // What a generated engine needs around its kernels.
-#pragma once
+#ifndef TFODL_SUPPORT_H
+#define TFODL_SUPPORT_H
 #include "tfodl/types.h"
 
 namespace tfodl {
@@ -58,3 +59,5 @@ void grad_factors(const Conv& p, int32_t multiplier, int32_t shift, int16_t* m);
 void copy_rows_s8(const int8_t* rows, const int16_t* channels, int32_t n, int32_t row_bytes, int8_t* out);
 
 }  // namespace tfodl
+
+#endif  // TFODL_SUPPORT_H

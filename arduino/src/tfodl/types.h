@@ -1,6 +1,7 @@
 // Parameter structs shared by the kernels and the generated code. Arithmetic: docs/arithmetic.md.
 // C++14, no allocation, no globals; every pointer is the caller's.
-#pragma once
+#ifndef TFODL_TYPES_H
+#define TFODL_TYPES_H
 #include "tfodl/machine.h"
 
 #include <stdint.h>
@@ -158,3 +159,5 @@ struct Pad {
 };
 
 }  // namespace tfodl
+
+#endif  // TFODL_TYPES_H

@@ -1,5 +1,6 @@
 // Weight and bias gradients, fused with their update: no gradient tensor ever exists. Contract: kernels.h.
-#pragma once
+#ifndef TFODL_UPDATE_H
+#define TFODL_UPDATE_H
 #include "tfodl/types.h"
 
 namespace tfodl {
@@ -58,3 +59,5 @@ void bias_update_s32(const int16_t* g_y, int16_t e_y, const uint8_t* mask, int32
                      const Sgd& sgd, const UpdateState& state, int32_t* bias);
 
 }  // namespace tfodl
+
+#endif  // TFODL_UPDATE_H

@@ -82,33 +82,38 @@ def test_platformio_takes_the_same_folder(unpacked):
     assert all((unpacked / e["base"] / name).is_file() for e in facts["examples"] for name in e["files"])
 
 
-def test_cmake_takes_the_same_folder(tmp_path):
-    """A program of another project links it and learns what the engine learns."""
-    compiled = compile_model(residual_net(), PLAN, name="ears")
-    with zipfile.ZipFile(make_sketch(compiled, "nano33ble", tmp_path / "x.zip")) as packed:
-        packed.extractall(tmp_path)
-    (tmp_path / "main.cpp").write_text("""
-#include <stdio.h>
-#include <string.h>
-#include <TFODL_ears.h>
-int main() {
-  ears::reset();
-  for (int i = 0; i < 2; ++i) {
-    memset(ears::input(), 0, ears::kInputBytes);
-    printf("%a ", ears::train_step(1));
-  }
-}
-""")
+def test_two_engines_live_in_one_program(tmp_path):
+    """Of two libraries side by side, built by CMake; both learn what they learn alone."""
+    engines = [
+        compile_model(residual_net(seed), PLAN, name=name) for seed, name in ((0, "ears"), (1, "eyes"))
+    ]
+    lines, headers = [], []
+    for compiled in engines:
+        name = compiled.name
+        with zipfile.ZipFile(make_sketch(compiled, "nano33ble", tmp_path / "x.zip")) as packed:
+            packed.extractall(tmp_path)
+        for file in (tmp_path / f"TFODL_{name}").rglob("*.h"):  # by dates, too, no copy is the other's
+            os.utime(file, (1_000_000 + len(headers),) * 2)
+        headers.append(f"#include <TFODL_{name}.h>\n")
+        lines.append(
+            f"  memset({name}::input(), 0, {name}::kInputBytes);\n"
+            f'  printf("%a ", tfodl::{name}_sketch::learner().reset ? {name}::train_step(1) : 0.0f);\n'
+        )
+    main = "#include <stdio.h>\n#include <string.h>\n" + "".join(headers) + "int main() {\n"
+    resets = "".join(f"  {e.name}::reset();\n" for e in engines)
+    (tmp_path / "main.cpp").write_text(main + resets + "".join(lines * 2) + "}\n")
     (tmp_path / "CMakeLists.txt").write_text(
         "cmake_minimum_required(VERSION 3.16)\nproject(app LANGUAGES CXX)\nadd_executable(app main.cpp)\n"
-        "add_subdirectory(TFODL_ears)\ntarget_link_libraries(app PRIVATE TFODL_ears)\n"
+        "add_subdirectory(TFODL_ears)\nadd_subdirectory(TFODL_eyes)\n"
+        "target_link_libraries(app PRIVATE TFODL_ears TFODL_eyes)\n"
     )
     for command in (["cmake", "-S", ".", "-B", "out"], ["cmake", "--build", "out", "-j2"]):
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     said = subprocess.run([tmp_path / "out/app"], check=True, capture_output=True, text=True).stdout
-    host, x = HostEngine(compiled), np.zeros(compiled.input.shape, np.int8)
-    assert [float.fromhex(loss) for loss in said.split()] == [host.train_step(x, 1) for _ in range(2)]
+    hosts = [HostEngine(compiled) for compiled in engines]
+    x = np.zeros(engines[0].input.shape, np.int8)
+    assert [float.fromhex(loss) for loss in said.split()] == [h.train_step(x, 1) for h in hosts * 2]
 
 
 def test_keywords_are_separated_by_tabs(unpacked):

@@ -1,5 +1,6 @@
 // Which pixels of a Bilinear make which. Internal.
-#pragma once
+#ifndef TFODL_DETAIL_BILINEAR_H
+#define TFODL_DETAIL_BILINEAR_H
 #include "tfodl/types.h"
 
 namespace tfodl {
@@ -59,3 +60,5 @@ Sum sum_of_readers(const Readers& rows, const Readers& columns, int32_t iy, int3
 }
 
 }  // namespace tfodl
+
+#endif  // TFODL_DETAIL_BILINEAR_H

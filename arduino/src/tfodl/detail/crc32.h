@@ -1,4 +1,5 @@
-#pragma once
+#ifndef TFODL_DETAIL_CRC32_H
+#define TFODL_DETAIL_CRC32_H
 #include <stdint.h>
 
 namespace tfodl {
@@ -7,3 +8,5 @@ namespace tfodl {
 uint32_t crc32(uint32_t crc, const void* data, uint32_t n);
 
 }  // namespace tfodl
+
+#endif  // TFODL_DETAIL_CRC32_H

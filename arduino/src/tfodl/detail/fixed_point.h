@@ -1,5 +1,6 @@
 // Integer primitives of docs/arithmetic.md. Internal.
-#pragma once
+#ifndef TFODL_DETAIL_FIXED_POINT_H
+#define TFODL_DETAIL_FIXED_POINT_H
 #include <stdint.h>
 
 namespace tfodl {
@@ -91,3 +92,5 @@ struct Clip {
 };
 
 }  // namespace tfodl
+
+#endif  // TFODL_DETAIL_FIXED_POINT_H

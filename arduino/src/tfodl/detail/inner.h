@@ -1,5 +1,6 @@
 // The inner loops that the portable kernels share: what runs where dsp.h has no faster path. Internal.
-#pragma once
+#ifndef TFODL_DETAIL_INNER_H
+#define TFODL_DETAIL_INNER_H
 #include "tfodl/types.h"
 
 namespace tfodl {
@@ -42,3 +43,5 @@ void widen_columns_s8(const Conv& p, const int8_t* x, int32_t channels, int32_t 
 void outer_sums_s16(const int16_t* grads, const int16_t* columns, int32_t groups, int32_t pairs, int32_t* sums);
 
 }  // namespace tfodl
+
+#endif  // TFODL_DETAIL_INNER_H

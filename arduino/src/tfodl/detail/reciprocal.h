@@ -1,5 +1,6 @@
 // 1 / (1 + a) in fixed point, as gemmlowp takes it. Internal.
-#pragma once
+#ifndef TFODL_DETAIL_RECIPROCAL_H
+#define TFODL_DETAIL_RECIPROCAL_H
 #include "tfodl/detail/fixed_point.h"
 
 namespace tfodl {
@@ -22,3 +23,5 @@ inline int32_t one_over_one_plus(int32_t a) {
 }
 
 }  // namespace tfodl
+
+#endif  // TFODL_DETAIL_RECIPROCAL_H

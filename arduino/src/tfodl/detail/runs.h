@@ -1,5 +1,6 @@
 // The innermost runs of a Strided. Internal.
-#pragma once
+#ifndef TFODL_DETAIL_RUNS_H
+#define TFODL_DETAIL_RUNS_H
 #include "tfodl/types.h"
 
 namespace tfodl {
@@ -22,3 +23,5 @@ void for_each_run(const Strided& p, Visit visit) {
 }
 
 }  // namespace tfodl
+
+#endif  // TFODL_DETAIL_RUNS_H

@@ -1,5 +1,6 @@
 // The shift rule of docs/arithmetic.md: int32 sums become int16 gradients. Internal.
-#pragma once
+#ifndef TFODL_DETAIL_SHIFT_RULE_H
+#define TFODL_DETAIL_SHIFT_RULE_H
 #include "tfodl/detail/fixed_point.h"
 #include "tfodl/types.h"
 
@@ -41,3 +42,5 @@ void narrow_elements(GradScale& s, int32_t e_acc, int32_t n, int16_t* out, Sum s
 }
 
 }  // namespace tfodl
+
+#endif  // TFODL_DETAIL_SHIFT_RULE_H

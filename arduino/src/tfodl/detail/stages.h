@@ -1,5 +1,6 @@
 // How a stream runs, for the two files that each have one way in, so that all of it is inlined in both. Internal.
-#pragma once
+#ifndef TFODL_DETAIL_STAGES_H
+#define TFODL_DETAIL_STAGES_H
 #include "tfodl/forward.h"
 #include "tfodl/stream.h"
 
@@ -74,3 +75,5 @@ inline void run_stages(const Stage* stages, int32_t n_stages, const int8_t* x, R
 
 }  // namespace
 }  // namespace tfodl
+
+#endif  // TFODL_DETAIL_STAGES_H

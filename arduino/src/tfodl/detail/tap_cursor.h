@@ -1,5 +1,6 @@
 // The input pixels that one tap of a convolution reads for one output position after the other. Internal.
-#pragma once
+#ifndef TFODL_DETAIL_TAP_CURSOR_H
+#define TFODL_DETAIL_TAP_CURSOR_H
 #include "tfodl/types.h"
 
 namespace tfodl {
@@ -43,3 +44,5 @@ class TapCursor {
 };
 
 }  // namespace tfodl
+
+#endif  // TFODL_DETAIL_TAP_CURSOR_H

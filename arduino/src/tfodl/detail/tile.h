@@ -1,5 +1,6 @@
 // How much of a map the DSP path works on at once; the scratch sizes follow. Internal.
-#pragma once
+#ifndef TFODL_DETAIL_TILE_H
+#define TFODL_DETAIL_TILE_H
 #include "tfodl/types.h"
 
 namespace tfodl {
@@ -47,3 +48,5 @@ constexpr DepthwiseBand depthwise_band(const Conv& p) {
 constexpr DepthwiseBand depthwise_grad_band(const Conv& p) { return band_of(p.in_h, p.in_w, p.k_h, p.k_w, 1, 1); }
 
 }  // namespace tfodl
+
+#endif  // TFODL_DETAIL_TILE_H

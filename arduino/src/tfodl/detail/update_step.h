@@ -1,5 +1,6 @@
 // One step of one integer parameter: docs/arithmetic.md, "Update". Internal.
-#pragma once
+#ifndef TFODL_DETAIL_UPDATE_STEP_H
+#define TFODL_DETAIL_UPDATE_STEP_H
 #include <string.h>
 
 #include "tfodl/detail/fixed_point.h"
@@ -227,3 +228,5 @@ class Stepper {
 };
 
 }  // namespace tfodl
+
+#endif  // TFODL_DETAIL_UPDATE_STEP_H

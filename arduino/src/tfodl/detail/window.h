@@ -1,5 +1,6 @@
 // The input pixels under one output pixel of a pool. Internal.
-#pragma once
+#ifndef TFODL_DETAIL_WINDOW_H
+#define TFODL_DETAIL_WINDOW_H
 #include "tfodl/types.h"
 
 namespace tfodl {
@@ -28,3 +29,5 @@ inline Range outputs_over(int32_t i, int32_t pad, int32_t k, int32_t stride, int
 }
 
 }  // namespace tfodl
+
+#endif  // TFODL_DETAIL_WINDOW_H

@@ -5,7 +5,8 @@
 // (pixel), then of the second, and so on: 8 bytes a row. That is what SXTB16 makes of 4 bytes.
 //
 // Of n pixels, pair i is pixel i and pixel i + n / 2: where n is odd the middle one is computed twice.
-#pragma once
+#ifndef TFODL_DSP_BLOCK_DSP_H
+#define TFODL_DSP_BLOCK_DSP_H
 #include "tfodl/dsp/dsp.h"
 
 #if TFODL_DSP
@@ -102,3 +103,5 @@ static_assert(sizeof(RequantBlock) == 120 && sizeof(MaskedBlock) == 120 && sizeo
 }  // namespace dsp
 }  // namespace tfodl
 #endif
+
+#endif  // TFODL_DSP_BLOCK_DSP_H

@@ -2,7 +2,8 @@
 // kernels of forward.h, gradient.h and update.h, which call them where TFODL_DSP is 1. Those that return bool return
 // false, having touched nothing, where they do not take the shape; the portable code goes on from there. On other
 // machines, or with TFODL_PORTABLE defined, none is called.
-#pragma once
+#ifndef TFODL_DSP_DSP_H
+#define TFODL_DSP_DSP_H
 #include "tfodl/types.h"
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && !defined(TFODL_PORTABLE)
@@ -73,3 +74,5 @@ inline void step_outer_s8(int8_t*, const int8_t*, const int8_t*, int32_t, int32_
 
 }  // namespace dsp
 }  // namespace tfodl
+
+#endif  // TFODL_DSP_DSP_H

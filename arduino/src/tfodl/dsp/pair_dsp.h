@@ -1,5 +1,6 @@
 // 2 rows of weights times pairs of pixels, in the layout of block_dsp.h: what weight gradients are summed with.
-#pragma once
+#ifndef TFODL_DSP_PAIR_DSP_H
+#define TFODL_DSP_PAIR_DSP_H
 #include "tfodl/dsp/dsp.h"
 
 #if TFODL_DSP
@@ -24,3 +25,5 @@ void tfodl_block_sums(const SumBlock* block);
 }  // namespace dsp
 }  // namespace tfodl
 #endif
+
+#endif  // TFODL_DSP_PAIR_DSP_H

@@ -1,5 +1,6 @@
 // Prepared gradients, docs/arithmetic.md. Internal.
-#pragma once
+#ifndef TFODL_DSP_PREPARE_DSP_H
+#define TFODL_DSP_PREPARE_DSP_H
 #include "tfodl/dsp/dsp.h"
 
 #if TFODL_DSP
@@ -53,3 +54,5 @@ void tfodl_spread_fours(const SpreadBlock* block);
 }  // namespace dsp
 }  // namespace tfodl
 #endif
+
+#endif  // TFODL_DSP_PREPARE_DSP_H

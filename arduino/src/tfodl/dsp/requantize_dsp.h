@@ -1,5 +1,6 @@
 // From sums to int8 outputs and clip masks. Internal.
-#pragma once
+#ifndef TFODL_DSP_REQUANTIZE_DSP_H
+#define TFODL_DSP_REQUANTIZE_DSP_H
 #include "tfodl/dsp/block_dsp.h"
 
 #if TFODL_DSP
@@ -190,3 +191,5 @@ inline void clamp_outputs(const Conv& p, int8_t* y, int32_t n) {
 }  // namespace dsp
 }  // namespace tfodl
 #endif
+
+#endif  // TFODL_DSP_REQUANTIZE_DSP_H

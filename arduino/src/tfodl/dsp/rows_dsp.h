@@ -1,6 +1,7 @@
 // The inner loops of depthwise layers: planes of one channel, widened to int16 with their padding, times one
 // kernel of up to k x k weights each; 4 outputs of a row at a time, two products an instruction.
-#pragma once
+#ifndef TFODL_DSP_ROWS_DSP_H
+#define TFODL_DSP_ROWS_DSP_H
 #include "tfodl/dsp/dsp.h"
 
 #if TFODL_DSP
@@ -83,3 +84,5 @@ void fill_kernels(const int8_t* w, int32_t tap, int32_t row, int32_t rows, const
 }  // namespace dsp
 }  // namespace tfodl
 #endif
+
+#endif  // TFODL_DSP_ROWS_DSP_H

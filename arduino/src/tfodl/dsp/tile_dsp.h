@@ -1,5 +1,6 @@
 // Output pixels of a convolution, widened for block_dsp.h. Internal.
-#pragma once
+#ifndef TFODL_DSP_TILE_DSP_H
+#define TFODL_DSP_TILE_DSP_H
 #include "tfodl/dsp/block_dsp.h"
 
 #if TFODL_DSP
@@ -38,3 +39,5 @@ struct Columns {
 }  // namespace dsp
 }  // namespace tfodl
 #endif
+
+#endif  // TFODL_DSP_TILE_DSP_H

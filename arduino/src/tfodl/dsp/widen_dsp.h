@@ -1,5 +1,6 @@
 // int8 to int16, two at a time. Internal.
-#pragma once
+#ifndef TFODL_DSP_WIDEN_DSP_H
+#define TFODL_DSP_WIDEN_DSP_H
 #include "tfodl/dsp/dsp.h"
 
 #if TFODL_DSP
@@ -82,3 +83,5 @@ void tfodl_widen_nines(const int8_t* from, int32_t pitch, uint32_t offset, uint3
 }  // namespace dsp
 }  // namespace tfodl
 #endif
+
+#endif  // TFODL_DSP_WIDEN_DSP_H

@@ -1,5 +1,6 @@
 // Log-mel features of sound, frame by frame: tflm_export/features/log_mel.py is the definition. float32, no libm.
-#pragma once
+#ifndef TFODL_FEATURES_LOG_MEL_H
+#define TFODL_FEATURES_LOG_MEL_H
 #include <stdint.h>
 
 namespace tfodl {
@@ -26,3 +27,5 @@ void log_mel_frame(const LogMel& p, const int16_t* samples, float* scratch, floa
 float natural_log(float x);
 
 }  // namespace tfodl
+
+#endif  // TFODL_FEATURES_LOG_MEL_H

@@ -1,5 +1,6 @@
 // A sensor's value as a model's int8 input.
-#pragma once
+#ifndef TFODL_FEATURES_VALUE_H
+#define TFODL_FEATURES_VALUE_H
 #include <stdint.h>
 
 namespace tfodl {
@@ -17,3 +18,5 @@ inline int8_t quantize_value(float value, float mean, float gain, int32_t zero) 
 }
 
 }  // namespace tfodl
+
+#endif  // TFODL_FEATURES_VALUE_H

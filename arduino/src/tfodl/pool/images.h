@@ -2,7 +2,8 @@
 //
 // An image is written where the older one lies; its head, with the checksums, comes last. So a power cut at any moment
 // leaves the newest image as it was. Images are read in place: the area must lie in the address space.
-#pragma once
+#ifndef TFODL_POOL_IMAGES_H
+#define TFODL_POOL_IMAGES_H
 #include "tfodl/store/store.h"
 
 namespace tfodl {
@@ -57,3 +58,5 @@ class Images {
 constexpr uint32_t kImageHead = 48;  // bytes before the data
 
 }  // namespace tfodl
+
+#endif  // TFODL_POOL_IMAGES_H

@@ -1,5 +1,6 @@
 // The pool: which channels of the candidate layers learn, chosen on the device. docs/choosing.md of tfodl.
-#pragma once
+#ifndef TFODL_POOL_POOL_H
+#define TFODL_POOL_POOL_H
 #include "tfodl/pool/images.h"
 #include "tfodl/types.h"
 
@@ -79,3 +80,5 @@ void pool_scores(const ChannelPool& pool, PoolRule rule, uint32_t epoch, const f
 void pool_spend(const ChannelPool& pool, const float* scores, uint16_t* order, uint8_t* chosen);
 
 }  // namespace tfodl
+
+#endif  // TFODL_POOL_POOL_H

@@ -1,5 +1,6 @@
 // The protocol's bytes over a serial port of the Arduino core. For sketches.
-#pragma once
+#ifndef TFODL_SERIAL_ARDUINO_LINK_H
+#define TFODL_SERIAL_ARDUINO_LINK_H
 #include "tfodl/serial_protocol.h"
 
 namespace tfodl {
@@ -50,3 +51,5 @@ class PortLink : public ByteLink {
 };
 
 }  // namespace tfodl
+
+#endif  // TFODL_SERIAL_ARDUINO_LINK_H

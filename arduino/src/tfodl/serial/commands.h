@@ -1,6 +1,7 @@
 // The commands that every sketch serves; those of an engine's memory, store, ... are in its TFODL.h. docs/sketch.md has
 // payloads and answers.
-#pragma once
+#ifndef TFODL_SERIAL_COMMANDS_H
+#define TFODL_SERIAL_COMMANDS_H
 #include "tfodl/serial_protocol.h"
 
 namespace tfodl {
@@ -66,3 +67,5 @@ constexpr ServedCommand end_weights_row() { return {Command::kEndWeights, 0, 4, 
 
 }  // namespace serial
 }  // namespace tfodl
+
+#endif  // TFODL_SERIAL_COMMANDS_H

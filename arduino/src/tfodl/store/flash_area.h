@@ -1,5 +1,6 @@
 // Flash that a store may use: whole pages, outside of the program. docs/store.md.
-#pragma once
+#ifndef TFODL_STORE_FLASH_AREA_H
+#define TFODL_STORE_FLASH_AREA_H
 #include <stdint.h>
 #include <string.h>
 
@@ -52,3 +53,5 @@ class MemoryFlash : public FlashArea {
 };
 
 }  // namespace tfodl
+
+#endif  // TFODL_STORE_FLASH_AREA_H

@@ -1,5 +1,6 @@
 // What stands in flash, little endian: docs/store.md. Internal.
-#pragma once
+#ifndef TFODL_STORE_FORMAT_H
+#define TFODL_STORE_FORMAT_H
 #include "tfodl/store/store.h"
 
 namespace tfodl {
@@ -40,3 +41,5 @@ constexpr uint32_t kHeadBytes = 8;
 constexpr uint32_t kPageHeadBytes = 28;
 
 }  // namespace tfodl
+
+#endif  // TFODL_STORE_FORMAT_H

@@ -1,5 +1,6 @@
 // The state of learning as records of a store: every array that changes, in pieces, packed. docs/store.md, "Packing".
-#pragma once
+#ifndef TFODL_STORE_KEPT_H
+#define TFODL_STORE_KEPT_H
 #include "tfodl/store/store.h"
 
 namespace tfodl {
@@ -32,3 +33,5 @@ StoreStatus save_kept(Store& store, const Kept* kept, uint16_t n);
 StoreStatus restore_kept(Store& store, const Kept* kept, uint16_t n);
 
 }  // namespace tfodl
+
+#endif  // TFODL_STORE_KEPT_H

@@ -1,5 +1,6 @@
 // The nRF52840's own flash as a store's area. docs/store.md.
-#pragma once
+#ifndef TFODL_STORE_NVMC_FLASH_H
+#define TFODL_STORE_NVMC_FLASH_H
 #include "tfodl/store/flash_area.h"
 
 namespace tfodl {
@@ -30,3 +31,5 @@ class NvmcFlash : public FlashArea {
 };
 
 }  // namespace tfodl
+
+#endif  // TFODL_STORE_NVMC_FLASH_H

@@ -1,5 +1,6 @@
 // Differences of integers in few bits. docs/store.md, "Packing". Internal.
-#pragma once
+#ifndef TFODL_STORE_PACKING_H
+#define TFODL_STORE_PACKING_H
 #include "tfodl/store/kept.h"
 
 namespace tfodl {
@@ -59,3 +60,5 @@ bool unpack(const Store& store, StoredRecord record, PieceCursor values);
 void set_to_base(PieceCursor values);
 
 }  // namespace tfodl
+
+#endif  // TFODL_STORE_PACKING_H

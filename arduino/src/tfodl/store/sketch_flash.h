@@ -1,5 +1,6 @@
 // Where a sketch keeps what its engine learned: the last pages of the chip's own flash.
-#pragma once
+#ifndef TFODL_STORE_SKETCH_FLASH_H
+#define TFODL_STORE_SKETCH_FLASH_H
 #include "tfodl/store/flash_area.h"
 
 #if defined(TFODL_HOST)  // a sketch that runs on a computer
@@ -43,3 +44,5 @@ class SketchFlash : public NvmcFlash {
 #else
 #error "tfodl: this engine keeps what it learned in flash; write a tfodl::SketchFlash for your chip as for the nRF52840."
 #endif
+
+#endif  // TFODL_STORE_SKETCH_FLASH_H

@@ -2,7 +2,8 @@
 //
 // Records are written between begin() and commit(): after a power cut at any moment, either all records of the
 // transaction are there or none is. The newest record of a key and index counts. Portable C++14, no allocation.
-#pragma once
+#ifndef TFODL_STORE_STORE_H
+#define TFODL_STORE_STORE_H
 #include "tfodl/store/flash_area.h"
 
 namespace tfodl {
@@ -141,3 +142,5 @@ class Store {
 };
 
 }  // namespace tfodl
+
+#endif  // TFODL_STORE_STORE_H
