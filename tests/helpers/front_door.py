@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
+import kept_weights
 import numpy as np
 from keras import layers as L
 from PIL import Image
 
 CLASSES = ("blue", "green", "red")
 SIDE = 12
+FILE = "front_door.npz"
 
 
 def pictures(count: int, seed: int, side: int = SIDE, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -168,16 +170,42 @@ REFUSED: dict[str, tuple[Callable[[], keras.Model], str]] = {
 }
 
 
-def trained(model: keras.Model, classes: int) -> keras.Model:
-    """`model` after a short training on raw pixels."""
-    x, y = pictures(240, 0, classes=classes)
-    last = model.layers[-1]
-    sigmoid = getattr(getattr(last, "activation", None), "__name__", "") == "sigmoid"
-    logits = not sigmoid and "softmax" not in str(model.layers[-1].get_config()).lower()
-    logits = logits and not any(isinstance(x, L.Softmax) for x in model._flatten_layers())
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
-    if sigmoid:
-        loss, y = "binary_crossentropy", y[:, None] if classes == 2 else np.eye(classes)[y]
-    model.compile(keras.optimizers.Adam(0.01), loss)
-    model.fit(x.astype(np.float32), y, epochs=12, verbose=0)
+def trained(kind: str) -> keras.Model:
+    """The model of a kind of `ARRIVE`, compiled, with the weights that `train` gave it."""
+    model = compiled(ARRIVE[kind][0]())
+    kept_weights.give(FILE, kind, model)
     return model
+
+
+def compiled(model: keras.Model) -> keras.Model:
+    """`model` with an optimizer and the loss that fits its end."""
+    last = model.layers[-1]
+    if is_sigmoid(last):
+        loss = "binary_crossentropy"
+    else:
+        softmax = "softmax" in str(last.get_config()).lower()
+        softmax = softmax or any(isinstance(x, L.Softmax) for x in model._flatten_layers())
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not softmax)
+    model.compile(keras.optimizers.Adam(0.01), loss)
+    return model
+
+
+def is_sigmoid(layer: keras.Layer) -> bool:
+    return getattr(getattr(layer, "activation", None), "__name__", "") == "sigmoid"
+
+
+def train() -> None:
+    """Make the weights that are kept: a short training of every kind on raw pixels."""
+    made = {}
+    for kind, (make, classes) in ARRIVE.items():
+        keras.utils.set_random_seed(0)
+        made[kind] = model = compiled(make())
+        x, y = pictures(240, 0, classes=classes)
+        if is_sigmoid(model.layers[-1]):
+            y = y[:, None] if classes == 2 else np.eye(classes)[y]
+        model.fit(x.astype(np.float32), y, epochs=12, verbose=0)
+    kept_weights.keep(FILE, made)
+
+
+if __name__ == "__main__":
+    train()

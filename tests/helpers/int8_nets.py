@@ -1,16 +1,21 @@
-"""Small nets for the int8 tests, made once a session: every layer kind, trained on digits."""
+"""Small nets for the int8 tests, made once a session: every layer kind, trained on digits.
+
+`python tests/helpers/int8_nets.py` trains them anew.
+"""
 
 from __future__ import annotations
 
 import functools
 
 import keras
+import kept_weights
 import numpy as np
 
 from tfodl import convert, datasets, quantize
 from tfodl.int8.graph import Int8Model
 
 L = keras.layers
+FILE = "int8_nets.npz"
 
 
 def digits(count: int = 400) -> tuple[np.ndarray, np.ndarray]:
@@ -74,18 +79,32 @@ def ptq_tflite(gated: bool = False) -> bytes:
 
 @functools.cache
 def _trained_net(gated: bool) -> keras.Model:
-    keras.utils.set_random_seed(1)
     model = gated_net() if gated else residual_net()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(0.01), loss, metrics=["accuracy"])
-    model.fit(*digits(), epochs=20, batch_size=32, verbose=0)
+    kept_weights.give(FILE, f"trained {gated}", model)
     return model
 
 
 @functools.cache
 def _qat_net(gated: bool) -> quantize.QATModel:
-    x, y = digits()
-    return quantize.qat(trained_net(gated), x, y, epochs=1, learning_rate=1e-3)
+    aware = quantize.qat(trained_net(gated), *digits(), epochs=0, calibration=32)
+    kept_weights.give(FILE, f"aware {gated}", aware.model)
+    return aware
+
+
+def train() -> None:
+    """Make the weights that are kept."""
+    made = {}
+    for gated in (False, True):
+        keras.utils.set_random_seed(1)
+        model = gated_net() if gated else residual_net()
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.Adam(0.01), loss)
+        model.fit(*digits(), epochs=20, batch_size=32, verbose=0)
+        aware = quantize.qat(model, *digits(), epochs=1, learning_rate=1e-3)
+        made |= {f"trained {gated}": model, f"aware {gated}": aware.model}
+    kept_weights.keep(FILE, made)
 
 
 @functools.cache
@@ -113,3 +132,7 @@ def tflm(data: bytes, x_int8: np.ndarray) -> np.ndarray:
         interpreter.invoke()
         rows.append(interpreter.get_output(0)[0].copy())
     return np.stack(rows)
+
+
+if __name__ == "__main__":
+    train()

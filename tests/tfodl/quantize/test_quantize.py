@@ -56,9 +56,8 @@ def test_fake_quantisation_is_the_int8_graph_to_a_few_lsb():
     int8 = Int8Model(qat_tflite())
     (scale,) = int8.graph.tensors[int8.graph.outputs[0]].quant.scale
     difference = np.abs(int8.predict(x, verbose=0) - qat_net().predict(x)) / scale
-    # A weight at a rounding's edge moves its channel's outputs: how many are hangs on the CPU that trained.
-    assert difference.mean() < 3.0
-    assert np.quantile(difference, 0.99) <= 10.0 and difference.max() <= 16.0
+    assert difference.mean() < 2.2  # 2.0, 9 and 12 of this net
+    assert np.quantile(difference, 0.99) <= 10.0 and difference.max() <= 13.0
 
 
 def test_weights_are_per_channel():
