@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import kept_weights
+import keras
 import numpy as np
 from keras import layers as L
 from PIL import Image

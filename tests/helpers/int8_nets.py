@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import functools
 
-import keras
 import kept_weights
+import keras
 import numpy as np
 
 from tfodl import convert, datasets, quantize

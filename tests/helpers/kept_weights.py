@@ -1,5 +1,5 @@
-"""Weights of nets that were trained once, as files in tests/nets: what tests find of a net must not hang on the
-machine that trains, nor wait for it."""
+"""Weights of nets that were trained once, as files in tests/nets: what tests find of a net must not hang on
+the machine that trains, nor wait for it."""
 
 from __future__ import annotations
 
