@@ -217,7 +217,10 @@ def _shim(compiled: Compiled) -> str:
         calls[taker] = f"{name}::train_step({taker.removeprefix('train_')})"
     files = ["shim.cpp"]
     if loss is not None:
-        files += ["shim_training.cpp", *["shim_store.cpp"] * bool(compiled.plan.store_bytes)]
+        files += ["shim_training.cpp"]
+        if compiled.plan.store_bytes or compiled.plan.pool is not None:
+            files += ["cut_flash.h"]
+        files += ["shim_store.cpp"] if compiled.plan.store_bytes else []
         if compiled.plan.memory is not None:
             kind = "living_state" if compiled.plan.pool is None else "choosing"
             files += ["shim_living.cpp", f"shim_{kind}.cpp"]

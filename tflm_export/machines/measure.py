@@ -105,6 +105,7 @@ def board_program(
     if loss is None:
         return fill("board_inference.cpp", **fields), b"".join(first)
     fields |= {"steps": len(rows), **more}
+    fields["cut_flash"] = fill("cut_flash.h")
     fields["parts"] = fill("board_parts.cpp", name=compiled.name)
     fields["target_bytes"] = len(rows[0]) - pictures[0].size
     fields |= _remembering(compiled)

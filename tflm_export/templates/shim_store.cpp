@@ -4,7 +4,7 @@
 namespace {
 uint8_t store_memory[$name::kStoreBytes];
 uint16_t store_index[$name::kStoreRecords];
-tfodl::MemoryFlash store_area(store_memory, 4096, $name::kStoreBytes / 4096);
+CutFlash store_area(store_memory, $name::kStoreBytes / 4096);
 tfodl::Store store(store_area, $name::store_layout(), store_index);
 }  // namespace
 
@@ -14,5 +14,7 @@ int32_t shim_store_mount() { return static_cast<int32_t>(store.mount()); }
 int32_t shim_store_format() { return static_cast<int32_t>(store.format()); }
 int32_t shim_store_save() { return static_cast<int32_t>($name::save(store)); }
 int32_t shim_store_restore() { return static_cast<int32_t>($name::restore(store)); }
+void shim_store_cut_after(int32_t operations) { store_area.left = operations; }
+uint32_t shim_store_operations() { return store_area.done; }
 uint32_t shim_store_pages_opened() { return store.pages_opened(); }
 }
