@@ -110,10 +110,15 @@ def remembering(plan: Callable[[bytes], UpdatePlan]) -> Callable[[bytes], Update
 
 
 def _model(name: str, shape: tuple[int, ...], **options: object) -> Callable[[str | None], keras.Model]:
-    published = name in ("mcunet-5fps", "mbv2-w0.35", "proxyless-w0.3")
+    given = name in ("mcunet-5fps", "mbv2-w0.35", "proxyless-w0.3")
     return lambda weights: models.build(
-        name, input_shape=shape, weights=weights if published else None, **options
+        name, input_shape=shape, weights=weights if given else None, **options
     )
+
+
+def published(name: str) -> Callable[[str | None], keras.Model]:
+    """A net of the 256 KB paper at 128 px, for 10 classes."""
+    return _model(name, (128, 128, 3), classes=10)
 
 
 def _dense(inputs: int, *units: int) -> Callable[[str | None], keras.Model]:

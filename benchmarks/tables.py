@@ -15,6 +15,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 MEASURED = ROOT / "results" / "bench" / "engine.json"
 MLPERF = ROOT / "results" / "bench" / "mlperf.json"
+DEAD = ROOT / "results" / "bench" / "dead.json"
 PAGES = tuple(ROOT / f"{page}.md" for page in ("README", "docs/compiler", "docs/measuring", "docs/living"))
 BLOCK = re.compile(r"(<!-- bench:(\w+) -->\n).*?(<!-- end -->)", re.S)
 KINDS = {"train_step": "training step", "inference": "inference"}
@@ -101,6 +102,23 @@ def mlperf(_: list[dict[str, Any]]) -> str:
     )
 
 
+def dead(_: list[dict[str, Any]]) -> str:
+    """Published nets with their dead channels and without."""
+    head = "| net | dead channels | MAC | weights | M cycles, kept → left out | flash, B |\n"
+    head += "|---|--:|--:|--:|--:|--:|\n"
+    return head + "".join(_dead_line(row) for row in json.loads(DEAD.read_text(encoding="utf-8")))
+
+
+def _dead_line(row: dict[str, Any]) -> str:
+    kept, rest, removed = row["kept"], row["left_out"], row["removed"]
+    cells = [
+        row["net"], f"{row['channels']:,} of {row['of']:,}", f"−{removed['macs'] / kept['macs']:.1%}",
+        f"−{removed['weights']:,}", f"{_short(kept['cycles'] / 1e6)} → {_short(rest['cycles'] / 1e6)}",
+        f"{kept['flash_bytes']:,} → {rest['flash_bytes']:,}",
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |\n"
+
+
 def filled(page: str, rows: list[dict[str, Any]]) -> str:
     """The page with its figures. Raises `KeyError` for a name that is none of ours."""
     makers = {
@@ -109,6 +127,7 @@ def filled(page: str, rows: list[dict[str, Any]]) -> str:
         "gradients": gradients,
         "mlperf": mlperf,
         "ram": ram,
+        "dead": dead,
         "replay": replay,
     }
     return BLOCK.sub(lambda m: m[1] + makers[m[2]](rows) + m[3], page)

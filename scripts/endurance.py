@@ -2,8 +2,8 @@
 
     python scripts/endurance.py              # the host build; then 2,000 steps on the emulated Cortex-M4F
 
-The demo's engine (digits) with a memory, exemplars, a guard and a store. A season has 5,000 steps: the device's
-domain goes from the source's to the target's and back; classes come in runs; of the pictures 2 % are noise,
+The engine of the demo (digits) with a memory, exemplars, a guard and a store. A season has 5,000 steps: the
+domain goes from source to target and back; classes come in runs; of the pictures 2 % are noise,
 and once in 1,000 steps 50 labels are drawn at random. Every 100 steps in the mean the engine saves; in half
 of the saves the power fails at a random write or erase, and the device starts anew from its store, its memory
 empty. Writes a line a season to --out; a killed run goes on from the store of its last season.
@@ -63,7 +63,7 @@ def life(task: Task, season: int, steps: int = SEASON) -> Life:
     actions = np.where(rng.random(steps) < 1 / SAVES, SAVE, NOTHING).astype(np.int32)
     cut = (actions == SAVE) & (rng.random(steps) < 0.5)
     actions[cut] = rng.integers(0, OPERATIONS, cut.sum())
-    return Life(x, labels, actions)
+    return Life(x[:, None], labels, actions)
 
 
 def _picture(task: Task, part: str, label: int, rng: np.random.Generator) -> np.ndarray:
@@ -73,7 +73,7 @@ def _picture(task: Task, part: str, label: int, rng: np.random.Generator) -> np.
 def accuracy(host: HostLife, task: Task) -> dict[str, float]:
     """On both domains' test pictures."""
     tests = {part: zip(task.x[part], task.y[part], strict=True) for part in TESTS}
-    right = {part: [host.engine.predict(x) == y for x, y in pairs] for part, pairs in tests.items()}
+    right = {part: [host.engine.predict(x[None]) == y for x, y in pairs] for part, pairs in tests.items()}
     return {part: round(float(np.mean(found)), 4) for part, found in right.items()}
 
 

@@ -34,8 +34,9 @@ NOTHING, SAVE = -2, -1  # actions
 
 @dataclass(frozen=True)
 class Life:
-    """What an engine meets. x: int8 [n, ...]; labels [n]. actions int32 [n], behind every step: `NOTHING`,
-    `SAVE`, or save while the power fails after so many writes and erases (the device starts anew then)."""
+    """What an engine meets. x: int8 [n, ...input shape]; labels [n]. actions int32 [n], behind every step:
+    `NOTHING`, `SAVE`, or save while the power fails after so many writes and erases (the device starts anew
+    then)."""
 
     x: np.ndarray
     labels: np.ndarray
@@ -45,8 +46,8 @@ class Life:
 @dataclass(frozen=True)
 class Lived:
     """What became of it. saves: begun; cuts: of the power; lost: starts that found neither the state
-    committed last nor the one that was being saved, and saves that failed with the power on. erases: of pages.
-    weights: the trained part by tensor name, flat, at the end."""
+    committed last nor the one that was being saved, and saves that failed with the power on. erases: of
+    pages. weights: the trained part by tensor name, flat, at the end."""
 
     saves: int
     cuts: int
