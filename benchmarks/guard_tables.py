@@ -1,7 +1,7 @@
-"""The tables of guards and new classes in docs/living.md, from what was measured, nothing typed.
+"""The tables of guards, new classes and endurance in docs/living.md, from what was measured, nothing typed.
 
-`python scripts/guard_study.py`, `scripts/new_class_study.py`, then `python benchmarks/guard_tables.py`; a
-test holds the page to it.
+`python scripts/guard_study.py`, `scripts/new_class_study.py`, `scripts/endurance.py`, then
+`python benchmarks/guard_tables.py`; a test holds the page to it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 
 from stream_tables import PAGE, ROOT, spread_text
 
-MEASURED = {name: ROOT / "results" / "stream" / f"{name}.jsonl" for name in ("guard", "new_class")}
+MEASURED = {
+    name: ROOT / "results" / "stream" / f"{name}.jsonl" for name in ("guard", "new_class", "endurance")
+}
 BLOCK = re.compile(r"(<!-- judged:(\w+) -->\n).*?(<!-- end -->)", re.S)
 Rows = Sequence[dict[str, Any]]
 
@@ -55,6 +57,25 @@ def new_classes(rows: Rows) -> str:
     return "\n".join(lines) + "\n"
 
 
+def endurance(rows: Rows) -> str:
+    """What a long life came to, on the host build and on the emulated board."""
+    seasons = [row for row in rows if row["machine"] == "host"]
+    board = next(row for row in rows if row["machine"] != "host")
+    ends = [[100 * row["after"][part] for row in seasons] for part in ("target", "source")]
+    before = [100 * seasons[0]["before"][part] for part in ("target", "source")]
+    saves, cuts, lost = (sum(row[name] for row in seasons) for name in ("saves", "cuts", "lost"))
+    last = [f"{b:.1f}, {min(e):.1f}, {e[-1]:.1f}" for b, e in zip(before, ends, strict=True)]
+    equal = "equal" if board["same_as_host"] else "UNLIKE"
+    lines = [
+        "| | steps | saves | power cuts | states lost | target: start, least, end | source |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+        f"| host build | {5000 * len(seasons):,} | {saves:,} | {cuts:,} | {lost} | {' | '.join(last)} |",
+        f"| Cortex-M4F, emulated | {board['steps']:,} | {board['saves']} | {board['cuts']} | {board['lost']} "
+        f"| weights {equal} the host's | |",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _place(key: tuple[int, int]) -> tuple[int, bool, int]:
     """Every class by itself, the head that is trained anew last."""
     return key[0], key[1] < 0, key[1]
@@ -70,7 +91,7 @@ def _spread(values: Sequence[float], sign: str = "") -> str:
     return f"{values[0]:{sign}.1f}" if len(values) == 1 else spread_text(values, sign)
 
 
-TABLES: dict[str, Callable[[Rows], str]] = {"guard": guards, "new_class": new_classes}
+TABLES: dict[str, Callable[[Rows], str]] = {"guard": guards, "new_class": new_classes, "endurance": endurance}
 
 
 def filled(page: str, rows: dict[str, Rows]) -> str:
