@@ -25,7 +25,7 @@ from tflm_export.files import write_text
 from tflm_export.machines.host_store import StoreEngine
 from tflm_export.machines.store_cost import measure_store
 from tflm_export.plan import Optimizer
-from tflm_export.store.facts import ERASES
+from tflm_export.store.facts import ERASES, store_facts
 from tfodl import datasets, models
 
 AREA, RATE, PAGE = 16 * 4096, 0.01, 4096
@@ -61,7 +61,7 @@ def measured() -> dict[str, Any]:
     flash = {every: _flash_a_save(host, x, data.y_train, every, steps) for every, steps in EVERY.items()}
     board = measure_store(compiled, host.image, x[:1], [int(data.y_train[0])], before=1, timeout=600.0)
     return {
-        "facts": compiled.facts["store"],
+        "facts": store_facts(compiled.graph, compiled.plan),
         "flash_a_save": flash,
         "saves": {every: round(AREA // PAGE * ERASES * PAGE / nbytes) for every, nbytes in flash.items()},
         "cycles": {name: cost.count.cycles for name, cost in board.costs.items()},

@@ -16,7 +16,10 @@ ROOT = Path(__file__).parent.parent
 MEASURED = ROOT / "results" / "bench" / "engine.json"
 MLPERF = ROOT / "results" / "bench" / "mlperf.json"
 DEAD = ROOT / "results" / "bench" / "dead.json"
-PAGES = tuple(ROOT / f"{page}.md" for page in ("README", "docs/compiler", "docs/measuring", "docs/living"))
+STORE = ROOT / "results" / "bench" / "store.json"
+PAGES = tuple(
+    ROOT / f"{page}.md" for page in ("README", "docs/compiler", "docs/measuring", "docs/living", "docs/store")
+)
 BLOCK = re.compile(r"(<!-- bench:(\w+) -->\n).*?(<!-- end -->)", re.S)
 KINDS = {"train_step": "training step", "inference": "inference"}
 SHOWN = (
@@ -119,6 +122,28 @@ def _dead_line(row: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
+def store(_: list[dict[str, Any]]) -> str:
+    """What keeping a state takes."""
+    found = json.loads(STORE.read_text(encoding="utf-8"))
+    facts, cycles, saves = found["facts"], found["cycles"], found["saves"]
+    kilobytes = {every: f"{nbytes / 1024:.1f} KB" for every, nbytes in found["flash_a_save"].items()}
+    rows = {
+        "state, in records": f"{facts['state_bytes']:,} B in {facts['records']}",
+        "RAM": f"{facts['ram_bytes']} B",
+        "flash a save, after every step": kilobytes["1"],
+        "flash a save, after every 20 steps": kilobytes["20"],
+        "saves in 160,000 erases (16 pages of 10,000)": f"{saves['1']:,} and {saves['20']:,}",
+        "restore": _at_64_mhz(cycles["restore_again"]),
+        "save, without the flash's own time": _at_64_mhz(cycles["save"]),
+        "the same where nothing changed": _at_64_mhz(cycles["save_nothing"]),
+    }
+    return "| | |\n|---|--:|\n" + "".join(f"| {what} | {value} |\n" for what, value in rows.items())
+
+
+def _at_64_mhz(cycles: int) -> str:
+    return f"{cycles / 1e6:.2f} M cycles, {cycles / 64e3:.0f} ms"
+
+
 def filled(page: str, rows: list[dict[str, Any]]) -> str:
     """The page with its figures. Raises `KeyError` for a name that is none of ours."""
     makers = {
@@ -128,6 +153,7 @@ def filled(page: str, rows: list[dict[str, Any]]) -> str:
         "mlperf": mlperf,
         "ram": ram,
         "dead": dead,
+        "store": store,
         "replay": replay,
     }
     return BLOCK.sub(lambda m: m[1] + makers[m[2]](rows) + m[3], page)
