@@ -146,13 +146,34 @@ class Op:
 
 
 @dataclass(frozen=True)
+class State:
+    """What an inference leaves for the next one: `tensor` is read, `next` takes its place at the end ("": it
+    stays). `initial`: int8 of the tensor's shape, what the first inference finds."""
+
+    tensor: str
+    next: str
+    initial: np.ndarray = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
 class Graph:
-    """Tensors by name and ops in execution order."""
+    """Tensors by name and ops in execution order; `states` of a net that remembers."""
 
     tensors: Mapping[str, Tensor]
     ops: tuple[Op, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    states: tuple[State, ...] = ()
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What is there before the first op: inputs and states."""
+        return (*self.inputs, *(state.tensor for state in self.states))
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """What must be there after the last op: outputs, and what the states become."""
+        return (*self.outputs, *(state.next for state in self.states if state.next))
 
     @property
     def loss(self) -> Op | None:
@@ -187,7 +208,7 @@ class Graph:
 
         Raises `ExportError` naming the op and tensor otherwise.
         """
-        ready = set(self.inputs) | {name for name, t in self.tensors.items() if t.data is not None}
+        ready = set(self.given) | {name for name, t in self.tensors.items() if t.data is not None}
         for op in self.ops:
             for name in filter(None, op.inputs):
                 if name not in self.tensors:
@@ -200,7 +221,7 @@ class Graph:
                 if name in ready:
                     raise ExportError(f"{op.kind} {op.name!r}: output {name!r} is written twice.")
                 ready.add(name)
-        missing = [name for name in self.outputs if name not in ready]
+        missing = [name for name in self.kept if name not in ready]
         if missing:
             raise ExportError(f"graph outputs {missing} are never written.")
         return self

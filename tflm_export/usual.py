@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tflm_export.errors import ExportError
 from tflm_export.front.simplify import simplify
 from tflm_export.gradients.head import usual_loss
-from tflm_export.gradients.training_graph import trained_ops, training_graph
+from tflm_export.gradients.training_graph import training_graph
 from tflm_export.ir import Graph
 from tflm_export.plan import UpdatePlan
 
@@ -29,7 +29,6 @@ def usual_plan(graph: Graph) -> UsualPlan:
     """The plan of a model as `read_tflite` gives it: the head trains, or nothing where no head can."""
     plan = UpdatePlan(head=True, loss=usual_loss(graph))
     simple = simplify(graph)
-    trained_ops(simple, UpdatePlan(head=False))
     try:
         training_graph(simple, plan)
     except ExportError as error:

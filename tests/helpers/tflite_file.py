@@ -21,6 +21,7 @@ OPTIONS = {
     "ADD": "AddOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
     "BROADCAST_TO": "BroadcastToOptions",
+    "CALL_ONCE": "CallOnceOptions",
     "CONCATENATION": "ConcatenationOptions",
     "CONV_2D": "Conv2DOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
@@ -49,6 +50,7 @@ OPTIONS = {
     "TILE": "TileOptions",
     "TRANSPOSE": "TransposeOptions",
     "UNPACK": "UnpackOptions",
+    "VAR_HANDLE": "VarHandleOptions",
 }
 ACTIVATION = vars(tflite.ActivationFunctionType)
 PADDING = vars(tflite.Padding)
@@ -105,15 +107,42 @@ def fused(activation: str) -> dict[str, Any]:
     return {"FusedActivationFunction": ACTIVATION[activation]}
 
 
-def build(tensors: Sequence[T], ops: Sequence[O], inputs: Sequence, outputs: Sequence) -> bytes:
-    """The flatbuffer. A name stands for the first tensor that has it; repeated names go by index."""
+def build(
+    tensors: Sequence[T],
+    ops: Sequence[O],
+    inputs: Sequence,
+    outputs: Sequence,
+    once: Sequence[tuple[Sequence[T], Sequence[O]]] = (),
+) -> bytes:
+    """The flatbuffer. A name stands for the first tensor that has it; repeated names go by index.
+
+    once: tensors and ops of further subgraphs, without inputs and outputs."""
     b = flatbuffers.Builder(1024)
+    subgraphs = [(tensors, ops, inputs, outputs), *((*parts, (), ()) for parts in once)]
+    codes = list(dict.fromkeys(op.kind for _, ops, _, _ in subgraphs for op in ops))
+    buffers = [_buffer(b, None)] + [_buffer(b, t.data) for tensors, *_ in subgraphs for t in tensors]
+    graphs, first = [], 1
+    for subgraph in subgraphs:
+        graphs.append(_subgraph(b, *subgraph, codes, first))
+        first += len(subgraph[0])
+    graphs = _offsets(b, graphs)
+    code_table = _offsets(b, [_code(b, kind) for kind in codes])
+    buffer_table = _offsets(b, buffers)
+    tflite.ModelStart(b)
+    tflite.ModelAddVersion(b, 3)
+    tflite.ModelAddOperatorCodes(b, code_table)
+    tflite.ModelAddSubgraphs(b, graphs)
+    tflite.ModelAddBuffers(b, buffer_table)
+    b.Finish(tflite.ModelEnd(b), b"TFL3")
+    return bytes(b.Output())
+
+
+def _subgraph(b, tensors, ops, inputs, outputs, codes: Sequence[str], first: int) -> int:
+    """One subgraph, whose tensors' buffers begin at number `first`."""
     index = {}
     for i, t in enumerate(tensors):
         index.setdefault(t.name, i)
-    codes = list(dict.fromkeys(op.kind for op in ops))
-    buffers = [_buffer(b, None)] + [_buffer(b, t.data) for t in tensors]
-    rows = [_tensor(b, t, index.get(t.share, i) + 1) for i, t in enumerate(tensors)]
+    rows = [_tensor(b, t, index.get(t.share, i) + first) for i, t in enumerate(tensors)]
     operators = [_operator(b, op, codes.index(op.kind), index) for op in ops]
     vectors = [
         _offsets(b, rows),
@@ -126,16 +155,7 @@ def build(tensors: Sequence[T], ops: Sequence[O], inputs: Sequence, outputs: Seq
     tflite.SubGraphAddInputs(b, vectors[1])
     tflite.SubGraphAddOutputs(b, vectors[2])
     tflite.SubGraphAddOperators(b, vectors[3])
-    graphs = _offsets(b, [tflite.SubGraphEnd(b)])
-    code_table = _offsets(b, [_code(b, kind) for kind in codes])
-    buffer_table = _offsets(b, buffers)
-    tflite.ModelStart(b)
-    tflite.ModelAddVersion(b, 3)
-    tflite.ModelAddOperatorCodes(b, code_table)
-    tflite.ModelAddSubgraphs(b, graphs)
-    tflite.ModelAddBuffers(b, buffer_table)
-    b.Finish(tflite.ModelEnd(b), b"TFL3")
-    return bytes(b.Output())
+    return tflite.SubGraphEnd(b)
 
 
 def _indices(names: Sequence, index: dict[str, int]) -> np.ndarray:
@@ -195,8 +215,9 @@ def _operator(b: flatbuffers.Builder, op: O, code: int, index: dict[str, int]) -
     table = OPTIONS.get(op.kind)
     options = None
     if table is not None and op.options is not None:
+        values = {n: b.CreateString(v) if isinstance(v, str) else v for n, v in op.options.items()}
         getattr(tflite, f"{table}Start")(b)
-        for name, value in op.options.items():
+        for name, value in values.items():
             getattr(tflite, f"{table}Add{name}")(b, value)
         options = getattr(tflite, f"{table}End")(b)
     tflite.OperatorStart(b)

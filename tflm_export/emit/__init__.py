@@ -9,6 +9,7 @@ from tflm_export import __version__
 from tflm_export.cpp import literal
 from tflm_export.emit import body
 from tflm_export.emit.choosing import choosing_parts
+from tflm_export.emit.edges import edge_parts, title
 from tflm_export.emit.engine import Engine, KernelCall
 from tflm_export.emit.input import input_parts
 from tflm_export.emit.living import living_parts
@@ -53,7 +54,7 @@ def emit_with_laps(
 def _sources(engine: Engine, name: str) -> dict[str, str]:
     facts = _facts(engine) | (_training_facts(engine) if engine.learns else {})
     fields = {"name": identifier(name), "version": __version__} | facts | body.parts(engine)
-    fields |= input_parts(engine) | store_parts(engine)
+    fields |= input_parts(engine) | edge_parts(engine) | store_parts(engine)
     fields |= living_parts(engine, fields)
     fields |= choosing_parts(engine, fields)
     template = "engine" if engine.learns else "inference"
@@ -73,7 +74,7 @@ def _facts(e: Engine) -> dict[str, str]:
     """What the header says about the network."""
     x, y = e.tensor(e.graph.inputs[0]), e.tensor(e.graph.outputs[0])
     fields = {
-        "title": f"{shape_text(x.shape)} -> {shape_text(y.shape)}",
+        "title": title(e),
         "input_shape": shape_text(x.shape),
         "input_bytes": str(x.nbytes),
         "outputs": str(y.size),

@@ -40,15 +40,3 @@ def input_parts(e: Engine) -> dict[str, str]:
         "input_state": _STATE,
         "input_code": _SET,
     }
-
-
-def harness_input(name: str, fed: bool) -> str:
-    """C++ of a program that tries an engine: `engine_input()` is where it puts a whole picture."""
-    if not fed:
-        return f"int8_t* engine_input() {{ return {name}::input(); }}\n"
-    return (
-        f"int8_t picture[{name}::kInputBytes];\n"
-        f"void picture_row(int32_t y, int8_t* row) {{\n"
-        f"  memcpy(row, picture + y * {name}::kRowBytes, {name}::kRowBytes);\n}}\n"
-        f"int8_t* engine_input() {{\n  {name}::set_rows(picture_row);\n  return picture;\n}}\n"
-    )

@@ -55,6 +55,7 @@ def op_symbol(op: Op) -> str:
 def tensor_symbols(graph: Graph) -> dict[str, str]:
     """C++ name of every tensor that an op or the caller writes."""
     symbols = {name: "x" if i == 0 else f"x_{i}" for i, name in enumerate(graph.inputs)}
+    symbols |= {state.tensor: f"state_{i}" for i, state in enumerate(graph.states)}
     written = {name for op in graph.ops for name in op.outputs}
     for op in graph.layers.values():
         names = [op_symbol(op), f"mask{op_symbol(op)[1:]}"]

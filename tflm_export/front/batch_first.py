@@ -29,7 +29,7 @@ def put_batch_first(graph: Graph) -> Graph:
 def _around(name: str, graph: Graph) -> tuple[Op, ...]:
     """The op that writes an inner int8 tensor and those that read it; () for any other tensor."""
     producer = graph.producer(name)
-    if producer is None or name in graph.outputs or graph.tensors[name].dtype != "int8":
+    if producer is None or name in graph.kept or graph.tensors[name].dtype != "int8":
         return ()
     return (producer, *graph.consumers(name))
 

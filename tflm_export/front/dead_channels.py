@@ -77,7 +77,7 @@ class Demand:
         self.graph, self.constants = graph, constants
         self.needed = {name: np.zeros(channels(t), bool) for name, t in graph.tensors.items()}
         fixed = {name for op in graph.ops if op_kind(op).axes for name in self._fixed(op)}
-        for name in {*whole, *graph.inputs, *graph.outputs, *fixed}:
+        for name in {*whole, *graph.given, *graph.kept, *fixed}:
             self.needed[name][:] = True
 
     def _fixed(self, op: Op) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ def intervals(graph: Graph, trained: Collection[str] = ()) -> dict[str, Interval
     trained: names of ops whose weights or bias change. Sound, not tight: it takes the values of one tensor as
     free of each other.
     """
-    found = {name: _whole(graph.tensors[name].shape) for name in graph.inputs}
+    found = {name: _whole(graph.tensors[name].shape) for name in graph.given}
     for op in graph.ops:
         found[op.outputs[0]] = _output(op, graph, found, op.name in trained)
     return found

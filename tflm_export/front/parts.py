@@ -15,7 +15,7 @@ SPLITTING = ("SPLIT", "SPLIT_V", "UNPACK")
 
 def separate_parts(graph: Graph) -> Graph:
     """Every SPLIT, SPLIT_V and UNPACK as ops `part` of `parts`, which read their map first."""
-    read = {name for op in graph.ops for name in op.inputs} | set(graph.outputs)
+    read = {name for op in graph.ops for name in op.inputs} | set(graph.kept)
     ops: list[Op] = []
     for op in graph.ops:
         ops += _parts(op, read) if op.kind in SPLITTING else [op]

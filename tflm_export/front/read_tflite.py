@@ -19,6 +19,7 @@ from tflm_export.front.rows import settle_rows
 from tflm_export.front.schema import DTYPES, OpRecord, Records, TensorRecord, parse
 from tflm_export.front.trim import drop_shape_arithmetic, strip_edges
 from tflm_export.front.unsupported import check_kinds, check_left_over
+from tflm_export.front.variables import settle_variables
 from tflm_export.ir import Graph, Op, QParams, Tensor
 from tflm_export.ops import op_kind
 from tflm_export.ops.check import where
@@ -36,13 +37,11 @@ def read_tflite(data: bytes) -> Graph:
     """
     records = parse(data)
     check_kinds(records)
-    tensors = {r.name: _tensor(r, data, _reader(r, records)) for r in _used(records)}
-    names = [r.name for r in records.tensors]
-    ops = tuple(_op(i, r, names) for i, r in enumerate(records.ops))
-    inputs, outputs = (tuple(names[i] for i in group) for group in (records.inputs, records.outputs))
-    if not (inputs and outputs and ops):
+    graph = _graph(records, data)
+    if not (graph.inputs and graph.outputs and graph.ops):
         raise ExportError("the model has no inputs, no outputs or no ops: there is nothing to compile.")
-    graph = Graph(tensors, ops, inputs, outputs).check()
+    once = {i: _graph(called, data) for i, called in records.once.items()}
+    graph = settle_variables(graph, once).check()
     graph = put_batch_first(fold_dilation(strip_edges(drop_shape_arithmetic(graph))))
     graph = separate_parts(graph)
     dynamic = {r.name for r in records.tensors if any(d < 0 for d in r.signature[1:])}
@@ -56,6 +55,15 @@ def constants(data: bytes) -> dict[str, tuple[Tensor, int]]:
     """The constants that ops read and where the file keeps them: `{name: (tensor, byte offset)}`."""
     rows = [row for row in _used(parse(data)) if row.nbytes]
     return {row.name: (_tensor(row, data), row.offset) for row in rows}
+
+
+def _graph(records: Records, data: bytes) -> Graph:
+    """A subgraph as the file has it."""
+    tensors = {r.name: _tensor(r, data, _reader(r, records)) for r in _used(records)}
+    names = [r.name for r in records.tensors]
+    ops = tuple(_op(i, r, names) for i, r in enumerate(records.ops))
+    inputs, outputs = (tuple(names[i] for i in group) for group in (records.inputs, records.outputs))
+    return Graph(tensors, ops, inputs, outputs)
 
 
 def _used(records: Records) -> list[TensorRecord]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import tflite
@@ -16,6 +16,7 @@ from tflite.utils import BUILTIN_OPCODE2NAME
 
 from tflm_export.errors import ExportError
 from tflm_export.ops import OPS
+from tflm_export.ops.kind import Options
 
 IDENTIFIER = b"TFL3"
 MAX_BYTES = 2**27
@@ -31,6 +32,11 @@ DTYPES = {
     tflite.TensorType.INT32: "int32",
     tflite.TensorType.INT64: "int64",
     tflite.TensorType.FLOAT32: "float32",
+    tflite.TensorType.RESOURCE: "resource",
+}
+VARIABLES = {  # ops that say which variable, before a pass takes them off
+    "VAR_HANDLE": Options("VarHandleOptions", {"container": "Container", "name": "SharedName"}),
+    "CALL_ONCE": Options("CallOnceOptions", {"subgraph": "InitSubgraphIndex"}),
 }
 
 
@@ -74,12 +80,13 @@ class OpRecord:
 
 @dataclass(frozen=True)
 class Records:
-    """The main subgraph as plain values. Tensor names are unique."""
+    """A subgraph as plain values, the main one with those that it calls once. Tensor names are unique."""
 
     tensors: tuple[TensorRecord, ...]
     ops: tuple[OpRecord, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    once: Mapping[int, Records] = field(default_factory=dict)
 
 
 def parse(data: bytes) -> Records:
@@ -100,17 +107,27 @@ def parse(data: bytes) -> Records:
 
 def _parse(data: bytes) -> Records:
     model = tflite.Model.GetRootAs(data, 0)
-    count = model.SubgraphsLength()
-    if count != 1:
-        raise ExportError(f"the model has {count} subgraphs; allowed: 1 (no control flow, no variables).")
-    main = model.Subgraphs(0)
+    count = _bounded(model.SubgraphsLength())
+    if count < 1:
+        raise ExportError("the model has no subgraph: there is nothing to compile.")
     codes = [_kind(model.OperatorCodes(i)) for i in range(_bounded(model.OperatorCodesLength()))]
     buffers = [_extent(model.Buffers(i), len(data)) for i in range(_bounded(model.BuffersLength()))]
-    rows = [_tensor_record(main.Tensors(i), buffers) for i in range(_bounded(main.TensorsLength()))]
-    ops = [_op_record(main.Operators(i), codes) for i in range(_bounded(main.OperatorsLength()))]
+    main = _records(model.Subgraphs(0), codes, buffers)
+    called = {op.options["subgraph"] for op in main.ops if op.kind == "CALL_ONCE"}
+    if not all(0 < i < count for i in called):
+        raise ExportError(
+            f"CALL_ONCE calls subgraph {max(called)}; allowed: another one than the main 0, of {count} in "
+            "all. Convert the model again."
+        )
+    return replace(main, once={i: _records(model.Subgraphs(i), codes, buffers) for i in sorted(called)})
+
+
+def _records(graph: Any, codes: list[str], buffers: list[tuple[int, int]]) -> Records:
+    rows = [_tensor_record(graph.Tensors(i), buffers) for i in range(_bounded(graph.TensorsLength()))]
+    ops = [_op_record(graph.Operators(i), codes) for i in range(_bounded(graph.OperatorsLength()))]
     if len(ops) > MAX_OPS:
         raise ExportError(f"the model has {len(ops)} ops; allowed: at most {MAX_OPS}.")
-    edges = [_ints(main.InputsAsNumpy()), _ints(main.OutputsAsNumpy())]
+    edges = [_ints(graph.InputsAsNumpy()), _ints(graph.OutputsAsNumpy())]
     for indices in (*edges, *(op.outputs for op in ops)):
         _in_range(indices, len(rows), least=0)
     for op in ops:
@@ -196,7 +213,7 @@ def _options(op: Any, kind: str) -> dict[str, Any]:
 
     Absent ones, or those of another op, are all 0: so TFLite Micro takes them.
     """
-    known = OPS[kind].options if kind in OPS else None
+    known = OPS[kind].options if kind in OPS else VARIABLES.get(kind)
     if known is None:
         return {}
     table, fields = known.table, known.fields
@@ -206,7 +223,13 @@ def _options(op: Any, kind: str) -> dict[str, Any]:
         options = getattr(tflite, table)()
         options.Init(raw.Bytes, raw.Pos)
         values = {name: getattr(options, method)() for name, method in fields.items()}
-    return {name: ENUMS[name].get(v, str(v)) if name in ENUMS else v for name, v in values.items()}
+    return {name: _plain(name, value) for name, value in values.items()}
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name in ENUMS:
+        return ENUMS[name].get(value, str(value))
+    return _text(value) if isinstance(value, bytes) else value
 
 
 def _unique_names(rows: list[TensorRecord]) -> list[TensorRecord]:

@@ -40,7 +40,7 @@ def drop_identities(graph: Graph) -> Graph:
     for op in graph.ops:
         op = dataclasses.replace(op, inputs=tuple(source.get(name, name) for name in op.inputs))
         y = op.outputs[0]
-        if y not in graph.outputs and (_is_copy(op, graph) or _is_flat(op, graph, readers.get(y, set()))):
+        if y not in graph.kept and (_is_copy(op, graph) or _is_flat(op, graph, readers.get(y, set()))):
             source[y] = op.inputs[0]
         else:
             kept.append(op)
@@ -217,7 +217,7 @@ def _expanded(name: str, shape: tuple[int, ...], tensors: dict[str, Tensor]) -> 
 
 def drop_unread_tensors(graph: Graph) -> Graph:
     """Forget tensors that no op and no edge of the graph names."""
-    named = {name for op in graph.ops for name in op.inputs + op.outputs} | {*graph.inputs, *graph.outputs}
+    named = {name for op in graph.ops for name in op.inputs + op.outputs} | {*graph.given, *graph.kept}
     return graph.replace(tensors={name: t for name, t in graph.tensors.items() if name in named})
 
 

@@ -52,7 +52,7 @@ def drop_shape_arithmetic(graph: Graph) -> Graph:
     compute is the output tensor's anyway.
     """
     ops = [dataclasses.replace(op, inputs=op.inputs[:1]) if op.kind in RESHAPES else op for op in graph.ops]
-    read = set(graph.outputs)
+    read = set(graph.kept)
     kept: list[Op] = []
     for op in reversed(ops):
         shapes = [graph.tensors[name].dtype in SHAPE_DTYPES for name in op.outputs]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tflm_export.errors import ExportError
-from tflm_export.front.schema import OpRecord, Records
+from tflm_export.front.schema import VARIABLES, OpRecord, Records
 from tflm_export.front.trim import SHAPE_DTYPES
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import OPS, unsupported
@@ -29,7 +29,11 @@ def check_kinds(records: Records) -> None:
     _check_uint8(records)
     for index, record in enumerate(records.ops):
         dtypes = {records.tensors[i].dtype for i in record.outputs if i >= 0}
-        if record.kind in OPS or record.kind in AROUND or (dtypes and dtypes <= set(SHAPE_DTYPES)):
+        if (
+            record.kind in OPS
+            or record.kind in (*AROUND, *VARIABLES)
+            or (dtypes and dtypes <= set(SHAPE_DTYPES))
+        ):
             continue
         op = _op(index, record, records)
         if "float32" in dtypes and any(tensor.dtype == "int8" for tensor in records.tensors):

@@ -50,9 +50,9 @@ def trained_ops(graph: Graph, plan: UpdatePlan) -> tuple[Trained, ...]:
 
     Raises `ExportError` when the plan does not fit the model.
     """
-    _check_edges(graph)
     if not (plan.head or plan.layers or plan.pool):
         return ()
+    _check_edges(graph)
     check_logits(graph, plan.loss)
     return resolve(graph, plan, logits_of(graph, plan.loss))
 
@@ -60,7 +60,15 @@ def trained_ops(graph: Graph, plan: UpdatePlan) -> tuple[Trained, ...]:
 def _check_edges(graph: Graph) -> None:
     for end, names in (("input", graph.inputs), ("output", graph.outputs)):
         if len(names) != 1:
-            raise ExportError(f"model: an engine needs one {end}, got {len(names)}: {list(names)}.")
+            raise ExportError(
+                f"model: an engine that learns needs one {end}, got {len(names)}: {list(names)}; to infer "
+                "only, set the plan's head to false and name no layers."
+            )
+    if graph.states:
+        raise ExportError(
+            f"model: it keeps {len(graph.states)} states from one inference to the next, and an engine that "
+            "learns keeps none; to infer only, set the plan's head to false and name no layers."
+        )
 
 
 @dataclass

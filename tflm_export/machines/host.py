@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 
 from tflm_export.compiler import Compiled
-from tflm_export.emit.input import harness_input
+from tflm_export.edges import inputs_of, outputs_of
+from tflm_export.emit.harness import harness
 from tflm_export.engine_folder import opened
 from tflm_export.errors import ExportError
 from tflm_export.files import replace_folder
 from tflm_export.ir import Op
-from tflm_export.memory.row_fed import is_fed
 from tflm_export.ops import LOSSES
 from tflm_export.plan import no_learning_rate
 from tflm_export.simulate.step import Target
@@ -51,8 +51,7 @@ class HostEngine:
         build_library(folder / "src", self.compiled, library, flags)
         self._library = self._bind(ctypes.CDLL(str(library)))
         graph = self.compiled.graph
-        self._input = graph.tensors[graph.inputs[0]]
-        self._output = graph.tensors[graph.outputs[0]]
+        self._inputs, self._outputs = inputs_of(graph), outputs_of(graph)
         self._loss = graph.loss
         self._variables = variables(graph)
         self.reset()
@@ -63,10 +62,10 @@ class HostEngine:
         return library if self.compiled.graph.loss is None else _bind_training(library)
 
     def infer(self, x: np.ndarray) -> np.ndarray:
-        """The output int8 for one input int8 (the input tensor's shape)."""
+        """The output int8 for one input int8 (the input tensor's shape; several as `Edge` has them)."""
         self._fill(x)
         self._library.shim_infer()
-        return self._read(self._library.shim_output(), self._output.shape)
+        return self._read(self._library.shim_output(), self._outputs.shape)
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         """What the loss reads, int8."""
@@ -121,9 +120,14 @@ class HostEngine:
         return float(self._library.shim_saturated_share())
 
     def reset(self) -> None:
-        """Weights, optimizer state and step count as they were flashed."""
+        """Weights, optimizer, step count and states as they were flashed."""
+        self.reset_state()
         if self._loss is not None:
             self._library.shim_reset()
+
+    def reset_state(self) -> None:
+        """What the net remembers from one inference to the next, as before the first."""
+        self._library.shim_reset_state()
 
     def weights(self) -> dict[str, np.ndarray]:
         """Every trained tensor whole (frozen rows as in the model), by its name in the model."""
@@ -152,12 +156,7 @@ class HostEngine:
         return np.frombuffer(data, variable.dtype)
 
     def _fill(self, x: np.ndarray) -> None:
-        x = np.asarray(x)
-        if x.shape != self._input.shape or x.dtype != np.int8:
-            raise ExportError(
-                f"input {self._input.name!r}: got {x.dtype} {list(x.shape)}; "
-                f"expected int8 {list(self._input.shape)}."
-            )
+        x = self._inputs.checked(x)
         ctypes.memmove(self._library.shim_input(), np.ascontiguousarray(x).ctypes.data, x.size)
 
     @staticmethod
@@ -226,8 +225,8 @@ def _shim(compiled: Compiled) -> str:
             files += ["shim_living.cpp", f"shim_{kind}.cpp"]
         files += ["shim_new_classes.cpp"] if compiled.plan.spare_classes else []
         files += ["shim_judging.cpp"] if compiled.plan.guard is not None else []
-    engine_input = harness_input(name, is_fed(compiled.graph.ops[0]))
-    return "".join(fill(file, calls, name=name, engine_input=engine_input) for file in files)
+    calls |= harness(compiled.graph, name)
+    return "".join(fill(file, calls, name=name) for file in files)
 
 
 def kernel_objects(source: Path, flags: Sequence[str]) -> list[Path]:

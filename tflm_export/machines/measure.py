@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from tflm_export.compiler import Compiled
-from tflm_export.emit.input import harness_input
+from tflm_export.emit.harness import harness
 from tflm_export.ir import Graph
 from tflm_export.machines.m4 import NRF52840, O2_FLAGS, Count, Memories, build, run
-from tflm_export.memory.row_fed import is_fed
 from tflm_export.ops import LOSSES
 from tflm_export.template import fill
 from tflm_export.variable import variables
@@ -101,7 +100,7 @@ def board_program(
     rows = [_sample(x, t, by_label) for x, t in zip(pictures, targets, strict=True)]
     first = [rows[i % len(rows)] for i in range(inferences)]
     fields: dict[str, str | int] = {"name": compiled.name, "inferences": inferences}
-    fields["engine_input"] = harness_input(compiled.name, is_fed(compiled.graph.ops[0]))
+    fields |= harness(compiled.graph, compiled.name)
     if loss is None:
         return fill("board_inference.cpp", **fields), b"".join(first)
     fields |= {"steps": len(rows), **more}

@@ -16,8 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from tflm_export.compiler import Compiled
+from tflm_export.edges import inputs_of, outputs_of
 from tflm_export.errors import ExportError
 from tflm_export.front.schema import parse
+from tflm_export.ir import QParams
 from tflm_export.ops.result import tensor_quant
 
 MAX_ARENA_BYTES = 2**30
@@ -31,19 +33,28 @@ def tflm_outputs(compiled: Compiled, xs: Sequence[np.ndarray]) -> list[np.ndarra
     Raises `ExportError` that says why, where TFLite Micro does not run the model.
     """
     _check_blocks(compiled.tflite)
-    graph = compiled.graph
-    output = tensor_quant(graph, graph.outputs[0])
+    graph, outputs = compiled.graph, outputs_of(compiled.graph)
     with tempfile.TemporaryDirectory(prefix="tfodl-tflm-") as folder:
         path = Path(folder)
         (path / "model.tflite").write_bytes(compiled.tflite)
-        np.save(path / "int8.npy", np.stack(xs))
-        np.save(path / "float32.npy", tensor_quant(graph, graph.inputs[0]).dequantize(np.stack(xs)))
+        samples = [inputs_of(graph).split(x) for x in xs]
+        for i, name in enumerate(graph.inputs):
+            column = np.stack([sample[name] for sample in samples])
+            np.save(path / f"int8_{i}.npy", column)
+            np.save(path / f"float32_{i}.npy", tensor_quant(graph, name).dequantize(column))
         _run(path)
-        ys = np.load(path / "outputs.npy")
-    shape = graph.tensors[graph.outputs[0]].shape
+        columns = {
+            name: _int8(np.load(path / f"outputs_{i}.npy"), tensor_quant(graph, name))
+            for i, name in enumerate(graph.outputs)
+        }
+    return [outputs.join({name: ys[n] for name, ys in columns.items()}) for n in range(len(xs))]
+
+
+def _int8(ys: np.ndarray, quant: QParams) -> np.ndarray:
+    """Outputs of an int8, uint8 or float edge as the int8 that lies behind it."""
     if ys.dtype == np.uint8:
-        ys = (ys.astype(np.int16) - 128).astype(np.int8)
-    return [y.reshape(shape) for y in (output.quantize(ys) if ys.dtype == np.float32 else ys)]
+        return (ys.astype(np.int16) - 128).astype(np.int8)
+    return quant.quantize(ys) if ys.dtype == np.float32 else ys
 
 
 def tflm_takes(tflite: bytes) -> None:

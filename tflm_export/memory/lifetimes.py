@@ -35,16 +35,18 @@ def lifetimes(graph: Graph) -> Lifetimes:
     """First and last step of every buffer of a training graph.
 
     The input lives from step 0, if it exists as a whole. The output and the logits live until the last
-    forward op, so that they can be read after an inference.
+    forward op, so that they can be read after an inference; a state lives always.
     """
     live = _Live(graph)
-    for name in () if is_fed(graph.ops[0]) else graph.inputs:
+    for name in graph.given[is_fed(graph.ops[0]) :]:
         live.write(name, 0)
     for step, op in enumerate(graph.ops):
         live.run(step, op)
     last_forward = max(i for i, op in enumerate(graph.ops) if op.role == "forward")
     for name in (*graph.outputs, *_loss_inputs(graph)):
         live.read(name, last_forward)
+    for state in graph.states:
+        live.read(state.tensor, len(graph.ops) - 1)
     return live.result()
 
 
@@ -149,6 +151,8 @@ class _Live:
         """The buffer of an operand that `output` may take over, or None."""
         if output != op.outputs[0]:
             return None
+        if op.kind == "ASSIGN_VARIABLE":  # front/variables.py has put it behind all that read the state
+            return self.views[op.inputs[1]]
         if op.kind == "STREAM" and may_overlay(op, self.graph):
             holder = self.views.get(op.inputs[0])
             return holder if holder is not None and self._dies(holder, step) else None
@@ -166,7 +170,7 @@ class _Live:
     def _dies(self, holder: str, step: int) -> bool:
         """Whether nothing reads this buffer, under any of its names, after `step`."""
         names = [name for name, other in self.views.items() if other == holder]
-        kept = {*self.graph.outputs, *_loss_inputs(self.graph)}
+        kept = {*self.graph.given[len(self.graph.inputs) :], *self.graph.outputs, *_loss_inputs(self.graph)}
         return all(self.last.get(name, -1) <= step and name not in kept for name in names)
 
     def _same_room(self, holder: str, output: str, step: int) -> bool:

@@ -32,6 +32,7 @@ from tflm_export.ops import (
     reshape,
     shared,
     softmax,
+    variables,
 )
 from tflm_export.ops.check import where
 from tflm_export.ops.convolution import conv_2d, depthwise_conv_2d, fully_connected, gradient, update
@@ -41,6 +42,7 @@ from tflm_export.ops.result import Result, Values
 OPS: dict[str, OpKind] = {
     "ABS": lookup.ABS,
     "ADD": add.ADD,
+    "ASSIGN_VARIABLE": variables.ASSIGN,
     "AVERAGE_POOL_2D": pool_2d.AVERAGE,
     "BROADCAST_TO": move.BROADCAST_TO,
     "CONCATENATION": concatenation.KIND,
@@ -63,6 +65,7 @@ OPS: dict[str, OpKind] = {
     "PAD": pad.KIND,
     "PADV2": pad.KIND,
     "PRELU": prelu.KIND,
+    "READ_VARIABLE": variables.READ,
     "QUANTIZE": quantize.KIND,
     "REDUCE_MAX": reduce_max.KIND,
     "RELU": relu.KIND,
@@ -85,6 +88,7 @@ OPS: dict[str, OpKind] = {
     "UNPACK": move.UNPACK,
 }
 INTERNAL: dict[str, OpKind] = {  # what passes write; no file has them
+    "COPY": variables.COPY,
     "GATHER_CHANNELS": gather_channels.KIND,
     "REPEAT_CHANNELS": repeat_channels.KIND,
 }
@@ -126,7 +130,7 @@ LOSSES: dict[str, LossKind] = {
 }
 STATEFUL = (
     *(f"{way}_SEQUENCE_{cell}" for way in ("UNIDIRECTIONAL", "BIDIRECTIONAL") for cell in ("LSTM", "RNN")),
-    *("LSTM", "RNN", "SVDF", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"),
+    *("LSTM", "RNN", "SVDF"),
 )
 WEIGHTED = tuple(kind for kind, row in OPS.items() if row.axes)  # ops whose weights can train
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tflm_export.compiler import Compiled
+from tflm_export.edges import inputs_of
 from tflm_export.emit.names import display
 from tflm_export.engine_folder import opened
 from tflm_export.errors import ExportError
@@ -140,6 +141,7 @@ def verify(
     host = host_engine(compiled)
     simulator = simulator_of(compiled.graph, compiled.plan, compiled.exemplars)
     inferred = [host.infer(x) for x in _take(xs, count)]
+    host.reset_state()
     by_simulator = _differing(inferred, [simulator.infer(x) for x in _take(xs, count)])
     by_tflm, unrun = _compare_with_tflm(compiled, _take(xs, count), inferred) if tflm else (None, "")
     steps = steps if compiled.graph.loss is not None else 0
@@ -171,7 +173,7 @@ def samples(
 ) -> tuple[np.ndarray, list[Any]]:
     """Inputs [n, 1, ...] int8 and n targets; random where not given."""
     graph, rng = compiled.graph, np.random.default_rng(seed)
-    shape = graph.tensors[graph.inputs[0]].shape
+    shape = inputs_of(graph).shape
     xs = rng.integers(-128, 128, (64, *shape), np.int8) if inputs is None else np.asarray(inputs)
     xs = compiled.quantize(xs.reshape(-1, *shape[1:])) if _are_pictures(xs, shape, compiled) else xs
     if xs.dtype != np.int8 or xs.ndim == 0 or len(xs) == 0 or xs[0].size != int(np.prod(shape)):

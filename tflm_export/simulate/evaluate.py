@@ -20,12 +20,14 @@ def run(
 
     An input has its tensor's shape, or `[B, ...]` in place of `[1, ...]` for B samples at once. An entry
     that names a constant (a trained weight) takes its place. Returns the graph's outputs by name, or every
-    tensor computed when `all_tensors`. Raises `ExportError` for a missing or misshapen input.
+    tensor computed when `all_tensors`. States are what the first inference finds. Raises `ExportError` for a
+    missing or misshapen input.
     """
     values = {name: _checked(graph, name, array) for name, array in inputs.items()}
     missing = [name for name in graph.inputs if name not in values]
     if missing:
         raise ExportError(f"inputs {missing} are missing; needed: {list(graph.inputs)}.")
+    values = {state.tensor: state.initial for state in graph.states} | values
     for op in graph.ops:
         if op.role == "forward":
             values[op.outputs[0]] = forward(op, graph, values).value

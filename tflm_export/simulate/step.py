@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tflm_export.edges import inputs_of, outputs_of
 from tflm_export.errors import ExportError
 from tflm_export.gradients.paths import path_of
 from tflm_export.gradients.update import Rule, Settings, Step, UpdateState, update
@@ -60,17 +61,21 @@ class Simulator:
         self._learning_rate = float(np.float32(rate))
 
     def reset(self) -> None:
-        """Weights, optimizer state and step counter as they were at the start."""
+        """Weights, optimizer state, step counter and states as they were at the start."""
         names = [v.tensor for v in self._variables.values()]
         self.weights = {name: self.graph.constant(name).copy() for name in names}
         self._states = {name: self._state(v) for name, v in self._variables.items()}
         self._path = path_of(self.graph)
         self.step = 0
+        self.reset_state()
+
+    def reset_state(self) -> None:
+        """What the net remembers from one inference to the next, as before the first."""
+        self._kept = {state.tensor: state.initial for state in self.graph.states}
 
     def infer(self, x: np.ndarray) -> np.ndarray:
-        """The output int8 for one input int8 (the input tensor's shape)."""
-        result: np.ndarray = self._infer(x)[self.graph.outputs[0]].copy()
-        return result
+        """The output int8 for one input int8 (the input tensor's shape; several as `Edge` has them)."""
+        return outputs_of(self.graph).join(self._infer(x))
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         """What the loss reads: int8, before a softmax."""
@@ -98,26 +103,21 @@ class Simulator:
         return UpdateState.zeros(variable.index.shape, self.settings, weights=not variable.bias)
 
     def _infer(self, x: np.ndarray) -> dict[str, Any]:
-        values: dict[str, Any] = {**self.weights, self.graph.inputs[0]: self._checked(x)}
+        values = self._given(x)
         for op in self.graph.ops:
             if op.role == "forward":
                 run_forward(op, self.graph, values)
+        self._kept |= {state.tensor: values[state.next] for state in self.graph.states if state.next}
         return values
 
-    def _checked(self, x: np.ndarray) -> np.ndarray:
-        tensor = self.graph.tensors[self.graph.inputs[0]]
-        x = np.asarray(x)
-        if x.shape != tensor.shape or x.dtype != np.int8:
-            raise ExportError(
-                f"input {tensor.name!r}: got {x.dtype} {list(x.shape)}; expected int8 {list(tensor.shape)}."
-            )
-        return x
+    def _given(self, x: np.ndarray) -> dict[str, Any]:
+        """What is there before the first op."""
+        return {**self.weights, **self._kept, **inputs_of(self.graph).split(x)}
 
     def _run(
         self, x: np.ndarray, label: Target, collect: dict[str, np.ndarray] | None = None
     ) -> dict[str, Any]:
-        values = {**self.weights, self.graph.inputs[0]: self._checked(x)}
-        return self._run_ops(self.graph.ops, values, label, collect)
+        return self._run_ops(self.graph.ops, self._given(x), label, collect)
 
     def _run_ops(
         self,

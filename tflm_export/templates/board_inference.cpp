@@ -6,7 +6,7 @@
 
 namespace {
 
-${engine_input}void infer(void*) { $name::infer(); }
+${engine_input}void infer(void*) { $run; }
 
 }  // namespace
 
@@ -14,12 +14,12 @@ int main() {
   const uint32_t bytes = board_file_size("samples.bin");
   int8_t* samples = static_cast<int8_t*>(board_alloc(bytes));
   board_read("samples.bin", samples, bytes);
-  int8_t* outputs = static_cast<int8_t*>(board_alloc($inferences * $name::kOutputs));
+  int8_t* outputs = static_cast<int8_t*>(board_alloc($inferences * $result_bytes));
   for (int32_t i = 0; i < $inferences; ++i) {
-    memcpy(engine_input(), samples + i * $name::kInputBytes, $name::kInputBytes);
+    memcpy(engine_input(), samples + i * $sample_bytes, $sample_bytes);
     board_measure("inference", infer, nullptr);
-    memcpy(outputs + i * $name::kOutputs, $name::output(), $name::kOutputs);
+    memcpy(outputs + i * $result_bytes, $result, $result_bytes);
   }
-  board_write("outputs.bin", outputs, $inferences * $name::kOutputs);
+  board_write("outputs.bin", outputs, $inferences * $result_bytes);
   return 0;
 }

@@ -19,7 +19,7 @@ $input_header
 // Runs the network; output() holds its result until the next call.
 void infer();
 const int8_t* output();  // [kOutputs]
-
+$more_header
 // infer(), then the class with the largest output.
 int32_t predict();
 

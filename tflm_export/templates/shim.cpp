@@ -10,7 +10,8 @@ $engine_input
 
 extern "C" {
 int8_t* shim_input() { return engine_input(); }
-const int8_t* shim_output() { return $name::output(); }
-void shim_infer() { $name::infer(); }
+const int8_t* shim_output() { return $result; }
+void shim_infer() { $run; }
+void shim_reset_state() { $reset_state }
 int32_t shim_predict() { return $predict; }
 }

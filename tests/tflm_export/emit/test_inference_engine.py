@@ -4,18 +4,22 @@ import keras_nets as models
 import nets
 import numpy as np
 import pytest
-from tflite_file import O, T, build, fused
+from streaming_nets import two_edges_net
+from tflite_file import O, T, build, fused, oracle
 
 from tflm_export.board.sketch import make_sketch
 from tflm_export.compiler import compile_model
+from tflm_export.edges import inputs_of, outputs_of
 from tflm_export.engine_folder import load
 from tflm_export.errors import ExportError
+from tflm_export.front.read_tflite import read_tflite
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.measure import measure
 from tflm_export.plan import LayerUpdate, UpdatePlan
 from tflm_export.report.report import make_report
 from tflm_export.report.verify import samples, verify
 from tflm_export.simulate.step import Simulator
+from tflm_export.usual import usual_plan
 
 NOTHING = UpdatePlan(head=False)
 
@@ -88,3 +92,41 @@ def test_a_dense_layer_takes_its_input_twice_that_and_its_output():
     tensors = [T("x", (1, 640)), T("w", (128, 640), data=np.ones((128, 640), np.int8)), T("y", (1, 128))]
     data = build(tensors, [O("FULLY_CONNECTED", ["x", "w", ""], ["y"], fused("NONE"))], ["x"], ["y"])
     assert compile_model(data, NOTHING).memory.arena == 640 + 2 * 640 + 128
+
+
+@pytest.fixture(scope="module")
+def two_edges():
+    return compile_model(two_edges_net(), NOTHING, name="two")
+
+
+def test_several_inputs_and_outputs_verified(two_edges):
+    result = verify(two_edges, count=16, board=True)
+    assert result.ok and result.tflm_mismatches == 0 and result.board_inferences == 4
+
+
+def test_several_inputs_and_outputs_by_name(two_edges):
+    header = two_edges.sources["src/two.h"]
+    for line in (
+        "// 4x4x3 + 6 -> 6 + 6: inference",
+        "int8_t* input();",
+        "constexpr int32_t kInput1Bytes = 6;  // 6, int8: m",
+        "constexpr float kInput1Scale = 0.05f;",
+        "constexpr int32_t kInput1Zero = 2;",
+        "int8_t* input1();",
+        "constexpr int32_t kOutput1s = 6;  // 6, int8: y",
+        "const int8_t* output1();",
+    ):
+        assert line in header
+    x, m = np.full((1, 4, 4, 3), 9, np.int8), np.arange(6, dtype=np.int8).reshape(1, 6)
+    engine = HostEngine(two_edges)
+    given = inputs_of(two_edges.graph).join({"x": x, "m": m})
+    z, y = outputs_of(two_edges.graph).split(engine.infer(given)).values()
+    np.testing.assert_array_equal([z, y], oracle(two_edges.tflite, x, m, outputs=2))
+    with pytest.raises(ExportError, match=r"input 'x', 'm': got int8 \[1, 4, 4, 3\]; expected int8 \[1, 5"):
+        engine.infer(x)
+
+
+def test_several_inputs_do_not_learn(two_edges):
+    assert "learns needs one input, got 2" in usual_plan(read_tflite(two_edges.tflite)).unlearned
+    with pytest.raises(ExportError, match="learns needs one input, got 2.*set the plan's head to false"):
+        compile_model(two_edges.tflite, UpdatePlan())
