@@ -11,7 +11,7 @@ import dataclasses
 from tflm_export.front.trim import RESHAPES
 from tflm_export.ir import Graph, Op
 
-ALONG_TIME = ("PACK", "UNPACK")
+ALONG_TIME = ("PACK", "UNPACK")  # of one part: a reshape
 ELEMENTWISE = ("ADD", "SUB", "MUL", "MINIMUM", "MAXIMUM")
 
 
@@ -67,6 +67,8 @@ def _swaps(op: Op, graph: Graph) -> bool:
 
 
 def _turned(op: Op, turned: set[str]) -> Op:
+    if op.kind in ALONG_TIME and len(op.inputs) == len(op.outputs) == op.attrs["count"] == 1:
+        return dataclasses.replace(op, kind="RESHAPE", attrs={})
     if not turned & {*op.inputs, *op.outputs}:
         return op
     if op.kind in ALONG_TIME:

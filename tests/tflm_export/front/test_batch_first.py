@@ -73,3 +73,16 @@ def test_its_head_learns_and_shared_weights_are_refused():
     plan = UpdatePlan((LayerUpdate("u", "out", (0,), "none"),))
     with pytest.raises(ExportError, match="shared by the ops"):
         compile_model(data, plan)
+
+
+@pytest.mark.parametrize("kind, y, options", [("PACK", (1, 1, 4), "ValuesCount"), ("UNPACK", (4,), "Num")])
+def test_of_one_part_it_is_a_reshape(kind, y, options):
+    tensors = [
+        T("x", (1, 4)),
+        T("p", y),
+        T("size", (2,), "int32", None, data=np.int32([1, 4])),
+        T("y", (1, 4)),
+    ]
+    ops = [O(kind, ["x"], ["p"], {options: 1, "Axis": 0}), O("RESHAPE", ["p", "size"], ["y"])]
+    graph = read_tflite(build(tensors, ops, ["x"], ["y"]))
+    assert [op.kind for op in graph.ops] == ["RESHAPE", "RESHAPE"]

@@ -128,14 +128,17 @@ def test_shape_arithmetic_of_a_flatten_is_dropped():
     np.testing.assert_array_equal(run(graph, {"x": x})["y"], oracle(data, x)[0])
 
 
-@pytest.mark.parametrize("zero, refused", [(-5, False), (-4, True)])
-def test_uint8_edges_are_taken_off(zero, refused):
-    """A uint8 edge that is the int8 one with 128 added says nothing new."""
+@pytest.mark.parametrize(
+    "zero, off, refused",
+    [(-5, 0, False), (-4, 0, True), (-5, 1 / 1100, False), (-5, -1 / 1100, False), (-5, 0.01, True)],
+)
+def test_uint8_edges_are_taken_off(zero, off, refused):
+    """A uint8 edge that is the int8 one with 128 added says nothing new, nor with a scale a trifle off."""
     tensors = [
-        T("x", (1, 4), "uint8", 0.5, 123),
-        T("q", (1, 4), scale=0.5, zero=zero),
-        T("r", (1, 4), scale=0.25, zero=-128),
-        T("y", (1, 4), "uint8", 0.25, 0),
+        T("x", (1, 256), "uint8", 0.5 * (1 + off), 123),
+        T("q", (1, 256), scale=0.5, zero=zero),
+        T("r", (1, 256), scale=0.25, zero=-128),
+        T("y", (1, 256), "uint8", 0.25, 0),
     ]
     ops = [O("QUANTIZE", ["x"], ["q"]), O("RELU", ["q"], ["r"]), O("QUANTIZE", ["r"], ["y"])]
     data = build(tensors, ops, ["x"], ["y"])
@@ -145,7 +148,7 @@ def test_uint8_edges_are_taken_off(zero, refused):
         return
     graph = read_tflite(data)
     assert (graph.inputs, graph.outputs) == (("q",), ("r",)) and [op.kind for op in graph.ops] == ["RELU"]
-    x = np.array([[0, 100, 123, 255]], np.uint8)
+    x = np.arange(256, dtype=np.uint8)[None]
     got = run(graph, {"q": (x.astype(int) - 128).astype(np.int8)})["r"]
     np.testing.assert_array_equal(got.astype(int) + 128, oracle(data, x)[0])
 
