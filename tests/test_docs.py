@@ -97,7 +97,29 @@ def test_the_tutorial_runs_to_the_letter(tmp_path, monkeypatch):
         assert commands(ROOT / "README.md", program) == typed[: 2 if program == "tfodl" else None]
 
 
-@pytest.mark.parametrize("page", ["tasks", "anomaly"])
+def drift(sensed):
+    """Mean absolute error of docs/regression.md's engine: young cells, old ones, old ones learnt."""
+    from tflm_export import engine_folder
+    from tflm_export.machines.host import HostEngine
+    from tflm_export.ops.result import tensor_quant
+
+    compiled = engine_folder.load("engine")
+    engine, output = HostEngine(compiled), tensor_quant(compiled.graph, compiled.output.name)
+    gases = np.random.default_rng(1).uniform(0, 2, (400, 2))
+    young, old = (compiled.quantize(sensed(gases, left)) for left in (1.0, 0.8))
+
+    def error(x):
+        said = np.stack([compiled.to_real(engine.infer(row[None]))[0] for row in x[200:]])
+        return np.abs(said - gases[200:]).mean()
+
+    before = error(young), error(old)
+    engine.set_learning_rate(0.02)
+    for row, target in zip(old[:200], gases[:200], strict=True):
+        engine.train_step(row[None], output.quantize(target)[None])
+    return *before, error(old)
+
+
+@pytest.mark.parametrize("page", ["tasks", "anomaly", "regression"])
 def test_a_task_s_chain_runs(page, tmp_path, monkeypatch, capsys):
     """The page's Python makes model and data; its commands go from there to a sketch."""
     from tflm_export.cli import main as tflm_export
@@ -114,6 +136,9 @@ def test_a_task_s_chain_runs(page, tmp_path, monkeypatch, capsys):
     for main, line in chain:
         assert main(line) == 0, capsys.readouterr().err
     assert zipfile.is_zipfile(f"{'labels' if page == 'tasks' else page}.zip")
+    if page == "regression":
+        young, old, learnt = drift(names["sensed"])
+        assert young < 0.12 and old > 0.25 and learnt < 0.6 * old, (young, old, learnt)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
