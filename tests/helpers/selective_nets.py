@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 
@@ -33,6 +35,25 @@ def small_net(seed: int = 1) -> keras.Model:
     return keras.Model(x, layers.Dense(CLASSES, name="head")(h), name="small")
 
 
+def sequence_net(seed: int = 1) -> keras.Model:
+    """The layers of one dimension, for `sequences`."""
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    x = keras.Input((SHAPE[0], SHAPE[1] * SHAPE[2]))
+    h = layers.Conv1D(6, 3, padding="causal", dilation_rate=2, use_bias=False, name="causal")(x)
+    h = layers.ReLU()(layers.BatchNormalization(name="causal_norm")(h))
+    h = layers.DepthwiseConv1D(3, padding="same", name="depthwise")(h)
+    h = layers.SeparableConv1D(8, 3, strides=2, activation="relu", name="separable")(h)
+    h = layers.GlobalAveragePooling1D()(layers.Conv1D(5, 1, name="project")(h))
+    return keras.Model(x, layers.Dense(CLASSES, name="head")(h), name="sequence")
+
+
+def sequences(count: int = 64, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """`data` as sequences."""
+    x, y = data(count, seed)
+    return x.reshape(count, SHAPE[0], -1), y
+
+
 def data(count: int = 64, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Pictures whose class shows in their brightness."""
     rng = np.random.default_rng(seed)
@@ -47,8 +68,12 @@ def compiled(model: keras.Model, optimizer: keras.optimizers.Optimizer | None = 
     return model
 
 
-def selective(optimizer: keras.optimizers.Optimizer | None = None, seed: int = 1) -> tfodl.SelectiveModel:
-    return compiled(tfodl.SelectiveModel(small_net(seed)), optimizer)
+def selective(
+    optimizer: keras.optimizers.Optimizer | None = None,
+    seed: int = 1,
+    net: Callable[[int], keras.Model] = small_net,
+) -> tfodl.SelectiveModel:
+    return compiled(tfodl.SelectiveModel(net(seed)), optimizer)
 
 
 def random_plan(

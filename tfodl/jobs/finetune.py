@@ -7,20 +7,23 @@ import json
 import keras
 
 from tflm_export.companion import write_companion
+from tflm_export.contracts import Contract
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
 from tfodl import callbacks
+from tfodl.datasets.dataset import Dataset
 from tfodl.datasets.split import draw
 from tfodl.datasets.task_data import load_task
 from tfodl.jobs.dry_run import check_rule, dry_engine, samples
 from tfodl.jobs.files import make_folder, save_model
 from tfodl.jobs.fit import within
+from tfodl.jobs.left_out import left_out
 from tfodl.jobs.loaded import load_model, note_input
 from tfodl.jobs.methods import METHODS
 from tfodl.jobs.pictures import load_data
 from tfodl.jobs.settings import FinetuneJob
 from tfodl.jobs.task_jobs import finetune_task
-from tfodl.jobs.tune import JUDGED, MEASURED, Pictures, device_optimizer, tune
+from tfodl.jobs.tune import JUDGED, MEASURED, Pictures, Tuned, device_optimizer, tune
 from tfodl.models.head import gives_probabilities
 from tfodl.quantize.folding.widen import widen
 from tfodl.selective.model import SelectiveModel
@@ -44,8 +47,19 @@ def finetune(job: FinetuneJob) -> None:
     keras.utils.set_random_seed(job.seed)
     loaded = load_model(job.model, data.input_shape, data.classes, job.input, job.weights, data)
     loaded.check(data.x_train, data.y_train)
-    wide, contract = widen(loaded.model), loaded.contract
-    base = wide.model
+    wide = widen(loaded.model)
+    with left_out(wide.model):
+        tuned = _tuned(job, data, wide.model, loaded.contract)
+    wide.give_back()
+    save_model(loaded.model, out / "model.keras")
+    write_companion(out / "model.keras", loaded.contract)
+    note_input(tuned.plan, loaded.contract).save(out / "plan.json")
+    write_text(out / "history.json", json.dumps(tuned.history, indent=1) + "\n")
+    print(f"wrote {out}/model.keras, model.keras.json, plan.json, history.json")
+
+
+def _tuned(job: FinetuneJob, data: Dataset, base: keras.Model, contract: Contract) -> Tuned:
+    """`base` trained, its plan and what was printed."""
     model = SelectiveModel(base)
     train, held_out = data.hold_out(max(1, min(JUDGED, len(data.x_train) // 10)), job.seed)
     splits = (train, held_out, (data.x_test, data.y_test))
@@ -55,13 +69,7 @@ def finetune(job: FinetuneJob) -> None:
     optimizer = keras.optimizers.SGD(job.learning_rate or 0.01, momentum=job.momentum)
     model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
     check_rule(model, rule, within(job.budget, job.fit))
-    tuned = tune(model, rule, pictures, job)
-    wide.give_back()
-    save_model(loaded.model, out / "model.keras")
-    write_companion(out / "model.keras", contract)
-    note_input(tuned.plan, contract).save(out / "plan.json")
-    write_text(out / "history.json", json.dumps(tuned.history, indent=1) + "\n")
-    print(f"wrote {out}/model.keras, model.keras.json, plan.json, history.json")
+    return tune(model, rule, pictures, job)
 
 
 def _rule(job: FinetuneJob, model: SelectiveModel, pictures: Pictures) -> callbacks.Selection:

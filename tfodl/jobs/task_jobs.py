@@ -20,10 +20,11 @@ from tfodl.datasets.task_data import XY, TaskData
 from tfodl.jobs.dry_run import check_rule, dry_engine
 from tfodl.jobs.files import make_folder, save_model
 from tfodl.jobs.fit import within
+from tfodl.jobs.left_out import left_out
 from tfodl.jobs.loaded import note_input
 from tfodl.jobs.methods import METHODS
 from tfodl.jobs.settings import FinetuneJob, QuantizeJob
-from tfodl.jobs.tune import JUDGED, MEASURED, Pictures, device_optimizer, tune
+from tfodl.jobs.tune import JUDGED, MEASURED, Pictures, Tuned, device_optimizer, tune
 from tfodl.models.scaling import device_contract, find_contract
 from tfodl.quantize import convert, layer_map
 from tfodl.quantize import model as quantization
@@ -109,9 +110,20 @@ def finetune_task(job: FinetuneJob, data: TaskData) -> None:
     out = make_folder(job.out)
     keras.utils.set_random_seed(job.seed)
     subject = load_subject(job, data)
-    task, wide = subject.task, widen(subject.model)
-    base = wide.model
-    model = SelectiveModel(base)
+    wide = widen(subject.model)
+    with left_out(wide.model):
+        tuned = _tuned(job, data, subject, wide.model)
+    wide.give_back()
+    save_model(subject.model, out / "model.keras")
+    write_companion(out / "model.keras", subject.contract)
+    note_input(tuned.plan, subject.contract).save(out / "plan.json")
+    write_text(out / "history.json", json.dumps(tuned.history, indent=1) + "\n")
+    print(f"wrote {out}/model.keras, model.keras.json, plan.json, history.json")
+
+
+def _tuned(job: FinetuneJob, data: TaskData, subject: Subject, base: keras.Model) -> Tuned:
+    """`base`, the subject's model or its twin, trained; how good it was and is gets printed."""
+    task, model = subject.task, SelectiveModel(base)
     train, held = data.hold_out(max(1, min(JUDGED, len(data.x_train) // 10)), job.seed)
     splits = Pictures(*(subject.pair(part) for part in (train, held, subject.normal_test())))
     rule = _rule(job, model, splits)
@@ -121,12 +133,7 @@ def finetune_task(job: FinetuneJob, data: TaskData) -> None:
     print(f"before training: {subject.report(_outputs(base, subject))}")
     tuned = tune(model, rule, splits, job, task)
     print(f"after training: {subject.report(_outputs(base, subject))}")
-    wide.give_back()
-    save_model(subject.model, out / "model.keras")
-    write_companion(out / "model.keras", subject.contract)
-    note_input(tuned.plan, subject.contract).save(out / "plan.json")
-    write_text(out / "history.json", json.dumps(tuned.history, indent=1) + "\n")
-    print(f"wrote {out}/model.keras, model.keras.json, plan.json, history.json")
+    return tuned
 
 
 def _rule(job: FinetuneJob, model: SelectiveModel, splits: Pictures) -> callbacks.Selection:

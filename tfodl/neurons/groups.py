@@ -26,7 +26,8 @@ from tfodl.neurons.sites import Adapter, Run, Site, adapters, calls
 
 
 def neuron_groups(model: keras.Model, axis: Literal["out", "in"] = "out") -> tuple[NeuronGroup, ...]:
-    """Every trainable Conv2D, DepthwiseConv2D, SeparableConv2D, Dense and BatchNormalization, in call order.
+    """Every trainable Conv2D, DepthwiseConv2D, SeparableConv2D, the same of one dimension, Dense and
+    BatchNormalization, in call order.
 
     Nested models are opened (`"backbone/conv_1"`). Layers with `trainable = False` are left out; other layers
     with weights stay frozen and are named in one warning. With `axis="in"` conv and dense groups count input

@@ -122,8 +122,22 @@ class ConvAdapter:
         return _activated(self.layer, y)
 
 
+class Conv1DAdapter(ConvAdapter):
+    """Conv1D, causal too: kernel `[k, C_in, C_out]`."""
+
+    def call(self, run: Run, inputs: Any) -> Any:
+        at, padding = self.layer, self.layer.padding
+        if padding == "causal":
+            inputs, padding = keras.ops.pad(inputs, at._compute_causal_padding()), "valid"
+
+        def forward(x: Any, kernel: Any) -> Any:
+            return keras.ops.conv(x, kernel, list(at.strides), padding, at.data_format, at.dilation_rate)
+
+        return _activated(at, _biased(run, self.sites[0], inputs, at.kernel, forward))
+
+
 class DepthwiseAdapter:
-    """DepthwiseConv2D: a neuron is one filter, kernel `[kh, kw, C_in, multiplier]`."""
+    """DepthwiseConv2D and 1D: a neuron is one filter, kernel `[..., C_in, multiplier]`."""
 
     def __init__(self, layer: keras.layers.DepthwiseConv2D, name: str) -> None:
         self.layer = layer
@@ -141,7 +155,7 @@ class DepthwiseAdapter:
 
 
 class SeparableAdapter:
-    """SeparableConv2D: the depthwise filters and the pointwise channels are two sites."""
+    """SeparableConv2D and 1D: the depthwise filters and the pointwise channels are two sites."""
 
     def __init__(self, layer: keras.layers.SeparableConv2D, name: str) -> None:
         self.layer = layer
@@ -213,6 +227,9 @@ ADAPTERS: dict[Any, Callable[[Any, str], Any]] = {
     keras.layers.SeparableConv2D: SeparableAdapter,
     keras.layers.DepthwiseConv2D: DepthwiseAdapter,
     keras.layers.Conv2D: ConvAdapter,
+    keras.layers.SeparableConv1D: SeparableAdapter,
+    keras.layers.DepthwiseConv1D: DepthwiseAdapter,
+    keras.layers.Conv1D: Conv1DAdapter,
     keras.layers.Dense: DenseAdapter,
     keras.layers.BatchNormalization: BatchNormAdapter,
 }

@@ -143,7 +143,7 @@ def _gradient(
     if site.kind == "dense" and gathers:
         return slices.dense_out(x, mask(site)) if weight == "out" else slices.dense_in(x, mask(site))
     layer = site.layer
-    if site.kind != "conv" or getattr(layer, "groups", 1) != 1:
+    if site.kind != "conv" or len(kernel.shape) != 4 or getattr(layer, "groups", 1) != 1:
         return None
     separable = isinstance(layer, keras.layers.SeparableConv2D)
     strides = (1, 1) if separable else tuple(layer.strides)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from selective_nets import compiled, data, random_plan, selective, small_net
+from selective_nets import compiled, data, random_plan, selective, sequence_net, sequences, small_net
 
 import tfodl
 from tflm_export.errors import TfodlError
@@ -77,9 +77,14 @@ def test_frozen_entries_stay_bit_identical_and_others_move(name):
                 assert (new[mask] != old[mask]).any(), variable.path
 
 
-def test_one_step_is_plain_gradient_descent_on_the_chosen_entries():
-    model = selective(keras.optimizers.SGD(0.1))
-    x, y = data(16)
+NETS = {"maps": (small_net, data), "sequences": (sequence_net, sequences)}
+
+
+@pytest.mark.parametrize("kind", NETS)
+def test_one_step_is_plain_gradient_descent_on_the_chosen_entries(kind):
+    net, samples = NETS[kind]
+    model = selective(keras.optimizers.SGD(0.1), net=net)
+    x, y = samples(16)
     for seed, axis in enumerate(("out", "in", "out", "out")):
         plan = random_plan(model, np.random.default_rng(seed), axis=axis)
         norms = tuple(entry for entry in plan.layers if not entry.name.endswith("norm"))
@@ -95,9 +100,11 @@ def test_one_step_is_plain_gradient_descent_on_the_chosen_entries():
             np.testing.assert_allclose(variable.numpy(), wanted, atol=2e-6, err_msg=variable.path)
 
 
-def test_everything_trained_is_plain_keras():
-    plain, model = compiled(small_net()), selective()
-    x, y = data(32)
+@pytest.mark.parametrize("kind", NETS)
+def test_everything_trained_is_plain_keras(kind):
+    net, samples = NETS[kind]
+    plain, model = compiled(net()), selective(net=net)
+    x, y = samples(32)
     model.set_plan(full_plan(model.groups))
     for net in (plain, model):
         net.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)
