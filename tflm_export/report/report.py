@@ -23,10 +23,11 @@ from tflm_export.files import write_text
 from tflm_export.front.dead_facts import dead_lines
 from tflm_export.ir import Graph, Op
 from tflm_export.living.pool_facts import pool_text
-from tflm_export.machines.m4 import ROOMY
+from tflm_export.machines.m4 import ROOMY, VAST
 from tflm_export.machines.measure import Measured, measure
 from tflm_export.machines.profile import CallCost, profile, table
 from tflm_export.macs import op_macs
+from tflm_export.memory.engine_size import flash_estimate
 from tflm_export.report.advice import advise, over_board, peak_tensors
 from tflm_export.report.arena_map import arena_map
 from tflm_export.report.board_page import board_sections
@@ -38,6 +39,8 @@ from tflm_export.report.run_lines import read_run_file
 from tflm_export.report.verify import samples
 from tflm_export.store.facts import store_facts
 from tflm_export.variable import Variable, variables
+
+VAST_FROM_BYTES = 11 << 18  # of estimated flash: what is larger may not fit ROOMY's 3 MB
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,9 @@ def report(
     compiled = opened(engine)
     xs, ts = samples(compiled, None, None, 0)
     counted = per_op or html is not None
-    calls = profile(compiled, xs[:steps], ts[:steps], memories=ROOMY) if counted else {}
-    measured = measure(compiled, xs[:steps], ts[:steps], memories=ROOMY)
+    memories = VAST if flash_estimate(compiled.graph) > VAST_FROM_BYTES else ROOMY
+    calls = profile(compiled, xs[:steps], ts[:steps], memories=memories) if counted else {}
+    measured = measure(compiled, xs[:steps], ts[:steps], memories=memories)
     if picture is not None:
         draw_memory(compiled, picture, measured.stack_bytes)
     made = make_report(compiled, measured, calls)

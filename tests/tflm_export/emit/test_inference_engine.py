@@ -14,6 +14,7 @@ from tflm_export.engine_folder import load
 from tflm_export.errors import ExportError
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.machines.host import HostEngine
+from tflm_export.machines.m4 import VAST
 from tflm_export.machines.measure import measure
 from tflm_export.plan import LayerUpdate, UpdatePlan
 from tflm_export.report.report import make_report
@@ -57,6 +58,14 @@ def test_costs_less_than_the_same_net_that_learns(compiled, measured):
     assert measured.flash_bytes < other.flash_bytes - 4000
     assert measured.train_step.cycles == 0 and measured.weights == {}
     assert measured.inference.cycles <= other.inference.cycles
+
+
+def test_a_memory_outside_the_chip_changes_no_count(compiled, measured):
+    vast = measure(
+        compiled, *(rows[:2] for rows in samples(compiled, None, None, 0)), inferences=2, memories=VAST
+    )
+    assert (vast.inference, vast.flash_bytes) == (measured.inference, measured.flash_bytes)
+    np.testing.assert_array_equal(vast.outputs, measured.outputs)
 
 
 def test_report(compiled, measured):

@@ -1,4 +1,4 @@
-"""Dilated convolutions stay out of the rule's reach while a job trains, and are the user's own again after."""
+"""Dilated convolutions stay out of the rule's reach while a job trains, and are the user's own after."""
 
 import keras
 import pytest
@@ -12,7 +12,13 @@ L = keras.layers
 def net():
     inner = keras.Sequential([keras.Input((8, 8, 4)), L.DepthwiseConv2D(3, dilation_rate=2, name="deep")])
     frozen = L.Conv2D(4, 3, padding="same", dilation_rate=2, name="frozen", trainable=False)
-    layers = [L.Conv2D(4, 1, name="plain"), inner, frozen, L.GlobalAveragePooling2D(), L.Dense(2, name="head")]
+    layers = [
+        L.Conv2D(4, 1, name="plain"),
+        inner,
+        frozen,
+        L.GlobalAveragePooling2D(),
+        L.Dense(2, name="head"),
+    ]
     return keras.Sequential([keras.Input((8, 8, 3)), *layers])
 
 

@@ -1,6 +1,6 @@
 """A Cortex-M4F in the place of a board: build with arm-none-eabi-gcc, run and count on QEMU."""
 
-from tflm_export.machines.m4.build import ARDUINO_FLAGS, NRF52840, O2_FLAGS, ROOMY, Memories, build
+from tflm_export.machines.m4.build import ARDUINO_FLAGS, NRF52840, O2_FLAGS, ROOMY, VAST, Memories, build
 from tflm_export.machines.m4.counter import Cost, Count
 from tflm_export.machines.m4.elf import Elf, read_elf
 from tflm_export.machines.m4.run import M4Result, run
@@ -10,6 +10,7 @@ __all__ = [
     "NRF52840",
     "O2_FLAGS",
     "ROOMY",
+    "VAST",
     "Cost",
     "Count",
     "Elf",

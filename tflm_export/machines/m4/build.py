@@ -29,35 +29,42 @@ _C_FLAGS = ("-std=gnu11", *_FREESTANDING)
 
 @dataclass(frozen=True)
 class Memories:
-    """Flash and RAM that a program may use, KiB; the harness's own 1 MB of each stands behind them."""
+    """Flash and RAM that a program may use, KiB; the harness's own 1 MB of each stands behind them.
+
+    flash: where the flash begins; elsewhere than at 0 the vectors stand alone there.
+    """
 
     flash_kib: int
     ram_kib: int
     harness_flash: int
     harness_ram: int
+    flash: int = 0
 
     def defines(self) -> list[str]:
         """Compiler flags for board_start.c."""
         bits = {"FLASH_BITS": self.flash_kib, "RAM_BITS": self.ram_kib}
         values = {name: (kib * 1024 - 1).bit_length() for name, kib in bits.items()}
         values |= {"HARNESS_FLASH": self.harness_flash, "HARNESS_RAM": self.harness_ram}
+        values |= {"FLASH_BASE": self.flash}
         return [f"-D{name}={value}u" for name, value in values.items()]
 
     def script(self) -> str:
         """memory.ld of the linker."""
         rows = [
-            f"FLASH (rx) : ORIGIN = 0x00000000, LENGTH = {self.flash_kib}K",
+            f"FLASH (rx) : ORIGIN = {self.flash:#010x}, LENGTH = {self.flash_kib}K",
             f"BOARD_FLASH (rx) : ORIGIN = {self.harness_flash:#x}, LENGTH = 1024K",
             f"RAM (rwx) : ORIGIN = 0x20000000, LENGTH = {self.ram_kib}K",
             f"BOARD_RAM (rwx) : ORIGIN = {self.harness_ram:#x}, LENGTH = 1024K",
         ]
-        return "\n".join(["MEMORY {", *rows, "}", ""])
+        if self.flash:
+            return "\n".join(["MEMORY {", "VECTORS (rx) : ORIGIN = 0, LENGTH = 4K", *rows, "}", ""])
+        return "\n".join(["MEMORY {", *rows, "}", 'REGION_ALIAS("VECTORS", FLASH)', ""])
 
 
 NRF52840 = Memories(1024, 256, 0x0010_0000, 0x2010_0000)
-ROOMY = Memories(
-    3072, 3072, 0x0030_0000, 0x2030_0000
-)  # what the emulator has, for programs that fit no board
+# What the emulator has, for programs that fit no nRF52840; the last one's flash is a memory outside the chip.
+ROOMY = Memories(3072, 3072, 0x0030_0000, 0x2030_0000)
+VAST = Memories(8192, 3072, 0x2180_0000, 0x2030_0000, 0x2100_0000)
 SUPPORT = Path(__file__).parent / "support"
 PACKAGES = "gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib"
 

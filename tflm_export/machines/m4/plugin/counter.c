@@ -10,7 +10,7 @@
 
 #define PUBLIC __attribute__((visibility("default")))
 #define MARK "board_mark_"
-enum { RAM_START = 0x20000000 };
+enum { RAM_START = 0x20000000, OUTER_FLASH_START = 0x21000000 };
 
 typedef struct {
   uint64_t start, end;
@@ -39,7 +39,7 @@ static void on_block(unsigned vcpu, void* data) {
 
 static void on_read(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void* data) {
   (void)vcpu, (void)info, (void)data;
-  flash_reads += address < RAM_START;
+  flash_reads += address < RAM_START || address >= OUTER_FLASH_START;
 }
 
 static void on_mark(unsigned vcpu, void* name) {

@@ -1,6 +1,6 @@
 // Reset, memory protection and faults of a Cortex-M4F dressed as an nRF52840: 1 MB of read-only flash at 0,
 // 256 KB of RAM at 0x20000000 (or larger ones), a guard under the stack. Beside them the harness's own flash, RAM
-// and timer; any other address faults. FLASH_BITS, RAM_BITS, HARNESS_FLASH, HARNESS_RAM: build.py, Memories.
+// and timer; any other address faults. FLASH_BASE, FLASH_BITS, RAM_BITS, HARNESS_*: build.py, Memories.
 #include "board.h"
 
 #define REGISTER(address) (*(volatile uint32_t*)(address))
@@ -30,7 +30,7 @@ static void protect(uint32_t region, uint32_t base, uint32_t log2_bytes, uint32_
 }
 
 static void protect_memory(void) {
-  protect(0, 0x00000000, FLASH_BITS, READ_ONLY);
+  protect(0, FLASH_BASE, FLASH_BITS, READ_ONLY);
   protect(1, HARNESS_FLASH, 20, READ_ONLY);
   protect(2, 0x20000000, RAM_BITS, READ_WRITE | NO_EXECUTE);
   protect(3, HARNESS_RAM, 20, READ_WRITE | NO_EXECUTE);
