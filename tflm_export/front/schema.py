@@ -127,12 +127,12 @@ def _records(graph: Any, codes: list[str], buffers: list[tuple[int, int]]) -> Re
     ops = [_op_record(graph.Operators(i), codes) for i in range(_bounded(graph.OperatorsLength()))]
     if len(ops) > MAX_OPS:
         raise ExportError(f"the model has {len(ops)} ops; allowed: at most {MAX_OPS}.")
-    edges = [_ints(graph.InputsAsNumpy()), _ints(graph.OutputsAsNumpy())]
-    for indices in (*edges, *(op.outputs for op in ops)):
+    inputs, outputs = _ints(graph.InputsAsNumpy()), _ints(graph.OutputsAsNumpy())
+    for indices in (inputs, outputs, *(op.outputs for op in ops)):
         _in_range(indices, len(rows), least=0)
     for op in ops:
         _in_range(op.inputs, len(rows), least=-1)
-    return Records(tuple(_unique_names(rows)), tuple(ops), *edges)
+    return Records(tuple(_unique_names(rows)), tuple(ops), inputs, outputs)
 
 
 def _bounded(length: int) -> int:
