@@ -34,9 +34,11 @@ DTYPES = {
     tflite.TensorType.FLOAT32: "float32",
     tflite.TensorType.RESOURCE: "resource",
 }
-VARIABLES = {  # ops that say which variable, before a pass takes them off
+VARIABLES: dict[str, Options | None] = {  # ops of variables, of which a pass makes states (variables.py)
     "VAR_HANDLE": Options("VarHandleOptions", {"container": "Container", "name": "SharedName"}),
     "CALL_ONCE": Options("CallOnceOptions", {"subgraph": "InitSubgraphIndex"}),
+    "READ_VARIABLE": None,
+    "ASSIGN_VARIABLE": None,
 }
 
 

@@ -10,11 +10,11 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from tflm_export.front.schema import VARIABLES
 from tflm_export.front.trim import RESHAPES
 from tflm_export.ir import Graph, Op, State, Tensor
 from tflm_export.ops.check import require, short
 
-KINDS = ("VAR_HANDLE", "CALL_ONCE", "READ_VARIABLE", "ASSIGN_VARIABLE")
 VIEWS = (*RESHAPES, "READ_VARIABLE")
 Key = tuple[str, str]  # container and name
 
@@ -25,7 +25,7 @@ def settle_variables(graph: Graph, once: Mapping[int, Graph]) -> Graph:
     once: the subgraphs that CALL_ONCE names. Raises `ExportError` for one that computes, and for a variable
     that is read before it has a value, or that has several shapes.
     """
-    if not any(op.kind in KINDS for op in graph.ops):
+    if not any(op.kind in VARIABLES for op in graph.ops):
         return graph
     variables = _Variables(graph)
     for op in graph.ops:

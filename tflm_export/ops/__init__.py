@@ -42,7 +42,6 @@ from tflm_export.ops.result import Result, Values
 OPS: dict[str, OpKind] = {
     "ABS": lookup.ABS,
     "ADD": add.ADD,
-    "ASSIGN_VARIABLE": variables.ASSIGN,
     "AVERAGE_POOL_2D": pool_2d.AVERAGE,
     "BROADCAST_TO": move.BROADCAST_TO,
     "CONCATENATION": concatenation.KIND,
@@ -65,7 +64,6 @@ OPS: dict[str, OpKind] = {
     "PAD": pad.KIND,
     "PADV2": pad.KIND,
     "PRELU": prelu.KIND,
-    "READ_VARIABLE": variables.READ,
     "QUANTIZE": quantize.KIND,
     "REDUCE_MAX": reduce_max.KIND,
     "RELU": relu.KIND,
@@ -87,9 +85,11 @@ OPS: dict[str, OpKind] = {
     "TRANSPOSE": move.TRANSPOSE,
     "UNPACK": move.UNPACK,
 }
-INTERNAL: dict[str, OpKind] = {  # what passes write; no file has them
+INTERNAL: dict[str, OpKind] = {  # what passes write
+    "ASSIGN_VARIABLE": variables.ASSIGN,
     "COPY": variables.COPY,
     "GATHER_CHANNELS": gather_channels.KIND,
+    "READ_VARIABLE": variables.READ,
     "REPEAT_CHANNELS": repeat_channels.KIND,
 }
 GRADIENTS: dict[str, GradientKind] = {
