@@ -23,12 +23,11 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     (x, qx), (alpha, qa), (y, qy) = (
         check.activation(op, tensors, name) for name in (*op.inputs, op.outputs[0])
     )
-    data = check.constant(op, tensors, alpha.name, "int8")
+    check.constant(op, tensors, alpha.name, "int8")
     check.shape(op, y, x.shape)
     spreads = np.broadcast_shapes(alpha.shape, (1,) * len(x.shape))
     fits = len(spreads) == len(x.shape) and all(a in (1, n) for a, n in zip(spreads, x.shape, strict=True))
     check.require(fits, op, f"alpha {list(alpha.shape)} does not broadcast to {list(x.shape)}.")
-    slopes(op, qa.dequantize(data).reshape(-1))
     multiplier, shift = quantize_multiplier(qx.scale[0] / qy.scale[0])
     alpha_multiplier, alpha_shift = quantize_multiplier(qx.scale[0] * qa.scale[0] / qy.scale[0])
     check.headroom(op, 255, [shift])
@@ -72,7 +71,8 @@ def call(e: Emitter, op: Op, masks: bool) -> list[str]:
 
 
 def rule(b: Backward, op: Op, g: str, mask: str, wanted: list[str]) -> None:
-    """The gradient reads the input; alpha does not train."""
+    """The gradient reads the input; alpha does not train. Raises `ExportError` for an alpha of 4 and more."""
+    _slopes(op, b.graph)
     b.gradient("PRELU_INPUT_GRADIENT", op, (g, mask, op.inputs[0]), op.inputs[0], 0)
 
 

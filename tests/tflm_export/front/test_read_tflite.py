@@ -9,7 +9,10 @@ from tflite_file import O, T, build, conv_options, fused, oracle
 
 from tflm_export.errors import ExportError
 from tflm_export.front.read_tflite import constants, read_tflite
+from tflm_export.front.simplify import simplify
 from tflm_export.front.write_tflite import patch_constants
+from tflm_export.gradients.training_graph import training_graph
+from tflm_export.plan import LayerUpdate, UpdatePlan
 from tflm_export.simulate.evaluate import run
 
 
@@ -443,3 +446,27 @@ def test_shared_bytes_are_not_patched_apart():
 def test_names_that_could_break_generated_code_are_refused(name):
     with pytest.raises(ExportError, match="too long or not printable"):
         read_tflite(conv_model(w={"name": name}))
+
+
+def test_a_steep_prelu_infers_and_passes_no_gradient():
+    tensors = [
+        T("x", (1, 2, 2, 3), scale=0.1, zero=3),
+        T("w", (3, 1, 1, 3), scale=0.02, data=np.arange(-4, 5, dtype=np.int8).reshape(3, 1, 1, 3) * 13),
+        T("h", (1, 2, 2, 3), scale=0.1, zero=-2),
+        T("alpha", (1, 1, 1, 3), scale=0.05, data=np.array([[[[100, -90, 7]]]], np.int8)),
+        T("p", (1, 2, 2, 3), scale=0.4, zero=5),
+        T("hw", (4, 12), scale=0.01, data=np.arange(48, dtype=np.int8).reshape(4, 12)),
+        T("y", (1, 4), scale=0.5),
+    ]
+    ops = [
+        O("CONV_2D", ["x", "w", ""], ["h"], conv_options()),
+        O("PRELU", ["h", "alpha"], ["p"]),
+        O("FULLY_CONNECTED", ["p", "hw", ""], ["y"], fused("NONE")),
+    ]
+    data = build(tensors, ops, ["x"], ["y"])
+    graph = read_tflite(data)
+    x = np.random.default_rng(0).integers(-128, 128, (1, 2, 2, 3), np.int8)
+    np.testing.assert_array_equal(run(graph, {"x": x})["y"], oracle(data, x)[0])
+    assert training_graph(simplify(graph), UpdatePlan(head=True)).loss is not None
+    with pytest.raises(ExportError, match="PRELU '#1' .*slopes go to 5; allowed: below 4"):
+        training_graph(simplify(graph), UpdatePlan((LayerUpdate("#0", "out", (0,)),)))
