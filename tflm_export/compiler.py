@@ -284,6 +284,11 @@ def _input_facts(graph: Graph, contract: Contract | None) -> dict[str, Any] | No
     """The contract as plain values, seen to fit the model's input."""
     if contract is None:
         return None
+    if len(graph.inputs) > 1:
+        raise ExportError(
+            f"input contract: it is of one input, the model takes {len(graph.inputs)}: {list(graph.inputs)}; "
+            "compile without it and give int8 values."
+        )
     quant = tensor_quant(graph, graph.inputs[0])
     contract.check(graph.tensors[graph.inputs[0]].shape[1:], quant.scale[0], quant.zero_point[0])
     return contract.to_dict()

@@ -13,6 +13,7 @@ from tflm_export.edges import inputs_of, outputs_of
 from tflm_export.engine_folder import load
 from tflm_export.errors import ExportError
 from tflm_export.front.read_tflite import read_tflite
+from tflm_export.input_contract import InputContract
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.m4 import VAST
 from tflm_export.machines.measure import measure
@@ -133,6 +134,12 @@ def test_several_inputs_and_outputs_by_name(two_edges):
     np.testing.assert_array_equal([z, y], oracle(two_edges.tflite, x, m, outputs=2))
     with pytest.raises(ExportError, match=r"input 'x', 'm': got int8 \[1, 4, 4, 3\]; expected int8 \[1, 5"):
         engine.infer(x)
+
+
+def test_several_inputs_have_no_contract(two_edges):
+    contract = InputContract.parse("-1..1", (4, 4, 3))
+    with pytest.raises(ExportError, match="input contract: it is of one input, the model takes 2"):
+        compile_model(two_edges.tflite, NOTHING, contract=contract)
 
 
 def test_several_inputs_do_not_learn(two_edges):
