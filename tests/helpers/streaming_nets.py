@@ -83,7 +83,7 @@ def keyword_net() -> bytes:
 
 
 def drawn_net(seed: int) -> bytes:
-    """Reads, assignments, sums and reshapes of three variables in any order."""
+    """Reads, assignments, sums and what may become a view, of three variables in any order."""
     rng = np.random.default_rng(seed)
     tensors, ops, known = (
         [T("x", (1, 4), **Q), T("size", (2,), "int32", None, data=np.int32([1, 4]))],
@@ -92,7 +92,7 @@ def drawn_net(seed: int) -> bytes:
     )
     for i in range(int(rng.integers(4, 14))):
         name = f"t{i}"
-        match rng.choice(["read", "assign", "add", "relu", "reshape"], p=[0.35, 0.3, 0.15, 0.1, 0.1]):
+        match rng.choice(["read", "assign", "add", "relu", "same"], p=[0.3, 0.3, 0.15, 0.1, 0.15]):
             case "read":
                 ops.append(O("READ_VARIABLE", [f"h/{rng.choice(list('abc'))}"], [name]))
             case "assign":
@@ -102,8 +102,10 @@ def drawn_net(seed: int) -> bytes:
                 ops.append(O("ADD", [str(n) for n in rng.choice(known, 2)], [name], fused("NONE")))
             case "relu":
                 ops.append(O("RELU", [str(rng.choice(known))], [name]))
-            case _:
+            case _ if rng.random() < 0.5:
                 ops.append(O("RESHAPE", [str(rng.choice(known)), "size"], [name]))
+            case _:
+                ops.append(O("QUANTIZE", [str(rng.choice(known))], [name]))
         tensors.append(T(name, (1, 4), **Q))
         known.append(name)
     if len(known) == 1:

@@ -15,7 +15,8 @@ from tflm_export.front.trim import RESHAPES
 from tflm_export.ir import Graph, Op, State, Tensor
 from tflm_export.ops.check import require, short
 
-VIEWS = (*RESHAPES, "READ_VARIABLE")
+TURNED = ("QUANTIZE", "DEQUANTIZE", "TRANSPOSE", "PACK", "UNPACK")  # later passes may make views of them
+VIEWS = (*RESHAPES, *TURNED, "READ_VARIABLE")
 Key = tuple[str, str]  # container and name
 
 

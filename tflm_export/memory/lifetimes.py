@@ -151,8 +151,8 @@ class _Live:
         """The buffer of an operand that `output` may take over, or None."""
         if output != op.outputs[0]:
             return None
-        if op.kind == "ASSIGN_VARIABLE":  # front/variables.py has put it behind all that read the state
-            return self.views[op.inputs[1]]
+        if op.kind == "ASSIGN_VARIABLE":
+            return self._written_over(self.views[op.inputs[1]], step)
         if op.kind == "STREAM" and may_overlay(op, self.graph):
             holder = self.views.get(op.inputs[0])
             return holder if holder is not None and self._dies(holder, step) else None
@@ -166,6 +166,12 @@ class _Live:
             if holder is not None and self._dies(holder, step) and self._same_room(holder, output, step):
                 return holder
         return None
+
+    def _written_over(self, state: str, step: int) -> str:
+        """The state, which `front/variables.py` has seen to: nothing needs its old value after `step`."""
+        names = {name for name, holder in self.views.items() if holder == state}
+        assert not names & set(self.graph.outputs) and all(self.last.get(n, 0) <= step for n in names), state
+        return state
 
     def _dies(self, holder: str, step: int) -> bool:
         """Whether nothing reads this buffer, under any of its names, after `step`."""
