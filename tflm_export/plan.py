@@ -333,10 +333,6 @@ class UpdatePlan:
             f"UpdatePlan: a pool keeps what it learned in an area of its own; set store_bytes to 0, "
             f"got {self.store_bytes}.",
         )
-        _require(
-            self.guard is None and not self.spare_classes,
-            "UpdatePlan: a pool goes with no guard and no spare classes; drop the pool, or these.",
-        )
         named = [layer.name for layer in self.layers if layer.name not in self.candidates]
         _require(
             not named,

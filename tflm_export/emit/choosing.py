@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -11,9 +10,11 @@ from tflm_export.cpp import literal
 from tflm_export.emit import body
 from tflm_export.emit.dispatch import call
 from tflm_export.emit.engine import Engine
+from tflm_export.emit.new_classes import OPENED
 from tflm_export.emit.store import scales_in_one
 from tflm_export.living.image import ImageLayout, Part, image_identity, image_layout
 from tflm_export.living.measuring import Workspace, workspace
+from tflm_export.living.new_classes import outlives_power
 from tflm_export.living.pool import (
     first_choice,
     most_channels,
@@ -21,7 +22,7 @@ from tflm_export.living.pool import (
     total,
 )
 from tflm_export.ops.convolution.update import state_arrays
-from tflm_export.plan import PAGE_BYTES
+from tflm_export.plan import PAGE_BYTES, UpdatePlan
 from tflm_export.pool import Pool
 from tflm_export.template import fill
 
@@ -39,7 +40,9 @@ def choosing_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
     if pool is None:
         return {}
     layout, space = image_layout(e.graph, e.plan), workspace(e.graph, e.plan)
-    fields = _facts(e, pool, layout) | _tables(e, pool, layout, space) | _epoch(e, space, layout)
+    fields = (
+        _facts(e, pool, layout) | _guarded(e) | _tables(e, pool, layout, space) | _epoch(e, space, layout)
+    )
     scales = scales_in_one(e)
     return scales | {
         "structs": "\n\n".join(e.structs),
@@ -66,8 +69,20 @@ def _facts(e: Engine, pool: Pool, layout: ImageLayout) -> dict[str, str]:
         "chosen_bytes": str(-(-count // 8)),
         "identity": ", ".join(map(str, image_identity(e.graph, e.plan))),
         "image_bytes": str(layout.nbytes),
+        "opened": OPENED if outlives_power(e.plan) else "",
         "measured": str(layout.measured),
         "chosen_at": str(layout.chosen),
+    }
+
+
+def _guarded(e: Engine) -> dict[str, str]:
+    """What a guard adds: an epoch's end is judged, and what it leaves is the good state."""
+    if e.plan.guard is None:
+        return {"chosen_rows": "", "keep_loaded": "", "judged": ""}
+    return {
+        "chosen_rows": fill("choosing_rows.cpp"),
+        "keep_loaded": "\n  keep();",
+        "judged": "\n  judged(false);",
     }
 
 
@@ -163,7 +178,7 @@ def _epoch(e: Engine, space: Workspace, layout: ImageLayout) -> dict[str, str]:
 def _measuring(e: Engine, space: Workspace, layout: ImageLayout) -> str:
     """The layers above the cut once more, each candidate watched."""
     assert space.graph is not None and space.memory is not None
-    plan = replace(e.plan, memory=None, pool=None, candidates=(), layers=())
+    plan = UpdatePlan(optimizer=e.plan.optimizer, loss=e.plan.loss, seed=e.plan.seed)
     m = Engine(space.graph, plan, space.memory, tables=e.tables, structs=e.structs)
     m.variables = e.variables
     number = {c.layer.name: i for i, c in enumerate(e.candidates)}

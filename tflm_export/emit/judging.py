@@ -54,12 +54,26 @@ def _facts(e: Engine, guard: Guard) -> dict[str, str]:
         f"{kind}_{symbol_of(e, v)}"
         for v in e.variables
         for kind, on in state_arrays(e.plan.optimizer, v).items()
-        if on
+        if on and not v.pooled
     ]
-    return {
+    forget = [f"  memset({name}, 0, sizeof {name});" for name in states]
+    return _good_state(e) | {
         "judges": str(guard.samples),
         "held_out": str(guard.held_out),
         "every": str(guard.every),
-        "good_bytes": str(good_bytes(e.graph)),
-        "forget_steps": "\n".join(f"  memset({name}, 0, sizeof {name});" for name in states),
+        "good_bytes": str(good_bytes(e.graph, e.plan)),
+        "forget_steps": "\n".join(forget + (["  forget_chosen();"] if e.candidates else [])),
+    }
+
+
+def _good_state(e: Engine) -> dict[str, str]:
+    """How the state becomes the good one, and is exchanged with it; a pool has its rows behind the rest."""
+    call, rows = "tfodl::{}_parameters(parameters(), kParameters, good);", ""
+    if e.candidates:
+        call = "move_good<tfodl::{}_parameters>();"
+        rows = fill("judging_rows.cpp", {"at": str(sum(v.nbytes for v in e.variables))}) + "\n"
+    return {
+        "chosen_rows": rows,
+        "keep": f"void keep() {{ {call.format('copy')} }}",
+        "swap": call.format("swap"),
     }

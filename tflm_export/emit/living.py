@@ -10,6 +10,7 @@ from tflm_export.emit.new_classes import new_classes_parts
 from tflm_export.living.capacity import capacity
 from tflm_export.living.cut import Cut, latent_reader
 from tflm_export.living.memory import LABEL_BYTES
+from tflm_export.living.new_classes import outlives_power
 from tflm_export.ops.convolution.update import state_arrays
 from tflm_export.plan import Memory
 from tflm_export.template import fill
@@ -46,7 +47,9 @@ def living_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
     forget = ("memset(offered, 0, sizeof offered);", "counts = {0, 0, 0, 0};", "seen = false;")
     return {
         "checks": plain["checks"] + fill("living_parts.cpp", fields) + parts,
-        "reset": "\n".join([plain["reset"], *(f"  {line}" for line in forget)]) + judging["judging_reset"],
+        "reset": "\n".join([plain["reset"], *(f"  {line}" for line in forget)])
+        + judging["judging_reset"]
+        + spare["spare_reset"],
         "infer": "  layers_to_output();" if hoisted else plain["infer"],
         "frozen": "  layers_below_cut();\n  layers_above_cut();",
         "step_begins": _LEARN,
@@ -78,10 +81,9 @@ def _facts(e: Engine, memory: Memory, cut: Cut) -> dict[str, str]:
 
 
 def _draw(e: Engine) -> str:
-    if e.plan.spare_classes:
-        return "replay_draw_by_class(memory, counts)"
-    held_out = e.plan.pool.held_out if e.plan.pool is not None else 0
-    return "replay_draw_behind(memory, counts, kHeldOut)" if held_out else "replay_draw(memory, counts)"
+    draw = "replay_draw_by_class" if e.plan.spare_classes else "replay_draw"
+    measured = e.plan.pool.held_out if e.plan.pool is not None else 0
+    return f"{draw}_behind(memory, counts, kMeasured)" if measured else f"{draw}(memory, counts)"
 
 
 def _replay_exemplar(e: Engine) -> str:
@@ -106,5 +108,6 @@ def _state_table(e: Engine) -> list[str]:
     if e.plan.guard is not None:
         arrays += ["judge_latents", "judge_labels", "judge_offered", "good"]
         objects += ["judge_counts", "steps_judged"]
+    objects += ["old_classes"] if outlives_power(e.plan) else []
     rows = [(name, name) for name in arrays] + [(name, f"&{name}") for name in objects]
     return [f'      {{"{name}", {pointer}, sizeof {name}, 0}},' for name, pointer in rows]

@@ -5,10 +5,21 @@ from __future__ import annotations
 from tflm_export.emit.body import symbol_of
 from tflm_export.emit.engine import Engine
 from tflm_export.emit.judging import unlearned_parts
-from tflm_export.living.new_classes import SpareHead, spare_head
+from tflm_export.living.new_classes import SpareHead, outlives_power, spare_head
 from tflm_export.template import fill
 
-_EMPTY = ("spare_parts", "spare_functions", "spare_header", "label_limit", "admit", "settle", "is_young")
+_EMPTY = (
+    "spare_parts",
+    "spare_functions",
+    "spare_header",
+    "label_limit",
+    "admit",
+    "settle",
+    "is_young",
+    "spare_reset",
+)
+OPENED = "\n  old_classes = classes();"
+_OLD = "\nint32_t old_classes;  // in use when the power came: no samples of them are held\n"
 
 
 def new_classes_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:
@@ -27,6 +38,7 @@ def new_classes_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:
         "admit": "\n  admit(label);",
         "is_young": "\n  if (is_young(label)) return unlearned(label);",
         "settle": "\n  settle(label);",
+        "spare_reset": OPENED if outlives_power(e.plan) else "",
     }
 
 
@@ -43,6 +55,8 @@ def _facts(e: Engine, head: SpareHead) -> dict[str, str]:
         "logit": str(head.logit),
         "logit_zero": str(head.logit_zero),
         "spare": str(head.spare),
+        "old_classes": _OLD if outlives_power(e.plan) else "",
+        "oldest": "old_classes" if outlives_power(e.plan) else "kLogits - kSpareClasses",
         "into_good": _into_good(e, head, features) if e.plan.guard is not None else "",
     }
 

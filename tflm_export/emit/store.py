@@ -6,6 +6,8 @@ import math
 
 from tflm_export.cpp import wrap
 from tflm_export.emit.engine import Engine
+from tflm_export.emit.new_classes import OPENED
+from tflm_export.living.new_classes import outlives_power
 from tflm_export.store.arrays import StoredArray, store_identity, stored_arrays
 from tflm_export.template import fill
 from tflm_export.variable import Variable
@@ -24,7 +26,8 @@ def store_parts(e: Engine) -> dict[str, str]:
         "first": wrap(map(str, identity.first)),
         "identity": ", ".join(map(str, identity.engine)),
     }
-    fields["restored"] = "" if e.plan.guard is None else "\n  keep();"
+    keep = "" if e.plan.guard is None else "\n  keep();"
+    fields["restored"] = keep + (OPENED if outlives_power(e.plan) else "")
     added = {"store": fill("store.cpp", fields), "store_header": fill("store.h", fields)}
     return added | {"store_include": '#include "tfodl/store/kept.h"\n'} | scales_in_one(e)
 

@@ -8,13 +8,14 @@ from tflm_export.errors import ExportError
 from tflm_export.ir import Graph
 from tflm_export.living.cut import find_cut, latent_reader
 from tflm_export.living.memory import LABEL_BYTES, Exemplars
-from tflm_export.living.new_classes import spare_head
+from tflm_export.living.new_classes import outlives_power, spare_head
+from tflm_export.living.pool import most_row_bytes
 from tflm_export.plan import Memory, UpdatePlan
 from tflm_export.variable import variables
 
 COUNTS_BYTES, OFFERED_BYTES, SEEN_BYTES = 16, 4, 4  # tfodl::ReplayCounts, a class, a flag
 STEPS_BYTES, VERDICT_BYTES = 4, 2  # of a guard: a counter; a judge
-SUM_BYTES = 4  # of a feature, to imprint a spare class
+SUM_BYTES, OLD_BYTES = 4, 4  # of a feature, to imprint a spare class; how many classes the power found
 
 
 def capacity(memory: Memory, latent_bytes: int) -> int:
@@ -49,7 +50,8 @@ def memory_ram(graph: Graph, plan: UpdatePlan) -> int:
     counts = OFFERED_BYTES * classes(graph) + COUNTS_BYTES
     spare = spare_head(graph, plan)
     sums = SUM_BYTES * graph.tensors[spare.weights].shape[1] if spare is not None else 0
-    return cut.nbytes + held + counts + SEEN_BYTES + guard_ram(graph, plan) + sums
+    old = OLD_BYTES if outlives_power(plan) else 0
+    return cut.nbytes + held + counts + SEEN_BYTES + guard_ram(graph, plan) + sums + old
 
 
 def guard_ram(graph: Graph, plan: UpdatePlan) -> int:
@@ -57,12 +59,12 @@ def guard_ram(graph: Graph, plan: UpdatePlan) -> int:
     if plan.guard is None:
         return 0
     held = plan.guard.samples * (find_cut(graph, plan).nbytes + LABEL_BYTES + VERDICT_BYTES)
-    return held + OFFERED_BYTES * classes(graph) + COUNTS_BYTES + STEPS_BYTES + good_bytes(graph)
+    return held + OFFERED_BYTES * classes(graph) + COUNTS_BYTES + STEPS_BYTES + good_bytes(graph, plan)
 
 
-def good_bytes(graph: Graph) -> int:
-    """Bytes of the trained tensors, which a guard keeps a copy of."""
-    return sum(v.nbytes for v in variables(graph))
+def good_bytes(graph: Graph, plan: UpdatePlan) -> int:
+    """Bytes of the trained tensors and of a pool's rows, which a guard keeps a copy of."""
+    return sum(v.nbytes for v in variables(graph)) + most_row_bytes(graph, plan)
 
 
 def memory_facts(graph: Graph, plan: UpdatePlan, exemplars: Exemplars | None) -> dict[str, Any]:

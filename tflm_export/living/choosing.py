@@ -50,7 +50,8 @@ class ChoosingSimulator(LivingSimulator):
         return loss
 
     def new_epoch(self) -> None:
-        """Commit what was learned, measure, choose anew."""
+        """Judge and commit what was learned, measure, choose anew."""
+        self.judge_epoch()
         self.chooser.end(self.step, self._pairs)
         self._committed = self._candidate_weights()
         self._load()
@@ -68,6 +69,7 @@ class ChoosingSimulator(LivingSimulator):
                 self._now[op.name] = op
                 self._variables[op.name] = Variable(op, c.layer, whole.shape)
                 self._states[op.name] = self._state(self._variables[op.name])
+        self.keep()
         self._skipped = self._unneeded()
 
     def _unneeded(self) -> set[str]:

@@ -66,8 +66,17 @@ class Judging(Replays):
         self.steps = 0
         assert graph.loss is not None
         self._table = exp_table(loss_scale(graph.loss, graph))
+        self.keep()
+
+    def keep(self) -> None:
+        """The present state becomes the good one."""
         if self.guard is not None:
             self._good = self.trained()
+
+    def judge_epoch(self) -> None:
+        """At an epoch's end: back to the last good state, where what was learned is clearly worse."""
+        if self.guard is not None:
+            self._judged(final=False)
 
     def judge(self) -> bool:
         """Whether the state is better than the last good one; else that one comes back. With nothing to judge

@@ -71,6 +71,11 @@ def spare_head(graph: Graph, plan: UpdatePlan) -> SpareHead | None:
     )
 
 
+def outlives_power(plan: UpdatePlan) -> bool:
+    """Whether a spare class may have been opened before the power came, of which no samples are held."""
+    return bool(plan.spare_classes) and (bool(plan.store_bytes) or plan.pool is not None)
+
+
 def imprint(weights: np.ndarray, label: int, sums: np.ndarray, pairs: int, in_use: int) -> None:
     """Row `label` of the head: the direction from the mean of the others' features to the mean of its own, as
     long as the other rows are in the mean, in integers (docs/living.md).

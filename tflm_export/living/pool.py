@@ -134,6 +134,14 @@ def most_channels(layers: Sequence[Candidate], pool: Pool, optimizer: Optimizer)
     return int((spent <= pool.bytes).sum())
 
 
+def most_row_bytes(graph: Graph, plan: UpdatePlan) -> int:
+    """Bytes of weights that can be in the pool at once, at most; 0 without a pool."""
+    if plan.pool is None:
+        return 0
+    rows = [c for c in candidates(graph) if c.weights.in_pool]
+    return max((plan.pool.bytes * c.row // c.cost(plan.optimizer) for c in rows), default=0)
+
+
 def pool_ram(graph: Graph, plan: UpdatePlan) -> int:
     """Static RAM of a pool, bytes, without whole tensors: rows, slots, lists, structs; 0 without a pool."""
     if plan.pool is None:

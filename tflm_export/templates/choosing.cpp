@@ -15,7 +15,7 @@ tfodl::StoreStatus open(tfodl::FlashArea& area, const uint8_t* mapped) {
   epochs = images.epoch();
   last_end = sgd.step;
   tfodl::pool_copies(pool, source);
-  load();
+  load();$opened
   return status;
 }
 
@@ -33,7 +33,7 @@ tfodl::StoreStatus go_on(tfodl::StoreStatus status) {
 
 tfodl::StoreStatus new_epoch() {
   if (!ready) reset();
-  if (!images.opened()) return tfodl::StoreStatus::kRefused;
+  if (!images.opened()) return tfodl::StoreStatus::kRefused;$judged
   tfodl::StoreStatus status = images.begin(arena + workspace::page);
   if (status != tfodl::StoreStatus::kOk) return status;
   tfodl::pool_save(pool, images);

@@ -4,7 +4,7 @@ constexpr int32_t kCandidates = $count;  // layers of which channels may learn
 constexpr int32_t kChannels = $channels;  // of all of them
 constexpr int32_t kPoolBytes = $pool_bytes;  // that channels which learn take at a time
 constexpr int32_t kEpochSteps = $epoch_steps;  // 0: an epoch ends on command only
-constexpr int32_t kHeldOut = $held_out;  // samples of the memory on which velocity is measured, never replayed
+constexpr int32_t kMeasured = $held_out;  // samples of the memory on which velocity is measured, never replayed
 constexpr int32_t kAreaPages = $area_pages;  // of $page_bytes B: the flash area, two images
 
 // Finds the newest image in a flash area of kAreaPages pages, whose first byte is at `mapped`, and goes on from there:

@@ -26,7 +26,7 @@ $layers
 // Phi and velocity in place of the sums.
 void run() {
   memset(sums(), 0, 12 * kChannels);
-  const int32_t n = counts.held < kHeldOut ? counts.held : kHeldOut;
+  const int32_t n = counts.held < kMeasured ? counts.held : kMeasured;
   for (int32_t i = 0; i < 2 * n; ++i) {
     const bool today = i % 2 == 0;
     tfodl::pool_measures(pool, today ? images.written() : source);

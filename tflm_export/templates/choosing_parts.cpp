@@ -42,7 +42,7 @@ uint16_t* order() { return reinterpret_cast<uint16_t*>(arena + workspace::order)
 void load() {
   tfodl::pool_reads(pool, source);
   shallowest = tfodl::pool_load(pool);
-$clear_norms
+$clear_norms$keep_loaded
 }
 
 void first_epoch() {
@@ -53,7 +53,7 @@ $first_choice
   load();
 }
 
-void save_parts() {
+${chosen_rows}void save_parts() {
   static const uint8_t kNone[4] = {};
   for (const Part& part : parts) {
     images.append(part.data, part.bytes);

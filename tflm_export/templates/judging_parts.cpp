@@ -14,8 +14,8 @@ constexpr tfodl::ReplayBuffers judges = {
     tfodl::ReplayPolicy::kBalanced,
 };
 
-// The state as it is becomes the good one.
-void keep() { tfodl::copy_parameters(parameters(), kParameters, good); }
+${chosen_rows}// The state as it is becomes the good one.
+$keep
 
 $probability
 // What judge i gives its label, Q15.
@@ -36,7 +36,7 @@ bool judged(bool final) {
   const int32_t n = judge_counts.held;
   if (n == 0) return true;
   for (int32_t i = 0; i < n; ++i) judge_now[i] = verdict(i);
-  tfodl::swap_parameters(parameters(), kParameters, good);
+  $swap
   int64_t total = 0, noise = 0;
   for (int32_t i = 0; i < n; ++i) {
     const int64_t d = judge_now[i] - verdict(i);
@@ -50,7 +50,7 @@ bool judged(bool final) {
     forget_steps();
     return false;
   }
-  tfodl::swap_parameters(parameters(), kParameters, good);
+  $swap
   if (final || (total > 0 && squared > 4 * noise)) keep();
   return true;
 }

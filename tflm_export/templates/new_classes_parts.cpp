@@ -1,5 +1,5 @@
 
-
+${old_classes}
 // The head, whose last rows wait for classes.
 int32_t feature_sums[$features];
 const tfodl::SpareHead head = {$weights, $bias, $features, $zero, kLogits, kSpareClasses, $unused, $logit, $logit_zero};
@@ -54,7 +54,7 @@ void admit(int32_t label) {
 }
 
 // Whether a class that was spare has so few samples that its row is their mean.
-bool is_young(int32_t label) { return label >= kLogits - kSpareClasses && offered[label] <= tfodl::kYoung; }
+bool is_young(int32_t label) { return label >= $oldest && offered[label] <= tfodl::kYoung; }
 
 // Makes the row of a young class anew, from its samples in memory.
 void settle(int32_t label) {

@@ -59,7 +59,8 @@ class ChoosingKerasEngine(KerasEngine):
         return super().learn_latent(latent, label)
 
     def new_epoch(self) -> None:
-        """Measure, choose anew."""
+        """Judge, measure, choose anew."""
+        self.judge_epoch()
         self.chooser.end(self._steps, self._pairs)
         self._before = self.model.constants()
         self._load()
@@ -72,6 +73,7 @@ class ChoosingKerasEngine(KerasEngine):
             if (channels := self.chooser.channels(i))
         )
         self.model.set_plan(replace(self.model.plan, layers=rows), exactly=True)
+        self.keep()
 
     def _pairs(self) -> Iterator[Pair]:
         """The candidates' outputs of every held-out sample, today's and last epoch's."""

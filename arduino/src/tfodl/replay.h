@@ -38,6 +38,7 @@ int32_t replay_draw_behind(const ReplayBuffers& memory, ReplayCounts& counts, in
 
 // The place of a sample of a class at random, every class that is held alike; -1 when there is none.
 int32_t replay_draw_by_class(const ReplayBuffers& memory, ReplayCounts& counts);
+int32_t replay_draw_by_class_behind(const ReplayBuffers& memory, ReplayCounts& counts, int32_t held_out);
 
 // The same of n >= 1 samples that were shipped.
 int32_t exemplar_draw(uint32_t seed, int32_t n, ReplayCounts& counts);

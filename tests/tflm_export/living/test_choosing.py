@@ -13,14 +13,16 @@ from tflm_export.compiler import compile_model, derive
 from tflm_export.errors import ExportError
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
+from tflm_export.front.spare import add_spare_classes
 from tflm_export.living.choosing import ChoosingSimulator, simulator_of
 from tflm_export.living.image import image_layout, read_image, read_selection
+from tflm_export.living.new_classes import spare_head
 from tflm_export.living.pool import candidates, costs
 from tflm_export.living.rules import RULES, Situation, random, top_layers_random
 from tflm_export.living.selection import Selection, from_json, to_json
 from tflm_export.machines.choosing_cost import measure_choosing
 from tflm_export.machines.choosing_host import ChoosingEngine, host_engine
-from tflm_export.plan import LayerUpdate, Memory, Optimizer, UpdatePlan
+from tflm_export.plan import Guard, LayerUpdate, Memory, Optimizer, UpdatePlan
 from tflm_export.pool import Pool
 from tfodl.selection.velocity import similarity, velocity_update
 
@@ -31,18 +33,36 @@ SMALL = UpdatePlan(  # 3x3 convolution, depthwise, pointwise in a residual block
     optimizer=Optimizer(0.05),
     seed=5,
 )
+VELOCITY = replace(SMALL.pool, rule="velocity", epoch=None)
+EVERYTHING = replace(SMALL, guard=Guard(samples=4, held_out=3, every=4), spare_classes=2)
 LARGE = replace(
     SMALL,
     candidates=("#1", "#2", "#3", "#5"),
     memory=Memory(samples=12, replays=1),
     pool=Pool(700, "velocity", epoch=10, samples=4),
 )
+JUDGED = replace(
+    LARGE,
+    memory=Memory(samples=12, replays=1),
+    guard=Guard(samples=6, held_out=3, every=4),
+    pool=replace(LARGE.pool, epoch=7),
+)
 HEAVY = Optimizer(0.05, momentum=0.5, batch=2, rounding="accumulator")
+WIDE = replace(
+    JUDGED, pool=Pool(3500, "top_layers_random", epoch=8, spend="fill"), spare_classes=2, optimizer=HEAVY
+)
+
+
+def wide_net():
+    return add_spare_classes(digits_net(), 2)
 
 
 @pytest.fixture(scope="module")
 def small():
     return simplify(read_tflite(nets.residual_net()))
+
+
+NEW = {20: 10, 24: 10, 31: 10, 44: 11, 45: 11}  # samples of new classes
 
 
 def pictures(graph, count, seed=0):
@@ -81,8 +101,9 @@ CASES = {
         nets.residual_net,
         replace(SMALL, layers=(LayerUpdate("#2", "out", (1, 4)),), pool=Pool(40, "fixed", epoch=9)),
     ),
-    "velocity": (nets.residual_net, replace(SMALL, pool=replace(SMALL.pool, rule="velocity"))),
-    "velocity of digits": (digits_net, LARGE),
+    "velocity": (nets.residual_net, replace(SMALL, pool=replace(VELOCITY, epoch=4))),
+    "velocity of digits, judged": (digits_net, JUDGED),
+    "top layers, with new classes": (wide_net, WIDE),
 }
 
 
@@ -92,8 +113,9 @@ def test_twenty_epochs_are_those_of_numpy(case):
     compiled = compile_model(tflite, plan)
     engine, simulator = host_engine(compiled), simulator_of(compiled.graph, plan)
     assert isinstance(engine, ChoosingEngine) and isinstance(simulator, ChoosingSimulator)
-    if CASES[case][0] is digits_net:
+    if CASES[case][0] is not nets.residual_net:
         xs, ys = target_digits(compiled.graph, 100)
+        ys = [NEW.get(i, y) if plan.spare_classes else y for i, y in enumerate(ys)]
     else:
         xs, ys = pictures(compiled.graph, 80 if plan.pool.rule == "fixed" else 45)
     learn([engine, simulator], xs, ys)
@@ -106,16 +128,18 @@ def test_twenty_epochs_are_those_of_numpy(case):
 
 
 def test_the_board_chooses_the_same():
-    compiled = compile_model(nets.residual_net(), CASES["velocity"][1])
-    plan = replace(compiled.plan, pool=replace(compiled.plan.pool, epoch=None))
-    xs, ys = pictures(compiled.graph, 12)
-    compiled = compile_model(nets.residual_net(), plan)
+    """With all that may go with a pool: it judges, goes back, meets a new class."""
+    net, plan = add_spare_classes(nets.residual_net(), 2), replace(EVERYTHING, pool=VELOCITY)
+    compiled = compile_model(net, plan)
+    xs, ys = pictures(compiled.graph, 18)
+    ys = [4 if i in (4, 7, 11) else y for i, y in enumerate(ys)]
     measured = measure_choosing(compiled, xs, ys, every=3)
     simulator = ChoosingSimulator(compiled.graph, plan)
     for i, (x, y) in enumerate(zip(xs, ys, strict=True)):
         learn([simulator], [x], [y])
         if i % 3 == 2:
             simulator.new_epoch()
+    assert simulator.classes_in_use == 5 and len(simulator.judges) == 4
     assert measured.image.selection == simulator.history[-1]
     for name, weights in measured.image.weights.items():
         np.testing.assert_array_equal(weights, simulator.weights[name], err_msg=name)
@@ -132,11 +156,16 @@ optimizers = st.sampled_from([Optimizer(0.1), HEAVY, Optimizer(0.1, momentum=0.9
     st.sampled_from(["prefix", "fill"]),
     st.integers(400, 1500),
     optimizers,
+    st.sampled_from([None, Guard(samples=2, held_out=2, every=2)]),
     st.integers(0, 99),
 )
-def test_a_pool_is_never_exceeded_and_frozen_rows_rest(small, names, rule, spend, size, optimizer, seed):
+def test_a_pool_is_never_exceeded_and_frozen_rows_rest(
+    small, names, rule, spend, size, optimizer, guard, seed
+):
     pool = Pool(size, rule, epoch=3, samples=2, spend=spend)
-    plan = replace(SMALL, candidates=tuple(sorted(names)), pool=pool, optimizer=optimizer, seed=seed)
+    plan = replace(
+        SMALL, candidates=tuple(sorted(names)), pool=pool, optimizer=optimizer, guard=guard, seed=seed
+    )
     graph, _ = derive(small, plan, "int16")
     simulator = ChoosingSimulator(graph, plan)
     xs, ys = pictures(graph, 9, seed)
@@ -196,7 +225,8 @@ def test_top_layers_are_those_that_earn_most(small):
 def test_a_power_cut_anywhere_in_an_epochs_end_leaves_one_of_the_two(pytestconfig):
     """Cuts before every operation of the third epoch's end, half of the cut operation done; of most a
     sample (--cut-every 1: of all)."""
-    compiled = compile_model(nets.residual_net(), CASES["velocity"][1])
+    plan = replace(EVERYTHING, pool=replace(VELOCITY, epoch=4))
+    compiled = compile_model(add_spare_classes(nets.residual_net(), 2), plan)
     engine = ChoosingEngine(compiled)
     xs, ys = pictures(compiled.graph, 24)
 
@@ -261,6 +291,30 @@ def test_what_was_learned_goes_on_after_a_restart():
         assert two.train_step(x, y) == one.train_step(x, y)
     for name, weights in two.weights().items():
         np.testing.assert_array_equal(weights, one.weights()[name], err_msg=name)
+
+
+def test_a_class_that_was_met_before_the_power_went_is_no_young_one():
+    """Its samples are gone, so its row is learned on, not made anew of the first sample."""
+    plan = replace(SMALL, spare_classes=2, memory=Memory(samples=8, replays=0))
+    compiled = compile_model(add_spare_classes(nets.residual_net(), 2), plan)
+    one = ChoosingEngine(compiled)
+    xs, _ = pictures(compiled.graph, 6)
+    for x in xs[:4]:
+        one.train_step(x, 4)
+        one.remember(4)
+    one.new_epoch()
+    two = ChoosingEngine(compiled, one.image)
+    head = spare_head(compiled.graph, plan).weights
+    assert two.classes_in_use == 5
+    met = two.weights()[head]
+    two.train_step(xs[4], 4)
+    learned = two.weights()[head]
+    assert (learned != met).any()
+    two.remember(4)
+    np.testing.assert_array_equal(two.weights()[head], learned)
+    two.train_step(xs[5], 5)
+    two.remember(5)
+    assert two.classes_in_use == 6 and (two.weights()[head][:5] == learned[:5]).all()
 
 
 def test_an_image_of_another_engine_is_refused_and_a_format_begins_anew():

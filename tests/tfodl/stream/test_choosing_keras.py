@@ -8,8 +8,9 @@ from int8_nets import digits, qat_tflite
 
 from tflm_export.compiler import compile_model
 from tflm_export.front.read_tflite import read_tflite
+from tflm_export.front.spare import add_spare_classes
 from tflm_export.machines.choosing_host import ChoosingEngine
-from tfodl import Memory, Optimizer, Pool, TfodlError, UpdatePlan
+from tfodl import Guard, Memory, Optimizer, Pool, TfodlError, UpdatePlan
 from tfodl.stream.choosing_engine import ChoosingKerasEngine
 
 EPOCHS = 20
@@ -26,17 +27,26 @@ def plan_of(rule, size=120, **optimizer):
     )
 
 
-@pytest.mark.parametrize("rule", ["velocity", "random"])
-def test_twenty_epochs_are_the_boards(rule):
-    compiled = compile_model(qat_tflite(), plan_of(rule), keep_dead=True)
+RICH = {"guard": Guard(samples=5, held_out=4, every=5), "spare_classes": 2}
+
+
+@pytest.mark.parametrize(
+    ("rule", "more"), [("velocity", RICH), ("random", {})], ids=["velocity, judged, new classes", "random"]
+)
+def test_twenty_epochs_are_the_boards(rule, more):
+    tflite, new = qat_tflite(), 10
+    if more:
+        tflite = add_spare_classes(tflite, 2)
+    compiled = compile_model(tflite, replace(plan_of(rule), **more), keep_dead=True)
     host, keras = ChoosingEngine(compiled), ChoosingKerasEngine(compiled)
     x, y = digits(60)
     q = compiled.to_int8(x)
     i = 0
     while len(host.history) < EPOCHS + 1:
+        label = new if more and i in (20, 23) else int(y[i % 60])
         for engine in (host, keras):
-            engine.train_step(q[i % 60][None], int(y[i % 60]))
-            engine.remember(int(y[i % 60]))
+            engine.train_step(q[i % 60][None], label)
+            engine.remember(label)
         i += 1
     assert keras.history == host.history
     assert len({str(selection.channels) for selection in host.history}) > 2

@@ -107,6 +107,23 @@ int32_t pool_load(const ChannelPool& pool) {
   return shallowest;
 }
 
+Parameter pool_rows(const ChannelPool& pool) {
+  void* data = nullptr;
+  uint32_t nbytes = 0;
+  for (int32_t i = 0; i < pool.count; ++i) {
+    const Candidate& c = pool.layers[i];
+    if (c.resident) continue;
+    if (!data) data = c.conv->trained;
+    nbytes += static_cast<uint32_t>(c.rows->n * c.row);
+  }
+  return {"pool", data, nbytes & 0x7fffffffU, 0};
+}
+
+void pool_forgets(const ChannelPool& pool) {
+  const uint8_t* const end = static_cast<const uint8_t*>(pool_rows(pool).data);
+  memset(pool.bytes, 0, static_cast<size_t>(end ? end - pool.bytes : pool.size));
+}
+
 void pool_save(const ChannelPool& pool, Images& images) {
   static const uint8_t kNone[4] = {};
   for (int32_t i = 0; i < pool.count; ++i) {

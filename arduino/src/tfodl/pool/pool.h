@@ -2,6 +2,7 @@
 #ifndef TFODL_POOL_POOL_H
 #define TFODL_POOL_POOL_H
 #include "tfodl/pool/images.h"
+#include "tfodl/support.h"
 #include "tfodl/types.h"
 
 namespace tfodl {
@@ -59,6 +60,11 @@ void pool_copies(const ChannelPool& pool, const uint8_t* image);
 // The chosen channels learn from now on: rows come from where pool_reads() said, optimizer state is zero. Returns the
 // shallowest candidate that has one.
 int32_t pool_load(const ChannelPool& pool);
+
+// The chosen rows, one behind the other in the pool's bytes, behind what the optimizer remembers of what learns; and
+// that starts at 0.
+Parameter pool_rows(const ChannelPool& pool);
+void pool_forgets(const ChannelPool& pool);
 
 // Appends the candidates' tensors as they are now.
 void pool_save(const ChannelPool& pool, Images& images);

@@ -91,6 +91,16 @@ int32_t replay_draw_by_class(const ReplayBuffers& m, ReplayCounts& counts) {
   return nth_of(m, label, random_below(m.seed, counts.draws++, kDraw, held));
 }
 
+int32_t replay_draw_by_class_behind(const ReplayBuffers& m, ReplayCounts& counts, int32_t held_out) {
+  ReplayBuffers behind = m;
+  behind.labels += held_out;
+  ReplayCounts theirs = counts;
+  theirs.held -= held_out;
+  const int32_t place = replay_draw_by_class(behind, theirs);
+  counts.draws = theirs.draws;
+  return place < 0 ? -1 : held_out + place;
+}
+
 int32_t exemplar_draw(uint32_t seed, int32_t n, ReplayCounts& counts) {
   return random_below(seed, counts.shown++, kShow, static_cast<uint32_t>(n));
 }
