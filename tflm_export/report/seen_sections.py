@@ -23,7 +23,9 @@ def accuracy_section(
     return Section(title, (figure("Over the stream", f"In the end: {ends}.", picture, same),))
 
 
-def selection_section(selections: Sequence[Selection], channels: Mapping[str, int]) -> Section:
+def selection_section(
+    selections: Sequence[Selection], channels: Mapping[str, int], title: str = "Selection over epochs"
+) -> Section:
     """Which channels learned in which epoch. channels: how many every candidate has, by its op."""
     grids = learned(selections, channels)
     picture = epochs([(name, grid.tolist()) for name, grid in grids.items()], "epochs")
@@ -36,4 +38,4 @@ def selection_section(selections: Sequence[Selection], channels: Mapping[str, in
     of = sum(channels.values())
     about = f"{ever:,} of {of:,} channels learned in at least one of {len(selections):,} epochs."
     same = table(("epoch", "step", "layer", "channels", "which"), rows)
-    return Section("Selection over epochs", (figure("Channels that learned", about, picture, same),))
+    return Section(title, (figure("Channels that learned", about, picture, same),))

@@ -18,6 +18,8 @@ class DemoConfig:
     device_samples, device_epochs: labelled target samples that learning takes, and passes over them; the same
         in float and on the device. device_learning_rate: SGD at batch 1, halved after every pass.
     stream_learning_rate: of the streams class after class. stream_passes: of joint training over all data.
+    choose: whether an engine shows what it chooses by itself: in so many epochs (choose_epochs), at the rate
+        choose_learning_rate.
     m4_steps: training steps on the emulated Cortex-M4F. verify_inputs: real inputs compared bit for bit.
     """
 
@@ -37,6 +39,9 @@ class DemoConfig:
     device_learning_rate: float = 0.01
     stream_learning_rate: float = 0.005
     stream_passes: int = 3
+    choose: bool = True
+    choose_epochs: int = 16
+    choose_learning_rate: float = 0.012
     m4_steps: int = 32
     verify_inputs: int = 256
 

@@ -11,9 +11,11 @@ from typing import Any
 from tflm_export.files import write_text
 from tflm_export.living.selection import Selection
 from tflm_export.page.document import Section
+from tflm_export.report.draw_selection import draw_selections
 from tflm_export.report.engine_page import engine_page
 from tflm_export.report.seen_sections import accuracy_section, selection_section
 from tfodl.demo.adapt import Outcome
+from tfodl.demo.choosing import Chosen
 from tfodl.demo.device import Learning
 from tfodl.demo.streams import REPLAYS, REST, SAMPLES, SHIPPED, SHOWN
 from tfodl.experiments.figures import accuracy_figure, save_figure, selection_figure
@@ -75,10 +77,14 @@ def _by_method(report: Mapping[str, Any]) -> dict[str, float]:
 def write(
     out: Path, report: Mapping[str, Any], methods: Mapping[str, Outcome], learning: Learning,
     channels: Mapping[str, int], memory_figure: Any, played: Mapping[str, StreamResult],
+    chosen: Chosen | None,
 ) -> None:  # fmt: skip
     """Write every file of the report to `out`."""
     write_text(out / "report.json", json.dumps(report, indent=2) + "\n")
     sections = seen(learning, played, methods["velocity"], channels)
+    if chosen is not None:
+        sections.append(chosen_section(chosen))
+        draw_selections(chosen.history, chosen.channels, out / "chosen.png")
     write_text(out / "report.html", engine_page(report, sections))
     accuracies = report["accuracy"]
     levels = {"before": accuracies["target_before"], "float": accuracies["float_after"]}
@@ -111,6 +117,28 @@ def seen(
         accuracy_section(streams, title="The same pictures, class after class"),
         selection_section(epochs, channels),
     ]
+
+
+def chosen_section(chosen: Chosen) -> Section:
+    """What the device itself chose."""
+    return selection_section(chosen.history, chosen.channels, title="What the device chose")
+
+
+def chosen_text(facts: Mapping[str, Any] | None) -> str:
+    """The same in words, with its picture; nothing where no device chose."""
+    if facts is None:
+        return ""
+    target, source = (facts["stream"]["accuracy"][domain] for domain in ("target", "source"))
+    return f"""
+## What the device chose
+![what the device chose](chosen.png)
+
+The target pictures once, shuffled, through an engine that chooses by itself: of {facts["channels"]:,}
+channels of {len(facts["candidates"])} layers those learn that a pool of {facts["pool_bytes"]:,} B holds,
+chosen anew by {facts["rule"]} every {facts["epoch_steps"]:,} steps.
+In the end {target:.1%} on target, {source:.1%} on source.
+A row a channel, a column an epoch, black where it learned.
+"""
 
 
 def markdown(report: Mapping[str, Any]) -> str:
@@ -152,7 +180,7 @@ class are shipped as exemplars, of which {SHOWN} are learnt again a step; rest i
 when the stream is over. Joint training has all pictures of both domains, shuffled, several times. The picture
 is of the stream with replay and exemplars: thin lines are classes, black is all; large dots are what the
 memory held in the end.
-
+{chosen_text(report["chosen"])}
 ## Adaptation to the target domain
 | method | accuracy |
 |---|---|

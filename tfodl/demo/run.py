@@ -15,7 +15,7 @@ from tflm_export.report.draw import memory_figure
 from tflm_export.report.report import make_report
 from tflm_export.report.verify import verify
 from tflm_export.variable import variables
-from tfodl.demo import adapt, device, report, streams
+from tfodl.demo import adapt, choosing, device, report, streams
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import HELD_OUT, Domains, make_domains
 from tfodl.demo.progress import Stages
@@ -31,7 +31,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
 
     Raises `TfodlError` or `ExportError` when something asked for cannot be had.
     """
-    out, stages = make_folder(config.out), Stages(11)
+    out, stages = make_folder(config.out), Stages(11 + config.choose)
     with stages.stage("data", f"{config.data}, source and target domain"):
         pictures = make_domains(config)
     with stages.stage("model", f"{config.model}, trained on the source domain"):
@@ -69,6 +69,11 @@ def run(config: DemoConfig) -> dict[str, Any]:
         played = streams.play(compiled, pictures, config)
         found["device_source"] = float(played[streams.FULL].overall["source"][0])
         print("      target, source: " + "; ".join(f"{name} {streams.ends(r)}" for name, r in played.items()))
+    chosen = None
+    if config.choose:
+        with stages.stage("choose", "the device chooses which channels learn, epoch by epoch"):
+            chosen = choosing.choose(compiled, pictures, config)
+            print(f"      target, source: {streams.ends(chosen.result)}; {len(chosen.history)} epochs")
     with stages.stage("sketch", "Arduino library and sketch as a .zip"):
         make_sketch(compiled, "nano33ble", out / "sketch.zip")
     with stages.stage("report", "measure on the emulated Cortex-M4F, write tables and pictures"):
@@ -82,6 +87,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
         "int8_accuracy": int8.accuracy,
         "learning": asdict(learning),
         "streams": {name: result.to_dict() for name, result in played.items()},
+        "chosen": chosen.to_dict() if chosen is not None else None,
         "verification": checks,
         "samples": config.device_count(len(domains.target[0]) - HELD_OUT),
         "steps": learning.samples[-1],
@@ -90,7 +96,7 @@ def run(config: DemoConfig) -> dict[str, Any]:
     }
     channels = {g.layer: g.channels for g in neuron_groups(model) if g.selectable}
     figure = memory_figure(compiled, measured.stack_bytes)
-    report.write(out, facts, methods, learning, channels, figure, played)
+    report.write(out, facts, methods, learning, channels, figure, played, chosen)
     played[streams.FULL].plot(out / "stream.png")
     print(f"\n{report.table(facts)}\n\nreport: {out}/report.html; engine: {folder}; sketch: {out}/sketch.zip")
     return facts

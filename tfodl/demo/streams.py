@@ -33,7 +33,7 @@ def play(compiled: Compiled, pictures: Domains, config: DemoConfig) -> dict[str,
         "replay": _again(compiled, replace(plan, memory=memory)),
         FULL: _again(compiled, shown, _exemplars(compiled, shown, pictures)),
     }
-    samples = _target(pictures, config)
+    samples = target(pictures, config)
     places = stream.order(samples[1], "classes", config.seed)
     ordered = samples[0][places], samples[1][places]
     found = {name: _played(engine, ordered, pictures) for name, engine in engines.items()}
@@ -59,12 +59,17 @@ def _exemplars(compiled: Compiled, plan: UpdatePlan, pictures: Domains) -> Exemp
 def _played(
     engine: Compiled, samples: tuple[np.ndarray, np.ndarray], pictures: Domains, rest: int = 0
 ) -> StreamResult:
+    return stream.play(engine, samples, tests(pictures), points=POINTS, rest=rest)
+
+
+def tests(pictures: Domains) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Held-out pictures of both domains, with labels."""
     parts = {"target": pictures.target, "source": pictures.source}
-    tests = {name: (x[:TESTED], y[:TESTED]) for name, (_, _, x, y) in parts.items()}
-    return stream.play(engine, samples, tests, points=POINTS, rest=rest)
+    return {name: (x[:TESTED], y[:TESTED]) for name, (_, _, x, y) in parts.items()}
 
 
-def _target(pictures: Domains, config: DemoConfig) -> tuple[np.ndarray, np.ndarray]:
+def target(pictures: Domains, config: DemoConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures of the target domain to learn from, with labels."""
     x, y, *_ = pictures.target
     count = config.device_count(len(x))
     return x[:count], y[:count]
@@ -74,7 +79,7 @@ def _joint(pictures: Domains, config: DemoConfig) -> tuple[np.ndarray, np.ndarra
     """Target and source pictures, shuffled anew in every pass."""
     x, y = (
         np.concatenate([target, source])
-        for target, source in zip(_target(pictures, config), pictures.source[:2], strict=True)
+        for target, source in zip(target(pictures, config), pictures.source[:2], strict=True)
     )
     rng = np.random.default_rng(config.seed)
     places = np.concatenate([rng.permutation(len(y)) for _ in range(config.stream_passes)])

@@ -6,6 +6,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+from digits_net import digits_net, target_digits
 from keras import layers as L
 from page_reader import PageReader
 
@@ -16,11 +17,14 @@ from tflm_export.engine_folder import load
 from tflm_export.errors import TfodlError
 from tflm_export.front.read_tflite import constants
 from tflm_export.front.write_tflite import patch_constants
+from tflm_export.living.choosing import simulator_of
+from tflm_export.page.document import page
 from tflm_export.simulate.step import Simulator
-from tfodl.demo import DemoConfig, adapt, device, run
-from tfodl.demo.domains import make_domains
-from tfodl.demo.report import table
+from tfodl.demo import DemoConfig, adapt, choosing, device, run
+from tfodl.demo.domains import Domains, make_domains
+from tfodl.demo.report import chosen_section, chosen_text, table
 from tfodl.models.scaling import device_contract
+from tfodl.stream import order
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +32,7 @@ def demo(tmp_path_factory):
     out = tmp_path_factory.mktemp("demo")
     config = DemoConfig(
         out=str(out), source_epochs=3, device_samples=100, device_epochs=1, qat_epochs=1,
-        m4_steps=2, verify_inputs=8, stream_passes=1,
+        m4_steps=2, verify_inputs=8, stream_passes=1, choose=False,
     )  # fmt: skip
     return out, run(config)
 
@@ -94,6 +98,27 @@ def test_every_stream_is_in_the_report(demo):
         row = next(row for row in text.splitlines() if row.startswith(f"| {name} |"))
         assert f"{found['accuracy']['target']:.1%} | {found['accuracy']['source']:.1%}" in row
     assert sum(facts["streams"]["replay"]["memory"]) == 100  # all that the stream had
+
+
+def test_the_report_draws_what_the_device_chose():
+    """On a small net: the selections are the engine's own, and numpy chooses the same."""
+    compiled = compile_model(digits_net(), UpdatePlan(seed=3))
+    x, y = target_digits(compiled.graph, 40)
+    part = (x[:, 0], y, x[:20, 0], y[:20])
+    config = DemoConfig(device_samples=40, choose_epochs=5)
+    chosen = choosing.choose(compiled, Domains(part, part, 10), config)
+    assert [s.epoch for s in chosen.history] == [0, 1, 2, 3, 4]  # the first step has no replays
+    assert len({str(s.channels) for s in chosen.history}) > 2
+    simulator = simulator_of(compile_model(digits_net(), chosen.plan).graph, chosen.plan)
+    for i in order(y, "shuffled", 0):
+        simulator.train_step(x[i], int(y[i]))
+        simulator.remember(int(y[i]))
+    assert tuple(simulator.history) == chosen.history
+    text = chosen_text(json.loads(json.dumps(chosen.to_dict())))
+    assert "(chosen.png)" in text and f"{chosen.result.accuracy('target'):.1%} on target" in text
+    shown = PageReader(page("x", [], [chosen_section(chosen)]))
+    assert shown.pictures == 1 and "What the device chose" in shown.texts
+    assert chosen_text(None) == ""
 
 
 def test_sketch_is_an_arduino_library(demo):
