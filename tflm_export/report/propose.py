@@ -16,13 +16,14 @@ from tflm_export.gradients.training_graph import trained_ops, training_graph
 from tflm_export.ir import Graph
 from tflm_export.living.image import area_bytes
 from tflm_export.living.pool import candidates, costs
+from tflm_export.memory.engine_size import flash_estimate
 from tflm_export.ops import WEIGHTED
 from tflm_export.plan import Memory, UpdatePlan
 from tflm_export.pool import Pool
 
 SHARE = 4  # of what the candidates weigh, one part learns at a time
 SAMPLES = 40  # remembered, where the plan does not say
-CODE_BYTES, SPARE_RAM_BYTES = 64 * 1024, 512  # of flash beside the model; of RAM, for what the linker pads
+SPARE_RAM_BYTES = 512  # of RAM, for what the linker pads
 LARGEST = 2**31 - 1
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -42,7 +43,7 @@ def propose(tflite: bytes, board: Board, plan: UpdatePlan, how: Mapping[str, Any
     while least < most:
         count = (least + most + 1) // 2
         asked = replace(plan, candidates=tuple(names[-count:]), pool=Pool(LARGEST, **how))
-        found = _fitting(forward, asked, board, len(tflite), how)
+        found = _fitting(forward, asked, board, how)
         least, most, best = (least, count - 1, best) if found is None else (count, most, found)
     if best is None:
         raise ExportError(
@@ -67,9 +68,7 @@ def _may_learn(forward: Graph, plan: UpdatePlan, name: str) -> bool:
         return False
 
 
-def _fitting(
-    forward: Graph, plan: UpdatePlan, board: Board, model_bytes: int, how: Mapping[str, Any]
-) -> UpdatePlan | None:
+def _fitting(forward: Graph, plan: UpdatePlan, board: Board, how: Mapping[str, Any]) -> UpdatePlan | None:
     """The plan with a pool for its candidates; None where the board does not hold it."""
     live = without_dead(forward, plan)
     prices = costs(candidates(training_graph(live, plan)), plan.optimizer)
@@ -81,6 +80,6 @@ def _fitting(
         if len(plan.candidates) == 1:
             raise
         return None
-    flash = model_bytes + CODE_BYTES + area_bytes(graph, plan)
+    flash = flash_estimate(graph) + area_bytes(graph, plan)
     fits = memory.static_ram + SPARE_RAM_BYTES <= board.ram_bytes and flash <= board.flash_bytes
     return plan if fits else None

@@ -13,9 +13,11 @@ from tflm_export.compiler import compile_model
 from tflm_export.engine_folder import load
 from tflm_export.errors import ExportError, TfodlError
 from tflm_export.front.read_tflite import read_tflite
+from tflm_export.living.image import area_bytes
 from tflm_export.living.selection import Selection
 from tflm_export.machines.choosing_host import ChoosingEngine
 from tflm_export.machines.m4 import build
+from tflm_export.memory.engine_size import flash_estimate
 from tflm_export.plan import Guard, LayerUpdate, Memory, UpdatePlan
 from tflm_export.pool import Pool
 from tflm_export.report.draw_selection import draw_selections, learned
@@ -48,6 +50,19 @@ def test_compile_takes_a_pool(folder, capsys):
     assert plan.pool == Pool(1024, "velocity", epoch=500)
     facts = json.loads((folder / "engine" / "engine.json").read_text())["pool"]
     assert facts["area_bytes"] == 4 * 4096 and facts["epochs"] == 20_000 and facts["epoch_macs"] > 0
+
+
+def test_a_proposal_leaves_room_in_flash_for_program_and_area():
+    """As much as the engine is planned to take, not less by a page, nor more."""
+    tflite = nets.residual_net()
+    whole = propose(tflite, BOARDS["nano33ble"], UpdatePlan())
+    compiled = compile_model(tflite, whole)
+    needed = flash_estimate(compiled.graph) + area_bytes(compiled.graph, whole)
+    assert propose(tflite, replace(BOARDS["nano33ble"], flash_bytes=needed), UpdatePlan()) == whole
+    with pytest.raises(ExportError, match="no layer of this model fits"):
+        propose(tflite, replace(BOARDS["nano33ble"], flash_bytes=needed // 2), UpdatePlan())
+    less = propose(tflite, replace(BOARDS["nano33ble"], flash_bytes=needed - 1), UpdatePlan())
+    assert len(less.candidates) < len(whole.candidates)
 
 
 def test_what_a_device_learned_becomes_a_model(folder):
@@ -159,6 +174,7 @@ def test_the_plan_of_ram_is_what_the_linker_gives(tmp_path):
     )
     elf = build(sorted(source.rglob("*.cpp")), [source], main, tmp_path / "m4.elf")
     assert elf.static_ram_bytes - 64 == pytest.approx(compiled.memory.static_ram, abs=160)
+    assert 0.5 < elf.flash_bytes / flash_estimate(compiled.graph) < 1
 
 
 def test_an_engine_without_a_pool_links_nothing_of_it(tmp_path):
