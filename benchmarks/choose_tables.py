@@ -17,6 +17,8 @@ from typing import Any
 
 from stream_tables import spread_text
 
+from tflm_export.boards import BOARDS
+
 ROOT = Path(__file__).parent.parent
 RUNS, COST = ROOT / "results" / "choose" / "runs.jsonl", ROOT / "results" / "choose" / "cost.json"
 PAGE = ROOT / "docs" / "choosing.md"
@@ -92,9 +94,23 @@ def cost(facts: dict[str, Any]) -> str:
     ) + "\n"  # fmt: skip
 
 
+def whole(facts: dict[str, Any]) -> str:
+    """The engine with everything, in a sentence."""
+    found, nano = facts["whole"], BOARDS["nano33ble"]
+    stack = found["stack_bytes"]
+    flash = found["flash_bytes"] + found["area_bytes"]
+    return (
+        f"With {found['samples']} remembered samples, {found['judges']} pictures that judge "
+        f"({found['guard_ram_bytes']:,} B, with\nthe copy of what learns) and two spare classes it takes "
+        f"{found['ram_bytes']:,} B of RAM, {stack:,} B of it stack, and {flash:,} B of flash,\n"
+        f"the area too; a Nano 33 BLE holds {nano.ram_bytes:,} B beside the stack, "
+        f"and {nano.flash_bytes:,} B.\n"
+    )
+
+
 def filled(page: str, rows: Sequence[dict[str, Any]], facts: dict[str, Any]) -> str:
     """The page with its tables: `choose:cost`, `choose:together`, or the name of a task."""
-    made = {"cost": lambda: cost(facts), "together": lambda: together(rows)}
+    made = {"cost": lambda: cost(facts), "whole": lambda: whole(facts), "together": lambda: together(rows)}
     return BLOCK.sub(lambda m: m[1] + made.get(m[2], lambda: rules(rows, m[2]))() + m[3], page)
 
 

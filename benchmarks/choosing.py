@@ -4,7 +4,8 @@
 
 mbv2-w0.35 at 96 px, its last four blocks, a pool of 21 KB: RAM with stack, cycles of a step without replays
 in the first epoch, and of its end without the flash's own time; the other engine learns that epoch's channels
-for good. `benchmarks/choose_tables.py` prints it into docs/choosing.md.
+for good. A third one remembers more, judges what it learns and has spare classes.
+`benchmarks/choose_tables.py` prints it into docs/choosing.md.
 """
 
 from __future__ import annotations
@@ -21,15 +22,39 @@ from engine_nets import CASES
 
 from tflm_export.compiler import compile_model
 from tflm_export.files import write_text
+from tflm_export.front.spare import add_spare_classes
 from tflm_export.living.choosing import ChoosingSimulator
 from tflm_export.machines.choosing_cost import measure_choosing
 from tflm_export.machines.m4 import ARDUINO_FLAGS, ROOMY
 from tflm_export.machines.measure import measure
-from tflm_export.plan import LayerUpdate, Memory, UpdatePlan
+from tflm_export.plan import Guard, LayerUpdate, Memory, UpdatePlan
 from tflm_export.pool import Pool
 
 LAST_BLOCKS = tuple(f"#{i}" for i in (51, 53, 54, 55, 56, 57, 59, 60, 61, 63, 64, 65))
 STEPS = 11  # more than are held out, so that all of them are measured
+
+
+WHOLE = {  # a device with all that a plan may have, but exemplars
+    "memory": Memory(samples=100, replays=0),
+    "guard": Guard(samples=40, every=10),
+    "spare_classes": 2,
+}
+
+
+def whole(tflite: bytes, plan: UpdatePlan, x: np.ndarray, labels: list[int]) -> dict[str, Any]:
+    """The engine with everything, as plain numbers."""
+    compiled = compile_model(add_spare_classes(tflite, 2), replace(plan, **WHOLE))
+    found = measure_choosing(compiled, x, labels, every=STEPS, flags=ARDUINO_FLAGS, timeout=900.0)
+    return {
+        "ram_bytes": found.static_ram_bytes + found.stack_bytes,
+        "stack_bytes": found.stack_bytes,
+        "flash_bytes": found.flash_bytes,
+        "epoch_end": vars(found.new_epoch),
+        "samples": compiled.facts["latent"]["samples"],
+        "judges": compiled.facts["latent"]["judges"],
+        "guard_ram_bytes": compiled.facts["latent"]["guard_ram_bytes"],
+        "area_bytes": compiled.facts["pool"]["area_bytes"],
+    }
 
 
 def cost(tflite: bytes) -> dict[str, Any]:
@@ -57,6 +82,7 @@ def cost(tflite: bytes) -> dict[str, Any]:
         "static_flash_bytes": static.flash_bytes,
         "channels": first.count,
         "pool": compiled.facts["pool"],
+        "whole": whole(tflite, plan, x, labels),
     }
 
 

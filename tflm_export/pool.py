@@ -28,6 +28,8 @@ class Pool:
     samples: latents of the memory on which velocity is measured, held out of replay.
     mu: brake of the velocity. spend: `"prefix"` stops at the first channel that does not fit, `"fill"` goes
         on with the next. top: share of all layers' earnings that the top layers hold together.
+    skip_dead: channels without a gradient in the last epoch, where others of their layer had one, take no
+        bytes of the next.
 
     Raises `TfodlError` for anything else.
     """
@@ -39,6 +41,7 @@ class Pool:
     mu: float = 0.5
     spend: Literal["prefix", "fill"] = "prefix"
     top: float = 0.9
+    skip_dead: bool = False
 
     def __post_init__(self) -> None:
         _require(_is_whole(self.bytes, 1, 2**31 - 1), "bytes must be a whole number >= 1", self.bytes)
@@ -49,7 +52,13 @@ class Pool:
         _require(samples, f"samples must be a whole number from 1 to {MOST_SAMPLES}", self.samples)
         _require(_is_real(self.mu) and 0 <= self.mu < 1, "mu must be a number in [0, 1)", self.mu)
         _require(self.spend in SPENDING, f"spend must be one of {SPENDING}", self.spend)
+        _require(isinstance(self.skip_dead, bool), "skip_dead must be true or false", self.skip_dead)
         _require(_is_real(self.top) and 0 < self.top <= 1, "top must be a share in (0, 1]", self.top)
+
+    @property
+    def watches(self) -> bool:
+        """Whether the device notes which channels have a gradient."""
+        return self.skip_dead and self.rule != "fixed"
 
     @property
     def held_out(self) -> int:

@@ -160,6 +160,7 @@ def _backward(e: Engine, layer: Op, ops: list[Op]) -> list[str]:
         return [line for op in ops for line in calls[op.name]]
     above = [f"  {line}" for op in ops if op.role == "gradient" for line in calls[op.name]]
     updates = [line for op in ops if op.role == "update" for line in calls[op.name]]
+    updates = _watched(e, ops, i) + updates
     if e.plan.pool.rule == "top_layers_random":  # all layers' gradients are measured
         return [*(line[2:] for line in above), *_noted(e, ops, i), *updates]
     if not above:
@@ -173,6 +174,16 @@ def _noted(e: Engine, ops: list[Op], i: int) -> list[str]:
     g, mask = next(op.inputs for op in ops if op.kind.endswith("WEIGHTS_UPDATE"))[:2]
     args = ("pool", i, e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"), e.tensor(g).size)
     return wrapped(kernel_call("pool_notes", *args)[0])
+
+
+def _watched(e: Engine, ops: list[Op], i: int) -> list[str]:
+    """The call that marks which channels of candidate `i` have a gradient, where the pool asks for it."""
+    if e.plan.pool is None or not e.plan.pool.watches:
+        return []
+    g, mask = next(op.inputs for op in ops if op.kind.endswith("WEIGHTS_UPDATE"))[:2]
+    return wrapped(
+        kernel_call("pool_watches", "pool", "pool_alive", i, e.at(g, "s16"), e.at(mask, "bits"))[0]
+    )
 
 
 def _skips_zero(e: Engine) -> bool:

@@ -104,6 +104,17 @@ def _tables(e: Engine, pool: Pool, layout: ImageLayout, space: Workspace) -> dic
     }
 
 
+def _watching(pool: Pool, scores: str) -> dict[str, str]:
+    """What leaving out dead channels adds."""
+    if not pool.watches:
+        return {"alive": "", "clear_alive": "", "skip_dead": ""}
+    return {
+        "alive": "uint8_t pool_alive[sizeof pool_chosen];  // channels with a gradient in this epoch\n",
+        "clear_alive": "\n  memset(pool_alive, 0, sizeof pool_alive);",
+        "skip_dead": f"  tfodl::pool_skips_dead(pool, pool_alive, {scores});\n",
+    }
+
+
 def _candidate(e: Engine, i: int, layout: ImageLayout, space: Workspace) -> str:
     """One `tfodl::Candidate`."""
     c, (at, bias_at) = e.candidates[i], layout.tensors[i]
@@ -164,6 +175,8 @@ def _epoch(e: Engine, space: Workspace, layout: ImageLayout) -> dict[str, str]:
             "velocity": f"{measured} + kChannels",
             "measuring": _measuring(e, space, layout),
         }
+    assert e.plan.pool is not None
+    fields |= _watching(e.plan.pool, scores)
     first = first_choice(e.graph, e.plan)
     if first is None:
         draw = f"tfodl::pool_scores(pool, tfodl::PoolRule::kRandom, 0, nullptr, {scores});"

@@ -26,6 +26,7 @@ class Chooser:
 
     chosen: bool [C], who learns, counted through all candidates. history: the selection of every epoch so
     far. norms: float32 a candidate, which the machine adds its gradients' squares to (`top_layers_random`).
+    alive: bool [C], who had a gradient since the epoch began (`skip_dead`).
     Raises `ExportError` for a plan without a pool, or one that cannot be.
     """
 
@@ -46,6 +47,7 @@ class Chooser:
         self.phi, self.velocity = np.ones(count, np.float32), np.zeros(count, np.float32)
         self.history: list[Selection] = []
         self.chosen, self.norms = np.zeros(count, bool), np.zeros(len(self.layers), np.float32)
+        self.alive = np.zeros(count, bool)
         first = first_choice(self.graph, self.plan)
         self._begin(first if first is not None else self._spend(random(self._situation())))
 
@@ -61,8 +63,9 @@ class Chooser:
             self.velocity = velocity(phi, self.phi, self.velocity, self.pool.mu)
             self.phi = phi
         self.epoch, self._ended = self.epoch + 1, step
-        mask = self._spend(RULES[self.pool.rule](self._situation()))
+        mask = self._spend(self._without_dead(RULES[self.pool.rule](self._situation())))
         self.norms[:] = 0
+        self.alive[:] = False
         self._begin(mask)
 
     def channels(self, i: int) -> tuple[int, ...]:
@@ -76,6 +79,13 @@ class Chooser:
     def _situation(self) -> Situation:
         facts = (self.plan.seed, self.epoch, self.chosen, self.velocity, self.norms, self._bytes)
         return Situation(self.layers, self.pool, *facts)
+
+    def _without_dead(self, scores: np.ndarray) -> np.ndarray:
+        """The scores; below 0 for channels without a gradient where others of their layer had one."""
+        dead = ~self.alive
+        for c in self.layers:
+            dead[c.span] &= self.alive[c.span].any()
+        return np.where(dead, np.float32(-1), scores) if self.pool.watches else scores
 
     def _spend(self, scores: np.ndarray) -> np.ndarray:
         """The channels that the pool's bytes buy; none with a score below 0."""

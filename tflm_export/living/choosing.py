@@ -89,9 +89,19 @@ class ChoosingSimulator(LivingSimulator):
     def _update(self, op: Op, values: dict[str, Any], collect: dict[str, np.ndarray] | None) -> None:
         if op.name in self._now:
             self._note_norm(op, values)
+            self._note_alive(op, values)
             if not op.attrs["channels"]:
                 return
         super()._update(op, values, collect)
+
+    def _note_alive(self, op: Op, values: dict[str, Any]) -> None:
+        """Mark a candidate's channels that have a gradient."""
+        if not self.chooser.pool.watches or op.kind == "BIAS_UPDATE":
+            return
+        g, mask = self._inputs(op, values)[:2]
+        gated = g.values if mask is None else g.values * mask.reshape(g.values.shape)
+        c = next(c for c in self.chooser.layers if c.layer.name == op.of)
+        self.chooser.alive[c.span] |= gated.reshape(-1, c.channels).any(axis=0)
 
     def _note_norm(self, op: Op, values: dict[str, Any]) -> None:
         """Add up the squares of a candidate's output gradient."""

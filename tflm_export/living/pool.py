@@ -150,6 +150,7 @@ def pool_ram(graph: Graph, plan: UpdatePlan) -> int:
     slots = sum(2 * c.channels for c in layers if c.weights.in_pool)
     structs = sum(CONV_BYTES + STATE_STRUCT_BYTES * (1 + (c.bias is not None)) for c in layers)
     lists = 2 * most_channels(layers, plan.pool, plan.optimizer) + -(-total(layers) // 8)
+    lists += -(-total(layers) // 8) if plan.pool.watches else 0
     norms = 4 * len(layers) if plan.pool.rule == "top_layers_random" else 0
     return -(-plan.pool.bytes // 4) * 4 + slots + lists + structs + norms + STATE_RAM_BYTES
 

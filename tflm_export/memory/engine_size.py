@@ -21,7 +21,9 @@ from tflm_export.variable import variables
 
 LIBRARY_BYTES = 48 * 1024  # of flash: kernels and run time, at most 45 KB in the engines that we measured
 CALL_BYTES = 128  # of flash: one op's call with its structs
-POOL_BYTES = 8 * 1024  # of flash: what chooses, judges and keeps images; at most 4.6 KB of it chooses and keeps
+POOL_BYTES = (
+    8 * 1024
+)  # of flash: what chooses, judges and keeps images; at most 4.6 KB of it chooses and keeps
 TABLE_BYTES = 1024  # of flash: exponentials of the loss, or a function's outputs and slopes
 REMEMBERED = 200  # kinds of plans, of some 100 KB each
 LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")

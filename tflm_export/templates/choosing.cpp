@@ -43,7 +43,7 @@ tfodl::StoreStatus new_epoch() {
 $measure
   uint8_t* const bits = arena + workspace::bits;
   tfodl::pool_scores(pool, pool.rule, epochs + 1, $velocity, $scores);
-  tfodl::pool_spend(pool, $scores, order(), bits);
+$skip_dead  tfodl::pool_spend(pool, $scores, order(), bits);
 $save_measured
   images.append(bits, sizeof pool_chosen);
   status = images.commit(epochs + 1);

@@ -4,7 +4,7 @@
 alignas(4) uint8_t pool_bytes[$pool_room];
 int16_t pool_listed[$most];
 uint8_t pool_chosen[$chosen_bytes];
-$norms
+$norms${alive}
 uint32_t epochs, last_end;
 int32_t shallowest;
 const uint8_t* source;  // the image that frozen rows are read from; null: as flashed
@@ -42,7 +42,7 @@ uint16_t* order() { return reinterpret_cast<uint16_t*>(arena + workspace::order)
 void load() {
   tfodl::pool_reads(pool, source);
   shallowest = tfodl::pool_load(pool);
-$clear_norms$keep_loaded
+$clear_norms$clear_alive$keep_loaded
 }
 
 void first_epoch() {

@@ -21,8 +21,8 @@ from tfodl.stream.keras_engine import KerasEngine
 class ChoosingKerasEngine(KerasEngine):
     """A `KerasEngine` of a plan with a pool: it chooses the board's channels, and makes its weights.
 
-    Raises `TfodlError` as `KerasEngine`, and for momentum, an accumulator or the rule top_layers_random, of
-    which Keras keeps no such state.
+    Raises `TfodlError` as `KerasEngine`, and for momentum, an accumulator, the rule top_layers_random, or
+    skip_dead, of which Keras keeps no such state.
     """
 
     def __init__(self, compiled: Compiled):
@@ -101,6 +101,8 @@ def _check(plan: UpdatePlan, chooser: Chooser) -> None:
             "stream: Keras keeps what an optimizer remembers from epoch to epoch, a pool does not; use "
             "machine='host' or 'numpy', or plain SGD with stochastic rounding."
         )
+    if chooser.pool.watches:
+        raise TfodlError("stream: Keras does not watch gradients as the board does; set skip_dead to false.")
     if chooser.pool.rule == "top_layers_random":
         raise TfodlError(
             "stream: Keras does not measure top_layers_random as the board does; use 'host' or 'numpy'."

@@ -62,5 +62,8 @@ def test_refusals():
     with pytest.raises(TfodlError, match="plain SGD"):
         ChoosingKerasEngine(compile_model(qat_tflite(), plan, keep_dead=True))
     plan = replace(plan_of("random"), pool=Pool(120, "top_layers_random"))
+    dead = replace(plan_of("random"), pool=Pool(120, "random", skip_dead=True))
+    with pytest.raises(TfodlError, match="does not watch gradients"):
+        ChoosingKerasEngine(compile_model(qat_tflite(), dead, keep_dead=True))
     with pytest.raises(TfodlError, match="does not measure top_layers_random"):
         ChoosingKerasEngine(compile_model(qat_tflite(), plan, keep_dead=True))

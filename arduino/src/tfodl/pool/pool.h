@@ -78,6 +78,11 @@ void pool_velocities(const ChannelPool& pool, int32_t* sums, const float* phi_be
 // Adds the squares of a candidate's output gradient.
 void pool_notes(const ChannelPool& pool, int32_t layer, const int16_t* g, int16_t exponent, const uint8_t* mask, int32_t n);
 
+// Marks a candidate's channels whose output has a gradient g [positions][channels] that passes the mask; and gives those
+// that never had one, where others of their layer had, a score below 0. alive [(channels + 7) / 8] bits.
+void pool_watches(const ChannelPool& pool, uint8_t* alive, int32_t layer, const int16_t* g, const uint8_t* mask);
+void pool_skips_dead(const ChannelPool& pool, const uint8_t* alive, float* scores);
+
 // scores [channels] by the pool's rule in the epoch that begins; a negative one is never chosen. v: velocities.
 void pool_scores(const ChannelPool& pool, PoolRule rule, uint32_t epoch, const float* v, float* scores);
 

@@ -145,6 +145,29 @@ void pool_notes(const ChannelPool& pool, int32_t layer, const int16_t* g, int16_
   pool.norms[layer] += times_power_of_2(static_cast<float>(squares), 2 * exponent);
 }
 
+void pool_watches(const ChannelPool& pool, uint8_t* alive, int32_t layer, const int16_t* g, const uint8_t* mask) {
+  const Candidate& c = pool.layers[layer];
+  const int32_t end = c.positions * c.channels;
+  for (int32_t k = 0; k < c.channels; ++k) {
+    const int32_t channel = c.first + k;
+    if (is_chosen(alive, channel)) continue;
+    int32_t at = k;
+    while (at < end && (g[at] == 0 || (mask && !get_bit(mask, at)))) at += c.channels;
+    if (at < end) alive[channel >> 3] = static_cast<uint8_t>(alive[channel >> 3] | 1 << (channel & 7));
+  }
+}
+
+void pool_skips_dead(const ChannelPool& pool, const uint8_t* alive, float* scores) {
+  for (int32_t i = 0; i < pool.count; ++i) {
+    const int32_t first = pool.layers[i].first, end = first + pool.layers[i].channels;
+    bool any = false;
+    for (int32_t k = first; k < end; ++k) any |= is_chosen(alive, k);
+    for (int32_t k = first; any && k < end; ++k) {
+      if (!is_chosen(alive, k)) scores[k] = -1.0f;
+    }
+  }
+}
+
 void pool_scores(const ChannelPool& pool, PoolRule rule, uint32_t epoch, const float* v, float* scores) {
   if (rule == PoolRule::kRandom || rule == PoolRule::kTopLayersRandom) random_scores(pool, epoch, scores);
   if (rule == PoolRule::kTopLayersRandom) keep_top_layers(pool, scores);
