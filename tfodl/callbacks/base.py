@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from tflm_export.errors import TfodlError
 from tflm_export.living.ranking import Rule
 from tflm_export.plan import Budget, LayerUpdate, Optimizer, UpdatePlan
+from tfodl.callbacks.dead import Dead
 from tfodl.callbacks.device import as_compiled
 from tfodl.neurons.cost import PlanCost, plan_cost
 from tfodl.neurons.group import NeuronGroup, whole
@@ -41,6 +42,8 @@ class Selection(keras.callbacks.Callback):
     bias: biases train with their channels.
     initial: plan of the first epoch where there are no scores yet (anything `FixedSelection` takes); None:
     random. seed: of all random choices. verbose: 1 prints a line an epoch.
+    skip_dead: neurons that an epoch's plan trained and that did not change, for their clamp lets no gradient
+        through, rank last from then on.
     engine: `tfodl.selection.Engine`, which knows the RAM of a plan's engine; None makes one by a dry
         conversion of the model where the budget has `ram_bytes` or `flash_bytes`. With one, every epoch's RAM
         is printed and logged as engine_ram_bytes.
@@ -69,6 +72,7 @@ class Selection(keras.callbacks.Callback):
         initial: Any = None,
         seed: int = 0,
         verbose: int = 0,
+        skip_dead: bool = False,
         engine: Engine | None = None,
         device: Optimizer | None = None,
     ) -> None:
@@ -83,7 +87,8 @@ class Selection(keras.callbacks.Callback):
         UpdatePlan(seed=seed)  # refuses what is no seed
         self.requested, self.axis, self.initial = budget, axis, initial
         self.seed, self.verbose = seed, verbose
-        self.given_engine, self.device = engine, device
+        self.given_engine, self.device, self.skip_dead = engine, device, skip_dead
+        self._dead: Dead | None = None
         self.engine: Engine | None = None
         self.budget = Budget()
         self.groups: tuple[NeuronGroup, ...] = ()
@@ -148,6 +153,8 @@ class Selection(keras.callbacks.Callback):
 
     def choose(self, scores: Mapping[str, ArrayLike]) -> tuple[LayerUpdate, ...]:
         """The entries that the budget buys by `scores`."""
+        if self._dead is not None:
+            scores = {layer: self._dead.last(layer, each) for layer, each in scores.items()}
         return choose(self.groups, scores, self.budget, self.options, self.room())
 
     def room(self) -> Room | None:
@@ -188,6 +195,7 @@ class Selection(keras.callbacks.Callback):
             self.engine = Engine.of(self.model)
         require_affordable(self.budget, self.groups, self.options, self.room())
         self.plans, self.extra_logs, self._started, self._interrupted = [], {}, False, None
+        self._dead = Dead(self.model, self.pool) if self.skip_dead else None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if not self._started:
@@ -197,11 +205,16 @@ class Selection(keras.callbacks.Callback):
         plan, self._interrupted = self._interrupted or self.completed(self.plan(epoch)), None
         self.model.set_plan(self.applied(plan))
         self.plans.append(plan)
+        if self._dead is not None:
+            self._dead.epoch_begins()
         self.model.selection_state = self._state(epoch)
         if self.verbose:
             print(f"Epoch {epoch + 1}: {type(self).__name__} {self._line(self._cost())}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self._dead is not None:
+            self._dead.epoch_ends(self.plans[-1])
+            self.model.selection_state |= self._dead_state()
         self.model.selection_state["whole"] = np.asarray(True)
         if logs is not None:
             logs.update(self._logs(self._cost()))
@@ -239,7 +252,12 @@ class Selection(keras.callbacks.Callback):
             "whole": np.asarray(False),
             "plans": np.frombuffer(plans.encode(), np.uint8),
         }
+        facts |= self._dead_state()
         return {**facts, **{f"rule.{key}": np.asarray(value) for key, value in self.save_state().items()}}
+
+    def _dead_state(self) -> dict[str, np.ndarray]:
+        found = self._dead.found if self._dead is not None else {}
+        return {f"dead.{layer}": mask.copy() for layer, mask in found.items()}
 
     def _resume(self, epoch: int) -> None:
         state = self.model.take_restored_state()
@@ -249,6 +267,8 @@ class Selection(keras.callbacks.Callback):
         if int(state["epoch"]) + 1 != epoch and not in_this_epoch:
             return
         self.plans = [UpdatePlan.from_json(text) for text in json.loads(bytes(state["plans"]).decode())]
+        if self._dead is not None:
+            self._dead.found |= {k[5:]: v.astype(bool) for k, v in state.items() if k.startswith("dead.")}
         self.load_state({key[5:]: value for key, value in state.items() if key.startswith("rule.")})
         if in_this_epoch:  # interrupted in mid-epoch: it is begun again, with the plan that it had
             self._interrupted = self.plans.pop()

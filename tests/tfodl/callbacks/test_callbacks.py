@@ -345,3 +345,25 @@ def test_plain_models_are_refused():
     plain.compile("sgd", "mse")
     with pytest.raises(TfodlError, match="needs a SelectiveModel"):
         fit(plain, tfodl.RandomSelection(100), 1)
+
+
+def test_neurons_that_cannot_change_are_not_chosen_again(tmp_path):
+    """Nor after an interruption; without the option they are."""
+    x, y = data(32)
+    dead = {1, 4, 7, 8}
+
+    def run(skip_dead, epochs, *more):
+        model = selective()
+        hidden = model.base.get_layer("hidden")
+        hidden.bias.assign(np.where(np.isin(np.arange(10), list(dead)), -100.0, 0.0))
+        rule = tfodl.RandomSelection(150, seed=1, skip_dead=skip_dead)
+        backup = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
+        model.fit(x, y, batch_size=16, epochs=epochs, verbose=0, callbacks=[rule, *more, backup])
+        return [dead & set(entry.channels if (entry := p.layer("hidden")) else ()) for p in rule.plans]
+
+    with pytest.raises(KeyboardInterrupt):
+        run(True, 9, Stop(4))
+    found = run(True, 9)
+    assert len(found) == 9 and set.union(*found[:4])  # some before it
+    assert sum(map(len, found)) == len(set.union(*found)) > 2  # each once
+    assert sum(map(len, run(False, 9))) > sum(map(len, found))
