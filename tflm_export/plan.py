@@ -1,4 +1,4 @@
-"""`Budget` and `UpdatePlan`: what may change on the device. Standard library only; the contract
+"""`UpdatePlan`: what may change on the device, and how. Standard library only; the contract
 between `tfodl` (which makes plans) and `tflm_export` (which compiles them).
 
 >>> plan = UpdatePlan(layers=(LayerUpdate("conv_1", "out", (0, 3), bias="selected"),), head=True)
@@ -16,16 +16,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from tflm_export.allowed import is_count, require
+from tflm_export.budget import Budget
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
-from tflm_export.pool import Pool
+from tflm_export.optimizer import Optimizer, is_learning_rate, no_learning_rate
+from tflm_export.pool import Pool, check_pool_plan
+
+__all__ = [
+    "Budget",
+    "Guard",
+    "LayerUpdate",
+    "Loss",
+    "Memory",
+    "Optimizer",
+    "Pool",
+    "UpdatePlan",
+    "is_learning_rate",
+    "no_learning_rate",
+]
 
 VERSION = 1
-LARGEST_BATCH = 2**15
 PAGE_BYTES, PAGES = 4096, range(4, 65)  # of a store
 AXES = ("out", "in")
 BIASES = ("none", "selected", "all")
-ROUNDINGS = ("stochastic", "accumulator")
 LOSSES = ("crossentropy", "bce", "mse", "reconstruction")
 Loss = Literal["crossentropy", "bce", "mse", "reconstruction"]
 POLICIES = ("reservoir", "balanced")
@@ -38,63 +52,6 @@ OPTIONAL = (
     "guard",
     "spare_classes",
 )  # fields that JSON leaves out where a plan does not use them
-SMALLEST_RATE, LARGEST_RATE = 1e-30, 1e6  # kMaxLearningRate of support.h
-
-
-def is_learning_rate(rate: float) -> bool:
-    """Whether the device takes `rate`: finite, > 0, in the range that float32 and its steps have."""
-    return SMALLEST_RATE <= rate <= LARGEST_RATE
-
-
-def no_learning_rate(rate: object) -> str:
-    """Why `rate` is refused."""
-    return f"learning_rate must be a number from {SMALLEST_RATE:g} to {LARGEST_RATE:g}, got {rate!r}."
-
-
-def _require(ok: bool, message: str) -> None:
-    if not ok:
-        raise TfodlError(message)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Upper limits on what an update may cost; `None` leaves a quantity free.
-
-    params: trained parameters, classifier head apart.
-    ram_bytes: RAM of the compiled engine, static and stack, bytes.
-    flash_bytes: the engine's program and constants, bytes.
-    macs: multiply-accumulates of one backward pass at batch 1.
-    scheme_bytes: what a published scheme's size counts (Lin et al. 2022: saved activations, clip masks and
-        trained weights at batch 1, no gradients), bytes.
-
-    Raises `TfodlError` on a negative or non-integer limit.
-    """
-
-    params: int | None = None
-    ram_bytes: int | None = None
-    flash_bytes: int | None = None
-    macs: int | None = None
-    scheme_bytes: int | None = None
-
-    def __post_init__(self) -> None:
-        for name, value in dataclasses.asdict(self).items():
-            _require(
-                value is None or _is_count(value),
-                f"Budget: {name} must be a whole number >= 0 or None, got {value!r}.",
-            )
-
-    @property
-    def limits_engine(self) -> bool:
-        """Whether bytes of the compiled engine are limited."""
-        return self.ram_bytes is not None or self.flash_bytes is not None
 
 
 @dataclass(frozen=True)
@@ -116,56 +73,23 @@ class LayerUpdate:
     def __post_init__(self) -> None:
         where = f"LayerUpdate {self.name!r}"
         named = isinstance(self.name, str) and bool(self.name)
-        _require(named, f"LayerUpdate: name must be a non-empty string, got {self.name!r}.")
-        _require(self.axis in AXES, f"{where}: axis must be one of {AXES}, got {self.axis!r}.")
-        _require(self.bias in BIASES, f"{where}: bias must be one of {BIASES}, got {self.bias!r}.")
+        require(named, f"LayerUpdate: name must be a non-empty string, got {self.name!r}.")
+        require(self.axis in AXES, f"{where}: axis must be one of {AXES}, got {self.axis!r}.")
+        require(self.bias in BIASES, f"{where}: bias must be one of {BIASES}, got {self.bias!r}.")
         channels = tuple(self.channels)
-        _require(
-            all(map(_is_count, channels)),
+        require(
+            all(map(is_count, channels)),
             f"{where}: channels must be whole numbers >= 0, got {channels[:8]!r}.",
         )
-        _require(
+        require(
             all(a < b for a, b in zip(channels, channels[1:], strict=False)),
             f"{where}: channels must be sorted and distinct; sort them and drop repeats.",
         )
-        _require(
+        require(
             not (self.axis == "in" and self.bias == "selected"),
             f"{where}: bias 'selected' needs axis 'out'; use 'all' or 'none' with axis 'in'.",
         )
         object.__setattr__(self, "channels", channels)
-
-
-@dataclass(frozen=True)
-class Optimizer:
-    """The device's update rule: SGD on integer weights (docs/arithmetic.md, "Update").
-
-    learning_rate: step size in the float model's terms; may be changed at run time.
-    momentum: 0 keeps no velocity; otherwise 4 bytes a trained weight.
-    batch: samples accumulated before a step; more than 1 costs 4 bytes a trained weight.
-    rounding: `"stochastic"` (no memory) or `"accumulator"` (2 bytes a trained weight).
-    qas: quantization-aware scaling (Lin et al. 2022, section 3.1).
-    """
-
-    learning_rate: float = 0.01
-    momentum: float = 0.0
-    batch: int = 1
-    rounding: Literal["stochastic", "accumulator"] = "stochastic"
-    qas: bool = True
-
-    def __post_init__(self) -> None:
-        number = _is_number(self.learning_rate) and is_learning_rate(self.learning_rate)
-        _require(number, f"Optimizer: {no_learning_rate(self.learning_rate)}")
-        number = _is_number(self.momentum) and 0 <= self.momentum < 1
-        _require(number, f"Optimizer: momentum must be in [0, 1), got {self.momentum!r}.")
-        whole = _is_count(self.batch) and 1 <= self.batch <= LARGEST_BATCH
-        _require(
-            whole, f"Optimizer: batch must be a whole number from 1 to {LARGEST_BATCH}, got {self.batch!r}."
-        )
-        _require(
-            self.rounding in ROUNDINGS,
-            f"Optimizer: rounding must be one of {ROUNDINGS}, got {self.rounding!r}.",
-        )
-        _require(isinstance(self.qas, bool), f"Optimizer: qas must be true or false, got {self.qas!r}.")
 
 
 @dataclass(frozen=True)
@@ -191,17 +115,17 @@ class Memory:
 
     def __post_init__(self) -> None:
         given = [size for size in (self.samples, self.bytes) if size is not None]
-        _require(
-            len(given) == 1 and _is_count(given[0]) and given[0] >= 1,
+        require(
+            len(given) == 1 and is_count(given[0]) and given[0] >= 1,
             f"Memory: give its capacity as samples or as bytes, a whole number >= 1; got samples "
             f"{self.samples!r} and bytes {self.bytes!r}.",
         )
         for name in ("replays", "exemplar_replays"):
             value = getattr(self, name)
-            whole = _is_count(value) and value <= 100
-            _require(whole, f"Memory: {name} must be a whole number from 0 to 100, got {value!r}.")
-        _require(self.policy in POLICIES, f"Memory: policy must be one of {POLICIES}, got {self.policy!r}.")
-        _require(self.where in PLACES, f"Memory: where must be one of {PLACES}, got {self.where!r}.")
+            whole = is_count(value) and value <= 100
+            require(whole, f"Memory: {name} must be a whole number from 0 to 100, got {value!r}.")
+        require(self.policy in POLICIES, f"Memory: policy must be one of {POLICIES}, got {self.policy!r}.")
+        require(self.where in PLACES, f"Memory: where must be one of {PLACES}, got {self.where!r}.")
 
 
 @dataclass(frozen=True)
@@ -223,8 +147,8 @@ class Guard:
     def __post_init__(self) -> None:
         for name, least, most in (("samples", 1, 2**15), ("held_out", 2, 2**15), ("every", 0, 2**30)):
             value = getattr(self, name)
-            _require(
-                _is_count(value) and least <= value <= most,
+            require(
+                is_count(value) and least <= value <= most,
                 f"Guard: {name} must be a whole number from {least} to {most}, got {value!r}.",
             )
 
@@ -269,82 +193,56 @@ class UpdatePlan:
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
         object.__setattr__(self, "candidates", tuple(self.candidates))
-        _require(
+        require(
             self.version == VERSION,
             f"UpdatePlan: version {self.version!r} is not supported; allowed: {VERSION}.",
         )
         names = [layer.name for layer in self.layers]
         repeated = sorted({name for name in names if names.count(name) > 1})
-        _require(not repeated, f"UpdatePlan: layers named more than once: {repeated}; merge their entries.")
-        _require(isinstance(self.head, bool), f"UpdatePlan: head must be true or false, got {self.head!r}.")
-        _require(
+        require(not repeated, f"UpdatePlan: layers named more than once: {repeated}; merge their entries.")
+        require(isinstance(self.head, bool), f"UpdatePlan: head must be true or false, got {self.head!r}.")
+        require(
             self.loss in LOSSES,
             f"UpdatePlan: loss must be one of {LOSSES}, got {self.loss!r}.",
         )
-        _require(
-            _is_count(self.seed) and self.seed < 2**32,
+        require(
+            is_count(self.seed) and self.seed < 2**32,
             f"UpdatePlan: seed must be in [0, 2**32), got {self.seed!r}.",
         )
-        _require(
+        require(
             all(isinstance(name, str) and name for name in self.candidates),
             f"UpdatePlan: candidates must be names of layers, got {self.candidates!r}.",
         )
-        _require(
+        require(
             self.memory is None or (isinstance(self.memory, Memory) and self.loss == "crossentropy"),
             f"UpdatePlan: memory must be a Memory or None, and needs the loss 'crossentropy', for it keeps "
             f"classes; got {self.memory!r} and {self.loss!r}.",
         )
-        self._check_pool()
-        _require(
+        if self.pool is not None:
+            check_pool_plan(self)
+        require(
             self.guard is None or isinstance(self.guard, Guard),
             f"UpdatePlan: guard must be a Guard or None, got {self.guard!r}.",
         )
-        _require(
+        require(
             self.guard is None or self.memory is not None,
             "UpdatePlan: guard judges by remembered pictures, and the plan has no memory; set memory, or "
             "drop the guard.",
         )
-        _require(
-            _is_count(self.spare_classes),
+        require(
+            is_count(self.spare_classes),
             f"UpdatePlan: spare_classes must be a whole number >= 0, got {self.spare_classes!r}.",
         )
-        _require(
+        require(
             not self.spare_classes or (self.memory is not None and self.head),
             "UpdatePlan: spare_classes are learned by the head beside remembered samples; set head to true "
             "and a memory, or spare_classes to 0.",
         )
-        pages, rest = divmod(self.store_bytes, PAGE_BYTES) if _is_count(self.store_bytes) else (-1, 0)
-        _require(
+        pages, rest = divmod(self.store_bytes, PAGE_BYTES) if is_count(self.store_bytes) else (-1, 0)
+        require(
             pages in (0, *PAGES) and not rest,
             f"UpdatePlan: store_bytes must be 0 or 4 to 64 pages of {PAGE_BYTES}, got {self.store_bytes!r}.",
         )
-
-    def _check_pool(self) -> None:
-        if self.pool is None:
-            return
-        _require(isinstance(self.pool, Pool), f"UpdatePlan: pool must be a Pool or None, got {self.pool!r}.")
-        _require(bool(self.candidates), "UpdatePlan: a pool chooses among candidates; name at least one.")
-        _require(
-            self.memory is not None,
-            "UpdatePlan: a pool needs a memory, for what was learned is measured on its samples; set memory.",
-        )
-        _require(
-            self.store_bytes == 0,
-            f"UpdatePlan: a pool keeps what it learned in an area of its own; set store_bytes to 0, "
-            f"got {self.store_bytes}.",
-        )
-        named = [layer.name for layer in self.layers if layer.name not in self.candidates]
-        _require(
-            not named,
-            f"UpdatePlan: layers {named} are no candidates; with a pool, layers are the first epoch's choice "
-            "among candidates.",
-        )
-        for layer in self.layers:
-            _require(
-                layer.axis == "out" and layer.bias != "all",
-                f"UpdatePlan: {layer.name!r}: a pool holds output channels with their own biases; give axis "
-                f"'out' and bias 'selected' or 'none', got {layer.axis!r} and {layer.bias!r}.",
-            )
 
     def __hash__(self) -> int:
         learning = (self.layers, self.head, self.budget, self.optimizer, self.loss, self.seed)
@@ -391,24 +289,24 @@ class UpdatePlan:
 
 
 def _fields(raw: object, kind: type, where: str) -> dict[str, Any]:
-    _require(isinstance(raw, dict), f"{where}: expected an object, got {type(raw).__name__}.")
+    require(isinstance(raw, dict), f"{where}: expected an object, got {type(raw).__name__}.")
     assert isinstance(raw, dict)
     allowed = {f.name for f in dataclasses.fields(kind)}
     unknown = sorted(set(raw) - allowed)
-    _require(not unknown, f"{where}: unknown field(s) {unknown}; allowed: {sorted(allowed)}.")
+    require(not unknown, f"{where}: unknown field(s) {unknown}; allowed: {sorted(allowed)}.")
     return raw
 
 
 def _plan_from_dict(raw: object) -> UpdatePlan:
     fields = dict(_fields(raw, UpdatePlan, "UpdatePlan"))
-    _require("layers" in fields, "UpdatePlan: field 'layers' is missing.")
-    _require(isinstance(fields["layers"], list), "UpdatePlan: 'layers' must be a list.")
-    _require(isinstance(fields.get("provenance", {}), dict), "UpdatePlan: 'provenance' must be an object.")
+    require("layers" in fields, "UpdatePlan: field 'layers' is missing.")
+    require(isinstance(fields["layers"], list), "UpdatePlan: 'layers' must be a list.")
+    require(isinstance(fields.get("provenance", {}), dict), "UpdatePlan: 'provenance' must be an object.")
     layers = []
     for index, entry in enumerate(fields["layers"]):
         row = _fields(entry, LayerUpdate, f"UpdatePlan: layers[{index}]")
-        _require("name" in row, f"UpdatePlan: layers[{index}]: field 'name' is missing.")
-        _require(
+        require("name" in row, f"UpdatePlan: layers[{index}]: field 'name' is missing.")
+        require(
             isinstance(row.get("channels", []), list),
             f"UpdatePlan: layers[{index}]: 'channels' must be a list.",
         )
@@ -422,7 +320,7 @@ def _plan_from_dict(raw: object) -> UpdatePlan:
         fields["pool"] = Pool(**_fields(fields["pool"], Pool, "UpdatePlan: pool"))
     if fields.get("guard") is not None:
         fields["guard"] = Guard(**_fields(fields["guard"], Guard, "UpdatePlan: guard"))
-    _require(isinstance(fields.get("candidates", []), list), "UpdatePlan: 'candidates' must be a list.")
+    require(isinstance(fields.get("candidates", []), list), "UpdatePlan: 'candidates' must be a list.")
     if "optimizer" in fields:
         fields["optimizer"] = Optimizer(**_fields(fields["optimizer"], Optimizer, "UpdatePlan: optimizer"))
     return UpdatePlan(**fields)

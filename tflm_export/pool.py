@@ -7,9 +7,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from tflm_export.allowed import is_number, require
 from tflm_export.errors import TfodlError
+
+if TYPE_CHECKING:
+    from tflm_export.plan import UpdatePlan
 
 RULES = ("velocity", "random", "top_layers_random", "fixed")
 SPENDING = ("prefix", "fill")
@@ -50,10 +54,10 @@ class Pool:
         _require(steps, f"epoch must be None or a whole number from 1 to {LARGEST_EPOCH} steps", self.epoch)
         samples = _is_whole(self.samples, 1, MOST_SAMPLES)
         _require(samples, f"samples must be a whole number from 1 to {MOST_SAMPLES}", self.samples)
-        _require(_is_real(self.mu) and 0 <= self.mu < 1, "mu must be a number in [0, 1)", self.mu)
+        _require(is_number(self.mu) and 0 <= self.mu < 1, "mu must be a number in [0, 1)", self.mu)
         _require(self.spend in SPENDING, f"spend must be one of {SPENDING}", self.spend)
         _require(isinstance(self.skip_dead, bool), "skip_dead must be true or false", self.skip_dead)
-        _require(_is_real(self.top) and 0 < self.top <= 1, "top must be a share in (0, 1]", self.top)
+        _require(is_number(self.top) and 0 < self.top <= 1, "top must be a share in (0, 1]", self.top)
 
     @property
     def watches(self) -> bool:
@@ -66,6 +70,33 @@ class Pool:
         return self.samples if self.rule == "velocity" else 0
 
 
+def check_pool_plan(plan: UpdatePlan) -> None:
+    """Raise `TfodlError` where the rest of a plan does not go with its pool."""
+    require(isinstance(plan.pool, Pool), f"UpdatePlan: pool must be a Pool or None, got {plan.pool!r}.")
+    require(bool(plan.candidates), "UpdatePlan: a pool chooses among candidates; name at least one.")
+    require(
+        plan.memory is not None,
+        "UpdatePlan: a pool needs a memory, for what was learned is measured on its samples; set memory.",
+    )
+    require(
+        plan.store_bytes == 0,
+        f"UpdatePlan: a pool keeps what it learned in an area of its own; set store_bytes to 0, "
+        f"got {plan.store_bytes}.",
+    )
+    named = [layer.name for layer in plan.layers if layer.name not in plan.candidates]
+    require(
+        not named,
+        f"UpdatePlan: layers {named} are no candidates; with a pool, layers are the first epoch's choice "
+        "among candidates.",
+    )
+    for layer in plan.layers:
+        require(
+            layer.axis == "out" and layer.bias != "all",
+            f"UpdatePlan: {layer.name!r}: a pool holds output channels with their own biases; give axis "
+            f"'out' and bias 'selected' or 'none', got {layer.axis!r} and {layer.bias!r}.",
+        )
+
+
 def _require(ok: bool, rule: str, got: Any) -> None:
     if not ok:
         raise TfodlError(f"Pool: {rule}, got {got!r}.")
@@ -73,7 +104,3 @@ def _require(ok: bool, rule: str, got: Any) -> None:
 
 def _is_whole(value: Any, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-
-
-def _is_real(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

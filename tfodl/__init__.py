@@ -11,11 +11,11 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "Budget": "tflm_export.plan",
+    "Budget": "tflm_export.budget",
     "Guard": "tflm_export.plan",
     "LayerUpdate": "tflm_export.plan",
     "Memory": "tflm_export.plan",
-    "Optimizer": "tflm_export.plan",
+    "Optimizer": "tflm_export.optimizer",
     "Pool": "tflm_export.pool",
     "UpdatePlan": "tflm_export.plan",
     "TfodlError": "tflm_export.errors",
