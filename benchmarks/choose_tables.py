@@ -21,6 +21,7 @@ from tflm_export.boards import BOARDS
 
 ROOT = Path(__file__).parent.parent
 RUNS, COST = ROOT / "results" / "choose" / "runs.jsonl", ROOT / "results" / "choose" / "cost.json"
+POOL = ROOT / "results" / "choose" / "pool.jsonl"  # scripts/pool_study.py
 PAGE = ROOT / "docs" / "choosing.md"
 BLOCK = re.compile(r"(<!-- choose:(\w+) -->\n).*?(<!-- end -->)", re.S)
 
@@ -108,16 +109,40 @@ def whole(facts: dict[str, Any]) -> str:
     )
 
 
-def filled(page: str, rows: Sequence[dict[str, Any]], facts: dict[str, Any]) -> str:
-    """The page with its tables: `choose:cost`, `choose:together`, or the name of a task."""
-    made = {"cost": lambda: cost(facts), "whole": lambda: whole(facts), "together": lambda: together(rows)}
+def options(rows: Sequence[dict[str, Any]]) -> str:
+    """What goes with a pool, beside the pool alone, stream by stream."""
+    found = {(row["setting"], row["seed"]): row for row in rows}
+    settings, seeds = dict.fromkeys(row["setting"] for row in rows), sorted({row["seed"] for row in rows})
+    lines = [f"| {len(seeds)} seeds | target | less plain | source | less plain |", "|---|--:|--:|--:|--:|"]
+    for name in settings:
+        line = [name]
+        for test in ("target", "source"):
+            here, plain = ([_percent(found[one, seed], test) for seed in seeds] for one in (name, "plain"))
+            apart = spread_text([a - b for a, b in zip(here, plain, strict=True)], "+")
+            line += [spread_text(here), "" if name == "plain" else apart]
+        lines.append(f"| {' | '.join(line)} |")
+    return "\n".join(lines) + "\n"
+
+
+def filled(
+    page: str, rows: Sequence[dict[str, Any]], facts: dict[str, Any], pool: Sequence[dict[str, Any]]
+) -> str:
+    """The page with its tables: `choose:cost`, `choose:together`, ..., or the name of a task."""
+    made = {
+        "cost": lambda: cost(facts),
+        "whole": lambda: whole(facts),
+        "together": lambda: together(rows),
+        "options": lambda: options(pool),
+    }
     return BLOCK.sub(lambda m: m[1] + made.get(m[2], lambda: rules(rows, m[2]))() + m[3], page)
 
 
-def measured() -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The rows of the study, and the costs."""
-    rows = [json.loads(line) for line in RUNS.read_text(encoding="utf-8").splitlines()]
-    return rows, json.loads(COST.read_text(encoding="utf-8"))
+def measured() -> tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]:
+    """The rows of the study, the costs, and what goes with a pool."""
+    rows, pool = (
+        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] for path in (RUNS, POOL)
+    )
+    return rows, json.loads(COST.read_text(encoding="utf-8")), pool
 
 
 def _bytes(name: str, chooses: int, static: int) -> str:
@@ -130,7 +155,7 @@ def _percent(row: dict[str, Any], test: str) -> float:
 
 def main() -> int:
     """Write the tables into the page; 2 where nothing was measured."""
-    missing = [path for path in (RUNS, COST) if not path.is_file()]
+    missing = [path for path in (RUNS, COST, POOL) if not path.is_file()]
     if missing:
         print(f"benchmarks/choose_tables.py: {missing[0]} is missing; measure first.", file=sys.stderr)
         return 2

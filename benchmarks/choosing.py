@@ -35,8 +35,8 @@ STEPS = 11  # more than are held out, so that all of them are measured
 
 
 WHOLE = {  # a device with all that a plan may have, but exemplars
-    "memory": Memory(samples=100, replays=0),
-    "guard": Guard(samples=40, every=10),
+    "memory": Memory(samples=24, replays=0),
+    "guard": Guard(samples=20, every=10),
     "spare_classes": 2,
 }
 
