@@ -47,10 +47,10 @@ class Dead:
 
 def _rows(group: NeuronGroup, site: Site) -> np.ndarray:
     """Weights, and own biases, a row a neuron [channels, ...]."""
-    weights = keras.ops.convert_to_numpy(site.weight)
+    weights: np.ndarray = keras.ops.convert_to_numpy(site.weight)
     if group.axis == "in":
-        return np.moveaxis(weights, -2, 0).reshape(group.channels, -1)
+        return np.moveaxis(weights, -2, 0).reshape(group.channels, -1).copy()
     rows = weights.reshape(-1, group.channels).T
     if site.bias is None or site.bias is site.weight:
-        return np.array(rows)
+        return rows.copy()
     return np.hstack([rows, keras.ops.convert_to_numpy(site.bias).reshape(-1, 1)])

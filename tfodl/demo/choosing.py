@@ -7,14 +7,15 @@ from typing import Any
 
 from tflm_export.boards import board
 from tflm_export.compiler import Compiled, compile_model
+from tflm_export.errors import ExportError
 from tflm_export.living.selection import Selection
 from tflm_export.machines.choosing_host import ChoosingEngine
 from tflm_export.plan import Memory, UpdatePlan
-from tflm_export.report.propose import propose
+from tflm_export.report.propose import SAMPLES, propose
 from tfodl import stream
 from tfodl.demo.config import DemoConfig
 from tfodl.demo.domains import Domains
-from tfodl.demo.streams import POINTS, REPLAYS, SAMPLES, target, tests
+from tfodl.demo.streams import POINTS, target, tests
 from tfodl.stream import StreamResult
 
 BOARD = "nano33ble"
@@ -45,14 +46,20 @@ class Chosen:
         }
 
 
-def choose(compiled: Compiled, pictures: Domains, config: DemoConfig) -> Chosen:
-    """The target pictures once, shuffled, through an engine that chooses among the layers that `BOARD` holds.
+def choose(compiled: Compiled, pictures: Domains, config: DemoConfig) -> Chosen | None:
+    """The target pictures once, shuffled, through an engine that chooses among the layers that `BOARD` holds;
+    None, and a line that says why, where it holds none of them.
 
     compiled: the demo's engine, of which the model counts.
     """
+    try:
+        plan = _plan(compiled, pictures, config)
+    except ExportError as error:
+        print(f"      nothing to choose: {error}")
+        return None
     x, y = target(pictures, config)
     places = stream.order(y, "shuffled", config.seed)
-    engine = compile_model(compiled.tflite, _plan(compiled, pictures, config), contract=compiled.contract)
+    engine = compile_model(compiled.tflite, plan, contract=compiled.contract)
     host = ChoosingEngine(engine)
     result = stream.play(engine, (x[places], y[places]), tests(pictures), machine=host, points=POINTS)
     channels = {c.layer.name: c.channels for c in host.layers}
@@ -62,7 +69,7 @@ def choose(compiled: Compiled, pictures: Domains, config: DemoConfig) -> Chosen:
 def _plan(compiled: Compiled, pictures: Domains, config: DemoConfig) -> UpdatePlan:
     """The plan that is proposed for the board; the stream has `config.choose_epochs` epochs."""
     rate = replace(compiled.plan.optimizer, learning_rate=config.choose_learning_rate)
-    memory = Memory(samples=SAMPLES * pictures.classes, replays=REPLAYS)
-    steps = len(target(pictures, config)[1]) * (1 + REPLAYS)
+    memory = Memory(samples=SAMPLES)
+    steps = len(target(pictures, config)[1]) * (1 + memory.replays)
     how = {"epoch": max(1, steps // config.choose_epochs)}
     return propose(compiled.tflite, board(BOARD), replace(compiled.plan, optimizer=rate, memory=memory), how)

@@ -73,7 +73,8 @@ def run(config: DemoConfig) -> dict[str, Any]:
     if config.choose:
         with stages.stage("choose", "the device chooses which channels learn, epoch by epoch"):
             chosen = choosing.choose(compiled, pictures, config)
-            print(f"      target, source: {streams.ends(chosen.result)}; {len(chosen.history)} epochs")
+            if chosen is not None:
+                print(f"      target, source: {streams.ends(chosen.result)}; {len(chosen.history)} epochs")
     with stages.stage("sketch", "Arduino library and sketch as a .zip"):
         make_sketch(compiled, "nano33ble", out / "sketch.zip")
     with stages.stage("report", "measure on the emulated Cortex-M4F, write tables and pictures"):

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from page_reader import PageReader
 from tflm_export import UpdatePlan, compile_model
 from tflm_export.board.learned import read_weights
 from tflm_export.board.simulated import SimulatedBoard
+from tflm_export.boards import board
 from tflm_export.engine_folder import load
 from tflm_export.errors import TfodlError
 from tflm_export.front.read_tflite import constants
@@ -100,7 +102,7 @@ def test_every_stream_is_in_the_report(demo):
     assert sum(facts["streams"]["replay"]["memory"]) == 100  # all that the stream had
 
 
-def test_the_report_draws_what_the_device_chose():
+def test_the_report_draws_what_the_device_chose(monkeypatch, capsys):
     """On a small net: the selections are the engine's own, and numpy chooses the same."""
     compiled = compile_model(digits_net(), UpdatePlan(seed=3))
     x, y = target_digits(compiled.graph, 40)
@@ -119,6 +121,9 @@ def test_the_report_draws_what_the_device_chose():
     shown = PageReader(page("x", [], [chosen_section(chosen)]))
     assert shown.pictures == 1 and "What the device chose" in shown.texts
     assert chosen_text(None) == ""
+    monkeypatch.setattr(choosing, "board", lambda name: replace(board(name), ram_bytes=4000))
+    assert choosing.choose(compiled, Domains(part, part, 10), config) is None
+    assert "nothing to choose: Arduino Nano 33 BLE: no layer" in capsys.readouterr().out
 
 
 def test_sketch_is_an_arduino_library(demo):
