@@ -71,5 +71,5 @@ def _plan(compiled: Compiled, pictures: Domains, config: DemoConfig) -> UpdatePl
     rate = replace(compiled.plan.optimizer, learning_rate=config.choose_learning_rate)
     memory = Memory(samples=SAMPLES)
     steps = len(target(pictures, config)[1]) * (1 + memory.replays)
-    how = {"epoch": max(1, steps // config.choose_epochs)}
+    how = {"rule": config.choose_rule, "epoch": max(1, steps // config.choose_epochs)}
     return propose(compiled.tflite, board(BOARD), replace(compiled.plan, optimizer=rate, memory=memory), how)

@@ -19,7 +19,7 @@ class DemoConfig:
         in float and on the device. device_learning_rate: SGD at batch 1, halved after every pass.
     stream_learning_rate: of the streams class after class. stream_passes: of joint training over all data.
     choose: whether an engine shows what it chooses by itself: in so many epochs (choose_epochs), at the rate
-        choose_learning_rate.
+        choose_learning_rate, by the rule that the float model beside it has (choose_rule).
     m4_steps: training steps on the emulated Cortex-M4F. verify_inputs: real inputs compared bit for bit.
     """
 
@@ -41,6 +41,7 @@ class DemoConfig:
     stream_passes: int = 3
     choose: bool = True
     choose_epochs: int = 16
+    choose_rule: str = "velocity"
     choose_learning_rate: float = 0.012
     m4_steps: int = 32
     verify_inputs: int = 256

@@ -109,7 +109,12 @@ def test_the_report_draws_what_the_device_chose(monkeypatch, capsys):
     part = (x[:, 0], y, x[:20, 0], y[:20])
     config = DemoConfig(device_samples=40, choose_epochs=5)
     chosen = choosing.choose(compiled, Domains(part, part, 10), config)
-    assert [s.epoch for s in chosen.history] == [0, 1, 2, 3, 4]  # the first step has no replays
+    assert [s.epoch for s in chosen.history] == [
+        0,
+        1,
+        2,
+        3,
+    ]  # the first samples are measured on, not replayed
     assert len({str(s.channels) for s in chosen.history}) > 2
     simulator = simulator_of(compile_model(digits_net(), chosen.plan).graph, chosen.plan)
     for i in order(y, "shuffled", 0):
