@@ -151,6 +151,16 @@ def parser() -> Parser:
     one.add_argument("folder", metavar="DIR")
     one.add_argument("--board", default="nano33ble", help="default: nano33ble")
     one.add_argument("--out", required=True, metavar="X.zip")
+    one.add_argument(
+        "--example",
+        default="serial",
+        metavar="NAME",
+        help="the sketch: serial (a host teaches; default), camera, motion, sound or anomaly (docs/products.md)",
+    )
+    one.add_argument(
+        "--hz", type=float, metavar="N", help="rows a second of the recordings, for motion and anomaly"
+    )
+    one.add_argument("--unit", metavar="UNIT", help="of the recordings: g or m/s2, for motion and anomaly")
     one.add_argument("--measure", action="store_true", help="put measured costs into the metadata")
     one.add_argument(
         "--classes",
@@ -304,17 +314,19 @@ def report_command(options: argparse.Namespace) -> int:
 
 def sketch_command(options: argparse.Namespace) -> int:
     """`sketch`: write the .zip."""
+    from tflm_export.board.examples import Example
     from tflm_export.board.sketch import make_sketch
     from tflm_export.boards import board
 
     board(options.board)
+    example = Example(options.example, options.hz, options.unit)
     costs = None
     if options.measure:
         from tflm_export.report.report import report
 
         costs = report(options.folder).facts
     names = options.classes.split(",") if options.classes else ()
-    print(make_sketch(options.folder, options.board, options.out, costs, names))
+    print(make_sketch(options.folder, options.board, options.out, costs, names, example))
     return 0
 
 

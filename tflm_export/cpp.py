@@ -69,6 +69,15 @@ def literal(ctype: str, value: float) -> str:
     return f"{value}u" if ctype == "uint32_t" else str(value)
 
 
+def quoted(text: str) -> str:
+    """`text` as a C++ string, UTF-8; nothing in it can end the string or begin a trigraph.
+
+    >>> print(quoted('a "b"?'))
+    "a \\042b\\042\\077"
+    """
+    return '"' + "".join(chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode()) + '"'
+
+
 def wrap(words: Iterable[str]) -> str:
     """Words with commas between, in indented lines."""
     lines, line = [], "   "

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tflm_export.board.sketch import EXAMPLE, sketch_files
+from tflm_export.board.examples import Example
+from tflm_export.board.sketch import SERIAL, sketch_files
 from tflm_export.boards import board
 from tflm_export.compiler import Compiled
 from tflm_export.files import write_bytes
@@ -26,13 +27,15 @@ def build_sketch(
     main, sketch = folder / "host_sketch.cpp", folder / "sketch.cpp"
     write_bytes(folder / "host" / "Arduino.h", template_text("host_arduino.h").encode())
     write_bytes(main, template_text("host_sketch.cpp").encode())
-    write_bytes(sketch, b"#include <Arduino.h>\n" + (folder / EXAMPLE).read_bytes())
+    write_bytes(sketch, b"#include <Arduino.h>\n" + (folder / SERIAL.path).read_bytes())
     return link_host(compiled, [main, sketch], source, folder / "sketch", flags)
 
 
-def write_sketch(compiled: Compiled, folder: Path, names: Sequence[str] = ()) -> Path:
+def write_sketch(
+    compiled: Compiled, folder: Path, names: Sequence[str] = (), example: Example = SERIAL
+) -> Path:
     """The library's files below `folder`; its folder of sources."""
-    for path, data in sketch_files(compiled, board("nano33ble"), compiled.facts, names).items():
+    for path, data in sketch_files(compiled, board("nano33ble"), compiled.facts, names, example).items():
         write_bytes(folder / path, data)
     return folder / "src"
 

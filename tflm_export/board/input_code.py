@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from string import Template
 
@@ -16,19 +17,42 @@ from tflm_export.ops.result import tensor_quant
 from tflm_export.signal_contract import SignalContract
 
 COLOURS = ("grey", "red", "green", "blue")
-_PUT_PIXEL = """\
-// Puts a picture's pixel where the model takes it; index = row * width + column.
+ORDERS = {"grey": ("grey",), "rgb": ("red", "green", "blue"), "bgr": ("blue", "green", "red")}
+_PIXEL_TO = """\
+// The picture: rows, columns, $colours a pixel.
+constexpr int32_t kRows = $height, kColumns = $width, kChannels = $channels;
+
+// One pixel, $colours, as the model takes it: int8 [kChannels].
 // $text
-inline void put_pixel(uint32_t index, $parameters) {
+inline void pixel_to(int8_t* to, const uint8_t* pixel) {
   static const int8_t kPixel[$tables][256] = {
 $rows
   };
-  int8_t* to = net::input() + $channels * index;
 $stores
 }
 
 """
+_PUT_PIXEL = """\
+// Puts a picture's pixel where the model takes it; index = row * width + column.
+inline void put_pixel(uint32_t index, $parameters) {
+  const uint8_t pixel[] = {$names};
+  pixel_to(net::input() + $channels * index, pixel);
+}
+
+// Lets the engine see a picture: `row` writes row y, int8 [kColumns][kChannels].
+inline void look(void (*row)(int32_t y, int8_t* to)) {
+  for (int32_t y = 0; y < kRows; ++y) row(y, net::input() + kColumns * kChannels * y);
+}
+
+"""
+_LOOK = """\
+// Where the next picture comes from: the engine asks `row` for row y, int8 [kColumns][kChannels], when it needs it.
+inline void look(void (*row)(int32_t y, int8_t* to)) { net::set_rows(row); }
+
+"""
 _PUT_VALUE = """\
+constexpr int32_t kChannels = $channels, kTimes = $times;  // of values
+
 // Puts a sensor's value where the model takes it; index = time * $channels + channel.
 // $text
 inline void put_value(uint32_t index, float value) {
@@ -39,6 +63,9 @@ inline void put_value(uint32_t index, float value) {
 
 """
 _PUT_FRAME = """\
+// Sounds: samples a second, of a frame and from one to the next, frames of an input and features of a frame.
+constexpr int32_t kSoundHz = $plain_rate, kFrameSamples = $window, kHopSamples = $hop, kFrames = $frames, kBands = $bands;
+
 // Log-mel features of one frame of sound, $window samples of 16 bits at $rate Hz, as the model takes them:
 // $bands int8. A frame begins every $hop samples, $frames make an input. Keep them in a ring of your own: an
 // engine uses its input up.
@@ -68,24 +95,33 @@ def input_code(compiled: Compiled) -> str:
     if contract is None:
         return ""
     quant = tensor_quant(graph, graph.inputs[0])
-    return (
-        _value_code(contract, quant) if isinstance(contract, SignalContract) else _pixel_code(contract, quant)
-    )
+    if isinstance(contract, SignalContract):
+        return _value_code(contract, quant)
+    return _pixel_code(contract, quant, compiled.facts["row_fed"])
 
 
-def _pixel_code(contract: InputContract, quant: QParams) -> str:
+def _pixel_code(contract: InputContract, quant: QParams, row_fed: bool) -> str:
     table = contract.table(quant).T
-    names = {"grey": ("grey",), "rgb": ("red", "green", "blue"), "bgr": ("blue", "green", "red")}
-    channels = names[contract.order]
+    channels = ORDERS[contract.order]
+    given = sorted(channels, key=COLOURS.index)  # as a camera has them
     rows = ",\n".join(f"    {{\n{wrap(map(str, row.tolist()))}\n    }}" for row in table)
-    return Template(_PUT_PIXEL).substitute(
-        text=contract.text,
-        channels=len(channels),
-        rows=rows,
-        tables=len(table),
-        parameters=", ".join(f"uint8_t {name}" for name in sorted(channels, key=COLOURS.index)),
-        stores="\n".join(f"  to[{c}] = kPixel[{c % len(table)}][{name}];" for c, name in enumerate(channels)),
-    )
+    height, width, _ = contract.shape
+    fields = {
+        "text": contract.text,
+        "height": height,
+        "width": width,
+        "channels": len(channels),
+        "colours": ", ".join(given),
+        "rows": rows,
+        "tables": len(table),
+        "parameters": ", ".join(f"uint8_t {name}" for name in given),
+        "names": ", ".join(given),
+        "stores": "\n".join(
+            f"  to[{c}] = kPixel[{c % len(table)}][pixel[{given.index(name)}]];"
+            for c, name in enumerate(channels)
+        ),
+    }
+    return "".join(Template(part).substitute(fields) for part in (_PIXEL_TO, _LOOK if row_fed else _PUT_PIXEL))
 
 
 def _value_code(contract: SignalContract, quant: QParams) -> str:
@@ -93,7 +129,11 @@ def _value_code(contract: SignalContract, quant: QParams) -> str:
     fields: dict[str, str | int]
     fields = {"means": _floats(mean.tolist()), "gains": _floats(gain.tolist()), "zero": zero}
     values = Template(_PUT_VALUE).substitute(
-        fields, text=contract.text, channels=contract.shape[-1], tables=len(mean)
+        fields,
+        text=contract.text,
+        channels=contract.shape[-1],
+        times=math.prod(contract.shape[:-1]),
+        tables=len(mean),
     )
     return values if contract.sound is None else values + _frame_code(contract.sound, contract.shape, fields)
 
@@ -105,6 +145,7 @@ def _frame_code(spec: LogMel, shape: tuple[int, ...], fields: dict[str, str | in
         means_size=str(fields["means"]).count(",") + 1,
         window=spec.window,
         rate=f"{spec.sample_rate:,}",
+        plain_rate=spec.sample_rate,
         bands=spec.bands,
         hop=spec.hop,
         fft=spec.fft,

@@ -1,6 +1,6 @@
 """`make_sketch`: a compiled engine as the .zip that the Arduino IDE's "Add .ZIP Library" takes.
 
-One top folder `TFODL_NAME` with src (kernels, engine, TFODL_NAME.h), an example that trains over Serial,
+One top folder `TFODL_NAME` with src (kernels, engine, TFODL_NAME.h), a sketch (tflm_export/board/examples.py),
 extras (model, plan, memory.md, metadata.json with the costs), LICENSE and README. PlatformIO and CMake take
 the same folder, which holds a manifest for each. Engines of two names live side by side.
 """
@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tflm_export.board.examples import Example
 from tflm_export.board.sketch_header import library_header
 from tflm_export.boards import Board, board
 from tflm_export.compiler import Compiled
@@ -27,9 +28,9 @@ from tflm_export.living.image import area_bytes
 from tflm_export.memory.engine_size import flash_estimate
 from tflm_export.memory.storage import STACK_BYTES
 
-EXAMPLE = "examples/TrainOverSerial/TrainOverSerial.ino"
+SERIAL = Example("serial")
 MANIFESTS = ("library.properties", "library.json", "CMakeLists.txt")  # Arduino's, PlatformIO's, CMake's
-COPIED = (*MANIFESTS, "keywords.txt", "LICENSE", "README.md", EXAMPLE)
+COPIED = (*MANIFESTS, "keywords.txt", "LICENSE", "README.md")
 SIZES = ("arena_bytes", "planned_static_ram_bytes", "static_ram_bytes", "stack_bytes", "flash_bytes")
 COSTS = (*SIZES, "macs", "cycles", "milliseconds", "instructions")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file, so that the same engine gives the same bytes
@@ -41,13 +42,14 @@ def make_sketch(
     out: str | os.PathLike[str],
     costs: Mapping[str, Any] | None = None,
     names: Sequence[str] = (),
+    example: Example = SERIAL,
 ) -> Path:
     """Write the library of an engine, compiled or in its folder, to the .zip `out`, whole or not at all.
 
     costs: facts of `report`, measured; the plan's own figures are used without them. names: of the classes,
-    which the board tells its host; none: it knows numbers only. Raises `ExportError` for an unknown board, a
-    folder without an engine, an engine that only infers or asks for rows, one whose static memory exceeds the
-    board's, or a wrong number of names.
+    which the board tells its host; none: it knows numbers only. example: the sketch. Raises `ExportError` for
+    an unknown board, a folder without an engine, an engine that only infers, or is not one for the sketch, one
+    whose static memory exceeds the board's, or a wrong number of names.
     """
     target, compiled = board(board_name), opened(engine)
     if compiled.graph.loss is None:
@@ -55,24 +57,26 @@ def make_sketch(
             f"engine {compiled.name!r} only infers, the sketch is for one that learns; put the engine's src "
             "folder into your own sketch, or compile it with a plan that trains something."
         )
-    if compiled.facts["row_fed"]:
-        raise ExportError(
-            f"engine {compiled.name!r} asks for its picture by rows, the sketch takes it whole, by Serial; "
-            "put its src folder into your own sketch and call set_rows, or compile without --row-fed."
-        )
+    example.check(compiled)
     facts = dict(compiled.facts) | dict(costs or {})
     _check_fits(compiled, facts, target)
     _check_names(compiled, names)
-    write_bytes(out, archive(sketch_files(compiled, target, facts, names), library_name(compiled)))
+    write_bytes(out, archive(sketch_files(compiled, target, facts, names, example), library_name(compiled)))
     return Path(out)
 
 
 def sketch_files(
-    compiled: Compiled, target: Board, facts: Mapping[str, Any], names: Sequence[str] = ()
+    compiled: Compiled,
+    target: Board,
+    facts: Mapping[str, Any],
+    names: Sequence[str] = (),
+    example: Example = SERIAL,
 ) -> dict[str, bytes]:
     """Every file of the library by its path below the top folder."""
     root, library = library_root(), library_name(compiled)
-    files = {path: _named((root / path).read_text("utf-8"), library).encode() for path in COPIED}
+    texts = {path: (root / path).read_text("utf-8") for path in COPIED} | {example.path: example.text()}
+    texts["library.properties"] += f"depends={example.kind.library}\n" if example.kind.library else ""
+    files = {path: _named(text, library, example).encode() for path, text in texts.items()}
     files |= {path: text.encode() for path, text in compiled.sources.items()}
     files[f"src/{library}.h"] = library_header(compiled, names).encode()
     files["src/TFODL.h"] = f'#include "{library}.h"\n'.encode()
@@ -101,8 +105,9 @@ def library_name(compiled: Compiled) -> str:
     return f"TFODL_{compiled.name}"
 
 
-def _named(text: str, library: str) -> str:
-    """A file of the library, called after one engine. PlatformIO has no underscores in names."""
+def _named(text: str, library: str, example: Example) -> str:
+    """A file of the library, called after one engine, with one sketch. PlatformIO has no underscores in names."""
+    text = text.replace(SERIAL.kind.folder, example.kind.folder)
     dashed = "-".join(filter(None, library.split("_")))
     text = text.replace("TFODL.h", f"{library}.h").replace("name=TFODL\n", f"name={library}\n")
     return text.replace('"name": "TFODL"', f'"name": "{dashed}"').replace("> TFODL >", f"> {library} >")

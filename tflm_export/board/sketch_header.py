@@ -8,6 +8,7 @@ from typing import Any
 from tflm_export import __version__
 from tflm_export.board.engine_id import about_json, engine_id
 from tflm_export.board.input_code import input_code
+from tflm_export.board.own_samples import own_samples
 from tflm_export.compiler import Compiled
 from tflm_export.ir import Graph
 from tflm_export.living.capacity import classes
@@ -91,7 +92,8 @@ _PARTS = {  # template -> rows of the commands in it
 
 
 def library_header(compiled: Compiled, names: Sequence[str] = ()) -> str:
-    """The text of TFODL_NAME.h. names: of the engine's classes."""
+    """The text of TFODL_NAME.h. names: of the engine's classes. One that asks for rows has no protocol, which
+    puts whole pictures into it."""
     graph, plan = compiled.graph, compiled.plan
     loss = graph.loss
     assert loss is not None
@@ -113,8 +115,20 @@ def library_header(compiled: Compiled, names: Sequence[str] = ()) -> str:
         counts=_counts(plan, loss.kind),
         parts="".join(fill(f"sketch_{part}.h", _fields(compiled)) for part in parts),
         start="  flash_pause() = pause;\n  open_saved();" if flash else "  (void)pause;\n  net::reset();",
+        own=own_samples(compiled, names),
+        learner="" if compiled.facts["row_fed"] else _learner(compiled, names),
+    )
+
+
+def _learner(compiled: Compiled, names: Sequence[str]) -> str:
+    """The engine behind the serial protocol."""
+    plan, loss = compiled.plan, compiled.graph.loss
+    assert loss is not None
+    return fill(
+        "sketch_learner.h",
+        _TASKS[loss.kind],
         epoch_is_over="net::epoch_is_over" if plan.pool is not None else "nullptr",
-        rows=_rows(parts, plan),
+        rows=_rows(_parts(compiled), plan),
         engine_id=", ".join(f"0x{byte:02x}" for byte in engine_id(compiled)),
         about=_literal(about_json(compiled, names)),
     )

@@ -5,6 +5,8 @@ Nothing here touches the disk; no arithmetic and no `#if` is ever generated (doc
 
 from __future__ import annotations
 
+import re
+
 from tflm_export import __version__
 from tflm_export.cpp import literal
 from tflm_export.emit import body
@@ -61,12 +63,22 @@ def _sources(engine: Engine, name: str) -> dict[str, str]:
     constants = engine.tables.definitions("TFODL_TABLE")
     return {
         f"{name}.h": fill(f"{template}.h", fields),
-        f"{name}.cpp": fill(f"{template}.cpp", fields),
+        f"{name}.cpp": _without_unused(fill(f"{template}.cpp", fields)),
         f"{name}_constants.h": fill("constants.h", fields | {"tables": engine.tables.declarations()}),
         f"{name}_constants.cpp": fill("constants.cpp", fields | {"tables": constants}),
     }
 
 
+def _without_unused(text: str) -> str:
+    """An engine's text less its pointers into the arena that it does not take: compilers warn of those."""
+
+    def kept(line: re.Match[str]) -> str:
+        return line[0] if len(re.findall(rf"\b{line[1]}\(", text)) > 1 else ""
+
+    return _POINTER.sub(kept, text)
+
+
+_POINTER = re.compile(r"^\w+\* (\w+)\(int32_t offset\) \{ .* \}\n", re.M)
 _S16 = "int16_t* s16(int32_t offset) { return reinterpret_cast<int16_t*>(arena + offset); }"
 
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+[[noreturn]] inline void board_exit(int status) { exit(status); }
 inline void board_print(const char* text) { fputs(text, stdout); }
 inline void board_print_number(const char* name, uint64_t value) {
   printf("%s %llu\n", name, static_cast<unsigned long long>(value));

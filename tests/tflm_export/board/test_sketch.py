@@ -15,7 +15,7 @@ import pytest
 from cores import CORES
 from nets import residual_net
 
-from tflm_export.board.sketch import EXAMPLE, make_sketch, sketch_files
+from tflm_export.board.sketch import SERIAL, make_sketch, sketch_files
 from tflm_export.boards import BOARDS, board
 from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError
@@ -195,7 +195,7 @@ def linked_sketch(unpacked, tmp_path_factory):
     """The sketch, linked with its library as far as that goes without a core."""
     folder = tmp_path_factory.mktemp("arm")
     sketch = folder / "sketch.cpp"
-    sketch.write_text("#include <Arduino.h>\n" + (unpacked / EXAMPLE).read_text())
+    sketch.write_text("#include <Arduino.h>\n" + (unpacked / SERIAL.path).read_text())
     sources = [sketch, *sorted((unpacked / "src").rglob("*.cpp"))]
     include = (unpacked / "src", STUBS)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -224,7 +224,7 @@ def test_the_sketch_needs_no_heap_no_printf_no_double(linked_sketch):
     needed_symbols = {line.split()[-1] for line in listing.splitlines()}
     assert "nvmc_stub" in needed_symbols  # the engine's reset() switches the instruction cache on
     core = {s for s in needed_symbols if "SerialStub" in s or s in ("Serial", "nvmc_stub")}
-    core |= {"_Z6millisv", "_Z7pinModehh", "_Z12digitalWritehh"}
+    core |= {"_Z6millisv", "_Z7pinModeh7PinMode", "_Z12digitalWriteh9PinStatus"}
     c_library = {
         "memchr",
         "memcmp",
