@@ -103,6 +103,11 @@ def parser() -> Parser:
         action="store_true",
         help="the engine asks for its picture row by row, so that it never is in RAM as a whole",
     )
+    one.add_argument(
+        "--pauses",
+        action="store_true",
+        help="the engine calls a function of the sketch's behind every kernel, for watchdogs and lines",
+    )
 
     one.add_argument(
         "--spare-classes",
@@ -216,7 +221,7 @@ def compile_command(options: argparse.Namespace) -> int:
         tflite, plan = with_spare_classes(tflite, plan, options.spare_classes)
     plan = asked.fitted(plan, tflite)
     how = {"gradients": options.gradients, "contract": contract, "keep_dead": options.keep_dead}
-    how |= {"row_fed": options.row_fed, "ram_bytes": options.ram}
+    how |= {"row_fed": options.row_fed, "ram_bytes": options.ram, "pauses": options.pauses}
     exemplars = _exemplars(options, tflite, plan, how)
     compiled = compile_model(tflite, plan, name=options.name, exemplars=exemplars, **how)
     folder = compiled.save(options.out)

@@ -140,6 +140,7 @@ def compile_model(
     exemplars: Exemplars | None = None,
     row_fed: bool = False,
     ram_bytes: int | None = None,
+    pauses: bool = False,
 ) -> Compiled:
     """Compile an int8 `.tflite` and an update plan to a training engine in namespace `name`.
 
@@ -149,6 +150,7 @@ def compile_model(
     exemplars: samples to ship with the engine, as latents (docs/living.md).
     row_fed: the engine asks for its input row by row (docs/compiler.md, "Rows instead of a picture").
     ram_bytes: static data and stack that it may take; the more, the fewer cycles. None: few.
+    pauses: the engine calls a function of the sketch's behind every kernel (docs/sketch.md, "While it works").
     Raises `ExportError` for a model, plan or op that is not supported, `TfodlError` for a contract that
     cannot be this model's.
     """
@@ -157,12 +159,12 @@ def compile_model(
     live = without_dead(forward, plan)
     graph, memory = derive(forward if keep_dead else live, plan, gradients, row_fed, ram_bytes)
     check_exemplars(graph, plan, exemplars)
-    engine = emit(graph, memory, plan, name, exemplars)
+    engine = emit(graph, memory, plan, name, exemplars, pauses)
     sources = {f"src/{path}": text for path, text in engine.items()}
     sources |= {f"src/{path}": text for path, text in tflm_array(tflite, name).items()}
     sources |= {f"src/{path}": text for path, text in library_sources().items()}
     facts = _facts(tflite, graph, memory, name) | {"input": _input_facts(graph, contract)}
-    facts |= {"row_fed": row_fed, "ram_bytes": ram_bytes, "loss": plan.loss}
+    facts |= {"row_fed": row_fed, "ram_bytes": ram_bytes, "pauses": pauses, "loss": plan.loss}
     facts["dead"] = dead_facts(forward, live, trained_ops(forward, plan), keep_dead)
     facts |= memory_facts(graph, plan, exemplars) | pool_facts(graph, plan)
     return Compiled(tflite, plan, name, graph, memory, sources, facts, contract, exemplars)

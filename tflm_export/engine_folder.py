@@ -27,6 +27,7 @@ def load(folder: str | os.PathLike[str]) -> Compiled:
         tflite = (path / "model.tflite").read_bytes()
         name, gradients, rule = facts["name"], facts["gradients"], facts["input"]
         keep_dead, row_fed, ram_bytes = facts["dead"]["kept"], facts["row_fed"], facts["ram_bytes"]
+        pauses = facts.get("pauses", False)
         files = sorted((path / "src").rglob("*.[ch]*"))
         sources = {file.relative_to(path).as_posix(): file.read_text(encoding="utf-8") for file in files}
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -46,6 +47,7 @@ def load(folder: str | os.PathLike[str]) -> Compiled:
         exemplars=exemplars,
         row_fed=row_fed,
         ram_bytes=ram_bytes,
+        pauses=pauses,
     )
     return dataclasses.replace(compiled, sources=sources)
 

@@ -1,7 +1,7 @@
 """Talk to a board that runs the TrainOverSerial sketch: predict, train, remember, save.
 
 The stream is anything with `read(n) -> bytes` (fewer, or none, after its own timeout) and `write(bytes)`,
-without a buffer: a `serial.Serial`, a pipe. docs/sketch.md has the protocol.
+without a buffer: a `serial.Serial`, a pipe. docs/protocol.md has the protocol.
 
     with BoardClient.open("/dev/ttyACM0") as board:
         board.train(picture, label)

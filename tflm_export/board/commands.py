@@ -10,7 +10,7 @@ VERSION = 2
 
 
 class Command(IntEnum):
-    """What a board can be asked; docs/sketch.md has payloads and answers."""
+    """What a board can be asked; docs/protocol.md has payloads and answers."""
 
     INFO = 1
     PREDICT = 2

@@ -114,10 +114,15 @@ def library_header(compiled: Compiled, names: Sequence[str] = ()) -> str:
         pixels=input_code(compiled),
         counts=_counts(plan, loss.kind),
         parts="".join(fill(f"sketch_{part}.h", _fields(compiled)) for part in parts),
-        start="  flash_pause() = pause;\n  open_saved();" if flash else "  (void)pause;\n  net::reset();",
+        start=_start(flash, compiled.facts["pauses"]),
         own=own_samples(compiled, names),
         learner="" if compiled.facts["row_fed"] else _learner(compiled, names),
     )
+
+
+def _start(flash: bool, pauses: bool) -> str:
+    lines = ["flash_pause() = pause;"] * flash + ["net::set_pause(pause);"] * pauses or ["(void)pause;"]
+    return "\n".join(f"  {line}" for line in [*lines, "open_saved();" if flash else "net::reset();"])
 
 
 def _learner(compiled: Compiled, names: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from tflm_export.emit.engine import Engine, KernelCall
 from tflm_export.emit.input import input_parts
 from tflm_export.emit.living import living_parts
 from tflm_export.emit.names import identifier, shape_text
+from tflm_export.emit.pause import pause_parts
 from tflm_export.emit.store import store_parts
 from tflm_export.emit.task import class_of_output, task_parts
 from tflm_export.ir import Graph
@@ -34,13 +35,15 @@ def emit(
     plan: UpdatePlan,
     name: str = "engine",
     exemplars: Exemplars | None = None,
+    pauses: bool = False,
 ) -> dict[str, str]:
     """The sources of an engine in namespace `name`, by file name.
 
     graph: from `backward.training_graph`. exemplars: samples for the plan's memory to replay, in flash.
+    pauses: whether it calls a function of the sketch's behind every kernel.
     Raises `ExportError` for an op without a kernel.
     """
-    return _sources(Engine(graph, plan, memory, exemplars), name)
+    return _sources(Engine(graph, plan, memory, exemplars, pauses=pauses), name)
 
 
 def emit_with_laps(
@@ -57,6 +60,7 @@ def _sources(engine: Engine, name: str) -> dict[str, str]:
     facts = _facts(engine) | (_training_facts(engine) if engine.learns else {})
     fields = {"name": identifier(name), "version": __version__} | facts | body.parts(engine)
     fields |= input_parts(engine) | edge_parts(engine) | store_parts(engine)
+    fields |= pause_parts(engine, fields)
     fields |= living_parts(engine, fields)
     fields |= choosing_parts(engine, fields)
     template = "engine" if engine.learns else "inference"

@@ -139,7 +139,8 @@ def _train(e: Engine, ops: list[Op]) -> str:
         lines.append(f"  memset({pointer}, 0, {e.tensor(g).nbytes});  // of spare outputs it stays 0")
     if _skips_zero(e):
         statement, *lap = call(e, ops[start])
-        lines += ["  const bool learns =", *wrapped(f"    {statement}"), *lap, "  if (!learns) {"]
+        behind = [line for s in lap for line in wrapped(s)]
+        lines += ["  const bool learns =", *wrapped(f"    {statement}"), *behind, "  if (!learns) {"]
         lines += ["    ++sgd.step;", f"    return {_loss_value(e)};", "  }"]
     else:
         lines += [line for s in call(e, ops[start]) for line in wrapped(s)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tflm_export.emit.engine import Engine, KernelCall
+from tflm_export.emit.pause import CALL
 from tflm_export.emit.stream import stream_call
 from tflm_export.errors import ExportError
 from tflm_export.ir import Op
@@ -22,7 +23,8 @@ def call(e: Engine, op: Op, masks: bool = True) -> list[str]:
     if not statements:
         return []
     e.calls.append(KernelCall(_kernel(statements), op))
-    return [*statements, f"board_lap({len(e.calls) - 1});"] if e.laps else statements
+    laps = [f"board_lap({len(e.calls) - 1});"] if e.laps else []
+    return [*statements, *laps, *[CALL] * e.pauses]
 
 
 def _kernel(statements: list[str]) -> str:

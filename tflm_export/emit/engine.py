@@ -38,7 +38,7 @@ class Engine:
 
     `exemplars`: samples that go into flash. `cut`: where a net with a memory is split, else None.
     `candidates`: layers of which the device chooses channels. `laps`: whether `board_lap(i)` follows
-    `calls[i]`, for `machines.profile`. `learns`: whether it trains anything; an engine that does not has no
+    `calls[i]`, for `machines.profile`. `pauses`: whether the sketch's pause does. `learns`: whether it trains anything; an engine that does not has no
     `loss`.
     """
 
@@ -49,6 +49,7 @@ class Engine:
     tables: Tables = field(default_factory=Tables)
     structs: list[str] = field(default_factory=list)
     laps: bool = False
+    pauses: bool = False
     calls: list[KernelCall] = field(default_factory=list)
 
     def __post_init__(self) -> None:

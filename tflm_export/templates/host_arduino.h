@@ -23,6 +23,7 @@ class HostSerial {
 
 extern HostSerial Serial;
 unsigned long millis();
+inline void yield() {}
 inline void pinMode(uint8_t, uint8_t) {}
 inline void digitalWrite(uint8_t, uint8_t) {}
 

@@ -34,7 +34,8 @@ inline void count(uint32_t counts[4]) {
 $counts
 }
 $parts
-// As flashed, or as it was saved last. pause: called where flash is written and takes its time.
+// As flashed, or as it was saved last. pause: called where flash is written and takes its time, and by engines with
+// pauses behind every kernel; null: none.
 inline void start(void (*pause)()) {
 $start
 }

@@ -14,7 +14,12 @@ uint8_t staging[tfodl::kSketchStagingBytes];
 tfodl::SerialProtocol protocol(serial_link, tfodl::learner(), staging, sizeof staging);
 float score = 0.0f;
 
-void still_working() { protocol.still_working(millis()); }
+// Called while the board is at work: where flash is written, and behind every kernel of an engine that was compiled with
+// --pauses. Feed a watchdog of yours here.
+void still_working() {
+  protocol.still_working(millis());
+  yield();
+}
 
 void setup() {
   Serial.begin(115200);

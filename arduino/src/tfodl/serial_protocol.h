@@ -1,4 +1,4 @@
-// A board that learns, at the other end of a serial line: samples in, predictions and weights out. docs/sketch.md.
+// A board that learns, at the other end of a serial line: samples in, predictions and weights out. docs/protocol.md.
 //
 // Frame, little endian, both ways:
 //   0xA5 0x7E | command u8 | sequence u8 | payload bytes u32 | check u16 | payload | CRC-32 u32
@@ -85,7 +85,7 @@ struct ServedCommand {
   Status (*run)(SerialProtocol&);
 };
 
-// A generated engine, as the protocol drives it; docs/sketch.md tells what a target is.
+// A generated engine, as the protocol drives it; docs/protocol.md tells what a target is.
 struct Learner {
   int8_t* (*input)();
   uint32_t input_bytes;

@@ -27,6 +27,7 @@ class SerialStub {
 
 extern SerialStub Serial;
 unsigned long millis();
+extern "C" void yield(void);
 void delay(unsigned long ms);
 void pinMode(pin_size_t pin, PinMode mode);
 void digitalWrite(pin_size_t pin, PinStatus value);

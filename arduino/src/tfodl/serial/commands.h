@@ -1,4 +1,4 @@
-// The commands that every sketch serves; those of an engine's memory, store, ... are in its TFODL.h. docs/sketch.md has
+// The commands that every sketch serves; those of an engine's memory, store, ... are in its TFODL.h. docs/protocol.md has
 // payloads and answers.
 #ifndef TFODL_SERIAL_COMMANDS_H
 #define TFODL_SERIAL_COMMANDS_H
