@@ -19,8 +19,10 @@ class Board:
 
     ram_bytes: static data of the engine, after the core's own and what USB and Serial take.
     stack_bytes: the thread's stack on which the engine runs. flash_bytes: program and constants.
-    fqbn: the name for arduino-cli. clock_hz: of the core. measured: whether RAM was read off an empty sketch
-    of this board, and the cycle model is of its core; elsewhere it is the published limit less `CORE_BYTES`.
+    fqbn: the name for arduino-cli. clock_hz: of the core. core: as compilers call it. measured: whether RAM
+    was read off an empty sketch of this board, and the cycle model is of its core; elsewhere it is the
+    published limit less `CORE_BYTES`. keeps: whether the library has an area of its flash for a store or a pool.
+    platformio: platform and board there; "" where its registry has none.
     """
 
     title: str
@@ -31,6 +33,8 @@ class Board:
     clock_hz: int = 64_000_000
     core: str = "cortex-m4"
     measured: bool = False
+    keeps: bool = False
+    platformio: str = ""
 
     def milliseconds(self, cycles: int) -> float:
         """How long the core takes for `cycles`.
@@ -41,41 +45,78 @@ class Board:
         return cycles * 1000 / self.clock_hz
 
 
-def _published(
-    title: str, fqbn: str, limit: int, flash: int, megahertz: int, core: str, stack: int = 32_768
-) -> Board:
-    """A board by its core's boards.txt: the most of static data and of a sketch, bytes."""
-    return Board(title, fqbn, limit - CORE_BYTES, stack, flash, megahertz * 1_000_000, core)
+@dataclass(frozen=True)
+class _Published:
+    """A board by its core's boards.txt: the most of static data and of a sketch, bytes; MHz; the stack."""
+
+    title: str
+    fqbn: str
+    data: int
+    sketch: int
+    megahertz: int
+    core: str
+    stack: int
+    platformio: str = ""
+
+    def board(self) -> Board:
+        """Its row."""
+        ram, hertz = self.data - CORE_BYTES, self.megahertz * 1_000_000
+        return Board(
+            self.title, self.fqbn, ram, self.stack, self.sketch, hertz, self.core, platformio=self.platformio
+        )
 
 
+_MBED_STACK, _PICO_STACK, _ESP_STACK = 32_768, 4_096, 8_192  # of the thread or task that runs loop()
+_ESP_DATA, _ESP_SKETCH = 327_680, 1_310_720  # of the family's dev modules, 4 MB of flash in the default parts
+_PUBLISHED = {
+    # Sketches are loaded into RAM there: what is left of 128 KB, and 96 KB of program and constants
+    "nano33ble_zephyr": _Published(
+        "Arduino Nano 33 BLE (Zephyr)", "arduino:zephyr:nano33ble", 131_072, 98_304, 64, "cortex-m4", 4_096
+    ),
+    "portenta_h7": _Published(
+        "Arduino Portenta H7 (M7)", "arduino:mbed_portenta:envie_m7", 523_624, 786_432, 480, "cortex-m7",
+        _MBED_STACK, "ststm32/portenta_h7_m7",
+    ),
+    "giga": _Published(
+        "Arduino Giga R1 (M7)", "arduino:mbed_giga:giga", 523_624, 1_966_080, 480, "cortex-m7",
+        _MBED_STACK, "ststm32/giga_r1_m7",
+    ),
+    "nicla_vision": _Published(
+        "Arduino Nicla Vision", "arduino:mbed_nicla:nicla_vision", 523_624, 1_966_080, 480, "cortex-m7",
+        _MBED_STACK, "ststm32/nicla_vision",
+    ),
+    "nano_rp2040": _Published(
+        "Arduino Nano RP2040 Connect", "arduino:mbed_nano:nanorp2040connect", 270_336, 16_777_216, 125,
+        "cortex-m0plus", _MBED_STACK, "raspberrypi/nanorp2040connect",
+    ),
+    "pico": _Published(
+        "Raspberry Pi Pico", "rp2040:rp2040:rpipico", 262_144, 2_093_056, 125, "cortex-m0plus",
+        _PICO_STACK, "raspberrypi/pico",
+    ),
+    "pico2": _Published(
+        "Raspberry Pi Pico 2 (RP2350)", "rp2040:rp2040:rpipico2", 524_288, 4_186_112, 150, "cortex-m33",
+        _PICO_STACK,
+    ),
+    "esp32": _Published(
+        "ESP32", "esp32:esp32:esp32", _ESP_DATA, _ESP_SKETCH, 240, "xtensa",
+        _ESP_STACK, "espressif32/esp32dev",
+    ),
+    "esp32s3": _Published(
+        "ESP32-S3", "esp32:esp32:esp32s3", _ESP_DATA, _ESP_SKETCH, 240, "xtensa",
+        _ESP_STACK, "espressif32/esp32-s3-devkitc-1",
+    ),
+    "esp32c3": _Published(
+        "ESP32-C3", "esp32:esp32:esp32c3", _ESP_DATA, _ESP_SKETCH, 160, "rv32imc",
+        _ESP_STACK, "espressif32/esp32-c3-devkitm-1",
+    ),
+}  # fmt: skip
 BOARDS: dict[str, Board] = {
     # 216,720 B left beside an empty sketch of mbed core 2.4.1, 8,000 kept for USB and Serial buffers
     "nano33ble": Board(
-        "Arduino Nano 33 BLE", "arduino:mbed_nano:nano33ble", 208_720, 32_768, 888_000, measured=True
+        "Arduino Nano 33 BLE", "arduino:mbed_nano:nano33ble", 208_720, _MBED_STACK, 888_000,
+        measured=True, keeps=True, platformio="nordicnrf52/nano33ble",
     ),
-    # Sketches are loaded into RAM there: what is left of 128 KB, and 96 KB of program and constants
-    "nano33ble_zephyr": _published(
-        "Arduino Nano 33 BLE (Zephyr)", "arduino:zephyr:nano33ble", 131_072, 98_304, 64, "cortex-m4", 4_096
-    ),
-    "portenta_h7": _published(
-        "Arduino Portenta H7 (M7)", "arduino:mbed_portenta:envie_m7", 523_624, 786_432, 480, "cortex-m7"
-    ),
-    "nicla_vision": _published(
-        "Arduino Nicla Vision", "arduino:mbed_nicla:nicla_vision", 523_624, 1_966_080, 480, "cortex-m7"
-    ),
-    "nano_rp2040": _published(
-        "Arduino Nano RP2040 Connect",
-        "arduino:mbed_nano:nanorp2040connect",
-        270_336,
-        16_777_216,
-        125,
-        "cortex-m0plus",
-    ),
-    "pico": _published(
-        "Raspberry Pi Pico", "rp2040:rp2040:rpipico", 262_144, 2_093_056, 125, "cortex-m0plus", 4_096
-    ),
-    "esp32c3": _published("ESP32-C3", "esp32:esp32:esp32c3", 327_680, 1_310_720, 160, "rv32imc", 8_192),
-}
+} | {name: row.board() for name, row in _PUBLISHED.items()}  # fmt: skip
 MEASURED = {name: board for name, board in BOARDS.items() if board.measured}  # which `report` speaks of
 
 

@@ -152,15 +152,22 @@ def parser() -> Parser:
     one.add_argument("--html", metavar="FILE", help="write a page to look at, too: one file, no network")
     one.add_argument("--log", metavar="RUN.jsonl", help="of tfodl board: what it learned, on the page, too")
 
-    one = _command(commands, "sketch", sketch_command, "an Arduino library with a sketch, as a .zip")
+    one = _command(commands, "sketch", sketch_command, "a library with a sketch, for Arduino and others")
     one.add_argument("folder", metavar="DIR")
     one.add_argument("--board", default="nano33ble", help="default: nano33ble")
-    one.add_argument("--out", required=True, metavar="X.zip")
+    one.add_argument("--out", required=True, metavar="X.zip", help="for other formats than arduino: a folder")
+    one.add_argument(
+        "--format",
+        default="arduino",
+        help="arduino: the library as .zip (default); platformio: a project; cmake: the library as a folder",
+    )
+    one.add_argument("--maintainer", metavar="NAME", help="who answers for the library, 'Name <address>'")
+    one.add_argument("--url", help="where the library lives, if you publish it")
     one.add_argument(
         "--example",
         default="serial",
         metavar="NAME",
-        help="the sketch: serial (a host teaches; default), camera, motion, sound or anomaly (docs/products.md)",
+        help="the sketch: serial (a host teaches; default), camera, motion, sound or anomaly",
     )
     one.add_argument(
         "--hz", type=float, metavar="N", help="rows a second of the recordings, for motion and anomaly"
@@ -320,18 +327,22 @@ def report_command(options: argparse.Namespace) -> int:
 def sketch_command(options: argparse.Namespace) -> int:
     """`sketch`: write the .zip."""
     from tflm_export.board.examples import Example
+    from tflm_export.board.layout import check_format
+    from tflm_export.board.manifest import Manifest
     from tflm_export.board.sketch import make_sketch
     from tflm_export.boards import board
 
-    board(options.board)
+    check_format(options.format, board(options.board))
     example = Example(options.example, options.hz, options.unit)
+    manifest = Manifest(options.maintainer, options.url)
     costs = None
     if options.measure:
         from tflm_export.report.report import report
 
         costs = report(options.folder).facts
     names = options.classes.split(",") if options.classes else ()
-    print(make_sketch(options.folder, options.board, options.out, costs, names, example))
+    asked = (costs, names, example, options.format, manifest)
+    print(make_sketch(options.folder, options.board, options.out, *asked))
     return 0
 
 

@@ -150,7 +150,7 @@ def compile_model(
     exemplars: samples to ship with the engine, as latents (docs/living.md).
     row_fed: the engine asks for its input row by row (docs/compiler.md, "Rows instead of a picture").
     ram_bytes: static data and stack that it may take; the more, the fewer cycles. None: few.
-    pauses: the engine calls a function of the sketch's behind every kernel (docs/sketch.md, "While it works").
+    pauses: the engine calls a function of the sketch's behind every kernel (docs/sketch.md).
     Raises `ExportError` for a model, plan or op that is not supported, `TfodlError` for a contract that
     cannot be this model's.
     """

@@ -75,7 +75,11 @@ def quoted(text: str) -> str:
     >>> print(quoted('a "b"?'))
     "a \\042b\\042\\077"
     """
-    return '"' + "".join(chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode()) + '"'
+    return (
+        '"'
+        + "".join(chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode())
+        + '"'
+    )
 
 
 def wrap(words: Iterable[str]) -> str:

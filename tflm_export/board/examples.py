@@ -125,7 +125,7 @@ class Example:
                 )
         elif self.hz is None or not (math.isfinite(self.hz) and self.hz > 0) or self.unit not in UNITS:
             raise ExportError(
-                f"example {self.name!r} must know how the recordings were made: give --hz, rows a second, and "
+                f"example {self.name!r} must know how recordings were made: give --hz, rows a second, and "
                 f"--unit {' or '.join(UNITS)}; got {self.hz} and {self.unit}."
             )
 
@@ -145,7 +145,9 @@ class Example:
         if reason:
             fitting = [name for name, kind in EXAMPLES.items() if not kind.misfit(compiled)]
             others = f"--example {' or '.join(fitting)} fits" if fitting else "none fits: write your own"
-            raise ExportError(f"example {self.name!r} is not for engine {compiled.name!r}: {reason}; {others}.")
+            raise ExportError(
+                f"example {self.name!r} is not for engine {compiled.name!r}: {reason}; {others}."
+            )
 
     def text(self) -> str:
         """The sketch."""

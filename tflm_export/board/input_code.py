@@ -46,7 +46,7 @@ inline void look(void (*row)(int32_t y, int8_t* to)) {
 
 """
 _LOOK = """\
-// Where the next picture comes from: the engine asks `row` for row y, int8 [kColumns][kChannels], when it needs it.
+// Where pictures come from: the engine asks `row` for row y, int8 [kColumns][kChannels], when it needs it.
 inline void look(void (*row)(int32_t y, int8_t* to)) { net::set_rows(row); }
 
 """
@@ -64,7 +64,8 @@ inline void put_value(uint32_t index, float value) {
 """
 _PUT_FRAME = """\
 // Sounds: samples a second, of a frame and from one to the next, frames of an input and features of a frame.
-constexpr int32_t kSoundHz = $plain_rate, kFrameSamples = $window, kHopSamples = $hop, kFrames = $frames, kBands = $bands;
+constexpr int32_t kSoundHz = $plain_rate, kFrameSamples = $window, kHopSamples = $hop;
+constexpr int32_t kFrames = $frames, kBands = $bands;
 
 // Log-mel features of one frame of sound, $window samples of 16 bits at $rate Hz, as the model takes them:
 // $bands int8. A frame begins every $hop samples, $frames make an input. Keep them in a ring of your own: an
@@ -121,7 +122,9 @@ def _pixel_code(contract: InputContract, quant: QParams, row_fed: bool) -> str:
             for c, name in enumerate(channels)
         ),
     }
-    return "".join(Template(part).substitute(fields) for part in (_PIXEL_TO, _LOOK if row_fed else _PUT_PIXEL))
+    return "".join(
+        Template(part).substitute(fields) for part in (_PIXEL_TO, _LOOK if row_fed else _PUT_PIXEL)
+    )
 
 
 def _value_code(contract: SignalContract, quant: QParams) -> str:

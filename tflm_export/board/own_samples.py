@@ -11,6 +11,7 @@ from tflm_export.ops import LOSSES
 from tflm_export.plan import UpdatePlan
 from tflm_export.template import fill
 
+
 def own_samples(compiled: Compiled, names: Sequence[str] = ()) -> str:
     """The functions for `compiled`; names: of its classes."""
     plan, loss = compiled.plan, compiled.graph.loss

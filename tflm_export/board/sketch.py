@@ -1,7 +1,7 @@
 """`make_sketch`: a compiled engine as the .zip that the Arduino IDE's "Add .ZIP Library" takes.
 
-One top folder `TFODL_NAME` with src (kernels, engine, TFODL_NAME.h), a sketch (tflm_export/board/examples.py),
-extras (model, plan, memory.md, metadata.json with the costs), LICENSE and README. PlatformIO and CMake take
+One top folder `TFODL_NAME` with src (kernels, engine, TFODL_NAME.h), a sketch (`examples.Example`), extras
+(model, plan, memory.md, metadata.json with the costs), LICENSE and README. PlatformIO and CMake take
 the same folder, which holds a manifest for each. Engines of two names live side by side.
 """
 
@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from tflm_export.board.examples import Example
+from tflm_export.board.layout import check_format, check_place, write_folder
+from tflm_export.board.manifest import Manifest, check_name
 from tflm_export.board.sketch_header import library_header
-from tflm_export.boards import Board, board
+from tflm_export.boards import BOARDS, Board, board
 from tflm_export.compiler import Compiled
 from tflm_export.emit.memory_table import memory_table
 from tflm_export.engine_folder import opened
@@ -28,7 +30,7 @@ from tflm_export.living.image import area_bytes
 from tflm_export.memory.engine_size import flash_estimate
 from tflm_export.memory.storage import STACK_BYTES
 
-SERIAL = Example("serial")
+SERIAL, OWN = Example("serial"), Manifest()
 MANIFESTS = ("library.properties", "library.json", "CMakeLists.txt")  # Arduino's, PlatformIO's, CMake's
 COPIED = (*MANIFESTS, "keywords.txt", "LICENSE", "README.md")
 SIZES = ("arena_bytes", "planned_static_ram_bytes", "static_ram_bytes", "stack_bytes", "flash_bytes")
@@ -43,25 +45,37 @@ def make_sketch(
     costs: Mapping[str, Any] | None = None,
     names: Sequence[str] = (),
     example: Example = SERIAL,
+    form: str = "arduino",
+    manifest: Manifest = OWN,
 ) -> Path:
-    """Write the library of an engine, compiled or in its folder, to the .zip `out`, whole or not at all.
+    """Write the library of an engine, compiled or in its folder, to `out`, whole or not at all.
 
     costs: facts of `report`, measured; the plan's own figures are used without them. names: of the classes,
-    which the board tells its host; none: it knows numbers only. example: the sketch. Raises `ExportError` for
-    an unknown board, a folder without an engine, an engine that only infers, or is not one for the sketch, one
-    whose static memory exceeds the board's, or a wrong number of names.
+    which the board tells its host; none: it knows numbers only. example: the sketch. form: of `FORMATS`, a
+    .zip or a folder (`layout`). manifest: who answers for it. Raises `ExportError` for an unknown board, a
+    folder without an engine, an engine that only infers, is not one for the sketch, keeps what it learned
+    where the board has no area for it, or has more static memory than the board, or a wrong number of
+    names.
     """
     target, compiled = board(board_name), opened(engine)
+    check_format(form, target)
+    check_name(library_name(compiled))
     if compiled.graph.loss is None:
         raise ExportError(
             f"engine {compiled.name!r} only infers, the sketch is for one that learns; put the engine's src "
             "folder into your own sketch, or compile it with a plan that trains something."
         )
     example.check(compiled)
+    _check_keeps(compiled, target)
     facts = dict(compiled.facts) | dict(costs or {})
     _check_fits(compiled, facts, target)
     _check_names(compiled, names)
-    write_bytes(out, archive(sketch_files(compiled, target, facts, names, example), library_name(compiled)))
+    check_place(form, Path(out))
+    library = library_name(compiled)
+    files = sketch_files(compiled, target, facts, names, example, manifest)
+    if form != "arduino":
+        return write_folder(form, Path(out), files, library, example, target)
+    write_bytes(out, archive(files, library))
     return Path(out)
 
 
@@ -71,12 +85,13 @@ def sketch_files(
     facts: Mapping[str, Any],
     names: Sequence[str] = (),
     example: Example = SERIAL,
+    manifest: Manifest = OWN,
 ) -> dict[str, bytes]:
     """Every file of the library by its path below the top folder."""
     root, library = library_root(), library_name(compiled)
     texts = {path: (root / path).read_text("utf-8") for path in COPIED} | {example.path: example.text()}
     texts["library.properties"] += f"depends={example.kind.library}\n" if example.kind.library else ""
-    files = {path: _named(text, library, example).encode() for path, text in texts.items()}
+    files = {path: manifest.filled(_named(text, library, example)).encode() for path, text in texts.items()}
     files |= {path: text.encode() for path, text in compiled.sources.items()}
     files[f"src/{library}.h"] = library_header(compiled, names).encode()
     files["src/TFODL.h"] = f'#include "{library}.h"\n'.encode()
@@ -106,7 +121,8 @@ def library_name(compiled: Compiled) -> str:
 
 
 def _named(text: str, library: str, example: Example) -> str:
-    """A file of the library, called after one engine, with one sketch. PlatformIO has no underscores in names."""
+    """A file of the library, called after one engine, with its sketch; PlatformIO's names have no
+    underscores."""
     text = text.replace(SERIAL.kind.folder, example.kind.folder)
     dashed = "-".join(filter(None, library.split("_")))
     text = text.replace("TFODL.h", f"{library}.h").replace("name=TFODL\n", f"name={library}\n")
@@ -122,6 +138,18 @@ def archive(files: Mapping[str, bytes], top: str) -> bytes:
             info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             packed.writestr(info, files[path])
     return stream.getvalue()
+
+
+def _check_keeps(compiled: Compiled, target: Board) -> None:
+    """Refuse an engine with a store or a pool where the library knows no area of flash for it."""
+    plan = compiled.plan
+    if (plan.store_bytes or plan.pool is not None) and not target.keeps:
+        keeping = ", ".join(name for name, row in BOARDS.items() if row.keeps)
+        raise ExportError(
+            f"engine {compiled.name!r} keeps what it learned in flash, and the library has no area for it on "
+            f"{target.title}; it has one on {keeping}. Compile without store_bytes and pool, or add the "
+            "board's flash (docs/add_board.md)."
+        )
 
 
 def _check_fits(compiled: Compiled, facts: Mapping[str, Any], target: Board) -> None:

@@ -38,8 +38,8 @@ class Engine:
 
     `exemplars`: samples that go into flash. `cut`: where a net with a memory is split, else None.
     `candidates`: layers of which the device chooses channels. `laps`: whether `board_lap(i)` follows
-    `calls[i]`, for `machines.profile`. `pauses`: whether the sketch's pause does. `learns`: whether it trains anything; an engine that does not has no
-    `loss`.
+    `calls[i]`, for `machines.profile`. `pauses`: whether the sketch's pause follows them. `learns`: whether
+    it trains anything; an engine that does not has no `loss`.
     """
 
     graph: Graph

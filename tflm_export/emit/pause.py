@@ -7,8 +7,8 @@ from tflm_export.emit.engine import Engine
 CALL = "take_pause();"
 _HEADER = """
 
-// `pause` is called behind every kernel of a step: the place to feed a watchdog or to say on a line that work goes on.
-// It must not use the engine. Null: none is called.
+// `pause` is called behind every kernel: the place to feed a watchdog, or to say on a line that work goes on.
+// It must not use the engine. Null: none.
 void set_pause(void (*pause)());"""
 _STATE = """
 void (*pause_of_sketch)() = nullptr;

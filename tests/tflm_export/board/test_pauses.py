@@ -31,7 +31,12 @@ def test_a_step_says_that_it_is_at_work(tmp_path):
         statuses.append(answer.payload[0])
         last = answer
     calls = compiled.sources["src/engine.cpp"].partition("float train_step")[2].count("take_pause();")
-    calls += compiled.sources["src/engine.cpp"].partition("void frozen_layers")[2].split("}")[0].count("take_pause")
+    calls += (
+        compiled.sources["src/engine.cpp"]
+        .partition("void frozen_layers")[2]
+        .split("}")[0]
+        .count("take_pause")
+    )
     assert calls > 8 and statuses == [WORKING] * (1 + calls * MS // 200) + [0]
     plain = HostEngine(compile_model(residual_net(), PLAN))
     assert np.frombuffer(last.payload, np.float32, 1, 1)[0] == np.float32(plain.train_step(x, 2))

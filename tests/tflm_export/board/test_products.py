@@ -56,9 +56,7 @@ def test_a_camera_learns_what_it_is_told(tmp_path):
     is what the engine says that is fed from here."""
     before, taught, after = 60, 180, 60
     plan = UpdatePlan(optimizer=Optimizer(0.01), memory=Memory(samples=60, replays=2))
-    compiled = engine(
-        "digits", plan, contract=InputContract.parse("0..255", (14, 14, 1)), row_fed=True
-    )
+    compiled = engine("digits", plan, contract=InputContract.parse("0..255", (14, 14, 1)), row_fed=True)
     data = load_digits()
     pictures = np.rint(data.x_test[: before + taught + after]).astype(np.uint8)
     labels = data.y_test[: len(pictures)]
@@ -66,8 +64,10 @@ def test_a_camera_learns_what_it_is_told(tmp_path):
     end = 200 * len(pictures)
     presses = zip((-60, 200, 240, 280), (BUTTON_DOWN, BUTTON_UP) * 2, strict=True)
     keys += [(end + ms, button) for ms, button in presses]
-    names = tuple("zero one two three four five six seven eight nine".split())
-    said = [text for _, text in on_both(compiled, Example("camera"), tmp_path, pictures.tobytes(), keys, names)]
+    names = tuple(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
+    said = [
+        text for _, text in on_both(compiled, Example("camera"), tmp_path, pictures.tobytes(), keys, names)
+    ]
 
     host, expected, right = LivingEngine(compiled), [], []
     for i, q in enumerate(compiled.quantize(seen(pictures))):
@@ -94,7 +94,7 @@ def seen(pictures):
 
 
 def test_a_new_gesture_is_learned_from_five_tries(tmp_path):
-    """Drawn movements. The three it knows are shown six times, so that it remembers them; the new one five."""
+    """Drawn movements. The three it knows are shown six times each, so that it remembers them."""
     motion, rng = example_of("examples/motion.py"), np.random.default_rng(3)
     plan = UpdatePlan(memory=Memory(samples=40, replays=2), optimizer=Optimizer(0.005), store_bytes=8 * 4096)
     compiled = engine("gestures", plan, spare=1)
@@ -120,7 +120,9 @@ def test_a_new_gesture_is_learned_from_five_tries(tmp_path):
     assert [text for _, text in said if text.startswith("learned")][-1] == "learned new 1"
     assert "saved" in [text for _, text in said]
     shares = [share_of(said, 1000 * at + 2000, 1000 * at + 6000, names[label]) for at, label in judged]
-    by_class = [np.mean([s for s, (_, label) in zip(shares, judged, strict=True) if label == c]) for c in range(4)]
+    by_class = [
+        np.mean([s for s, (_, label) in zip(shares, judged, strict=True) if label == c]) for c in range(4)
+    ]
     assert min(by_class) > 0.8
 
 
