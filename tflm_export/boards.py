@@ -21,8 +21,8 @@ class Board:
     stack_bytes: the thread's stack on which the engine runs. flash_bytes: program and constants.
     fqbn: the name for arduino-cli. clock_hz: of the core. core: as compilers call it. measured: whether RAM
     was read off an empty sketch of this board, and the cycle model is of its core; elsewhere it is the
-    published limit less `CORE_BYTES`. keeps: whether the library has an area of its flash for a store or a pool.
-    platformio: platform and board there; "" where its registry has none.
+    published limit less `CORE_BYTES`. keeps: whether the library has an area of its flash for a store or a
+    pool. platformio: platform and board there; "" where its registry has none.
     """
 
     title: str

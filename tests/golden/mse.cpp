@@ -39,7 +39,6 @@ constexpr int32_t rates_db9 = 0;        // 16 B, step 11
 
 int8_t* s8(int32_t offset) { return reinterpret_cast<int8_t*>(arena + offset); }
 int16_t* s16(int32_t offset) { return reinterpret_cast<int16_t*>(arena + offset); }
-uint8_t* bits(int32_t offset) { return arena + offset; }
 float* f32(int32_t offset) { return reinterpret_cast<float*>(arena + offset); }
 void* any(int32_t offset) { return arena + offset; }
 

@@ -10,7 +10,7 @@ from tflm_export.board.sketch import SERIAL, sketch_files
 from tflm_export.boards import board
 from tflm_export.compiler import Compiled
 from tflm_export.files import write_bytes
-from tflm_export.machines.host import FLAGS, compile_cpp, kernel_objects
+from tflm_export.machines.host import FLAGS, compile_cpp, kernel_objects, object_name
 from tflm_export.template import template_text
 
 
@@ -50,7 +50,8 @@ def link_host(
     ]
     own = [] if tuple(flags) == FLAGS else protocol
     files = [source / f"{compiled.name}{part}.cpp" for part in ("", "_constants")] + own
-    kernels = [path for path in kernel_objects(source, FLAGS) if path.stem not in {o.stem for o in own}]
+    built = {object_name(source, path) for path in own}
+    kernels = [path for path in kernel_objects(source, FLAGS) if path.name not in built]
     include = (f"-I{source}", f"-I{out.parent / 'host'}", "-DTFODL_HOST")
     compile_cpp([*map(str, (*mains, *files, *kernels)), *include, "-o", str(out)], flags)
     return out

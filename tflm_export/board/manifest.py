@@ -68,10 +68,10 @@ def _home() -> str:
 
 def _own(field: str) -> str:
     try:
-        found: str | None = metadata.metadata("tfodl").get(field)
+        found = metadata.metadata("tfodl").get_all(field) or []
     except metadata.PackageNotFoundError:
         return ""
-    return found or ""
+    return str(next(iter(found), ""))
 
 
 def check_name(library: str) -> None:

@@ -34,6 +34,11 @@ RULES = {
 }
 
 
+_CLEAR_PADDING = (
+    "  for (tfodl::GradScale& scale : scales) reinterpret_cast<uint8_t*>(&scale)[3] = 0;  // no field's\n"
+)
+
+
 def choosing_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
     """The fields of the templates that a pool changes, from those of the engine with a memory."""
     pool = e.plan.pool
@@ -44,6 +49,7 @@ def choosing_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
         _facts(e, pool, layout) | _guarded(e) | _tables(e, pool, layout, space) | _epoch(e, space, layout)
     )
     scales = scales_in_one(e)
+    fields["clear_padding"] = _CLEAR_PADDING if scales else ""
     return scales | {
         "structs": "\n\n".join(e.structs),
         "checks": plain["checks"] + fill("choosing_parts.cpp", fields),

@@ -232,7 +232,7 @@ def _shim(compiled: Compiled) -> str:
 def kernel_objects(source: Path, flags: Sequence[str]) -> list[Path]:
     """The library's object files, compiled once for every content and kept in the temporary folder."""
     files = sorted((source / "tfodl").rglob("*.[ch]*"))
-    digest = hashlib.sha256(repr(tuple(flags)).encode())
+    digest = hashlib.sha256(repr((tuple(flags), object_name.__name__)).encode())
     for file in files:
         digest.update(file.relative_to(source).as_posix().encode() + file.read_bytes())
     cache = Path(tempfile.gettempdir()) / f"tfodl-kernels-{os.getuid()}" / digest.hexdigest()[:24]
@@ -241,11 +241,20 @@ def kernel_objects(source: Path, flags: Sequence[str]) -> list[Path]:
     return sorted(cache.glob("*.o"))
 
 
+def object_name(source: Path, file: Path) -> str:
+    """What a kernel's object is called among all of them, whose files may have one name in two folders.
+
+    >>> object_name(Path("src"), Path("src/tfodl/store/store.cpp"))
+    'tfodl.store.store.o'
+    """
+    return ".".join(file.relative_to(source).with_suffix(".o").parts)
+
+
 def _compile_kernels(files: Sequence[Path], source: Path, cache: Path, flags: Sequence[str]) -> None:
     cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=cache.parent))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = [[str(f), "-c", f"-I{source}", "-o", str(fresh / f"{f.stem}.o")] for f in files]
+        jobs = [[str(f), "-c", f"-I{source}", "-o", str(fresh / object_name(source, f))] for f in files]
         list(pool.map(lambda job: compile_cpp(job, flags), jobs))
     try:
         fresh.rename(cache)

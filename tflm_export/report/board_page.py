@@ -17,7 +17,7 @@ OF_CLASS = 10  # the same of a class's own steps
 POINTS = 400  # of a curve, at most
 MANY = 12  # classes that have a curve
 MARKED = {"unplugged": "unplugged", "resumed": "", "epoch": "", "class": "new class"}
-ABOUT = ("name", "set", "accuracy", "epoch", "restarted", "steps")
+ABOUT = ("name", "set", "accuracy", "mae", "r2", "auc", "f1", "error", "epoch", "restarted", "steps")
 SAID = {
     "unplugged": "the cable was pulled",
     "resumed": "went on",

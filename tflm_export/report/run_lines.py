@@ -91,9 +91,14 @@ def _unknown(line: object) -> bool:
     return isinstance(line, Mapping) and isinstance(line.get("event"), str)
 
 
+def read_lines(path: str | os.PathLike[str]) -> list[object]:
+    """The lines of the log at `path`, each as JSON gives it, None for one that is none."""
+    return [_parsed(line) for line in Path(path).read_text("utf-8", "replace").splitlines()]
+
+
 def read_run_file(path: str | os.PathLike[str]) -> Run:
     """The run whose log is at `path`. Raises `ExportError` for a file without a line that is understood."""
-    run = read_run(_parsed(line) for line in Path(path).read_text("utf-8", "replace").splitlines())
+    run = read_run(read_lines(path))
     if not run.steps and not run.events:
         raise ExportError(f"{os.fspath(path)!r} is no log of a board; tfodl board writes one.")
     return run

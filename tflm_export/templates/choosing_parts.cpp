@@ -55,7 +55,7 @@ $first_choice
 
 ${chosen_rows}void save_parts() {
   static const uint8_t kNone[4] = {};
-  for (const Part& part : parts) {
+$clear_padding  for (const Part& part : parts) {
     images.append(part.data, part.bytes);
     images.append(kNone, -part.bytes & 3);
   }

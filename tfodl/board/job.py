@@ -18,12 +18,14 @@ from tflm_export.files import write_bytes, write_text
 from tflm_export.front.read_tflite import constants
 from tflm_export.front.write_tflite import patch_constants
 from tflm_export.report.board_page import board_page
+from tflm_export.report.run_lines import read_lines
 from tflm_export.variable import variables
 from tfodl.board.curve import Curve
 from tfodl.board.line import Line, Place, Port, Simulation
 from tfodl.board.run import Run, check_classes
-from tfodl.board.run_log import RunLog, read_log
+from tfodl.board.run_log import RunLog
 from tfodl.board.samples import load_samples
+from tfodl.board.value_run import ValueRun
 
 OUT_SECONDS = 1.0  # that a simulated cable stays out
 
@@ -66,6 +68,7 @@ def learn(job: LearnJob) -> None:
     compiled = load(job.engine)
     samples = load_samples(compiled, job.data, job.order, job.seed, job.samples, job.tests, job.domain)
     check_classes(compiled, samples)
+    kind = Run if compiled.plan.loss == "crossentropy" else ValueRun
     names = samples.names[: compiled.output.size - compiled.plan.spare_classes]
     with _board(compiled, job.sim, names) as board, RunLog(job.log) as log, _page(job):
         place: Place = Port(job.port) if board is None else Simulation(board)
@@ -75,7 +78,7 @@ def learn(job: LearnJob) -> None:
                 line.do(_fresh(compiled))
                 line.at(0)
             curve = Curve(len(samples.x))
-            run = Run(
+            run = kind(
                 line, compiled, samples, log, curve, save_every=job.save_every,
                 evaluate_every=job.evaluate_every, rate=job.rate, after=_unplugging(board, job.unplug),
             )  # fmt: skip
@@ -92,7 +95,7 @@ def _page(job: LearnJob) -> Iterator[None]:
     try:
         yield
     finally:
-        write_text(job.html, board_page(read_log(job.log)))
+        write_text(job.html, board_page(read_lines(job.log)))
 
 
 def pull(engine: str, out: str, port: str | None) -> None:

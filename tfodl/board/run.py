@@ -80,10 +80,13 @@ class Run:
 
     def _prepare(self) -> None:
         self._known = self._line.do(BoardClient.info).classes
-        if self._rate is not None:
-            self._line.do(partial(BoardClient.set_learning_rate, rate=self._rate))
+        self._set_rate()
         for label, number in self._labels.items():
             self._line.do(partial(BoardClient.class_name, label=number, name=self._name(label)))
+
+    def _set_rate(self) -> None:
+        if self._rate is not None:
+            self._line.do(partial(BoardClient.set_learning_rate, rate=self._rate))
 
     def _rewind(self, info: Info) -> None:
         """To what the board has in flash: of a save whose answer was lost its weights tell."""
@@ -98,14 +101,11 @@ class Run:
         self._curve.say(f"{judges} pictures judge: {said}")
 
     def _sample(self) -> None:
-        x, label = self._samples.x[self._step], int(self._samples.labels[self._step])
-        facts, over = self._teach(x, label)
-        if self._plan.memory is not None:
-            number = self._number(label)
-            facts["remembered"] = self._line.do(lambda board: board.remember(number))
+        facts, over = self._teach(self._step)
         self._step += 1
-        self._log.step(self._step, label=label, **facts)
-        self._curve.step(self._step, facts["loss"], facts["predicted"] == label)
+        self._log.step(self._step, **facts)
+        right = facts["predicted"] == facts["label"] if "label" in facts else None
+        self._curve.step(self._step, facts["loss"], right)
         if over:
             self._new_epoch()
         elif self._save_every and self._step % self._save_every == 0:
@@ -113,8 +113,16 @@ class Run:
         if self._evaluate_every and self._step % self._evaluate_every == 0:
             self._evaluate("test")
 
-    def _teach(self, x: np.ndarray, label: int) -> tuple[dict[str, Any], bool]:
-        """One training step: what the log says of it, and whether the epoch is over."""
+    def _teach(self, i: int) -> tuple[dict[str, Any], bool]:
+        """Sample `i`: what the log says of its training step, and whether the epoch is over."""
+        label = int(self._samples.labels[i])
+        facts, over = self._show(self._samples.x[i], label)
+        if self._plan.memory is not None:
+            number = self._number(label)
+            facts["remembered"] = self._line.do(lambda board: board.remember(number))
+        return {"label": label} | facts, over
+
+    def _show(self, x: np.ndarray, label: int) -> tuple[dict[str, Any], bool]:
         number = self._number(label)
         if number >= self._known:
             return self._open_class(x, label), False
@@ -158,6 +166,7 @@ class Run:
         return found
 
     def _evaluate(self, name: str) -> None:
+        assert self._samples.test_labels is not None
         labels = np.array([self._number(int(y)) for y in self._samples.test_labels])
         known = labels < self._known
         if not known.any():
@@ -191,7 +200,7 @@ class Run:
 
 def check_classes(compiled: Compiled, samples: Samples) -> None:
     """Raise `TfodlError` where the stream has more classes than the engine can have."""
-    most = int(samples.labels.max(initial=0)) + 1
+    most = int(samples.labels.max(initial=0)) + 1 if samples.labels.ndim == 1 else 0
     if most > compiled.output.size:
         raise TfodlError(
             f"the data has {most} classes, the engine {compiled.output.size}; compile it with "

@@ -1,7 +1,8 @@
 """The log of a board's run: a text file, one JSON object a line, each written as it happens.
 
 A line with `event` is something that happened; every other line is a training step. `time` is seconds since
-the run began, everywhere. Readers leave out keys and events that they do not know.
+the run began, everywhere. Who reads it (`tflm_export/report/run_lines.py`) leaves out
+what is not known, and a line that was cut.
 
     {"event": "begin", "time": 0.0, "engine": "digits", "model_sha256": "1f...", "classes": ["0", "1"],
      "data": "digits", "order": "classes", "seed": 0, "samples": 1000, "port": "/dev/ttyACM0"}
@@ -19,6 +20,7 @@ the run began, everywhere. Readers leave out keys and events that they do not kn
 |---|---|
 | `begin` | `engine`, `model_sha256`, `classes` (names), `data`, `order`, `seed`, `samples`, `port` |
 | `evaluated` | `step` (after how many samples), `set`, `accuracy` 0 .. 1, `confusion` [true][predicted] |
+| | of other tasks than classes `mae`, `r2`, `auc`, `f1`, `error` for the last two |
 | `saved` | `step`: what the board has in flash from now on |
 | `unplugged` | `step`: the last that is known to be learned |
 | `resumed` | `step`: where the stream goes on behind, `restarted`: whether the board lost its RAM |
@@ -27,12 +29,13 @@ the run began, everywhere. Readers leave out keys and events that they do not kn
 | `end` | `step`, `steps`: of the board since its start |
 
 >>> import tempfile, pathlib
+>>> from tflm_export.report.run_lines import read_run_file
 >>> path = pathlib.Path(tempfile.mkdtemp()) / "run.jsonl"
 >>> with RunLog(path) as log:
 ...     log.event("begin", engine="digits", samples=1)
 ...     log.step(1, label=3, predicted=5, loss=2.5)
->>> [line.get("event", line.get("loss")) for line in read_log(path)]
-['begin', 2.5]
+>>> read_run_file(path).steps[0].loss
+2.5
 """
 
 from __future__ import annotations
@@ -79,24 +82,3 @@ class RunLog:
 
     def _write(self, line: dict[str, Any]) -> None:
         self._file.write(json.dumps(line) + "\n")
-
-
-def read_log(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The lines of a log; a last one that was cut is left out. Raises `TfodlError` for what is no log."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
-    except (OSError, UnicodeDecodeError) as error:
-        raise TfodlError(f"cannot read the log {os.fspath(path)!r}: {error}.") from error
-    if lines and not lines[-1].endswith("\n"):
-        lines.pop()
-    return [_line(text, i, path) for i, text in enumerate(lines, start=1)]
-
-
-def _line(text: str, number: int, path: str | os.PathLike[str]) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or not {"event", "step"} & set(found):
-        raise TfodlError(f"{os.fspath(path)!r} is no log of a run: line {number} is {text.strip()[:40]!r}.")
-    return found

@@ -9,17 +9,22 @@ import numpy as np
 from tflm_export.compiler import Compiled
 from tflm_export.errors import TfodlError
 from tfodl import datasets
+from tfodl.board.targets import wanted
+from tfodl.datasets.task_data import load_task
 from tfodl.stream.order import order
 
 
 @dataclass(frozen=True)
 class Samples:
-    """x [N, ...] uint8 or float32, labels [N] in the order of the stream; test_x, test_labels held out."""
+    """x [N, ...] uint8 or float32, labels [N] in the order of the stream; test_x, test_labels held out.
+
+    Of tasks without classes labels are targets int8 [N, K], test_labels as the data has them, without names.
+    """
 
     x: np.ndarray
     labels: np.ndarray
     test_x: np.ndarray
-    test_labels: np.ndarray
+    test_labels: np.ndarray | None
     names: tuple[str, ...]
 
 
@@ -29,13 +34,10 @@ def load_samples(
     """The train split of a data set, folder or file in order `how`, and `tests` samples of its test split.
 
     count: of the stream at most, drawn before they are put in order; None: all.
-    Raises `TfodlError` for data that cannot be had, or for an engine that does not learn classes.
+    Raises `TfodlError` for data that cannot be had, or are of another task than the engine's.
     """
     if compiled.plan.loss != "crossentropy":
-        raise TfodlError(
-            f"tfodl board learns classes; this engine learns by {compiled.plan.loss}: feed it from Python "
-            "(docs/sketch.md)."
-        )
+        return _values(compiled, data, how, seed, count, tests)
     shape = tuple(compiled.input.shape[1:])
     if datasets.holds_signals(data):
         found = datasets.load(data, seed=seed, shape=shape)
@@ -52,4 +54,32 @@ def load_samples(
         found.x_test[judged],
         found.y_test[judged],
         found.class_names,
+    )
+
+
+KINDS = {"numbers": "mse", "labels": "bce", "classes": "bce", "normal": "reconstruction"}
+
+
+def _values(compiled: Compiled, data: str, how: str, seed: int, count: int | None, tests: int) -> Samples:
+    """The same of numbers, several labels, or an autoencoder's inputs, from a `.npz`."""
+    found = load_task(data, seed)
+    loss = compiled.plan.loss
+    if found is None or KINDS[found.kind] != loss:
+        held = "classes" if found is None else found.kind
+        raise TfodlError(
+            f"the engine learns by {loss}, and {data!r} holds {held}; docs/tasks.md has what it takes."
+        )
+    if how != "shuffled":
+        raise TfodlError(f"--order {how} is of classes; samples for {loss} come shuffled.")
+    shape = tuple(compiled.input.shape[1:])
+    if found.x_train.shape[1:] != shape:
+        raise TfodlError(f"{data!r} holds x {list(found.x_train.shape[1:])}, the engine takes {list(shape)}.")
+    rng = np.random.default_rng(seed)
+    taken, judged = rng.permutation(len(found.x_train))[:count], rng.permutation(len(found.x_test))[:tests]
+    targets = None if found.y_train is None else found.y_train[taken]
+    held_out = None if found.y_test is None else found.y_test[judged]
+    if held_out is not None and loss == "bce":
+        held_out = held_out.reshape(len(judged), -1)
+    return Samples(
+        found.x_train[taken], wanted(compiled, targets, len(taken)), found.x_test[judged], held_out, ()
     )

@@ -147,6 +147,10 @@ def test_twenty_epochs_are_those_of_numpy(case):
     found = read_image(engine.image, compiled.graph, plan)
     chosen = read_selection(lambda at, n: engine.image[at : at + n], compiled.graph, plan)
     assert found.selection == chosen == engine.history[-1]
+    scales = next(part for part in image_layout(compiled.graph, plan).parts if part.symbol == "scales")
+    size = len(engine.image) // 2
+    newest = [engine.image[at + scales.at : at + scales.at + scales.nbytes] for at in (0, size)]
+    assert not any(np.frombuffer(part, np.uint8)[3::4].any() for part in newest if set(part) != {255})
 
 
 def test_the_board_chooses_the_same():

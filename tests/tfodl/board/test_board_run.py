@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from digits_net import LAYERS, digits_net
 from nets import residual_net
+from page_reader import PageReader
+from task_nets import dense_net
 
 from tflm_export.board.learned import read_weights
 from tflm_export.board.simulated import SimulatedBoard
@@ -16,11 +18,14 @@ from tflm_export.front.spare import add_spare_classes
 from tflm_export.input_contract import InputContract
 from tflm_export.machines.host import HostEngine
 from tflm_export.plan import Memory, Optimizer, UpdatePlan
+from tflm_export.report.run_lines import read_lines, read_run_file
+from tflm_export.signal_contract import SignalContract
 from tfodl.board.curve import Curve
 from tfodl.board.line import Line, Simulation
 from tfodl.board.run import Run
-from tfodl.board.run_log import RunLog, read_log
+from tfodl.board.run_log import RunLog
 from tfodl.board.samples import Samples, load_samples
+from tfodl.board.targets import scores
 from tfodl.cli import main
 
 PLAN = UpdatePlan(LAYERS, optimizer=Optimizer(0.01, 0.5, batch=2), store_bytes=12 * 4096)
@@ -81,7 +86,7 @@ def test_a_command_teaches_a_simulated_board(folder, samples, expected, tmp_path
     assert "the cable was pulled after 25 samples" in said and "the board is back; 25 samples" in said
     known = constants((tmp_path / "new.tflite").read_bytes())
     assert_same({name: known[name][0].data for name in expected}, expected)
-    lines = read_log("run.jsonl")
+    lines = read_lines("run.jsonl")
     begin, steps = lines[0], [line for line in lines if "event" not in line]
     assert (
         begin["classes"] == list("0123456789") and begin["samples"] == COUNT and begin["order"] == "classes"
@@ -107,7 +112,7 @@ def test_a_board_that_lost_its_power_goes_on_from_what_it_saved(board, compiled,
 
     found = learn(board, compiled, samples, tmp_path / "run.jsonl", save_every=9, after=after)
     assert_same(found, expected)
-    lines = read_log(tmp_path / "run.jsonl")
+    lines = read_lines(tmp_path / "run.jsonl")
     resumed = [(line["step"], line["restarted"]) for line in lines if line.get("event") == "resumed"]
     assert resumed == [(18, True), (27, True)]
 
@@ -145,9 +150,72 @@ def test_classes_that_a_board_does_not_know_are_opened(tmp_path):
             )
         assert (line.client.class_name(4), line.client.class_name(5)) == ("e", "f")
         assert line.client.info().classes == 6
-    lines = read_log(tmp_path / "run.jsonl")
+    lines = read_lines(tmp_path / "run.jsonl")
     assert [(e["label"], e["name"]) for e in lines if e.get("event") == "class"] == [(4, "e"), (5, "f")]
     assert [line["remembered"] for line in lines if "remembered" in line] == [*range(1, 9), 8]
+
+
+TASKS = {  # net, what it learns by, y of the data, keys of the evaluation
+    "numbers": (
+        dense_net(6, 8, 2),
+        "mse",
+        lambda rng: rng.normal(0, 1, (60, 2)).astype(np.float32),
+        ["mae", "r2"],
+    ),
+    "labels": (
+        dense_net(6, 8, 3, end="LOGISTIC"),
+        "bce",
+        lambda rng: rng.integers(0, 2, (60, 3)),
+        ["auc", "f1"],
+    ),
+    "normal": (dense_net(6, 8, 6), "reconstruction", None, ["error"]),
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_board_learns_other_things_than_classes(task, tmp_path, monkeypatch, capsys):
+    net, loss, draw, keys = TASKS[task]
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    arrays = {"x": rng.normal(0, 1, (60, 6)).astype(np.float32)} | ({"y": draw(rng)} if draw else {})
+    np.savez("data.npz", **arrays)
+    contract = SignalContract((6,))
+    compiled = compile_model(net, UpdatePlan(loss=loss), contract=contract)
+    folder = str(compiled.save(tmp_path / "engine"))
+    line = ["board", "learn", folder, "--data", "data.npz", "--sim", "--samples", "30", "--unplug", "20"]
+    assert main([*line, "--out", "new.tflite"]) == 0
+    said = capsys.readouterr().out
+    assert "the cable was pulled after 20 samples" in said and "mean of the last 30" in said
+    samples = load_samples(compiled, "data.npz", "shuffled", 0, 30, 200, "source")
+    host, losses = HostEngine(compiled), []
+    before = scores(compiled, outputs(host, compiled, samples.test_x), samples.test_x, samples.test_labels)
+    for x, target in zip(compiled.quantize(samples.x), samples.labels, strict=True):
+        losses.append(host.train_step(x[None], target))
+    after = scores(compiled, outputs(host, compiled, samples.test_x), samples.test_x, samples.test_labels)
+    run = read_run_file("run.jsonl")
+    np.testing.assert_allclose([step.loss for step in run.steps], losses, atol=1e-6)
+    assert list(before) == keys
+    for event, found in zip(run.of("evaluated"), (before, after), strict=True):
+        assert {key: event.facts[key] for key in keys} == pytest.approx(found, abs=1e-6)
+    known = constants((tmp_path / "new.tflite").read_bytes())
+    assert_same({name: known[name][0].data for name in host.weights()}, host.weights())
+    page = PageReader((tmp_path / "board.html").read_text(encoding="utf-8"))
+    assert page.pictures >= 1 and any(keys[0] in text for text in page.texts)
+
+
+def outputs(host, compiled, x):
+    return np.stack([host.infer(q[None]).reshape(-1) for q in compiled.quantize(x)])
+
+
+def test_data_of_another_task_are_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.savez("data.npz", x=np.zeros((9, 6), np.float32))
+    compiled = compile_model(dense_net(6, 8, 2), UpdatePlan(loss="mse"), contract=SignalContract((6,)))
+    folder = str(compiled.save(tmp_path / "engine"))
+    assert main(["board", "learn", folder, "--data", "data.npz", "--sim"]) == 2
+    assert "the engine learns by mse, and 'data.npz' holds normal" in capsys.readouterr().err
+    assert main(["board", "learn", folder, "--data", "digits", "--sim"]) == 2
+    assert "holds classes" in capsys.readouterr().err
 
 
 REFUSED = {

@@ -3,7 +3,8 @@
 import pytest
 
 from tflm_export.errors import TfodlError
-from tfodl.board.run_log import RunLog, read_log
+from tflm_export.report.run_lines import read_run_file
+from tfodl.board.run_log import RunLog
 
 
 def test_a_line_that_was_cut_is_left_out(tmp_path):
@@ -12,14 +13,15 @@ def test_a_line_that_was_cut_is_left_out(tmp_path):
         log.event("begin", samples=2)
         log.step(1, label=0, predicted=1, loss=0.5)
     path.write_text(path.read_text() + '{"step": 2, "ti')
-    assert [line.get("step") for line in read_log(path)] == [None, 1]
+    run = read_run_file(path)
+    assert [step.step for step in run.steps] == [1] and run.begin["samples"] == 2 and run.left_out == 1
 
 
-@pytest.mark.parametrize("text", ["hello\n", "[1]\n", '{"a": 1}\n'])
+@pytest.mark.parametrize("text", ["hello\n", "[1]\n", '{"a": 1}\n', ""])
 def test_what_is_no_log_is_refused(tmp_path, text):
     (tmp_path / "x").write_text(text)
-    with pytest.raises(TfodlError, match="is no log of a run: line 1"):
-        read_log(tmp_path / "x")
+    with pytest.raises(TfodlError, match="is no log of a board"):
+        read_run_file(tmp_path / "x")
 
 
 def test_a_place_that_cannot_be_written(tmp_path):
