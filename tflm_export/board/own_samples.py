@@ -38,7 +38,7 @@ def _keep(plan: UpdatePlan) -> str:
     if plan.pool is not None:
         save = "return net::new_epoch() == StoreStatus::kOk;"
     elif plan.store_bytes:
-        save = "return net::save(store()) == StoreStatus::kOk;"
+        save = "return save_all() == StoreStatus::kOk;"
     else:
         save = "return false;"
     return f"""

@@ -83,6 +83,10 @@ _PARTS = {  # template -> rows of the commands in it
         "kSave, kOnce | kLong | kWhole, 0, 0, save",
         "kFactoryReset, kOnce | kLong, 0, 0, factory_reset",
     ],
+    "names": [
+        "kSave, kOnce | kLong | kWhole, 0, 0, save",
+        "kFactoryReset, kOnce | kLong, 0, 0, factory_reset",
+    ],
     "pool": [
         "kNewEpoch, kOnce | kLong | kWhole, 0, 0, new_epoch",
         "kFactoryReset, kOnce | kLong, 0, 0, factory_reset",
@@ -150,7 +154,8 @@ def _parts(compiled: Compiled) -> list[str]:
         "guard": plan.guard is not None,
         "spare": bool(plan.spare_classes),
         "flash": bool(plan.store_bytes) or plan.pool is not None,
-        "store": bool(plan.store_bytes),
+        "store": bool(plan.store_bytes) and not plan.spare_classes,
+        "names": bool(plan.store_bytes) and bool(plan.spare_classes),
         "pool": plan.pool is not None,
         "restore": bool(plan.store_bytes) or plan.pool is not None,
     }

@@ -12,7 +12,7 @@ EVERY = {"every minute": 1 / 60, "every hour": 1.0, "every day": 24.0}
 
 
 def lasting_section(facts: Mapping[str, Any]) -> Section:
-    """Years by how often the store saves, or a pool ends an epoch."""
+    """By how often the store saves, or a pool ends an epoch."""
     if "store" in facts:
         store = facts["store"]
         about = (
@@ -34,14 +34,17 @@ def lasting_section(facts: Mapping[str, Any]) -> Section:
 
 
 def _lasting(what: str, about: str, count: int) -> Section:
-    rows = [(name, years(count, hours)) for name, hours in EVERY.items()]
-    return Section("How long the flash lasts", (paragraph(about), table((what, "lasts, years"), rows)))
+    rows = [(name, lasts(count, hours)) for name, hours in EVERY.items()]
+    return Section("How long the flash lasts", (paragraph(about), table((what, "lasts"), rows)))
 
 
-def years(count: int, hours: float) -> float:
-    """Years that `count` writes last, one in so many hours.
+def lasts(count: int, hours: float) -> str:
+    """How long `count` writes last, one in so many hours.
 
-    >>> years(100_000, 1.0)
-    11.4
+    >>> lasts(100_000, 1.0), lasts(24_000, 1 / 60), lasts(9, 1.0)
+    ('11.4 years', '17 days', '9 hours')
     """
-    return round(count * hours / HOURS_A_YEAR, 1)
+    total = count * hours
+    if total < 48:
+        return f"{total:.0f} hours"
+    return f"{total / 24:.0f} days" if total < HOURS_A_YEAR else f"{total / HOURS_A_YEAR:.1f} years"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tflm_export.ir import Graph
@@ -17,7 +19,10 @@ def read_state(image: bytes, graph: Graph, plan: UpdatePlan) -> dict[str, np.nda
     image: the store's flash area, 4 KB pages. graph, plan: of the compiled engine.
     Raises `ExportError` for a store of another engine, an empty or a damaged one.
     """
-    records = read_log(image, store_identity(graph, plan))
+    identity = store_identity(graph, plan)
+    if plan.spare_classes:  # behind the engine's records a sketch keeps the names of its new classes
+        identity = replace(identity, first=(*identity.first, identity.first[-1] + 1))
+    records = read_log(image, identity)
     arrays = enumerate(stored_arrays(graph, plan))
     return {array.symbol: _values(array, key, records, graph) for key, array in arrays}
 

@@ -1,8 +1,8 @@
 
-// Names of the spare classes, 0-padded; lost with the power.
+// Names of the spare classes, 0-padded and ended by 0; without a store they are lost with the power.
 constexpr uint32_t kNameBytes = 16;
 inline char* spare_name(int32_t label) {
-  static char names[net::kSpareClasses][kNameBytes];
+  static char names[net::kSpareClasses][kNameBytes + 1];
   return names[label - (net::kLogits - net::kSpareClasses)];
 }
 

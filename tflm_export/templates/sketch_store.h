@@ -7,7 +7,9 @@ inline Store& store() {
 
 inline StoreStatus open_saved() { return net::restore(store()); }
 
-inline Status save(SerialProtocol&) { return serial::of_flash(net::save(store())); }
+inline StoreStatus save_all() { return net::save(store()); }
+
+inline Status save(SerialProtocol&) { return serial::of_flash(save_all()); }
 
 inline Status factory_reset(SerialProtocol& p) {
   const StoreStatus status = store().format();

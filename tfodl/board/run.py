@@ -72,7 +72,8 @@ class Run:
             self._line.do(BoardClient.rest)
         if self._plan.guard is not None:
             self._judge()
-        self._save()
+        if self._saved != self._step or rest or self._plan.guard is not None:
+            self._save()
         self._curve.end()
         if rest or self._plan.guard is not None or self._judged != self._step:
             self._evaluate("test")
@@ -117,8 +118,8 @@ class Run:
         """Sample `i`: what the log says of its training step, and whether the epoch is over."""
         label = int(self._samples.labels[i])
         facts, over = self._show(self._samples.x[i], label)
-        if self._plan.memory is not None:
-            number = self._number(label)
+        number = self._number(label)
+        if self._plan.memory is not None and number < self._known:
             facts["remembered"] = self._line.do(lambda board: board.remember(number))
         return {"label": label} | facts, over
 
@@ -133,7 +134,10 @@ class Run:
     def _open_class(self, x: np.ndarray, label: int) -> dict[str, Any]:
         name = self._name(label)
         number, loss = self._line.do(lambda board: board.new_class(x, name))
-        self._line.at(self._line.do(BoardClient.info).steps)
+        info = self._line.do(BoardClient.info)
+        self._line.at(info.steps)
+        if info.classes <= number:  # the guard keeps the picture to judge by
+            return {"predicted": -1, "loss": round(loss, 6)}
         self._labels[label], self._known = number, number + 1
         self._log.event("class", label=number, name=name)
         self._curve.say(f"class {number}, {name!r}, is new to the board")

@@ -109,6 +109,23 @@ def test_what_is_saved_outlives_the_power(rich, pictures):
         client.factory_reset()
         flashed = {name: compiled.graph.constant(name) for name in saved}
         assert all((array == flashed[name]).all() for name, array in read_weights(client, compiled).items())
+        label = 4
+        for picture in x:  # some judge, and open no class
+            if client.info().classes == label:
+                assert client.new_class(picture, "a name of 16 by.")[0] == label
+        assert client.info().classes == label + 1
+        client.save()
+        learned = read_weights(client, compiled)
+        area = client.read_flash(compiled.plan.store_bytes)
+        for name, array in state.read_weights(area, compiled.graph, compiled.plan).items():
+            np.testing.assert_array_equal(array, learned[name])
+        client.class_name(label, "not saved")
+        board.cut_power()
+        reconnected(board, client)
+        assert client.class_name(label) == "a name of 16 by." and client.info().classes == label + 1
+        client.save()  # nothing changed, nothing is written
+        client.factory_reset()
+        assert client.class_name(label) == ""
         write_weights(client, compiled, saved)
         client.save()
         board.cut_power()

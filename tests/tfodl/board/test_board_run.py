@@ -17,7 +17,7 @@ from tflm_export.front.read_tflite import constants
 from tflm_export.front.spare import add_spare_classes
 from tflm_export.input_contract import InputContract
 from tflm_export.machines.host import HostEngine
-from tflm_export.plan import Memory, Optimizer, UpdatePlan
+from tflm_export.plan import Guard, Memory, Optimizer, UpdatePlan
 from tflm_export.report.run_lines import read_lines, read_run_file
 from tflm_export.signal_contract import SignalContract
 from tfodl.board.curve import Curve
@@ -153,6 +153,30 @@ def test_classes_that_a_board_does_not_know_are_opened(tmp_path):
     lines = read_lines(tmp_path / "run.jsonl")
     assert [(e["label"], e["name"]) for e in lines if e.get("event") == "class"] == [(4, "e"), (5, "f")]
     assert [line["remembered"] for line in lines if "remembered" in line] == [*range(1, 9), 8]
+
+
+def test_a_picture_that_the_guard_keeps_opens_no_class(tmp_path):
+    """The next one of the class does."""
+    memory, guard = Memory(samples=8, replays=1), Guard(samples=6, held_out=3)
+    compiled = compile_model(
+        add_spare_classes(residual_net(), 1), UpdatePlan(memory=memory, guard=guard, spare_classes=1)
+    )
+    drawn = np.random.default_rng(7).integers(-128, 128, (20, 8, 8, 3)).astype(np.int8)
+    log, curve = RunLog(tmp_path / "run.jsonl"), Curve(8, io.StringIO())
+    with SimulatedBoard(compiled, "abcd") as board, Line(Simulation(board), compiled) as line, log:
+        opens = []
+        for picture in drawn:
+            line.client.reset()
+            line.client.new_class(picture)
+            opens.append(line.client.info().classes == 5)
+        line.client.reset()
+        line.at(0)
+        kept, opening = drawn[~np.array(opens)], drawn[opens]
+        x, labels = np.concatenate([opening[:4], kept[:2], opening[4:6]]), np.array([0, 1, 2, 3, 4, 4, 4, 4])
+        Run(line, compiled, Samples(x, labels, x, labels, tuple("abcde")), log, curve).learn()
+    run = read_run_file(tmp_path / "run.jsonl")
+    assert [event.step for event in run.of("class")] == [6]
+    assert [step.predicted for step in run.steps[4:7]] == [None] * 3 and run.steps[7].predicted is not None
 
 
 TASKS = {  # net, what it learns by, y of the data, keys of the evaluation
