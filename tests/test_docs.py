@@ -83,6 +83,21 @@ def commands(page: Path, program: str) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in lines if line.startswith(f"{program} ")]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_is_typed_is_understood(page):
+    """Every command of `tflm-export` on a page has options that there are."""
+    from tflm_export.board.examples import Example
+    from tflm_export.board.layout import check_format
+    from tflm_export.boards import board
+    from tflm_export.cli import parser
+
+    for line in commands(page, "tflm-export"):
+        options = parser().parse_args(line[: line.index("#")] if "#" in line else line)
+        if options.command == "sketch":
+            Example(options.example, options.hz, options.unit)
+            check_format(options.format, board(options.board))
+
+
 def test_the_tutorial_runs_to_the_letter(tmp_path, monkeypatch):
     """From a model and a folder of pictures to a board that learns; README's chain is a part of it."""
     monkeypatch.chdir(tmp_path)
