@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tflm_export.boards import BOARDS, Board
 from tflm_export.compiler import Compiled
 from tflm_export.cpp import literal
 from tflm_export.errors import ExportError
@@ -87,19 +88,21 @@ def _input(compiled: Compiled) -> str:
 @dataclass(frozen=True)
 class Kind:
     """folder: below arduino/examples. library: that it needs beside the core. misfit: why an engine is none
-    for it, or nothing. recorded: whether it must know how recordings were made."""
+    for it, or nothing. recorded: whether it must know how recordings were made. boards: a part of the fqbn of
+    those that it runs on, all without it."""
 
     folder: str
     library: str
     misfit: Callable[[Compiled], str]
     recorded: bool = False
+    boards: str = ""
 
 
 EXAMPLES: dict[str, Kind] = {
     "serial": Kind("TrainOverSerial", "", _serial),
-    "camera": Kind("LearnFromCamera", "Arduino_OV767X", _camera),
+    "camera": Kind("LearnFromCamera", "Arduino_OV767X", _camera, boards=":nano33ble"),
     "motion": Kind("LearnGestures", IMU, _motion, recorded=True),
-    "sound": Kind("LearnWords", "", _sound),
+    "sound": Kind("LearnWords", "", _sound, boards="arduino:"),
     "anomaly": Kind("WarnOfChange", IMU, _anomaly, recorded=True),
 }
 
@@ -139,8 +142,14 @@ class Example:
         """Its file below the library's folder."""
         return f"examples/{self.kind.folder}/{self.kind.folder}.ino"
 
-    def check(self, compiled: Compiled) -> None:
-        """Raise `ExportError` where it is not for this engine, with those that are."""
+    def check(self, compiled: Compiled, target: Board) -> None:
+        """Raise `ExportError` where it is not for this engine, with those that are, or not for this board."""
+        if self.kind.boards not in target.fqbn:
+            running = ", ".join(name for name, row in BOARDS.items() if self.kind.boards in row.fqbn)
+            raise ExportError(
+                f"example {self.name!r} does not run on {target.title}: its sensor's library is for "
+                f"{running}."
+            )
         reason = self.kind.misfit(compiled)
         if reason:
             fitting = [name for name, kind in EXAMPLES.items() if not kind.misfit(compiled)]

@@ -65,7 +65,7 @@ def make_sketch(
             f"engine {compiled.name!r} only infers, the sketch is for one that learns; put the engine's src "
             "folder into your own sketch, or compile it with a plan that trains something."
         )
-    example.check(compiled)
+    example.check(compiled, target)
     _check_keeps(compiled, target)
     facts = dict(compiled.facts) | dict(costs or {})
     _check_fits(compiled, facts, target)

@@ -125,7 +125,7 @@ def about(port: str | None) -> dict[str, Any]:
 
     with BoardClient.open(port or find_port()) as client:
         info = vars(client.info()) | {"engine_id": client.info().engine_id.hex()}
-        return client.about | info
+        return client.about | info | {"classes": client.about["classes"], "classes_in_use": info["classes"]}
 
 
 def weights_of(compiled: Compiled, tflite: bytes, name: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 // Looks, says what it sees, and learns what you tell it.
 //
-// For a Nano 33 BLE with an OV7675 (Arduino's Tiny Machine Learning Kit) and the library Arduino_OV767X. This folder is made by
+// For a Nano 33 BLE with an OV7675 (Tiny Machine Learning Kit) and the library Arduino_OV767X. This folder is made by
 // `tflm-export sketch --example camera`; TFODL.h holds the engine of your model.
 // The LEDs show a class as a number, red 1, green 2, blue 4: the first one is red, the second green, the third both.
 // Is it wrong? Send the right class over Serial (0 to 9, then a to z; one above the last is a new class, where the

@@ -4,7 +4,8 @@
 // `tflm-export sketch --example motion`; TFODL.h holds the engine of your model.
 // Serial says what the board takes the movement for. Is it wrong? Send the right class (0 to 9, then a to z). `n`
 // teaches a new one, where the engine has a spare class: make the movement five times, each time while the LED is on.
-// A new class is told from the others by what the board remembers of them, so show it each of those a few times first. `s` saves.
+// A new class is told from the others by what the board remembers of them, so show it each of those a few times first.
+// `s` saves.
 
 #include <TFODL.h>
 #include <Arduino_LSM9DS1.h>  // Rev2: <Arduino_BMI270_BMM150.h>

@@ -1,7 +1,8 @@
 // Hears words, and learns how you say them.
 //
-// For a board with Arduino's PDM microphone: Nano 33 BLE Sense, Nano RP2040 Connect, Nicla Vision, Portenta's shield. This folder is
-// made by `tflm-export sketch --example sound`; TFODL.h holds the engine of your model and its log-mel features.
+// For a board with Arduino's PDM microphone: Nano 33 BLE Sense, Nano RP2040 Connect, Nicla Vision, Portenta's shield.
+// This folder is made by `tflm-export sketch --example sound`; TFODL.h holds the engine of your model and its log-mel
+// features.
 // Serial says each word that it hears, the LED lights up. Was it another? Send the right class (0 to 9, then a to z;
 // one above the last is a new class, where the engine has a spare one). `s` saves.
 

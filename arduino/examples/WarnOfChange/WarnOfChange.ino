@@ -3,8 +3,9 @@
 // For a Nano 33 BLE Sense and the library Arduino_LSM9DS1 (Rev2: Arduino_BMI270_BMM150). This folder is made by
 // `tflm-export sketch --example anomaly`; TFODL.h holds the engine of your autoencoder.
 // The engine says how strange the last moment is. In the hour it learns every moment, and in the hour's last quarter
-// how strange normal moments are. From then on the LED warns, and Serial says WARN, when kInARow moments are stranger than normal ones
-// ever are; moments that are not are learned on, so that it follows what changes slowly. `l` begins the hour again.
+// how strange normal moments are. From then on the LED warns, and Serial says WARN, when kInARow moments are stranger
+// than normal ones ever are; moments that are not are learned on, so that it follows what changes slowly. `l` begins
+// the hour again.
 
 #include <TFODL.h>
 #include <Arduino_LSM9DS1.h>  // Rev2: <Arduino_BMI270_BMM150.h>

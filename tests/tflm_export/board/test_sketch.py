@@ -400,6 +400,12 @@ def test_a_sketch_that_is_not_for_the_engine(name, tmp_path):
         assert "LearnFromCamera" in packed.read(f"{TOP}/README.md").decode()
 
 
+@pytest.mark.parametrize("name, board_name", [("camera", "giga"), ("sound", "esp32s3")])
+def test_a_sketch_that_is_not_for_the_board(engine, name, board_name, tmp_path):
+    with pytest.raises(ExportError, match=rf"'{name}' does not run on .*is for nano33ble"):
+        make_sketch(engine, board_name, tmp_path / "x.zip", example=Example(name))
+
+
 @pytest.mark.parametrize("asked, said", [({"name": "lidar"}, "is not known; allowed: serial, camera"),
                                          ({"name": "motion"}, "give --hz, rows a second, and --unit"),
                                          ({"name": "motion", "hz": 0, "unit": "g"}, "got 0 and g"),

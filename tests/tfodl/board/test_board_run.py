@@ -131,6 +131,7 @@ def test_what_was_learned_is_pulled_and_pushed(board, compiled, folder, samples,
     assert main(["board", "about", *port]) == 0
     about = json.loads(capsys.readouterr().out)
     assert about["store_bytes"] == PLAN.store_bytes and about["steps"] == 0
+    assert about["classes"] == [] and about["classes_in_use"] == 10
     (tmp_path / "other.tflite").write_bytes(residual_net())
     assert main(["board", "push", folder, str(tmp_path / "other.tflite"), *port]) == 2
     assert "tfodl: " in capsys.readouterr().err
