@@ -36,7 +36,8 @@ for name, callback in {{
         model = compiled(tfodl.SelectiveModel(small_net()), optimizer)
     start = [v.numpy() for v in model.base.trainable_variables]
     epochs = 2 if "random" in name else 3  # a velocity is known after two
-    history = model.fit(x, y, batch_size=16, epochs=epochs, shuffle=False, verbose=0, callbacks=[callback]).history
+    how = dict(batch_size=16, epochs=epochs, shuffle=False, verbose=0, callbacks=[callback])
+    history = model.fit(x, y, **how).history
     end = [v.numpy() for v in model.base.trainable_variables]
     never = [bool((a == b).all()) for a, b in zip(start, end)]
     out[name] = dict(plans=[p.to_json() for p in callback.plans], weights=[w.tolist() for w in end],
