@@ -205,6 +205,10 @@ CASES = (
     *(Case("mcunet-5fps 128x128x3", f"49 KB scheme, {ram // 1000} KB of RAM",
            _model("mcunet-5fps", (128, 128, 3), classes=10), scheme("mcunet-5fps-49kb"), ram_bytes=ram)
       for ram in (200_000, 150_000)),
+    *(Case("mcunet-5fps 128x128x3", f"49 KB scheme, row-fed, {ram // 1000} KB of RAM",
+           _model("mcunet-5fps", (128, 128, 3), classes=10), scheme("mcunet-5fps-49kb"), row_fed=True,
+           ram_bytes=ram)
+      for ram in (80_000, 72_000)),
     Case("mbv2-w0.35 96x96x3", "49 KB scheme, memory", _model("mbv2-w0.35", (96, 96, 3), classes=10),
          remembering(scheme("mbv2-w0.35-49kb"))),
     *(Case(net, "inference", build, inference, yardstick)

@@ -46,7 +46,8 @@ from tflm_export.memory.fuse import ENOUGH_RAM_BYTES, fuse
 from tflm_export.memory.lifetimes import lifetimes
 from tflm_export.memory.place import MemoryPlan, check_no_overlap, lower_bound, place
 from tflm_export.memory.row_fed import feed_rows
-from tflm_export.memory.storage import engine_ram, static_ram
+from tflm_export.memory.squeeze import squeeze
+from tflm_export.memory.storage import SLICES_STACK_BYTES, engine_ram, static_ram
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import UpdatePlan
 from tflm_export.variable import variables
@@ -212,17 +213,23 @@ def derive(
 def _within(graph: Graph, plan: UpdatePlan, ram_bytes: int) -> Graph:
     """The graph fused as little as an engine in `ram_bytes` needs. Raises `ExportError` where none fits."""
     taken = engine_ram(kept_ram(graph, plan))
-    room = ram_bytes - taken
-    for _ in range(FITTING_TRIES):  # a placement may have gaps: then fewer bytes may be alive
-        fused = fuse(graph, max(0, room))
-        over = taken + max(0, plan_memory(fused, plan).arena) - ram_bytes
-        if over <= 0:
-            return fused
-        room -= over
-    least = taken + plan_memory(fuse(graph), plan).arena
+    found: list[tuple[int, Graph]] = []  # bytes that an engine takes
+    for smaller, deeper in ((fuse, 0), (squeeze, SLICES_STACK_BYTES)):
+        room = ram_bytes - taken
+        for _ in range(FITTING_TRIES if room > 0 else 0):  # a placement may have gaps: then less may be alive
+            fused = smaller(graph, room)
+            found.append((taken + deeper + plan_memory(fused, plan).arena, fused))
+            if found[-1][0] <= ram_bytes:
+                return fused
+            room = max(1, room - found[-1][0] + ram_bytes)
+    least = squeeze(graph, 0)
+    found.append((taken + SLICES_STACK_BYTES + plan_memory(least, plan).arena, least))
+    needed, smallest = min(found, key=lambda one: one[0])
+    if needed <= ram_bytes:
+        return smallest
     raise ExportError(
-        f"the engine does not fit {ram_bytes:,} B of RAM: it needs {least:,} at least, {taken:,} of them for "
-        "what learns, memory and stack; train less, keep fewer samples, or give more RAM."
+        f"the engine does not fit {ram_bytes:,} B of RAM: it needs {needed:,} at least, {taken:,} of them "
+        "for what learns, memory and stack; train less, keep fewer samples, or give more RAM."
     )
 
 

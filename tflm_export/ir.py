@@ -122,7 +122,9 @@ class Op:
 
     @property
     def members(self) -> tuple[Op, ...]:
-        """The ops that a STREAM stands for, in order; any other op is itself."""
+        """The ops that a STREAM or SLICES stands for, in order; any other op is itself."""
+        if self.kind == "SLICES":
+            return tuple(self.attrs["members"])
         if self.kind != "STREAM":
             return (self,)
         kept, residual = self.attrs["kept"], self.attrs["residual"]

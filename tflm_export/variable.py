@@ -122,5 +122,5 @@ class Variable:
 def variables(graph: Graph) -> tuple[Variable, ...]:
     """The trained tensors of a training graph, in the order of their updates."""
     layers = graph.layers
-    updates = (op for op in graph.ops if op.role == "update")
+    updates = (op for op in layers.values() if op.role == "update")
     return tuple(Variable(op, layers[op.of], graph.tensors[op.inputs[-1]].shape) for op in updates)

@@ -10,6 +10,7 @@ from tflm_export.emit.dispatch import call
 from tflm_export.emit.engine import Engine
 from tflm_export.emit.memory_table import transient_symbols
 from tflm_export.emit.names import display, parameter_name, shape_text
+from tflm_export.emit.slices import slices_checks
 from tflm_export.gradients.paths import first_shift
 from tflm_export.ir import Op
 from tflm_export.memory.lifetimes import movable
@@ -312,6 +313,11 @@ def checks(e: Engine) -> str:
     """The kernels' own word on the scratch that the plan gives them."""
     lines = []
     for op in e.graph.ops:
+        if op.kind == "SLICES":
+            sizes = {b.name: b.nbytes for b in e.memory.buffers}
+            for what, needs in slices_checks(e, op):
+                lines.append(f'static_assert(tfodl::{needs} == {sizes[f"{op.name}/{what}"]}, "{what}");')
+            continue
         buffer = next((b for b in e.memory.buffers if b.name == f"{op.name}/scratch"), None)
         if buffer is None:
             continue
@@ -334,6 +340,9 @@ def _scratch_function(e: Engine, op: Op) -> str:
         kernel = weights_kernel(e, op, variable)
         gathered = f" + {e.tensor(layer.inputs[0]).size}" if variable.pooled and variable.depthwise else ""
         return _update_scratch(kernel, conv, len(variable.channels)) + gathered
+    if "pixels" in op.attrs:
+        kernel = "pointwise_pixels_s8" if op.role == "forward" else "pointwise_pixels_input_grad_s16"
+        return f"tfodl::{kernel}_scratch_bytes({conv}, {op.attrs['pixels']})"
     suffix = "s8" if op.role == "forward" else "input_grad_s16"
     return f"tfodl::{layer_kernel(e, layer)}_{suffix}_scratch_bytes({conv})"
 

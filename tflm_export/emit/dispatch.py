@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tflm_export.emit.engine import Engine, KernelCall
 from tflm_export.emit.pause import CALL
+from tflm_export.emit.slices import slices_call
 from tflm_export.emit.stream import stream_call
 from tflm_export.errors import ExportError
 from tflm_export.ir import Op
@@ -36,6 +37,8 @@ def _kernel(statements: list[str]) -> str:
 def _statements(e: Engine, op: Op, masks: bool) -> list[str]:
     if op.kind == "STREAM":
         return stream_call(e, op, masks)
+    if op.kind == "SLICES":
+        return slices_call(e, op, masks)
     if op.kind in BACKWARD:
         return _backward(e, op)
     row = op_kind(op)

@@ -60,7 +60,7 @@ class Engine:
         self.gradients = gradient_type(self.graph)
         self.cut = find_cut(self.graph, self.plan) if self.plan.memory is not None else None
         self.candidates = candidates(self.graph)
-        self._producers = {name: op for op in self.graph.ops for name in op.outputs}
+        self._producers = {name: op for op in self.graph.layers.values() for name in op.outputs}
 
     @cached_property
     def packed_biases(self) -> Mapping[str, Packed]:
@@ -156,5 +156,5 @@ class Engine:
         """The ops that own a GradScale; none of float32 gradients."""
         if self.gradients == "float32":
             return []
-        gradients = [op for op in self.graph.ops if op.kind in GRADIENTS]
+        gradients = [op for op in self.layers.values() if op.kind in GRADIENTS]
         return [self.loss, *(op for op in gradients if not GRADIENTS[op.kind].same_exponent)]

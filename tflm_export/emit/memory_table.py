@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from tflm_export.emit.names import op_symbol, ring_symbol, tensor_symbols
+from tflm_export.emit.names import op_symbol, part_symbol, ring_symbol, tensor_symbols
 from tflm_export.ir import Graph
 from tflm_export.memory.place import MemoryPlan
 from tflm_export.memory.stream import MAX_STAGES
 
 PER_CHANNEL = ("rates", "factors")
+OF_SLICES = ("slices", "sums", "bias_sums")
 
 
 def transient_symbols(graph: Graph) -> dict[str, str]:
     """C++ names of the buffers that live for one step: scratch, rates, factors, rings of streams."""
     found = {f"{op.name}/scratch": f"scratch_{op_symbol(op)}" for op in graph.ops}
     found |= {f"{op.name}/{kind}": f"{kind}_{op_symbol(op)}" for op in graph.ops for kind in PER_CHANNEL}
+    sliced = [op for op in graph.ops if op.kind == "SLICES"]
+    found |= {f"{op.name}/{what}": part_symbol(what, op) for op in sliced for what in OF_SLICES}
     streams = [op for op in graph.ops if op.kind == "STREAM"]
     found |= {f"{op.name}/rows": "rows_x" for op in streams}
     return found | {f"{op.name}/ring{i}": ring_symbol(op, i) for op in streams for i in range(MAX_STAGES)}

@@ -68,6 +68,11 @@ def ring_symbol(op: Op, i: int) -> str:
     return f"ring{op.label}_{i}"
 
 
+def part_symbol(what: str, op: Op) -> str:
+    """A buffer of an op beside its scratch: `slices_dx4`."""
+    return f"{what}_{op_symbol(op)}"
+
+
 def display(name: str) -> str:
     """A tensor's name for a comment: the converter's first alternative, printable, at most 60 characters."""
     text = re.sub(r"[^ -~]|[\\?]", "_", name.split(";")[0])

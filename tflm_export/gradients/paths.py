@@ -49,7 +49,9 @@ class Int16Path:
     """int16 gradients. The shifts of the shift rule are its state."""
 
     def __init__(self, graph: Graph):
-        self._shifts = {op.name: first_shift(op, graph) for op in graph.ops if op.kind in GRADIENTS}
+        self._shifts = {
+            op.name: first_shift(op, graph) for op in graph.layers.values() if op.kind in GRADIENTS
+        }
 
     def loss(self, op: Op, graph: Graph, logits: np.ndarray, target: int | np.ndarray) -> Gradient:
         """The gradient of the loss."""

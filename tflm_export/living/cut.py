@@ -52,7 +52,7 @@ def latent_reader(graph: Graph, cut: Cut) -> Op:
 def _shallowest(graph: Graph, plan: UpdatePlan) -> int:
     """Position of the first op that may learn, or keeps something for one that does."""
     forward = graph.replace(ops=tuple(op for op in graph.layers.values() if op.role == "forward"))
-    learning = {op.of for op in graph.ops if op.role == "update"}
+    learning = {op.of for op in graph.layers.values() if op.role == "update"}
     learning |= {find_op(forward, name).name for name in plan.candidates}
     return next(
         i

@@ -10,6 +10,8 @@ from tflm_export.ir import Graph, Op
 from tflm_export.memory.lifetimes import peak
 from tflm_export.memory.overwrite import overwriting
 from tflm_export.memory.row_fed import is_fed
+from tflm_export.memory.slices import KIND as SLICES
+from tflm_export.memory.slices import plain
 from tflm_export.memory.stream import CONVOLUTIONS, MAX_STAGES
 
 STEPS = (8, 4, 2)
@@ -24,19 +26,34 @@ def fuse(graph: Graph, enough: int = 0) -> Graph:
     enough: a peak in bytes that need not be lowered. A stream takes up to twice the instructions of its
         layers where maps are small, so that a net that fits anyway is better left alone.
     """
-    if graph.ops and is_fed(graph.ops[0]):
-        graph = _fused(graph, 0, 1) or graph
+    graph = fed_apart(graph)
     bound, step = peak(graph)
     while bound > enough:
-        candidates = [(peak(g)[0], len(g.ops), g) for g in _candidates(graph, step)]
-        best = min(candidates, key=lambda c: (c[0], -c[1]), default=None)
-        if best is None or best[0] >= bound:
+        better = _lower(graph, step)
+        if better is None:
             break
-        graph = best[2]
+        graph = better
         bound, step = peak(graph)
+    return widened(graph, max(bound, enough))
+
+
+def fed_apart(graph: Graph) -> Graph:
+    """The graph with a first layer that is fed by rows as a stream of its own, where there is one."""
+    return (_fused(graph, 0, 1) or graph) if graph.ops and is_fed(graph.ops[0]) else graph
+
+
+def widened(graph: Graph, bound: int) -> Graph:
+    """The streams with the widest steps that keep a peak of `bound` bytes."""
     for name in [op.name for op in graph.ops if op.kind == "STREAM"]:
-        graph = _widened(graph, name, max(bound, enough))
+        graph = _widened(graph, name, bound)
     return graph
+
+
+def _lower(graph: Graph, step: int) -> Graph | None:
+    """The graph with the lowest peak that something at `step`, its peak, brings; None where nothing does."""
+    found = [(peak(g)[0], len(g.ops), g) for g in candidates(graph, step)]
+    best = min(found, key=lambda c: (c[0], -c[1]), default=None)
+    return None if best is None or best[0] >= peak(graph)[0] else best[2]
 
 
 def _widened(graph: Graph, name: str, bound: int) -> Graph:
@@ -66,7 +83,7 @@ def _with_steps(graph: Graph, name: str, rows: int, stage: int | None = None) ->
     return graph.replace(ops=tuple(map(widen, graph.ops)))
 
 
-def _candidates(graph: Graph, step: int) -> Iterator[Graph]:
+def candidates(graph: Graph, step: int) -> Iterator[Graph]:
     """The graph with each chain fused that holds the op at `step`, or with that op in place."""
     if graph.ops[step].role != "forward":
         over = overwriting(graph, step)
@@ -106,7 +123,7 @@ def _together(graph: Graph, start: int, stop: int) -> Graph | None:
 
 def _run(ops: tuple[Op, ...], step: int) -> tuple[int, int]:
     """The largest stretch start..stop of ops around `step` that could be part of one chain."""
-    chainable = (*CONVOLUTIONS, "GATHER_CHANNELS", "ADD", "STREAM")
+    chainable = (*CONVOLUTIONS, "GATHER_CHANNELS", "ADD", "STREAM", SLICES)
     start, stop = step, step
     while start > 0 and ops[start - 1].kind in chainable:
         start -= 1
@@ -119,7 +136,7 @@ def _fused(graph: Graph, start: int, stop: int) -> Graph | None:
     """The graph with ops start..stop as one stream; None when they are no chain."""
     parts = [member for op in graph.ops[start:stop] for member in op.members]
     residual = parts.pop() if parts and parts[-1].kind == "ADD" else None
-    stages = [op for op in parts if op.kind in CONVOLUTIONS]
+    stages = [plain(op) for op in parts if op.kind in CONVOLUTIONS]
     kept = [op for op in parts if op.kind == "GATHER_CHANNELS"]
     fed = bool(stages) and is_fed(stages[0])
     if len(stages) + len(kept) != len(parts) or not (1 if fed else 2) <= len(stages) <= MAX_STAGES:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from tflm_export.ir import Graph, Op, Tensor
 from tflm_export.memory.place import Buffer, live_bytes
 from tflm_export.memory.row_fed import is_fed
+from tflm_export.memory.slices import KIND as SLICES
+from tflm_export.memory.slices import sliced_buffers
 from tflm_export.memory.stream import input_ring, may_overlay, rings
 from tflm_export.ops import GRADIENTS, UPDATES, op_kind
 from tflm_export.ops.kind import GradientKind, OpKind
@@ -51,10 +53,10 @@ def lifetimes(graph: Graph) -> Lifetimes:
 
 
 def movable(op: Op) -> OpKind | GradientKind | None:
-    """The row that says whether the op is a view or works in place; None for updates, losses and streams."""
+    """The row that says whether the op is a view or works in place; None for what has none."""
     if op.kind in GRADIENTS:
         return GRADIENTS[op.kind]
-    return op_kind(op) if op.role == "forward" and op.kind != "STREAM" else None
+    return op_kind(op) if op.role == "forward" and op.kind not in ("STREAM", SLICES) else None
 
 
 def scratch_bytes(op: Op, layer: Op, graph: Graph) -> int:
@@ -115,7 +117,9 @@ class _Live:
                 self.views[name] = reused
                 self.read(name, step)
                 self._shrink(reused, name, step)
-        self._transient(f"{op.name}/scratch", self._scratch(op), step)
+        extra = sliced_buffers(op, self.graph) if op.kind == SLICES else {"scratch": self._scratch(op)}
+        for what, nbytes in extra.items():
+            self._transient(f"{op.name}/{what}", nbytes, step)
         if op.role == "update":
             self._transient(f"{op.name}/rates", 4 * self._channels(op), step)
         if _is_prepared(op, self.graph):

@@ -19,6 +19,7 @@ from tflm_export.errors import ExportError
 ALIGNMENT = 8  # the kernels load words, and 64-bit sums in scratch
 SEARCH_STEPS = 400
 QUICK_STEPS = 20
+SHORT_STEPS = 100
 SMALL = 60  # buffers that are searched to the end at once
 
 
@@ -116,6 +117,12 @@ def place(buffers: Sequence[Buffer]) -> dict[str, int]:
     """
     best = _Puzzle(buffers).best(SEARCH_STEPS) if buffers else None
     return {b.name: at for b, at in zip(buffers, best.offsets, strict=True)} if best is not None else {}
+
+
+def quick_place(buffers: Sequence[Buffer]) -> dict[str, int]:
+    """The same after a short search: `place` ends no higher, for it goes on from there."""
+    best = _Puzzle(buffers).best(SHORT_STEPS)
+    return {b.name: at for b, at in zip(buffers, best.offsets, strict=True)}
 
 
 def quick_height(buffers: Sequence[Buffer]) -> int:

@@ -13,6 +13,7 @@ SCALE_BYTES = 4  # tfodl::GradScale
 BEGUN_BYTES = 8  # whether the net's states have their first values, before an arena of that alignment
 SETTINGS_BYTES = 20  # tfodl::Sgd and a flag
 STACK_BYTES = 2_560  # the deepest painted stack of our engines on the emulated board is 2,400
+SLICES_STACK_BYTES = 32  # more for engines with slices: 2,592 were painted
 PADDING_BYTES = 16  # the linker's, between the engine's variables
 
 
@@ -31,7 +32,8 @@ def static_ram(graph: Graph, optimizer: Optimizer, arena: int) -> int:
     held = sum(_round4(v.nbytes) + _round4(state_bytes(v, optimizer)) for v in variables(graph))
     if graph.loss is None:
         return arena + BEGUN_BYTES * bool(graph.states)
-    scales = 0 if gradient_type(graph) == "float32" else 1 + sum(op.kind in GRADIENTS for op in graph.ops)
+    backward = sum(op.kind in GRADIENTS for op in graph.layers.values())
+    scales = 0 if gradient_type(graph) == "float32" else 1 + backward
     return arena + held + SCALE_BYTES * scales + SETTINGS_BYTES
 
 

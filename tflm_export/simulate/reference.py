@@ -60,7 +60,7 @@ def exact_gradients(graph: Graph, x: np.ndarray, target: Target = None) -> dict[
     layers, trained = graph.layers, {v.op.name: v for v in variables(graph)}
     values: dict[str, Any] = {graph.inputs[0]: x}
     found: dict[str, Exact] = {}
-    for op in graph.ops:
+    for op in layers.values():
         inputs = [values.get(name, graph.tensors[name].data) if name else None for name in op.inputs]
         call = Call(op, layers[op.owner], graph)
         if op.kind in GRADIENTS:

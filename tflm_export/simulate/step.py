@@ -126,7 +126,7 @@ class Simulator:
         label: Target,
         collect: dict[str, np.ndarray] | None = None,
     ) -> dict[str, Any]:
-        for op in ops:
+        for op in (member for outer in ops for member in outer.members):
             if op.kind in GRADIENTS:
                 values[op.outputs[0]] = self._path.gradient(self._call(op), self._inputs(op, values))
             elif op.name == "loss":

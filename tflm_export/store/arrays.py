@@ -71,7 +71,8 @@ def scale_count(graph: Graph) -> int:
     """Gradients that have a run-time shift: the loss's and those of the ops that own one."""
     if gradient_type(graph) == "float32":
         return 0
-    return 1 + sum(op.kind in GRADIENTS and not GRADIENTS[op.kind].same_exponent for op in graph.ops)
+    rows = (GRADIENTS[op.kind] for op in graph.layers.values() if op.kind in GRADIENTS)
+    return 1 + sum(not row.same_exponent for row in rows)
 
 
 def first_records(arrays: tuple[StoredArray, ...]) -> tuple[int, ...]:

@@ -26,6 +26,11 @@ constexpr int32_t pointwise_s8_scratch_bytes(const Conv& p) { return conv_s8_scr
 void pointwise_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
 void pointwise_rows_s8(const Conv& p, ConstRows x, Rows y, int16_t y0, int16_t y1, uint8_t* mask,
                        void* scratch);
+// The same, some pixels at a time: slower, with less scratch. out_c is a multiple of 8.
+constexpr int32_t pointwise_pixels_s8_scratch_bytes(const Conv& p, int32_t pixels) {
+  return pointwise_s8_scratch_bytes(some_pixels(p, pixels));
+}
+void pointwise_pixels_s8(const Conv& p, int32_t pixels, const int8_t* x, int8_t* y, uint8_t* mask, void* scratch);
 
 // FULLY_CONNECTED: x [in_c], y [out_c].
 constexpr int32_t fully_connected_s8_scratch_bytes(const Conv& p) { return column_bytes(p); }

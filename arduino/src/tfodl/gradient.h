@@ -50,6 +50,12 @@ constexpr int32_t pointwise_input_grad_s16_scratch_bytes(const Conv& p) {
 }
 void pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, int16_t e_y,
                               const uint8_t* mask, int16_t* g_x, GradScale& s, void* scratch);
+// Some pixels at a time: slower, with less scratch. out_c is a multiple of 8.
+constexpr int32_t pointwise_pixels_input_grad_s16_scratch_bytes(const Conv& p, int32_t pixels) {
+  return pointwise_input_grad_s16_scratch_bytes(some_pixels(p, pixels));
+}
+void pointwise_pixels_input_grad_s16(const Conv& p, int32_t pixels, const ConvGrad& q, const int16_t* g_y, int16_t e_y,
+                                     const uint8_t* mask, int16_t* g_x, GradScale& s, void* scratch);
 constexpr int32_t fully_connected_input_grad_s16_scratch_bytes(const Conv& p) {
   return pointwise_input_grad_s16_scratch_bytes(p);
 }

@@ -19,6 +19,7 @@
 #include "tfodl/judge.h"
 #include "tfodl/new_classes.h"
 #include "tfodl/replay.h"
+#include "tfodl/slices.h"
 #include "tfodl/stream.h"
 #include "tfodl/support.h"
 #include "tfodl/update.h"

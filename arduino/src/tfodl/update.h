@@ -40,6 +40,19 @@ void conv_columns_update_s8(const Conv& p, const int8_t* x, const int16_t* g_y, 
                             const uint8_t* mask, const Sgd& sgd, const UpdateState& state, int8_t* weights,
                             void* scratch);
 
+constexpr int32_t kQuadsOfRows = 3, kMostRows = 32;
+// The same of a part of a layer, at most kMostRows of its output channels, from `first` (a multiple of 8) on: `conv`, gradients,
+// mask, rates, state and weights are that part's.
+constexpr int32_t update_quads_of_rows(const Conv& p, int32_t channels) {
+  return update_quads(p, channels) < kQuadsOfRows ? update_quads(p, channels) : kQuadsOfRows;
+}
+constexpr int32_t conv_columns_of_rows_update_s8_scratch_bytes(const Conv& p, int32_t n) {
+  return update_quads_of_rows(p, n) * (32 * update_groups(p) + (p.out_h * p.out_w > 256 ? 96 : 32)) + 16 * update_groups(p);
+}
+void conv_columns_of_rows_update_s8(const Conv& conv, int32_t first, const int8_t* x, const int16_t* g_y, int16_t e_y,
+                                    const uint8_t* mask, const Sgd& sgd, const UpdateState& state, int8_t* weights,
+                                    void* scratch);
+
 // FULLY_CONNECTED: rows `state.channels`, weights [n][in_c]. No scratch.
 void fully_connected_weights_update_s8(const Conv& p, const int8_t* x, const int16_t* g_y, int16_t e_y,
                                        const uint8_t* mask, const Sgd& sgd, const UpdateState& state,

@@ -136,6 +136,9 @@ def _kernel(e: Emitter, op: Op, state: str, *g_x: str, name: str = "input_grad_s
     grad = f"{{{e.factors(op)}, {scale.exponent}, {scale.headroom}}}"
     g, mask, _ = op.inputs
     args = (e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"), *g_x, state, e.scratch(op))
+    if "pixels" in op.attrs:
+        conv = f"{conv_struct(e, layer)}, {op.attrs['pixels']}"
+        return kernel_call("pointwise_pixels_input_grad_s16", conv, grad, *args)
     return kernel_call(f"{layer_kernel(e, layer)}_{name}", conv_struct(e, layer), grad, *args)
 
 

@@ -90,8 +90,10 @@ def layer_kernel(e: Emitter, layer: Op) -> str:
 def call(e: Emitter, op: Op, masks: bool) -> list[str]:
     """One kernel, by the layer's geometry."""
     x, y = e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8")
-    name = f"{layer_kernel(e, op)}_s8"
-    return kernel_call(name, conv_struct(e, op), x, y, clip_mask(e, op, masks), e.scratch(op))
+    ends = (x, y, clip_mask(e, op, masks), e.scratch(op))
+    if "pixels" in op.attrs:
+        return kernel_call("pointwise_pixels_s8", conv_struct(e, op), op.attrs["pixels"], *ends)
+    return kernel_call(f"{layer_kernel(e, op)}_s8", conv_struct(e, op), *ends)
 
 
 def conv_struct(e: Emitter, op: Op) -> str:

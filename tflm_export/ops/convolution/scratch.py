@@ -6,6 +6,7 @@ The emitted engine holds both to each other with static_asserts, so a difference
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from tflm_export.geometry import Geometry
 from tflm_export.ir import Graph, Op
@@ -16,7 +17,10 @@ DEEP_GROUPS = 128  # of 4 channels, from which on a pointwise gradient takes 8 p
 
 def forward(op: Op, layer: Op, graph: Graph) -> int:
     """Scratch of a layer's inference."""
-    return _forward(Geometry.of(layer, graph), _columns(op, graph))
+    geometry, columns = Geometry.of(layer, graph), trained_columns(op, graph)
+    return forward_bytes(
+        some_pixels(geometry, op.attrs["pixels"]) if "pixels" in op.attrs else geometry, columns
+    )
 
 
 def input_gradient(op: Op, layer: Op, graph: Graph) -> int:
@@ -24,7 +28,7 @@ def input_gradient(op: Op, layer: Op, graph: Graph) -> int:
     geometry = Geometry.of(layer, graph)
     if graph.tensors[op.inputs[0]].dtype == "float32":
         return _float32(geometry)
-    return _input_gradient(geometry)
+    return gradient_bytes(some_pixels(geometry, op.attrs["pixels"]) if "pixels" in op.attrs else geometry)
 
 
 def update(op: Op, layer: Op, graph: Graph) -> int:
@@ -50,20 +54,32 @@ def _tile(depth: int, geometry: Geometry) -> int:
     return min(fitting, (p * q + 1) & ~1)
 
 
-def _columns(layer: Op, graph: Graph) -> int:
+def trained_columns(layer: Op, graph: Graph) -> int:
     """Input channels of a layer that train apart from the others."""
-    for op in graph.ops:
-        if op.role == "update" and op.attrs["along"] and op.of == layer.name and not op.attrs["resident"]:
-            return len(op.attrs["channels"]) % graph.tensors[op.inputs[-1]].shape[-1]
+    for outer in graph.ops:
+        for op in outer.members if outer.role != "forward" else ():
+            if op.role == "update" and op.attrs["along"] and op.of == layer.name and not op.attrs["resident"]:
+                return len(op.attrs["channels"]) % graph.tensors[op.inputs[-1]].shape[-1]
     return 0
 
 
-def _forward(geometry: Geometry, columns: int) -> int:
+def _column_bytes(geometry: Geometry, columns: int) -> int:
+    """One widened column with its trained input channels."""
+    return 2 * _align4(_column(geometry) + math.prod(geometry.kernel) * columns)
+
+
+def some_pixels(g: Geometry, pixels: int) -> Geometry:
+    """`pixels` pixels of a 1x1 layer."""
+    return replace(g, in_shape=(1, pixels, g.in_shape[2]), out_shape=(1, pixels, g.out_shape[2]))
+
+
+def forward_bytes(geometry: Geometry, columns: int) -> int:
+    """Scratch of an inference, `columns` of whose input channels train."""
     if geometry.depthwise:
         return max(4 * geometry.in_shape[2], _depthwise_band(geometry))
     depth = _column(geometry)
     if geometry.in_shape[:2] == geometry.out_shape[:2] == geometry.kernel == (1, 1) and not any(geometry.pad):
-        return 2 * _align4(depth + math.prod(geometry.kernel) * columns)
+        return _column_bytes(geometry, columns)
     return (depth + 3) // 4 * (8 * _tile(depth, geometry) + 32)
 
 
@@ -99,7 +115,8 @@ def _depthwise_plane(geometry: Geometry) -> int:
     return 16 * (rows * words + quads)
 
 
-def _input_gradient(geometry: Geometry) -> int:
+def gradient_bytes(geometry: Geometry) -> int:
+    """Scratch of an int16 input gradient."""
     (_, q, o), c = geometry.out_shape, geometry.in_shape[2]
     if geometry.pointwise:
         return max(4 * o + 8 * c, _pointwise_tile(o, geometry))
@@ -128,6 +145,12 @@ def _update(op: Op, geometry: Geometry) -> int:
     if geometry.depthwise:
         return depthwise_sums_bytes(geometry) + (math.prod(geometry.in_shape) if "pooled" in op.attrs else 0)
     channels = len(op.attrs["channels"]) if op.attrs["along"] else geometry.in_shape[2]
+    return rows_update_bytes(geometry, channels)
+
+
+def rows_update_bytes(geometry: Geometry, channels: int, most: int = 32) -> int:
+    """Scratch of an update of rows or columns by `channels` input channels, `most` fours at a time."""
+    positions = geometry.out_shape[0] * geometry.out_shape[1]
     groups = (min(positions, 256) + 3) // 4
-    quads = min(geometry.kernel[0] * geometry.kernel[1] * ((channels + 3) // 4), 128 // groups, 32)
+    quads = min(geometry.kernel[0] * geometry.kernel[1] * ((channels + 3) // 4), 128 // groups, most)
     return quads * (32 * groups + (96 if positions > 256 else 32)) + 16 * groups

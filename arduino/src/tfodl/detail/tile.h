@@ -24,6 +24,13 @@ constexpr int32_t pointwise_grad_tile(const Conv& p) {
   return tile > 8 && (p.out_c + 3) >> 2 >= kDeepGroups ? 8 : tile;
 }
 
+// `pixels` pixels of a 1x1 layer, as a row.
+constexpr Conv some_pixels(Conv p, int32_t pixels) {
+  p.in_h = p.out_h = 1;
+  p.in_w = p.out_w = static_cast<int16_t>(pixels);
+  return p;
+}
+
 // A band of rows of a depthwise layer, as padded planes of int16.
 struct DepthwiseBand {
   int32_t quads;      // of outputs in a row

@@ -38,6 +38,8 @@ void tfodl_store_masks();
 void tfodl_store_relu_masks();
 // The 8 sums of a block, two of each row: SumsBlock.
 void tfodl_store_sums();
+// The 8 sums added to int32 ones: AddBlock.
+void tfodl_store_added();
 // Rounded shift by 2 or more, saturation to +-32767: NarrowBlock. The result is the OR of all |sums|.
 void tfodl_store_narrowed();
 }
@@ -97,7 +99,12 @@ struct NarrowBlock : Block {
   uint32_t bits;         // 0
   int32_t unused[10];
 };
-static_assert(sizeof(RequantBlock) == 120 && sizeof(MaskedBlock) == 120 && sizeof(SumsBlock) == 120 &&
+struct AddBlock : Block {
+  int32_t* sums;         // as in NarrowBlock
+  int32_t distance, step;
+  int32_t unused[13];
+};
+static_assert(sizeof(RequantBlock) == 120 && sizeof(MaskedBlock) == 120 && sizeof(SumsBlock) == 120 && sizeof(AddBlock) == 120 &&
               sizeof(NarrowBlock) == 120, "the assembly copies 30 words");
 
 }  // namespace dsp

@@ -36,7 +36,15 @@ void fully_connected_s8(const Conv& p, const int8_t* x, int8_t* y, uint8_t* mask
 // One pass of the input gradient with this shift; the OR of all |sums| is returned, or put into *bits.
 uint32_t pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
                                   int32_t shift, int16_t* g_x, void* scratch);
-// The same kernels, strides 1 and 2 down.
+// sums [out_h * out_w][in_c] += the products of the same, of at most kSlicePixels pixels; in_c a multiple of 4. Scratch: as
+// of the kernel.
+void pointwise_add_sums(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask, int32_t* sums,
+                        void* scratch);
+// Gradients g [pixels][out_c] prepared in their place, by pairs of pixels, an even number; out_c a multiple of 8. Scratch:
+// 4 out_c bytes. Then g_x [pixels][in_c] of them, in_c a multiple of 4. Scratch: 8 out_c bytes.
+void prepare_pairs(const Conv& p, const ConvGrad& q, int16_t* g, const uint8_t* mask, void* scratch);
+uint32_t prepared_input_grad_s16(const Conv& p, int16_t* prepared, int32_t shift, int16_t* g_x, void* scratch);
+// DEPTHWISE_CONV_2D: the kernels of depthwise_rows_s8, strides 1 and 2 down.
 bool depthwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
                               int32_t shift, int16_t* g_x, void* scratch, uint32_t* bits);
 
@@ -62,6 +70,9 @@ inline uint32_t pointwise_input_grad_s16(const Conv&, const ConvGrad&, const int
                                          int16_t*, void*) {
   return 0;
 }
+inline void prepare_pairs(const Conv&, const ConvGrad&, int16_t*, const uint8_t*, void*) {}
+inline uint32_t prepared_input_grad_s16(const Conv&, int16_t*, int32_t, int16_t*, void*) { return 0; }
+inline void pointwise_add_sums(const Conv&, const ConvGrad&, const int16_t*, const uint8_t*, int32_t*, void*) {}
 inline bool depthwise_input_grad_s16(const Conv&, const ConvGrad&, const int16_t*, const uint8_t*, int32_t, int16_t*,
                                      void*, uint32_t*) {
   return false;

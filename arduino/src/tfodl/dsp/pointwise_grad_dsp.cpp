@@ -1,11 +1,9 @@
 // Input gradients of pointwise layers for the DSP extension: a tile of prepared gradients times 4 weight
 // columns, by the loop of block_dsp.cpp.
 #include "tfodl/detail/cold.h"
-#include "tfodl/dsp/block_dsp.h"
+#include "tfodl/dsp/pointwise_grad_dsp.h"
 
 #if TFODL_DSP
-#include "tfodl/dsp/prepare_dsp.h"
-#include "tfodl/detail/tile.h"
 
 // 4 columns of 4 * groups rows of `step` weights, in the layout of block_dsp.h but for the depth, which is in its
 // natural order: {w[0], w[1]}, {w[2], w[3]} of a column, then of the next.
@@ -43,85 +41,6 @@ extern "C" __attribute__((naked)) void tfodl_widen_columns(const int8_t*, int32_
 namespace tfodl {
 namespace dsp {
 namespace {
-
-struct Layer {
-  const Conv& p;
-  const ConvGrad& q;
-  const int16_t* g_y;
-  const uint8_t* mask;
-  int32_t shift;
-  int32_t groups;     // of 4 output channels
-  uint32_t* weights;  // 4 input channels
-  uint32_t* pixels;   // the tile
-};
-
-// Pixel `at` of g_y as pixel r of a pair. Depth in its natural order here: {g[0], g[1]}, {g[2], g[3]}.
-void prepare_pixel(const Layer& layer, int32_t at, int32_t r, uint32_t* to) {
-  const int32_t out_c = layer.p.out_c, first = at * out_c;
-  const Prepare prepare(layer.q);
-  const int16_t *g = layer.g_y + first, *scale = layer.q.scale;
-  to += 2 * r;
-  if (out_c % 8 == 0) {
-    const PrepareBlock block = {layer.mask ? kMasked : kUnmasked, prepare.half, prepare.shift, layer.mask != nullptr,
-                                out_c >> 3};
-    const uint8_t* bytes = layer.mask ? layer.mask + (first >> 3) : reinterpret_cast<const uint8_t*>(g);
-    tfodl_prepare_eights(g, scale, bytes, to, &block);
-    return;
-  }
-  int16_t* values = reinterpret_cast<int16_t*>(to);
-  for (int32_t co = 0; co < 4 * layer.groups; ++co) {
-    const bool pass = co < out_c && (!layer.mask || get_bit(layer.mask, first + co));
-    values[8 * (co >> 2) + (co & 3)] = static_cast<int16_t>(pass ? prepare(g[co], scale[co]) : 0);
-  }
-}
-
-// Where weight k of column r lies.
-inline int32_t place(int32_t k, int32_t r) { return ((k >> 2) * kRows + r) * 4 + (k & 3); }
-
-// Column r from group `first` on, from the weights of one input channel, `step` apart.
-void put_column(const Layer& layer, const int8_t* w, int32_t step, int32_t r, int32_t first) {
-  int16_t* to = reinterpret_cast<int16_t*>(layer.weights) + place(4 * first, r);
-  int32_t left = layer.p.out_c - 4 * first;
-  w += 4 * first * step;
-  for (; left >= 4; left -= 4, to += 4 * kRows) {
-    for (int32_t i = 0; i < 4; ++i, w += step) to[i] = *w;
-  }
-  for (int32_t i = 0; i < 4 && left > 0; ++i, w += step) to[i] = i < left ? *w : int16_t{0};
-}
-
-// The trained rows over their first values.
-void put_rows(const Layer& layer, int32_t ci, int32_t columns) {
-  const Conv& p = layer.p;
-  int16_t* to = reinterpret_cast<int16_t*>(layer.weights);
-  for (int32_t co = 0; co < p.out_c; ++co) {
-    const int8_t* w = p.trained + p.slot[co] * p.in_c + ci;
-    for (int32_t r = 0; p.slot[co] >= 0 && r < columns; ++r) to[place(co, r)] = w[r];
-  }
-}
-
-// Up to 4 columns of the weights from ci on. `trained`: trained columns before ci, kept from call to call.
-void fill_weights(const Layer& layer, int32_t ci, int32_t columns, int32_t& trained) {
-  const Conv& p = layer.p;
-  if (p.columns) {
-    while (trained > 0 && p.columns[trained - 1] >= ci) --trained;
-    while (trained < p.n_columns && p.columns[trained] < ci) ++trained;
-  }
-  const bool all_trained = p.columns && trained + columns <= p.n_columns &&
-                           p.columns[trained + columns - 1] == ci + columns - 1;
-  const int8_t* first = all_trained ? p.trained + trained : p.weights + ci;
-  const int32_t step = all_trained ? p.n_columns : p.in_c, whole = columns == kRows ? p.out_c >> 2 : 0;
-  if (whole > 0) tfodl_widen_columns(first, step, whole, layer.weights);
-  for (int32_t r = 0; whole < layer.groups && r < columns; ++r) put_column(layer, first + r, step, r, whole);
-  if (p.slot) put_rows(layer, ci, columns);
-  for (int32_t j = trained; p.columns && !all_trained && j < p.n_columns && p.columns[j] < ci + columns; ++j) {
-    put_column(layer, p.trained + j, p.n_columns, p.columns[j] - ci, 0);
-  }
-}
-
-void start_from_0(const Layer& layer, const uint32_t* end, BlockStore way, Block& block) {
-  block.set(layer.weights, layer.groups, end, way);
-  for (int32_t& sum : block.start) sum = 0;
-}
 
 uint32_t narrow_pairs(const Layer& layer, int32_t ci, int32_t n, int16_t* g_x) {
   const int32_t stride = 2 * layer.p.in_c;
