@@ -47,13 +47,14 @@ class Life:
 class Lived:
     """What became of it. saves: begun; cuts: of the power; lost: starts that found neither the state
     committed last nor the one that was being saved, and saves that failed with the power on. erases: of
-    pages. weights: the trained part by tensor name, flat, at the end."""
+    pages. weights: the trained part by tensor name, flat, at the end; image: the flash area."""
 
     saves: int
     cuts: int
     lost: int
     erases: int
     weights: Mapping[str, np.ndarray]
+    image: bytes
 
 
 class _Storing(StoreEngine, LivingEngine):  # type: ignore[misc]
@@ -116,16 +117,18 @@ class HostLife:
         return zlib.crc32(b"".join(array.tobytes() for array in self.engine.weights().values()))
 
 
-def on_host(compiled: Compiled, life: Life) -> Lived:
-    """The engine built for the host. Raises `ExportError` for one without a store."""
-    host = HostLife(compiled)
+def on_host(compiled: Compiled, life: Life, image: bytes | None = None) -> Lived:
+    """The engine built for the host, from what the flash `image` holds (None: nothing).
+    Raises `ExportError` for an engine without a store."""
+    host = HostLife(compiled, image)
     host.live(life)
     weights = {v.tensor: v.take(host.engine.weights()[v.tensor]).reshape(-1) for v in host.engine._variables}
-    return Lived(host.saves, host.cuts, host.lost, host.engine.pages_opened, weights)
+    return Lived(host.saves, host.cuts, host.lost, host.engine.pages_opened, weights, host.engine.image)
 
 
-def on_board(compiled: Compiled, life: Life, timeout: float = 300.0) -> Lived:
-    """The engine on the emulated Cortex-M4F, as Arduino compiles it; its flash is memory there.
+def on_board(compiled: Compiled, life: Life, image: bytes | None = None, timeout: float = 300.0) -> Lived:
+    """The same on the emulated Cortex-M4F, as Arduino compiles it; its flash is memory there, and the samples
+    of a life have to fit beside it: some 500 pictures.
 
     Raises `ExportError` when the tools are missing or the program faults.
     """
@@ -133,10 +136,12 @@ def on_board(compiled: Compiled, life: Life, timeout: float = 300.0) -> Lived:
         compiled, life.x, [int(label) for label in life.labels], 0, "board_long_run.cpp"
     )
     files = {"samples.bin": samples, "actions.bin": np.asarray(life.actions, np.int32).tobytes()}
+    files["area.bin"] = image or b"\xff" * compiled.plan.store_bytes
     with tempfile.TemporaryDirectory(prefix="tfodl-long-run-") as name:
         folder = compiled.save(Path(name) / "engine")
         sources = sorted((folder / "src").rglob("*.cpp"))
         elf = build(sources, [folder / "src"], main, Path(name) / "engine.elf", ARDUINO_FLAGS, ROOMY)
         result = run(elf, files, timeout)
     counts = {key: result.number(key) for key in ("saves", "cuts", "lost", "erases")}
-    return Lived(**counts, weights=stored_weights(compiled.graph, result.files["weights.bin"]))
+    weights = stored_weights(compiled.graph, result.files["weights.bin"])
+    return Lived(**counts, weights=weights, image=result.files["area.bin"])

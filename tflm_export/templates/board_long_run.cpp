@@ -57,8 +57,10 @@ int main() {
   int32_t* actions = static_cast<int32_t*>(board_alloc(action_bytes));
   board_read("actions.bin", actions, action_bytes);
   uint8_t* memory = static_cast<uint8_t*>(board_alloc($name::kStoreBytes));
-  memset(memory, 0xFF, $name::kStoreBytes);
+  board_read("area.bin", memory, $name::kStoreBytes);
   CutFlash area(memory, $name::kStoreBytes / 4096);
+  tfodl::Store first(area, $name::store_layout(), records);
+  $name::restore(first);
   Life life = {0, 0, 0, fingerprint()};
   for (uint32_t i = 0; i < action_bytes / sizeof(int32_t); ++i, sample += kSampleBytes) {
     memcpy(engine_input(), sample, $name::kInputBytes);
@@ -73,6 +75,7 @@ $remember
   tfodl::Store store(area, $name::store_layout(), records);
   store.mount();
   board_print_number("erases", store.pages_opened());
+  board_write("area.bin", memory, $name::kStoreBytes);
   write_weights();
   return 0;
 }

@@ -29,7 +29,10 @@ def life():
 
 
 def test_host_and_board_live_alike_and_lose_nothing(compiled, life):
-    host, board = on_host(compiled, life), on_board(compiled, life)
+    half = Life(life.x[:9], life.labels[:9], life.actions[:9])
+    image = on_host(compiled, half).image
+    host, board = on_host(compiled, life, image), on_board(compiled, life, image)
+    assert board.image == host.image != image
     assert (host.saves, host.cuts, host.lost) == (24, 12, 0)
     assert (board.saves, board.cuts, board.lost, board.erases) == (24, 12, 0, host.erases)
     assert host.erases > 4
