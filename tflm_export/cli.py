@@ -212,6 +212,7 @@ def compile_command(options: argparse.Namespace) -> int:
     from tflm_export.compiler import compile_model, with_spare_classes
     from tflm_export.front.dead_facts import dead_lines
     from tflm_export.living.pool_facts import pool_text
+    from tflm_export.memory.price import ram_price
     from tflm_export.plan import UpdatePlan
 
     tflite = Path(options.model).read_bytes()
@@ -239,13 +240,16 @@ def compile_command(options: argparse.Namespace) -> int:
     )
     if usual and usual.unlearned:
         print(f"why: {usual.unlearned}")
+    if options.ram is not None:
+        print(f"price: {ram_price(compiled.graph)}; tflm-export report {folder} counts the cycles")
     if "pool" in facts:
         print(f"chooses: {pool_text(facts['pool'])}")
     print(f"input: {contract.text if contract else UNKNOWN_INPUT}")
     if exemplars is not None:
         nbytes = len(exemplars) * facts["latent"]["bytes_a_sample"]
         print(f"exemplars: {len(exemplars)} samples, {nbytes:,} B of flash")
-    print(*dead_lines(facts["dead"]), sep="\n")
+    for line in dead_lines(facts["dead"]):
+        print(line)
     return 0
 
 

@@ -16,6 +16,8 @@ from tflm_export.gradients.training_graph import training_graph
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.measure import measure
 from tflm_export.machines.sanitize import run_sanitized
+from tflm_export.macs import count_macs
+from tflm_export.memory.price import made_again, ram_price
 from tflm_export.memory.slices import banded, sizes_of, sliced, sliced_buffers
 from tflm_export.memory.storage import engine_ram
 from tflm_export.ops import GRADIENTS
@@ -118,6 +120,15 @@ def test_no_byte_is_read_or_written_beside(tflite, monkeypatch):
 def test_an_engine_that_asks_for_no_size_has_none(tflite):
     graph = compile_model(tflite, plan_of(tflite)).graph
     assert not any(op.kind == "SLICES" or "pixels" in op.attrs for op in graph.ops)
+
+
+def test_the_price_counts_slices_that_weights_learn_from(tflite):
+    graph = compile_model(tflite, plan_of(tflite)).graph
+    cut = in_slices(training_graph(read_tflite(tflite), plan_of(tflite)))
+    number = sum(op.kind == "SLICES" for op in cut.ops)
+    assert made_again(graph) == 0 < made_again(cut) < sum(count_macs(cut).values())
+    assert f"{number} bottlenecks by channels, " in ram_price(cut)
+    assert f"; {made_again(cut):,} of " in ram_price(cut)
 
 
 def test_what_the_error_promises_fits(tflite):
