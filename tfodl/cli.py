@@ -9,8 +9,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tflm_export.cli import Parser
 from tflm_export.errors import TfodlError, missing_package
+from tflm_export.options import Parser
 from tflm_export.plan import Budget, UpdatePlan
 from tflm_export.pool_options import PoolOptions, add_pool_options
 from tfodl.board.commands import add_board

@@ -7,7 +7,7 @@ import dataclasses
 import json
 from typing import Any
 
-from tflm_export.cli import Parser
+from tflm_export.options import Parser
 from tfodl.quiet import starting
 
 
