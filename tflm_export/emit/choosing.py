@@ -24,6 +24,7 @@ from tflm_export.living.pool import (
 from tflm_export.ops.convolution.update import state_arrays
 from tflm_export.plan import PAGE_BYTES, UpdatePlan
 from tflm_export.pool import Pool
+from tflm_export.round_up import round_up
 from tflm_export.template import fill
 
 RULES = {
@@ -66,7 +67,7 @@ def _facts(e: Engine, pool: Pool, layout: ImageLayout) -> dict[str, str]:
         "count": str(len(e.candidates)),
         "channels": str(count),
         "pool_bytes": str(pool.bytes),
-        "pool_room": str(-(-pool.bytes // 4) * 4),
+        "pool_room": str(round_up(pool.bytes)),
         "epoch_steps": str(pool.epoch or 0),
         "held_out": str(pool.held_out),
         "area_pages": str(2 * layout.pages),

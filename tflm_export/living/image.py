@@ -17,6 +17,7 @@ from tflm_export.living.pool import Candidate, candidates, total
 from tflm_export.living.selection import Selection
 from tflm_export.ops.convolution.update import state_arrays
 from tflm_export.plan import PAGE_BYTES, UpdatePlan
+from tflm_export.round_up import round_up
 from tflm_export.store.arrays import scale_count, store_identity
 from tflm_export.variable import Variable, variables
 
@@ -64,16 +65,16 @@ def image_layout(graph: Graph, plan: UpdatePlan) -> ImageLayout:
     layers, at = candidates(graph), HEAD.size
     tensors: list[tuple[int, int]] = []
     for c in layers:
-        bias = at + _round4(math.prod(c.weights.shape))
+        bias = at + round_up(math.prod(c.weights.shape))
         tensors.append((at, bias if c.bias is not None else -1))
         at = bias + (4 * c.channels if c.bias is not None else 0)
     parts = _parts(graph, plan, at)
-    begin = -(-(parts[-1].at + _round4(parts[-1].nbytes)) // PAGE_BYTES) * PAGE_BYTES
+    begin = round_up(parts[-1].at + round_up(parts[-1].nbytes), PAGE_BYTES)
     measured, count = -1, total(layers)
     chosen = begin
     if plan.pool is not None and plan.pool.rule == "velocity":
         measured, chosen = begin, begin + 8 * count
-    return ImageLayout(tuple(tensors), parts, measured, chosen, chosen + _round4(-(-count // 8)))
+    return ImageLayout(tuple(tensors), parts, measured, chosen, chosen + round_up(-(-count // 8)))
 
 
 def area_bytes(graph: Graph, plan: UpdatePlan) -> int:
@@ -99,7 +100,7 @@ def _parts(graph: Graph, plan: UpdatePlan, at: int) -> tuple[Part, ...]:
     def add(symbol: str, nbytes: int, variable: Variable | None = None) -> None:
         nonlocal at
         found.append(Part(symbol, at, nbytes, variable))
-        at += _round4(nbytes)
+        at += round_up(nbytes)
 
     for v in variables(graph):
         if v.pooled:
@@ -214,7 +215,3 @@ def _tensor(data: bytes, at: int, variable: Variable) -> np.ndarray:
 
 def _width(variable: Variable) -> int:
     return np.dtype(variable.dtype).itemsize
-
-
-def _round4(nbytes: int) -> int:
-    return -(-nbytes // 4) * 4

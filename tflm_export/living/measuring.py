@@ -13,6 +13,7 @@ from tflm_export.living.pool import candidates, total
 from tflm_export.memory.lifetimes import lifetimes
 from tflm_export.memory.place import ALIGNMENT, MemoryPlan, check_no_overlap, lower_bound, place
 from tflm_export.plan import PAGE_BYTES, UpdatePlan
+from tflm_export.round_up import round_up
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,14 @@ def workspace(graph: Graph, plan: UpdatePlan) -> Workspace:
     layers = candidates(graph)
     count = total(layers)
     order = PAGE_BYTES
-    bits = order + _round(2 * count)
-    least = bits + _round(-(-count // 8))
+    bits = order + round_up(2 * count, ALIGNMENT)
+    least = bits + round_up(-(-count // 8), ALIGNMENT)
     if plan.pool is None or plan.pool.rule != "velocity":
         return Workspace(0, order, bits, least, least + 4 * count)
     above = measuring_graph(graph, plan)
     memory = _place(above)
-    sizes = [_round(graph.tensors[c.layer.outputs[0]].nbytes) for c in layers]
-    seen, end = _kept(sizes, plan.pool.bytes, _round(memory.arena))
+    sizes = [round_up(graph.tensors[c.layer.outputs[0]].nbytes, ALIGNMENT) for c in layers]
+    seen, end = _kept(sizes, plan.pool.bytes, round_up(memory.arena, ALIGNMENT))
     sums = max(least, end)
     return Workspace(0, order, bits, sums, sums + 12 * count, seen, above, memory)
 
@@ -79,7 +80,3 @@ def _place(graph: Graph) -> MemoryPlan:
     arena = max(offsets[b.name] + b.room for b in live.buffers)
     check_no_overlap(live.buffers, offsets, arena)
     return MemoryPlan(live.buffers, offsets, live.views, arena, lower_bound(live.buffers), arena)
-
-
-def _round(nbytes: int) -> int:
-    return -(-nbytes // ALIGNMENT) * ALIGNMENT

@@ -17,6 +17,7 @@ from tflm_export.ir import Graph, Op
 from tflm_export.ops.convolution.update import state_arrays
 from tflm_export.plan import Optimizer, UpdatePlan
 from tflm_export.pool import Pool
+from tflm_export.round_up import round_up
 from tflm_export.variable import Variable, variables
 
 STATE_BYTES = {"batch": 4, "momentum": 4, "accumulator": 2}
@@ -152,7 +153,7 @@ def pool_ram(graph: Graph, plan: UpdatePlan) -> int:
     lists = 2 * most_channels(layers, plan.pool, plan.optimizer) + -(-total(layers) // 8)
     lists += -(-total(layers) // 8) if plan.pool.watches else 0
     norms = 4 * len(layers) if plan.pool.rule == "top_layers_random" else 0
-    return -(-plan.pool.bytes // 4) * 4 + slots + lists + structs + norms + STATE_RAM_BYTES
+    return round_up(plan.pool.bytes) + slots + lists + structs + norms + STATE_RAM_BYTES
 
 
 def similarity_shift(graph: Graph, candidate: Candidate, pool: Pool) -> int:

@@ -7,6 +7,7 @@ from tflm_export.ir import Graph
 from tflm_export.ops import GRADIENTS
 from tflm_export.ops.convolution.update import state_arrays
 from tflm_export.plan import Optimizer
+from tflm_export.round_up import round_up
 from tflm_export.variable import Variable, variables
 
 SCALE_BYTES = 4  # tfodl::GradScale
@@ -29,7 +30,7 @@ def static_ram(graph: Graph, optimizer: Optimizer, arena: int) -> int:
     """Static RAM of the engine, bytes: arena, trained parameters, optimizer state, gradient scales, settings;
     the arena alone where nothing trains. The linker may add a few bytes of padding between them.
     """
-    held = sum(_round4(v.nbytes) + _round4(state_bytes(v, optimizer)) for v in variables(graph))
+    held = sum(round_up(v.nbytes) + round_up(state_bytes(v, optimizer)) for v in variables(graph))
     if graph.loss is None:
         return arena + BEGUN_BYTES * bool(graph.states)
     backward = sum(op.kind in GRADIENTS for op in graph.layers.values())
@@ -40,7 +41,3 @@ def static_ram(graph: Graph, optimizer: Optimizer, arena: int) -> int:
 def engine_ram(static: int) -> int:
     """RAM that an engine takes at most, bytes: static data, the linker's padding, the stack."""
     return static + PADDING_BYTES + STACK_BYTES
-
-
-def _round4(nbytes: int) -> int:
-    return -(-nbytes // 4) * 4

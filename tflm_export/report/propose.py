@@ -20,6 +20,7 @@ from tflm_export.memory.engine_size import flash_estimate
 from tflm_export.ops import WEIGHTED
 from tflm_export.plan import Memory, UpdatePlan
 from tflm_export.pool import Pool
+from tflm_export.round_up import round_up
 
 SHARE = 4  # of what the candidates weigh, one part learns at a time
 SAMPLES = 40  # remembered, where the plan does not say
@@ -73,7 +74,7 @@ def _fitting(forward: Graph, plan: UpdatePlan, board: Board, how: Mapping[str, A
     live = without_dead(forward, plan)
     prices = costs(candidates(training_graph(live, plan)), plan.optimizer)
     size = max(int(prices.max()), int(prices.sum()) // SHARE)
-    plan = replace(plan, pool=Pool(-(-size // 4) * 4, **how))
+    plan = replace(plan, pool=Pool(round_up(size), **how))
     try:
         graph, memory = derive(live, plan, "int16")
     except ExportError:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tflm_export.ir import Graph
 from tflm_export.plan import PAGE_BYTES, UpdatePlan
+from tflm_export.round_up import round_up
 from tflm_export.store.arrays import StoredArray, stored_arrays
 from tflm_export.store.log import PAGE_HEAD, RECORD_HEAD
 
@@ -54,4 +55,4 @@ def _rooms(array: StoredArray) -> list[int]:
 
 
 def _room(payload_bytes: int) -> int:
-    return -(-(RECORD_HEAD.size + payload_bytes + CRC_BYTES) // UNIT_BYTES) * UNIT_BYTES
+    return round_up(RECORD_HEAD.size + payload_bytes + CRC_BYTES, UNIT_BYTES)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from tflm_export.geometry import Geometry
 from tflm_export.ir import Graph, Op
+from tflm_export.round_up import round_up
 
 GRAD_CHANNELS = 8  # of a depthwise layer, whose gradients are taken at a time
 DEEP_GROUPS = 128  # of 4 channels, from which on a pointwise gradient takes 8 pixels at a time
@@ -43,10 +44,6 @@ def _column(geometry: Geometry) -> int:
     return geometry.kernel[0] * geometry.kernel[1] * geometry.in_shape[2]
 
 
-def _align4(nbytes: int) -> int:
-    return (nbytes + 3) & ~3
-
-
 def _tile(depth: int, geometry: Geometry) -> int:
     """Pixels that the DSP path widens at once, each `depth` products deep."""
     p, q, _ = geometry.out_shape
@@ -65,7 +62,7 @@ def trained_columns(layer: Op, graph: Graph) -> int:
 
 def _column_bytes(geometry: Geometry, columns: int) -> int:
     """One widened column with its trained input channels."""
-    return 2 * _align4(_column(geometry) + math.prod(geometry.kernel) * columns)
+    return 2 * round_up(_column(geometry) + math.prod(geometry.kernel) * columns)
 
 
 def some_pixels(g: Geometry, pixels: int) -> Geometry:
@@ -122,8 +119,8 @@ def gradient_bytes(geometry: Geometry) -> int:
         return max(4 * o + 8 * c, _pointwise_tile(o, geometry))
     if geometry.depthwise:
         some = min(c, GRAD_CHANNELS)
-        return max(_align4(2 * geometry.kernel[0] * q * some) + 4 * some, _depthwise_plane(geometry))
-    return _align4(2 * geometry.kernel[0] * q * o) + 4 * c
+        return max(round_up(2 * geometry.kernel[0] * q * some) + 4 * some, _depthwise_plane(geometry))
+    return round_up(2 * geometry.kernel[0] * q * o) + 4 * c
 
 
 def _float32(geometry: Geometry) -> int:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from tflm_export.geometry import Geometry
 from tflm_export.ops.convolution import scratch
+from tflm_export.round_up import round_up
 
 PIXELS = 16  # of the first layer at a time
 ROWS_QUADS = 3  # of input channels that an update takes at a time
@@ -20,7 +21,7 @@ def forward(expand: Geometry, depthwise: Geometry, n: int, columns: int) -> int:
     inside, outside = _positions(depthwise.in_shape), _positions(depthwise.out_shape)
     weights = depthwise.kernel[0] * depthwise.kernel[1] * n
     parts = (kernels, inside * n, outside * n, inside * n // 8, outside * n // 8, weights)
-    return sum(map(_eights, parts))
+    return sum(round_up(size, 8) for size in parts)
 
 
 def backward(layers: Sequence[Geometry], n: int, pixels: int, columns: int) -> int:
@@ -33,15 +34,15 @@ def backward(layers: Sequence[Geometry], n: int, pixels: int, columns: int) -> i
         2 * _positions(depthwise.out_shape),
         scratch.rows_update_bytes(expand, columns, ROWS_QUADS) if columns else 0,
     )
-    return sum(map(_eights, (kernels, 2 * project.out_shape[2], 8 * n)))
+    return sum(round_up(size, 8) for size in (kernels, 2 * project.out_shape[2], 8 * n))
 
 
 def slices(depthwise: Geometry, n: int) -> int:
     """Gradients, masks and weights of n channels of a depthwise layer (`sliced_grad_slices_bytes`)."""
     inside, outside = _positions(depthwise.in_shape), _positions(depthwise.out_shape)
-    second = 0 if in_place(depthwise) else 2 * _eights(inside * n)
+    second = 0 if in_place(depthwise) else 2 * round_up(inside * n, 8)
     small = (outside * n // 8, inside * n // 8, depthwise.kernel[0] * depthwise.kernel[1] * n)
-    return 2 * _eights(outside * n) + second + sum(map(_eights, small))
+    return 2 * round_up(outside * n, 8) + second + sum(round_up(size, 8) for size in small)
 
 
 def sums(expand: Geometry) -> int:
@@ -53,10 +54,6 @@ def in_place(depthwise: Geometry) -> bool:
     """Whether the slice of the second gradient takes the place of the first one's."""
     same = depthwise.in_shape == depthwise.out_shape and depthwise.stride == (1, 1)
     return same and scratch.gradient_rows(depthwise) == depthwise.in_shape[0]
-
-
-def _eights(nbytes: int) -> int:
-    return -(-nbytes // 8) * 8
 
 
 def _positions(shape: tuple[int, int, int]) -> int:
