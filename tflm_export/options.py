@@ -2,6 +2,8 @@
 
 >>> parser().parse_args(["verify", "engine"]).count
 256
+>>> parser().parse_args(["compile", "m.tflite", "--ram", "nano33ble", "--out", "engine"]).ram
+208720
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import argparse
 from typing import Any, NoReturn
 
 from tflm_export import __version__
+from tflm_export.boards import BOARDS
 from tflm_export.pool_options import add_pool_options
 
 BAD_INPUT = 2  # exit status
@@ -75,9 +78,10 @@ def _compile(one: argparse.ArgumentParser) -> None:
     )
     one.add_argument(
         "--ram",
-        type=_positive,
+        type=_ram,
         metavar="BYTES",
-        help="what the engine may take of RAM, stack included: the more, the fewer cycles; default: little",
+        help="what the engine may take of RAM, stack included, or a board's name for what that leaves: the "
+        "more, the fewer cycles; default: little",
     )
     one.add_argument(
         "--row-fed",
@@ -182,6 +186,10 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
         name, help=text, description=text[0].upper() + text[1:] + "."
     )
     return one
+
+
+def _ram(text: str) -> int:
+    return BOARDS[text].ram_bytes if text in BOARDS else _positive(text)
 
 
 def _positive(text: str) -> int:
