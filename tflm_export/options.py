@@ -189,7 +189,13 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
 
 
 def _ram(text: str) -> int:
-    return BOARDS[text].ram_bytes if text in BOARDS else _positive(text)
+    if text in BOARDS:
+        return BOARDS[text].ram_bytes
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither bytes nor a board; boards: {', '.join(BOARDS)}"
+        )
+    return int(text)
 
 
 def _positive(text: str) -> int:
