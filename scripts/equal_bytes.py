@@ -17,7 +17,8 @@ from tfodl.experiments import study_flags
 from tfodl.experiments.rules import RULES
 
 UNLIMITED = ("head", "all")  # whatever the budget
-SMALL = {"flowers102_128": ["random", "velocity", "top_layers_random", "sparse_update", "head", "all"]}
+COMPARED = ["random", "velocity", "top_layers_random", "sparse_update", "head", "all"]
+SMALL = dict.fromkeys(("flowers102_128", "flower_photos_128"), COMPARED)
 
 flags.DEFINE_list("methods", list(RULES), "rules")
 study_flags.define("results/papers/equal_bytes")
