@@ -16,7 +16,10 @@ from tflm_export.board.frames import frame
 from tflm_export.compiler import compile_model
 from tflm_export.front.spare import add_spare_classes
 
-ENGINES = {"rich": (add_spare_classes(residual_net(), 2), RICH), "pooled": (residual_net(), POOLED)}
+ENGINES = {
+    "rich": (add_spare_classes(residual_net(), 2), RICH),
+    "pooled": (add_spare_classes(residual_net(), 1), POOLED),
+}
 BATCH = 50_000
 
 
