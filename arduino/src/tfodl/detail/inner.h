@@ -41,6 +41,7 @@ void widen_columns_s8(const Conv& p, const int8_t* x, int32_t channels, int32_t 
 
 // sums[4 i + 2 j + r] = row r of `grads` . row j of pair i of `columns`, 0 <= i < pairs.
 void outer_sums_s16(const int16_t* grads, const int16_t* columns, int32_t groups, int32_t pairs, int32_t* sums);
+constexpr int32_t kChunk = 256;  // positions whose products always fit int32
 
 }  // namespace tfodl
 

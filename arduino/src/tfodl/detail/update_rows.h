@@ -15,8 +15,6 @@
 namespace tfodl {
 namespace {
 
-constexpr int32_t kChunk = 256;  // positions whose products always fit int32
-
 // What the update of one layer is about. Null rows: 0, 1, ...; null columns: all input channels.
 struct Layer {
   const Conv& p;

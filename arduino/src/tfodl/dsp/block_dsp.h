@@ -10,6 +10,15 @@
 #include "tfodl/dsp/dsp.h"
 
 #if TFODL_DSP
+// How a store ends: `y` is in r0, the end of the pixels in r4.
+#define TFODL_NEXT_BLOCK         \
+  "str r0, [sp, #56]\n"          \
+  "cmp r1, r4\n"                 \
+  "bne.w tfodl_block_next\n"
+#define TFODL_RETURN             \
+  "add sp, #120\n"               \
+  "pop {r4-r11, pc}\n"
+
 namespace tfodl {
 namespace dsp {
 

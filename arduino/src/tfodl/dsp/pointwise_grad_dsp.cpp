@@ -42,49 +42,17 @@ namespace tfodl {
 namespace dsp {
 namespace {
 
-uint32_t narrow_pairs(const Layer& layer, int32_t ci, int32_t n, int16_t* g_x) {
-  const int32_t stride = 2 * layer.p.in_c;
-  NarrowBlock block;
-  start_from_0(layer, layer.pixels + (n + 1) / 2 * 4 * layer.groups, tfodl_store_narrowed, block);
-  block.y = g_x + ci;
-  block.distance = n / 2 * stride;
-  block.step = stride;
-  block.fraction = 1 << (32 - layer.shift);
-  block.minus_one = -1;
-  block.bits = 0;
-  return tfodl_block(&block, layer.pixels);
-}
-
-// The same by way of the sums: fewer columns, shifts below 2.
-uint32_t narrow_sums(const Layer& layer, int32_t ci, int32_t columns, int32_t n, int16_t* g_x) {
-  const int32_t words = 4 * layer.groups, pairs = (n + 1) / 2;
-  int32_t sums[2 * kRows];
-  uint32_t bits = 0;
-  for (int32_t i = 0; i < pairs; ++i) {
-    const uint32_t* pixels = layer.pixels + i * words;
-    SumsBlock block;
-    start_from_0(layer, pixels + words, tfodl_store_sums, block);
-    block.sums = sums;
-    tfodl_block(&block, pixels);
-    for (int32_t k = 0; k < 2 * columns; ++k) {
-      bits |= magnitude(sums[k]);
-      const int32_t pixel = k & 1 ? i + n / 2 : i;
-      g_x[pixel * layer.p.in_c + ci + (k >> 1)] = saturate_s16(rshift(sums[k], layer.shift));
-    }
-  }
-  return bits;
-}
-
 // All input channels of a tile of n pixels. Where they are no multiple of 4 the last blocks overlap.
 uint32_t multiply_tile(const Layer& layer, int32_t n, int16_t* g_x) {
   const int32_t in_c = layer.p.in_c, columns = in_c < kRows ? in_c : kRows;
+  const Pairs pairs = {(n + 1) / 2, n / 2, 1};
   uint32_t bits = 0;
   int32_t trained = 0;
   for (int32_t next = 0; next < in_c; next += columns) {
     const int32_t ci = next + columns <= in_c ? next : in_c - columns;
     fill_weights(layer, ci, columns, trained);
     const bool short_way = columns == kRows && layer.shift > 1;
-    bits |= short_way ? narrow_pairs(layer, ci, n, g_x) : narrow_sums(layer, ci, columns, n, g_x);
+    bits |= short_way ? narrow_pairs(layer, ci, pairs, g_x) : narrow_sums(layer, ci, columns, pairs, g_x);
   }
   return bits;
 }
@@ -94,16 +62,13 @@ uint32_t multiply_tile(const Layer& layer, int32_t n, int16_t* g_x) {
 uint32_t pointwise_input_grad_s16(const Conv& p, const ConvGrad& q, const int16_t* g_y, const uint8_t* mask,
                                   int32_t shift, int16_t* g_x, void* scratch) {
   const int32_t positions = p.out_h * p.out_w, groups = groups_of_4(p.out_c);
-  const int32_t tile = pointwise_grad_tile(p), words = 4 * groups;
+  const int32_t tile = pointwise_grad_tile(p);
   uint32_t* weights = static_cast<uint32_t*>(scratch);
   const Layer layer = {p, q, g_y, mask, shift, groups, weights, weights + 2 * kRows * groups};
   uint32_t bits = 0;
   for (int32_t i = 0; i < positions; i += tile) {
     const int32_t n = positions - i < tile ? positions - i : tile;
-    for (int32_t j = 0; 2 * j < n; ++j) {
-      prepare_pixel(layer, i + j, 0, layer.pixels + j * words);
-      prepare_pixel(layer, i + j + n / 2, 1, layer.pixels + j * words);
-    }
+    prepare_tile(layer, i, n);
     bits |= multiply_tile(layer, n, g_x + i * p.in_c);
   }
   return bits;

@@ -102,6 +102,49 @@ void start_from_0(const Layer& layer, const uint32_t* end, BlockStore way, Block
   for (int32_t& sum : block.start) sum = 0;
 }
 
+// The 8 sums of pair i, two of each column.
+inline void sum_pair(const Layer& layer, int32_t i, int32_t* sums) {
+  const uint32_t *pixels = layer.pixels + i * 4 * layer.groups, *end = pixels + 4 * layer.groups;
+  SumsBlock block;
+  start_from_0(layer, end, tfodl_store_sums, block);
+  block.sums = sums;
+  tfodl_block(&block, pixels);
+}
+
+// Where the pixels of pair i lie: i * step, and `distance` pixels further.
+struct Pairs {
+  int32_t count, distance, step;
+};
+
+// Columns ci .. ci + 3 of all pairs.
+inline uint32_t narrow_pairs(const Layer& layer, int32_t ci, const Pairs& pairs, int16_t* g_x) {
+  const int32_t pixel = 2 * layer.p.in_c;
+  NarrowBlock block;
+  start_from_0(layer, layer.pixels + pairs.count * 4 * layer.groups, tfodl_store_narrowed, block);
+  block.y = g_x + ci;
+  block.distance = pairs.distance * pixel;
+  block.step = pairs.step * pixel;
+  block.fraction = 1 << (32 - layer.shift);
+  block.minus_one = -1;
+  block.bits = 0;
+  return tfodl_block(&block, layer.pixels);
+}
+
+// The same by way of the sums: fewer columns, shifts below 2.
+inline uint32_t narrow_sums(const Layer& layer, int32_t ci, int32_t columns, const Pairs& pairs, int16_t* g_x) {
+  int32_t sums[2 * kRows];
+  uint32_t bits = 0;
+  for (int32_t i = 0; i < pairs.count; ++i) {
+    sum_pair(layer, i, sums);
+    for (int32_t k = 0; k < 2 * columns; ++k) {
+      bits |= magnitude(sums[k]);
+      const int32_t pixel = i * pairs.step + (k & 1 ? pairs.distance : 0);
+      g_x[pixel * layer.p.in_c + ci + (k >> 1)] = saturate_s16(rshift(sums[k], layer.shift));
+    }
+  }
+  return bits;
+}
+
 }  // namespace
 }  // namespace dsp
 }  // namespace tfodl

@@ -5,15 +5,6 @@
 #include "tfodl/dsp/pointwise_grad_dsp.h"
 
 #if TFODL_DSP
-// Ends a block: `y` is in r0, the end of the pixels in r4.
-#define TFODL_NEXT_BLOCK         \
-  "str r0, [sp, #56]\n"          \
-  "cmp r1, r4\n"                 \
-  "bne.w tfodl_block_next\n"
-#define TFODL_RETURN             \
-  "add sp, #120\n"               \
-  "pop {r4-r11, pc}\n"
-
 // Frame from 56 on: sums, distance, step.
 #define TFODL_ADD_FOUR(one, two, three, four, at)                         \
   "ldr r3, [" at "]\n" "ldr r4, [" at ", #4]\n" "ldr.w lr, [" at ", #8]\n" \
@@ -53,10 +44,7 @@ void add_pairs(const Layer& layer, int32_t n, int32_t ci, int32_t* sums) {
 // The same of one pixel, which is both of a pair.
 void add_pixel(const Layer& layer, int32_t ci, int32_t* sums) {
   int32_t found[2 * kRows];
-  SumsBlock block;
-  start_from_0(layer, layer.pixels + 4 * layer.groups, tfodl_store_sums, block);
-  block.sums = found;
-  tfodl_block(&block, layer.pixels);
+  sum_pair(layer, 0, found);
   for (int32_t r = 0; r < kRows; ++r) sums[ci + r] += found[2 * r];
 }
 
@@ -76,39 +64,6 @@ void add_tile(const Layer& layer, int32_t first, int32_t n, int32_t* sums) {
   }
 }
 
-// All pairs of prepared gradients, pixels 2 i and 2 i + 1 each, times columns ci .. ci + 3: g_x [pixels][in_c].
-uint32_t narrow_columns(const Layer& layer, int32_t ci, int32_t pairs, int16_t* g_x) {
-  const int32_t pixel = 2 * layer.p.in_c;
-  NarrowBlock block;
-  start_from_0(layer, layer.pixels + pairs * 4 * layer.groups, tfodl_store_narrowed, block);
-  block.y = g_x + ci;
-  block.distance = pixel;
-  block.step = 2 * pixel;
-  block.fraction = 1 << (32 - layer.shift);
-  block.minus_one = -1;
-  block.bits = 0;
-  return tfodl_block(&block, layer.pixels);
-}
-
-// The same for shifts below 2.
-uint32_t narrow_column_sums(const Layer& layer, int32_t ci, int32_t pairs, int16_t* g_x) {
-  const int32_t words = 4 * layer.groups, in_c = layer.p.in_c;
-  uint32_t bits = 0;
-  for (int32_t i = 0; i < pairs; ++i, g_x += 2 * in_c) {
-    const uint32_t* pixels = layer.pixels + i * words;
-    int32_t sums[2 * kRows];
-    SumsBlock block;
-    start_from_0(layer, pixels + words, tfodl_store_sums, block);
-    block.sums = sums;
-    tfodl_block(&block, pixels);
-    for (int32_t k = 0; k < 2 * kRows; ++k) {
-      bits |= magnitude(sums[k]);
-      g_x[(k & 1) * in_c + ci + (k >> 1)] = saturate_s16(rshift(sums[k], layer.shift));
-    }
-  }
-  return bits;
-}
-
 }  // namespace
 
 void prepare_pairs(const Conv& p, const ConvGrad& q, int16_t* g, const uint8_t* mask, void* scratch) {
@@ -123,7 +78,7 @@ void prepare_pairs(const Conv& p, const ConvGrad& q, int16_t* g, const uint8_t* 
 }
 
 uint32_t prepared_input_grad_s16(const Conv& p, int16_t* prepared, int32_t shift, int16_t* g_x, void* scratch) {
-  const int32_t pairs = p.out_h * p.out_w / 2;
+  const Pairs pairs = {p.out_h * p.out_w / 2, 1, 2};
   const ConvGrad none = {nullptr, 0, 0};
   const Layer layer = {p, none, prepared, nullptr, shift, groups_of_4(p.out_c), static_cast<uint32_t*>(scratch),
                        reinterpret_cast<uint32_t*>(prepared)};
@@ -131,7 +86,7 @@ uint32_t prepared_input_grad_s16(const Conv& p, int16_t* prepared, int32_t shift
   int32_t trained = 0;
   for (int32_t ci = 0; ci < p.in_c; ci += kRows) {
     fill_weights(layer, ci, kRows, trained);
-    bits |= shift > 1 ? narrow_columns(layer, ci, pairs, g_x) : narrow_column_sums(layer, ci, pairs, g_x);
+    bits |= shift > 1 ? narrow_pairs(layer, ci, pairs, g_x) : narrow_sums(layer, ci, kRows, pairs, g_x);
   }
   return bits;
 }

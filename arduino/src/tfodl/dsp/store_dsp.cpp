@@ -4,15 +4,6 @@
 #include "tfodl/dsp/requantize_dsp.h"
 
 #if TFODL_DSP
-// Ends a block: `y` is in r0, the end of the pixels in r4.
-#define TFODL_NEXT_BLOCK         \
-  "str r0, [sp, #56]\n"          \
-  "cmp r1, r4\n"                 \
-  "bne.w tfodl_block_next\n"
-#define TFODL_RETURN             \
-  "add sp, #120\n"               \
-  "pop {r4-r11, pc}\n"
-
 // From 2^kReluBits times the sum, where a negative one may round either way: relu_offset. In place.
 #define TFODL_RELU(sum, multiplier, shift, offset, at)               \
   "smmla " sum ", " sum ", " multiplier ", " offset "\n"             \

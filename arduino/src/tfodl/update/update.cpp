@@ -10,8 +10,6 @@
 namespace tfodl {
 namespace {
 
-constexpr int32_t kChunk = 256;  // positions whose products always fit int32
-
 // What the updates of one layer share. `channels` counts those of `x`.
 struct Layer {
   const Conv& p;
