@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
-
 import keras
 
-from tflm_export.companion import write_companion
 from tflm_export.contracts import Contract
 from tflm_export.errors import TfodlError
-from tflm_export.files import write_text
 from tfodl import callbacks
 from tfodl.datasets.dataset import Dataset
 from tfodl.datasets.split import draw
 from tfodl.datasets.task_data import load_task
 from tfodl.jobs.dry_run import check_rule, dry_engine, samples
-from tfodl.jobs.files import make_folder, save_model
+from tfodl.jobs.files import make_folder
 from tfodl.jobs.fit import within
 from tfodl.jobs.left_out import left_out
-from tfodl.jobs.loaded import load_model, note_input
+from tfodl.jobs.loaded import load_model
 from tfodl.jobs.methods import METHODS
 from tfodl.jobs.pictures import load_data
 from tfodl.jobs.settings import FinetuneJob
 from tfodl.jobs.task_jobs import finetune_task
 from tfodl.jobs.tune import JUDGED, MEASURED, Pictures, Tuned, device_optimizer, tune
+from tfodl.jobs.tuned_files import write_tuned
 from tfodl.models.head import gives_probabilities
 from tfodl.quantize.folding.widen import widen
 from tfodl.selective.model import SelectiveModel
@@ -51,11 +48,7 @@ def finetune(job: FinetuneJob) -> None:
     with left_out(wide.model):
         tuned = _tuned(job, data, wide.model, loaded.contract)
     wide.give_back()
-    save_model(loaded.model, out / "model.keras")
-    write_companion(out / "model.keras", loaded.contract)
-    note_input(tuned.plan, loaded.contract).save(out / "plan.json")
-    write_text(out / "history.json", json.dumps(tuned.history, indent=1) + "\n")
-    print(f"wrote {out}/model.keras, model.keras.json, plan.json, history.json")
+    write_tuned(out, loaded.model, loaded.contract, tuned)
 
 
 def _tuned(job: FinetuneJob, data: Dataset, base: keras.Model, contract: Contract) -> Tuned:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,19 +11,20 @@ import numpy as np
 from tflm_export.companion import read_companion, write_companion
 from tflm_export.contracts import Contract
 from tflm_export.errors import TfodlError
-from tflm_export.files import write_bytes, write_text
+from tflm_export.files import write_bytes
 from tflm_export.input_contract import InputContract
 from tflm_export.signal_contract import SignalContract
 from tfodl import callbacks, models
 from tfodl.datasets.task_data import XY, TaskData
 from tfodl.jobs.dry_run import check_rule, dry_engine
-from tfodl.jobs.files import make_folder, save_model
+from tfodl.jobs.files import make_folder
 from tfodl.jobs.fit import within
 from tfodl.jobs.left_out import left_out
 from tfodl.jobs.loaded import note_input
 from tfodl.jobs.methods import METHODS
 from tfodl.jobs.settings import FinetuneJob, QuantizeJob
 from tfodl.jobs.tune import JUDGED, MEASURED, Pictures, Tuned, device_optimizer, tune
+from tfodl.jobs.tuned_files import write_tuned
 from tfodl.models.scaling import device_contract, find_contract
 from tfodl.quantize import convert, layer_map
 from tfodl.quantize import model as quantization
@@ -114,11 +114,7 @@ def finetune_task(job: FinetuneJob, data: TaskData) -> None:
     with left_out(wide.model):
         tuned = _tuned(job, data, subject, wide.model)
     wide.give_back()
-    save_model(subject.model, out / "model.keras")
-    write_companion(out / "model.keras", subject.contract)
-    note_input(tuned.plan, subject.contract).save(out / "plan.json")
-    write_text(out / "history.json", json.dumps(tuned.history, indent=1) + "\n")
-    print(f"wrote {out}/model.keras, model.keras.json, plan.json, history.json")
+    write_tuned(out, subject.model, subject.contract, tuned)
 
 
 def _tuned(job: FinetuneJob, data: TaskData, subject: Subject, base: keras.Model) -> Tuned:
