@@ -36,7 +36,8 @@ def _camera(compiled: Compiled) -> str:
 
 
 def _motion(compiled: Compiled) -> str:
-    return _accelerometer(compiled) or _of_classes(compiled)
+    rows = _misses_rows(compiled, lambda shape: len(shape) == 2 and shape[-1] == 3)
+    return rows or _of_classes(compiled)
 
 
 def _sound(compiled: Compiled) -> str:
@@ -49,23 +50,18 @@ def _sound(compiled: Compiled) -> str:
 
 
 def _anomaly(compiled: Compiled) -> str:
-    loss, contract = compiled.graph.loss, compiled.contract
+    loss = compiled.graph.loss
     assert loss is not None
     if LOSSES[loss.kind].target != "input":
         return f"it is for autoencoders, and {_learns(compiled)}"
-    values = isinstance(contract, SignalContract) and contract.sound is None
-    whole = isinstance(contract, SignalContract) and math.prod(contract.shape) % 3 == 0
-    return "" if values and whole else _no_rows(compiled)
+    return _misses_rows(compiled, lambda shape: math.prod(shape) % 3 == 0)
 
 
-def _accelerometer(compiled: Compiled) -> str:
+def _misses_rows(compiled: Compiled, fits: Callable[[tuple[int, ...]], bool]) -> str:
+    """What is wrong where the input is no rows of an accelerometer. fits: whether its shape may be one's."""
     contract = compiled.contract
-    values = isinstance(contract, SignalContract) and contract.sound is None
-    fits = isinstance(contract, SignalContract) and len(contract.shape) == 2 and contract.shape[-1] == 3
-    return "" if values and fits else _no_rows(compiled)
-
-
-def _no_rows(compiled: Compiled) -> str:
+    if isinstance(contract, SignalContract) and contract.sound is None and fits(contract.shape):
+        return ""
     return f"it takes rows of x, y and z, and the engine's input is {_input(compiled)}"
 
 

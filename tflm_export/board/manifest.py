@@ -12,10 +12,7 @@ from importlib import metadata
 
 from tflm_export.errors import ExportError
 
-NOBODY, NOWHERE = (
-    "tfodl contributors",
-    "https://example.org",
-)  # in arduino/, for a library that is not published
+NOBODY, NOWHERE = "tfodl contributors", "https://example.org"  # in arduino/, until a library is published
 LONGEST_NAME = 63
 
 
