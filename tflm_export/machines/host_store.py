@@ -46,8 +46,7 @@ class StoreEngine(HostEngine):
         if not size or self.compiled.graph.loss is None:
             raise ExportError("this engine has no store; compile it with a plan that has store_bytes.")
         self._library.shim_store_memory.restype = ctypes.c_void_p
-        for name in ("pages_opened", "operations"):
-            getattr(self._library, f"shim_store_{name}").restype = ctypes.c_uint32
+        self._library.shim_store_pages_opened.restype = ctypes.c_uint32
         address = self._library.shim_store_memory()
         self._memory = (ctypes.c_char * size).from_address(address)
         self.load_image(b"\xff" * size if image is None else image)
@@ -80,11 +79,6 @@ class StoreEngine(HostEngine):
     def pages_opened(self) -> int:
         """Erases of the area so far, all pages together."""
         return int(self._library.shim_store_pages_opened())
-
-    @property
-    def operations(self) -> int:
-        """Writes and erases so far."""
-        return int(self._library.shim_store_operations())
 
     def cut_power_after(self, operations: int) -> None:
         """From then on the flash takes nothing any more; -1: never. The last operation is half done."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,11 +86,8 @@ class HostLife:
     def _start(self) -> None:
         self.engine.reset()
         self.engine.load_image(self.engine.image)  # mounted anew
-        try:
+        with suppress(ExportError):  # where nothing was saved yet, it is as flashed
             self.engine.restore()
-        except ExportError:
-            if self.saves:
-                self.engine.reset()
         self._committed = self.fingerprint()
 
     def _save(self, action: int) -> None:

@@ -15,6 +15,5 @@ int32_t shim_store_format() { return static_cast<int32_t>(store.format()); }
 int32_t shim_store_save() { return static_cast<int32_t>($name::save(store)); }
 int32_t shim_store_restore() { return static_cast<int32_t>($name::restore(store)); }
 void shim_store_cut_after(int32_t operations) { store_area.left = operations; }
-uint32_t shim_store_operations() { return store_area.done; }
 uint32_t shim_store_pages_opened() { return store.pages_opened(); }
 }
