@@ -16,6 +16,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -177,15 +178,22 @@ class Graph:
         """What must be there after the last op: outputs, and what the states become."""
         return (*self.outputs, *(state.next for state in self.states if state.next))
 
-    @property
+    @cached_property
     def loss(self) -> Op | None:
         """The loss of a training graph; None where nothing trains."""
         return next((op for op in self.ops if op.name == "loss"), None)
 
-    @property
+    @cached_property
     def layers(self) -> dict[str, Op]:
         """Every op by name, those inside streams too."""
         return {inner.name: inner for op in self.ops for inner in op.members}
+
+    @cached_property
+    def updates(self) -> tuple[Op, ...]:
+        """The ops that change weights, those inside slices too."""
+        return tuple(
+            inner for op in self.ops if op.role != "forward" for inner in op.members if inner.role == "update"
+        )
 
     def constant(self, name: str) -> np.ndarray:
         """The data of a constant tensor."""

@@ -11,7 +11,7 @@ from functools import cached_property
 from tflm_export.gradients.training_graph import training_graph
 from tflm_export.ir import Graph, Op
 from tflm_export.limits import check_limits
-from tflm_export.memory.fuse import ENOUGH_RAM_BYTES, fuse
+from tflm_export.memory.fuse import ENOUGH_RAM_BYTES, lowering, widened
 from tflm_export.memory.lifetimes import lifetimes, peak
 from tflm_export.memory.overwrite import overwriting_all
 from tflm_export.memory.place import Buffer, live_bytes, lower_bound, quick_height
@@ -32,22 +32,23 @@ LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 class _Arena:
     """The arena of one kind of plan, found out as far as it is asked for.
 
-    Streams lower the forward pass's peak only: the bytes alive are at least those of the backward pass with
-    every gradient in place that can be, and at most those without either. Looking for both takes ten times as
-    long.
+    Streams lower the forward pass's peak only: the bytes alive are at least `low`, those of the backward pass
+    with every gradient in place that can be, and at most `high`, those of the best streams found so far.
+    Looking for all of them takes ten times as long.
     """
 
     def __init__(self, graph: Graph) -> None:
-        self._graph = graph
         least = overwriting_all(graph)
         live = live_bytes(lifetimes(least).buffers)
         backward = (n for n, op in zip(live, least.ops, strict=True) if op.role != "forward")
-        self.low, self.high = max(backward, default=0), peak(graph)[0]
+        self.low, self.high, self._graph = max(backward, default=0), peak(graph)[0], graph
+        self._search = lowering(graph, ENOUGH_RAM_BYTES)
 
     @cached_property
     def buffers(self) -> tuple[Buffer, ...]:
         """As the compiler has them."""
-        return lifetimes(fuse(self._graph, ENOUGH_RAM_BYTES)).buffers
+        *_, (graph, bound) = ((self._graph, self.high), *self._search)
+        return lifetimes(widened(graph, max(bound, ENOUGH_RAM_BYTES))).buffers
 
     @cached_property
     def least(self) -> int:
@@ -61,7 +62,14 @@ class _Arena:
 
     def fits(self, nbytes: int) -> bool:
         """Whether `least` is at most `nbytes`."""
-        return self.high <= nbytes or (self.low <= nbytes and self.least <= nbytes)
+        if nbytes < ENOUGH_RAM_BYTES:  # streams' steps are widened up to there
+            return self.low <= nbytes and self.least <= nbytes
+        while self.low <= nbytes < self.high:
+            found = next(self._search, None)
+            if found is None:
+                return False
+            self._graph, self.high = found
+        return self.high <= nbytes
 
 
 class EngineSize:

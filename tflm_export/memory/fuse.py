@@ -26,15 +26,22 @@ def fuse(graph: Graph, enough: int = 0) -> Graph:
     enough: a peak in bytes that need not be lowered. A stream takes up to twice the instructions of its
         layers where maps are small, so that a net that fits anyway is better left alone.
     """
+    *_, (lowest, bound) = lowering(graph, enough)
+    return widened(lowest, max(bound, enough))
+
+
+def lowering(graph: Graph, enough: int = 0) -> Iterator[tuple[Graph, int]]:
+    """The graph and its peak, then both after every change that `fuse` makes: each lower than the last."""
     graph = fed_apart(graph)
     bound, step = peak(graph)
+    yield graph, bound
     while bound > enough:
         better = _lower(graph, step)
         if better is None:
-            break
+            return
         graph = better
         bound, step = peak(graph)
-    return widened(graph, max(bound, enough))
+        yield graph, bound
 
 
 def fed_apart(graph: Graph) -> Graph:

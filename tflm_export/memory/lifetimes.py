@@ -101,7 +101,8 @@ class _Live:
         holder = self.views.get(name)
         if holder is not None:  # constants live elsewhere
             span = self.spans[holder]
-            self.spans[holder] = replace(span, last=max(span.last, step))
+            if span.last < step:
+                self.spans[holder] = replace(span, last=step)
 
     def run(self, step: int, op: Op) -> None:
         for name in _reads(op):

@@ -202,6 +202,8 @@ def _slices(members: tuple[Op, ...], last: Op, graph: Graph) -> Op:
 
 def plain(op: Op) -> Op:
     """The op without what says how it runs by itself."""
+    if not {"pixels", "again"} & op.attrs.keys():
+        return op
     return replace(op, attrs={k: v for k, v in op.attrs.items() if k not in ("pixels", "again")})
 
 

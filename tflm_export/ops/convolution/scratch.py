@@ -53,10 +53,9 @@ def _tile(depth: int, geometry: Geometry) -> int:
 
 def trained_columns(layer: Op, graph: Graph) -> int:
     """Input channels of a layer that train apart from the others."""
-    for outer in graph.ops:
-        for op in outer.members if outer.role != "forward" else ():
-            if op.role == "update" and op.attrs["along"] and op.of == layer.name and not op.attrs["resident"]:
-                return len(op.attrs["channels"]) % graph.tensors[op.inputs[-1]].shape[-1]
+    for op in graph.updates:
+        if op.of == layer.name and op.attrs["along"] and not op.attrs["resident"]:
+            return len(op.attrs["channels"]) % graph.tensors[op.inputs[-1]].shape[-1]
     return 0
 
 
