@@ -3,10 +3,14 @@
 import itertools
 import json
 
+import float_tables
 import numpy as np
 import paper_tables
 import pytest
+import study_cells
 import study_jobs
+import study_tables
+from paper_names import PUBLISHED
 
 from tfodl.experiments import sweep
 from tfodl.experiments.figures import interval_figure
@@ -39,7 +43,7 @@ def test_a_row_a_method_from_the_best_down_with_what_it_takes():
     worse = [bits([1] * 7 + [0] * 3), bits([1] * 5 + [0] * 5)]
     rows = [row("velocity", s, RAM) for s in range(2)]
     rows += [row("random", s, RAM, correct=worse[s]) for s in range(2)]
-    table = paper_tables.equal_bytes(rows).splitlines()
+    table = study_tables.equal_bytes(rows).splitlines()
     assert table[2].startswith("| dots | Velocity | 80.0 (sd 0.0) | ") and "+20.0 ± " in table[2]
     assert table[2].endswith(" | 2.0 | 20 | 3.00 | 0.01 |")
     assert table[3].startswith("| dots | Random | 60.0 (sd 14.1) |  | ")
@@ -48,8 +52,8 @@ def test_a_row_a_method_from_the_best_down_with_what_it_takes():
 def test_cells_that_were_cut_are_left_out_and_rates_do_not_count():
     rows = [row("velocity", s, RAM) for s in range(3)] + [row("random", s, RAM) for s in range(2)]
     rows += [row("random", 2, RAM, validate=True)]
-    assert [key[1] for key in paper_tables.cells(rows)] == ["velocity"]
-    assert "velocity" not in paper_tables.cells(rows[:1])
+    assert [key[1] for key in study_cells.cells(rows)] == ["velocity"]
+    assert "velocity" not in study_cells.cells(rows[:1])
 
 
 def test_pairs_over_sets_stand_beside_the_papers():
@@ -58,7 +62,7 @@ def test_pairs_over_sets_stand_beside_the_papers():
         row(m, s, RAM, data, **({"correct": right[s]} if m == "velocity" else {}))
         for data, m, s in itertools.product(("dots", "spots"), ("velocity", "random"), range(2))
     ]
-    lines = paper_tables.differences(rows).splitlines()
+    lines = study_tables.differences(rows).splitlines()
     assert len(lines) == 3 and lines[2].startswith("| Velocity - Random | +15.0 ± ")
     assert lines[2].count("+15.0 ± ") == 3 and lines[2].endswith("| +1.1, +0.2 (TraDy) |")
 
@@ -66,14 +70,40 @@ def test_pairs_over_sets_stand_beside_the_papers():
 def test_a_difference_that_is_real_is_bold():
     rows = [row("velocity", s, RAM, correct=bits([1] * 10 + [0] * 0)) for s in range(2)]
     rows += [row("random", s, RAM, correct=bits([0] * 10)) for s in range(2)]
-    assert "**+100.0 ± 0.0**" in paper_tables.differences(rows)
+    assert "**+100.0 ± 0.0**" in study_tables.differences(rows)
+
+
+def test_budgets_stand_side_by_side_and_together():
+    small, large = RAM, {"ram_share": 0.5}
+    right = {"velocity": bits([1] * 10), "random": bits([1] * 8 + [0] * 2)}
+    rows = [
+        row(m, s, b, correct=right[m] if b is small else right["random"])
+        for m, s, b in itertools.product(right, range(2), (large, small))
+    ]
+    lines = study_tables.over_budgets(rows).splitlines()
+    assert lines[0] == "| points, mean of 1 sets | 21.2 % | 50.0 % | all |"
+    assert [cell.split("±")[0].strip(" *") for cell in lines[2].split("|")[2:5]] == ["+20.0", "+0.0", "+10.0"]
+
+
+def test_engines_stand_with_what_of_the_backward_pass_they_save():
+    saved = {"flops_saved": [0.2, 0.5], "flops_saved_paper": [0.9, 0.75]}
+    plans = {"all": {"layers": ["a"]}, "velocity": {"layers": []}}
+    rows = [row(m, s, RAM, plan=plans[m], **saved) for m, s in itertools.product(plans, range(2))]
+    sizes = {"ram_bytes": 5000, "flash_bytes": 90_000, "inference_cycles": 1_000_000}
+    cycles = {"all": 5_000_000, "velocity": 2_000_000}
+    engines = [
+        {"arguments": {"plan": plans[m]}, "result": {**sizes, "step_cycles": cycles[m]}} for m in plans
+    ]
+    lines = study_tables.engine_costs(rows, engines).splitlines()
+    assert lines[2] == "| Velocity | 5,000 | 90,000 | 2.00 | 75 % | 50 % | 75 % |"
+    assert lines[3].endswith("| 5.00 | 75 % | 50 % | 0 % |") and len(lines) == 4
 
 
 def test_random_stands_with_both_budgets():
     rows = [row("velocity", s, {"params_share": 0.088}) for s in range(2)]
     for share in (0.02992, 0.088):
         rows += [row("random", s, {"params_share": share}) for s in range(2)]
-    lines = paper_tables.fair_random(rows).splitlines()[2:]
+    lines = study_tables.fair_random(rows).splitlines()[2:]
     assert [line.split("|")[2].strip() for line in lines] == [
         "Velocity, 8.8 %",
         "Random, 8.8 %",
@@ -82,10 +112,10 @@ def test_random_stands_with_both_budgets():
 
 
 def test_published_means_are_those_of_the_seven_sets():
-    table = json.loads(paper_tables.PUBLISHED.read_text())["velocity"]["table2"]["0.088"]
+    table = json.loads(PUBLISHED.read_text())["velocity"]["table2"]["0.088"]
     assert all(len(values) == 7 for values in table.values())
     mean = np.mean(np.subtract(table["velocity"], table["sparse_update"]))
-    assert paper_tables.published("velocity", "sparse_update")[0] == f"{mean:+.1f}"
+    assert study_tables.published("velocity", "sparse_update")[0] == f"{mean:+.1f}"
 
 
 def test_a_float_row_stands_beside_the_papers_of_its_set_and_first_epoch():
@@ -96,10 +126,10 @@ def test_a_float_row_stands_beside_the_papers_of_its_set_and_first_epoch():
         return {"arguments": {"config": config, "method": method, "seed": seed}, "result": result}
 
     rows = [trained("velocity", s, first, 0.8) for first in ("random", "sparse_update") for s in (0, 1)]
-    lines = paper_tables.table1([*rows, trained("head", 0, "random", 0.5)]).splitlines()[2:]
+    lines = float_tables.table1([*rows, trained("head", 0, "random", 0.5)]).splitlines()[2:]
     assert lines[0].endswith("| Velocity | 8.7 % | 80.0 (sd 0.0) | 90.95 | VWW |")
     assert lines[1].endswith("| 91.40 | VWW |") and lines[2].endswith("(sd nan) | |  |")
-    assert "all pictures" in paper_tables.table1_scale(rows) and "is 4.0 points" in paper_tables.table1_scale(
+    assert "all pictures" in float_tables.table1_scale(rows) and "is 4.0 points" in float_tables.table1_scale(
         rows
     )
 
@@ -121,7 +151,7 @@ def test_made_up_trainings_go_through(tmp_path):
         for m, s in itertools.product(("velocity", "random"), range(3))
     ]
     sweep.run(study_jobs.train, jobs, tmp_path / "runs.jsonl", workers=1, progress=False)
-    assert "| Velocity - Random | " in paper_tables.differences(sweep.load(tmp_path / "runs.jsonl"))
+    assert "| Velocity - Random | " in study_tables.differences(sweep.load(tmp_path / "runs.jsonl"))
 
 
 def test_the_figure_has_a_mark_a_method_and_set(tmp_path):
@@ -130,7 +160,7 @@ def test_the_figure_has_a_mark_a_method_and_set(tmp_path):
     assert [label.get_text() for label in axes.get_yticklabels()] == ["Velocity", "Fisher"]
     assert [len(marks.lines[0].get_xdata()) for marks in axes.containers] == [2, 1]
     rows = [row(m, s, RAM) for m, s in itertools.product(("velocity", "random"), range(2))]
-    paper_tables.draw(rows, tmp_path / "f.png")
+    study_tables.draw(rows, tmp_path / "f.png")
     assert (tmp_path / "f.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -139,6 +169,6 @@ def test_nothing_run_is_said(monkeypatch, tmp_path, capsys):
     assert paper_tables.main() == 2 and "run scripts/equal_bytes.py" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", [name for name, _ in paper_tables.TABLES.values()])
+@pytest.mark.parametrize("name", {study for study, *_ in paper_tables.TABLES.values()})
 def test_tables_name_their_study(name):
     assert (paper_tables.ROOT / "scripts" / f"{name}.py").is_file()

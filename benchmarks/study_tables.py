@@ -1,0 +1,239 @@
+"""The tables of the int8 studies (scripts/equal_bytes.py, fair_random.py, engines.py) in docs/results.md."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from paper_names import NAMES, PUBLISHED
+from study_cells import (
+    Cell,
+    Cells,
+    Key,
+    Row,
+    budgets,
+    cells,
+    compare,
+    correct,
+    key_of,
+    mean,
+    percent,
+    sets,
+)
+
+from tfodl.experiments.figures import interval_figure, save_figure
+from tfodl.experiments.paired import Difference, mean_of
+
+PAIRS = (
+    ("velocity", "random"),
+    ("top_layers_random", "velocity"),
+    ("top_layers_random", "random"),
+    ("sparse_update", "velocity"),
+    ("sparse_update", "top_layers_random"),
+    ("fisher", "velocity"),
+    ("static_random", "random"),
+    ("velocity_authors", "velocity"),
+    ("importance_random", "top_layers_random"),
+    ("last_layers", "velocity"),
+    ("all", "head"),
+)
+
+
+def equal_bytes(rows: Sequence[Row]) -> str:
+    """Every method on every set at the first budget: accuracy, what it takes, how far it is from Random."""
+    known = cells(rows)
+    lines = [
+        "| set | method | accuracy, % | - Random | RAM, KiB | parameters | backward, M MACs | rate |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for data in sets(known):
+        budget = _first_budget(known, data)
+        keys = [key for key in known if key[0] == data and key == key_of(known, *key[:2], budget)]
+        for key in sorted(keys, key=lambda key: -correct(known[key]).mean()):
+            gap = compare(known, [key], [(data, "random", budget)]) if key[1] != "random" else None
+            values = [data, NAMES[key[1]], accuracy(known[key]), gap_text(gap), _costs(known[key])]
+            lines.append(f"| {' | '.join(values)} |")
+    return "\n".join(lines) + "\n"
+
+
+def differences(rows: Sequence[Row]) -> str:
+    """Pairs of methods on every set at the first budget, their mean, and what the papers print."""
+    known = cells(rows)
+    names = sets(known)
+    lines = [
+        f"| points | {' | '.join(names)} | mean | found 4 times in 5 from | papers |",
+        "|---|" + "--:|" * (len(names) + 3),
+    ]
+    for a, b in PAIRS:
+        found = [_between(known, data, a, b, [_first_budget(known, data)]) for data in names]
+        there = [one for one in found if one is not None]
+        if there:
+            overall = mean_of(there)
+            whole = gap_text(overall) if len(there) == len(names) > 1 else ""
+            lines.append(
+                f"| {NAMES[a]} - {NAMES[b]} | {' | '.join(map(gap_text, found))} | {whole} "
+                f"| {overall.detectable:.1f} | {', '.join(published(a, b))} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def over_budgets(rows: Sequence[Row]) -> str:
+    """Pairs of methods at every budget, mean over the sets that have all of them, and over the budgets."""
+    known = cells(rows)
+    every = sorted(budgets(known), key=percent)
+    names = [data for data in sets(known) if all((data, "random", budget) in known for budget in every)]
+    lines = [
+        f"| points, mean of {len(names)} sets | {' | '.join(map(percent, every))} | all |",
+        "|---|" + "--:|" * (len(every) + 1),
+    ]
+    for a, b in PAIRS:
+        columns = [_over_sets(known, names, a, b, [budget]) for budget in every]
+        columns.append(_over_sets(known, names, a, b, every))
+        if columns[-1] is not None and "all" not in (a, b):
+            lines.append(f"| {NAMES[a]} - {NAMES[b]} | {' | '.join(map(gap_text, columns))} |")
+    return "\n".join(lines) + "\n"
+
+
+def engine_costs(rows: Sequence[Row], engines: Sequence[Row]) -> str:
+    """What the compiled engines of the first budget take, mean over the sets, and what of the backward pass
+    they save: as the papers count, in MACs, in cycles."""
+    known, sizes = cells(rows), {_plan(row["arguments"]): row["result"] for row in engines}
+    found = {key: sizes.get(_plan(cell[0]["result"])) for key, cell in known.items()}
+    lines = [
+        "| method | RAM, B | flash, B | a step, M cycles | saved, the papers' count | in MACs | in cycles |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    names = [data for data in sets(known) if found.get(key_of(known, data, "all", ""))]
+    for method in NAMES:
+        keys = [key_of(known, data, method, _first_budget(known, data)) for data in names]
+        if keys and all(found.get(key) for key in keys):
+            pairs = [(found[key], found[key_of(known, key[0], "all", "")]) for key in keys]
+            lines.append(f"| {NAMES[method]} | {_sizes(pairs)} | {_saved(known, keys, pairs)} |")
+    return "\n".join(lines) + "\n"
+
+
+def fair_random(rows: Sequence[Row]) -> str:
+    """Velocity against Random with as many parameters, and with what it was given in the published code."""
+    known = cells(rows)
+    lines = [
+        "| set | trains | parameters | accuracy, % | Velocity - it | rate |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for data, method, budget in known:
+        if method != "velocity":
+            continue
+        share = _share(budget)
+        others = sorted((key for key in known if key[:2] == (data, "random")), key=lambda k: -_share(k[2]))
+        for key in [(data, method, budget), *(k for k in others if _share(k[2]) <= share)]:
+            gap = compare(known, [(data, method, budget)], [key]) if key[1] != method else None
+            lines.append(
+                f"| {data} | {NAMES[key[1]]}, {percent(key[2])} | {mean(known[key], 'params'):,.0f} "
+                f"| {accuracy(known[key])} | {gap_text(gap)} | {known[key][0]['arguments']['rate']:g} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def scale(rows: Sequence[Row]) -> str:
+    """What was run, in words and hours."""
+    first = rows[0]["arguments"]
+    recipe, task = first["recipe"], first["task"]
+    hours = sum(row["result"]["seconds"] for row in rows) / 3600
+    rates = sorted({row["arguments"]["rate"] for row in rows if row["arguments"]["validate"]})
+    seeds = max(map(len, cells(rows).values()), default=0)
+    shares = sorted({share for row in rows for share in row["arguments"]["budget"].values()})
+    return (
+        f"{len(rows)} trainings in {hours:.1f} hours of one shared core: {task['net']} at {task['size']} px, "
+        f"the last {task['blocks']} blocks and the head, {recipe['pictures']} pictures, {recipe['epochs']} "
+        f"epochs, batch {recipe['batch_size']}, rates from {', '.join(f'{rate:g}' for rate in rates)}, "
+        f"{seeds} seeds; budgets {', '.join(f'{100 * share:.1f}' for share in shares)} %.\n"
+    )
+
+
+def published(a: str, b: str) -> list[str]:
+    """What the papers print for method `a` minus `b`, mean over their seven sets."""
+    papers = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    table, trady = papers["velocity"]["table2"], papers["trady"]["rows"]
+    found = []
+    if {a, b} <= set(table["0.088"]):
+        gaps = [one - other for one, other in zip(table["0.088"][a], table["0.088"][b], strict=True)]
+        found.append(f"{math.fsum(gaps) / len(gaps):+.1f}")
+    if {a, b} <= set(trady):
+        found.append(f"{trady[a] - trady[b]:+.1f} (TraDy)")
+    return found
+
+
+def draw(rows: Sequence[Row], path: Path) -> None:
+    """How far every method is from Random on every set, with its interval."""
+    known = cells(rows)
+    found: dict[str, dict[str, tuple[float, float]]] = {}
+    for data in sets(known):
+        budget = _first_budget(known, data)
+        for method in NAMES:
+            gap = _between(known, data, method, "random", [budget]) if method != "random" else None
+            if gap is not None:
+                found.setdefault(data, {})[NAMES[method]] = gap.mean, gap.half
+    save_figure(interval_figure(found, "points above Random, redrawn every epoch; 95 %"), path)
+
+
+def accuracy(cell: Cell) -> str:
+    """Mean and spread over the seeds, in percent."""
+    values = 100 * correct(cell).mean(1)
+    return f"{values.mean():.1f} (sd {values.std(ddof=1):.1f})"
+
+
+def gap_text(found: Difference | None) -> str:
+    """With its interval; bold where that leaves 0 out."""
+    if found is None:
+        return ""
+    text = f"{found.mean:+.1f} ± {found.half:.1f}"
+    return f"**{text}**" if found.real else text
+
+
+def _first_budget(known: Cells, data: str) -> str:
+    """What the rates of a set were chosen at."""
+    return next(budget for name, method, budget in known if name == data)
+
+
+def _between(known: Cells, data: str, a: str, b: str, at: Sequence[str]) -> Difference | None:
+    keys = [[key_of(known, data, method, budget) for budget in at] for method in (a, b)]
+    return compare(known, *keys)
+
+
+def _over_sets(known: Cells, names: Sequence[str], a: str, b: str, at: Sequence[str]) -> Difference | None:
+    found = [_between(known, data, a, b, at) for data in names]
+    there = [one for one in found if one is not None]
+    return mean_of(there) if there and len(there) == len(names) else None
+
+
+def _share(budget: str) -> float:
+    return float(json.loads(budget)["params_share"])
+
+
+def _costs(cell: Cell) -> str:
+    ram, macs = mean(cell, "ram_bytes") / 1024, mean(cell, "backward_macs") / 1e6
+    return f"{ram:.1f} | {mean(cell, 'params'):,.0f} | {macs:.2f} | {cell[0]['arguments']['rate']:g}"
+
+
+def _plan(holder: Row) -> str:
+    return json.dumps(holder.get("plan"), sort_keys=True)
+
+
+def _sizes(pairs: Sequence[tuple[Row, Row]]) -> str:
+    ram, flash, cycles = (
+        np.mean([one[name] for one, _ in pairs]) for name in ("ram_bytes", "flash_bytes", "step_cycles")
+    )
+    return f"{ram:,.0f} | {flash:,.0f} | {cycles / 1e6:.2f}"
+
+
+def _saved(known: Cells, keys: Sequence[Key], pairs: Sequence[tuple[Row, Row]]) -> str:
+    """Shares of the backward pass of all; its cycles are a step's beyond an inference's."""
+    backward = [[one["step_cycles"] - one["inference_cycles"] for one in pair] for pair in pairs]
+    shares = [
+        np.mean([known[key][0]["result"][name][-1] for key in keys])
+        for name in ("flops_saved_paper", "flops_saved")
+    ]
+    shares.append(np.mean([1 - one / every for one, every in backward]))
+    return " | ".join(f"{100 * share:.0f} %" for share in shares)
