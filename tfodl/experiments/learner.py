@@ -56,7 +56,7 @@ def train(
 ) -> dict[str, Any]:
     """One training, for `tfodl.experiments.sweep`: JSON values in and out.
 
-    task, recipe: fields of `Task`, `Recipe`. method: of `tfodl.experiments.rules`. budget: fields of
+    task, recipe: fields of `Task`, `Recipe`. method: of `tfodl.experiments.rules.rule`. budget: fields of
     `Budget`, or `{"ram_share": s}` (`ram_budget`), or `{"params_share": s}` of what may train. rate: the
     highest learning rate. seed: of pictures, first head, order, rounding and the rule's choices: the same for
     every method. validate: on a fifth of the training pictures, trained on others; else on the test pictures.

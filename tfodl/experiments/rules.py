@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -183,13 +183,19 @@ RULES: Mapping[str, Callable[[Setting], Selection]] = {
 
 
 def rule(name: str, setting: Setting) -> Selection:
-    """The callback that `name` means under `setting`.
+    """The callback that `name` means under `setting`: of `RULES`, or the path of a saved plan (`.json`).
 
-    Raises `TfodlError` for a name that is not in `RULES`.
+    Raises `TfodlError` for any other name.
     """
-    if name not in RULES:
-        raise TfodlError(f"methods: no {name!r}; allowed: {', '.join(RULES)}.")
-    return RULES[name](setting)
+    check_names([name])
+    return FixedSelection(name, **setting.options) if name.endswith(".json") else RULES[name](setting)
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raises `TfodlError` for names that `rule` does not know."""
+    unknown = sorted(name for name in names if name not in RULES and not name.endswith(".json"))
+    if unknown:
+        raise TfodlError(f"methods: no {unknown}; allowed: {', '.join(RULES)}, or a saved plan (.json).")
 
 
 def all_but_head(groups: Sequence[NeuronGroup]) -> UpdatePlan:

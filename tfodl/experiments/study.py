@@ -16,7 +16,7 @@ from typing import Any
 from tflm_export.errors import TfodlError
 from tfodl.experiments import sweep
 from tfodl.experiments.learner import Recipe, train
-from tfodl.experiments.rules import RULES
+from tfodl.experiments.rules import check_names
 from tfodl.experiments.transfer import Task
 
 RATE_SEED = 100
@@ -39,9 +39,7 @@ class Study:
     seeds: int
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.budgets) - set(RULES))
-        if unknown:
-            raise TfodlError(f"methods: no {unknown}; allowed: {', '.join(RULES)}.")
+        check_names(self.budgets)
         if not all(self.budgets.values()) or not self.budgets:
             raise TfodlError("study: every method needs a budget; give --methods and --shares.")
         if not self.rates or self.seeds < 1:

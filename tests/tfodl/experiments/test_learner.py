@@ -159,7 +159,7 @@ def test_every_name_makes_its_rule(learner):
 
 
 def test_what_is_no_method_or_budget_is_refused(learner):
-    with pytest.raises(TfodlError, match="methods: no 'best'; allowed: head, all, random"):
+    with pytest.raises(TfodlError, match=r"methods: no \['best'\]; allowed: head, all, random"):
         learner.run(RECIPE, "best", HALF, 0.02, 1, False)
     with pytest.raises(TfodlError, match="a share of RAM must be in"):
         ram_budget(1.5, learner.engine, learner.model.groups, DEVICE)
