@@ -47,8 +47,9 @@ class _Arena:
     @cached_property
     def buffers(self) -> tuple[Buffer, ...]:
         """As the compiler has them."""
-        *_, (graph, bound) = ((self._graph, self.high), *self._search)
-        return lifetimes(widened(graph, max(bound, ENOUGH_RAM_BYTES))).buffers
+        while self._lower():
+            pass
+        return lifetimes(widened(self._graph, max(self.high, ENOUGH_RAM_BYTES))).buffers
 
     @cached_property
     def least(self) -> int:
@@ -64,12 +65,16 @@ class _Arena:
         """Whether `least` is at most `nbytes`."""
         if nbytes < ENOUGH_RAM_BYTES:  # streams' steps are widened up to there
             return self.low <= nbytes and self.least <= nbytes
-        while self.low <= nbytes < self.high:
-            found = next(self._search, None)
-            if found is None:
-                return False
-            self._graph, self.high = found
+        while self.low <= nbytes < self.high and self._lower():
+            pass
         return self.high <= nbytes
+
+    def _lower(self) -> bool:
+        """Look one change further; False where there is none."""
+        found = next(self._search, None)
+        if found is not None:
+            self._graph, self.high = found
+        return found is not None
 
 
 class EngineSize:

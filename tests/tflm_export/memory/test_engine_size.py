@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 
 import pytest
 from engine_cases import CASES
@@ -18,6 +19,7 @@ from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.gradients.training_graph import training_graph
 from tflm_export.machines.measure import measure
+from tflm_export.memory import engine_size
 from tflm_export.memory.engine_size import EngineSize
 from tflm_export.memory.storage import PADDING_BYTES, STACK_BYTES
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
@@ -65,6 +67,20 @@ def test_a_plans_size_is_the_compilers(net, data, floats):
     assert size.least_ram_bytes(plan) <= wanted <= size.ram_bytes(plan) <= 1.01 * wanted
     least = size.least_ram_bytes(plan)
     assert size.fits(plan, least) and not size.fits(plan, least - 1)
+
+
+@pytest.mark.parametrize("questions", itertools.permutations([None, -4, 0, 400], 3))
+def test_no_question_changes_the_answer_to_another(questions, monkeypatch):
+    """Streams are sought only as far as a question needs them, here down to any peak."""
+    monkeypatch.setattr(engine_size, "ENOUGH_RAM_BYTES", 0)
+    graph, plan = model("mobile")[0], UpdatePlan()
+    least = EngineSize(graph).least_ram_bytes(plan)
+    size = EngineSize(graph)
+    for beyond in questions:
+        if beyond is None:
+            assert size.least_ram_bytes(plan) == least
+        else:
+            assert size.fits(plan, least + beyond) == (beyond >= 0)
 
 
 @pytest.mark.parametrize("case", ["mixed", "momentum"])
