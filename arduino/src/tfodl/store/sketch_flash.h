@@ -1,4 +1,4 @@
-// Where a sketch keeps what its engine learned: the last pages of the chip's own flash.
+// Where a sketch keeps what its engine learned: the last pages of the flash that are the sketch's, or a partition.
 #ifndef TFODL_STORE_SKETCH_FLASH_H
 #define TFODL_STORE_SKETCH_FLASH_H
 #include "tfodl/store/flash_area.h"
@@ -39,6 +39,20 @@ class SketchFlash : public NvmcFlash {
   static uintptr_t start(uint8_t page_count) { return 0x100000u - 4096u * page_count; }
 };
 
+}  // namespace tfodl
+
+#elif defined(ARDUINO_ARCH_RP2040) && !defined(ARDUINO_ARCH_MBED)
+#include "tfodl/store/pico_flash.h"
+
+namespace tfodl {
+using SketchFlash = PicoFlash;
+}  // namespace tfodl
+
+#elif defined(ESP_PLATFORM)
+#include "tfodl/store/partition_flash.h"
+
+namespace tfodl {
+using SketchFlash = PartitionFlash;
 }  // namespace tfodl
 
 #else

@@ -1,0 +1,2 @@
+#pragma once
+[[noreturn]] void esp_system_abort(const char* details);
