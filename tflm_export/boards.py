@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from tflm_export.errors import ExportError
 
 CORE_BYTES = 53_424  # static data of mbed core 2.4.1 with USB and Serial's buffers on a Nano 33 BLE
+Area = Literal["", "sketch", "partition"]
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,9 @@ class Board:
     stack_bytes: the thread's stack on which the engine runs. flash_bytes: program and constants.
     fqbn: the name for arduino-cli. clock_hz: of the core. core: as compilers call it. measured: whether RAM
     was read off an empty sketch of this board, and the cycle model is of its core; elsewhere it is the
-    published limit less `CORE_BYTES`. keeps: whether the library has an area of its flash for a store or a
-    pool. platformio: platform and board there; "" where its registry has none.
+    published limit less `CORE_BYTES`. area: where a store or a pool
+    lies: at the end of the "sketch"'s flash, or in a "partition" of its own; "": the library has no place
+    for it. platformio: platform and board there; "" where its registry has none.
     """
 
     title: str
@@ -33,7 +36,7 @@ class Board:
     clock_hz: int = 64_000_000
     core: str = "cortex-m4"
     measured: bool = False
-    keeps: bool = False
+    area: Area = ""
     platformio: str = ""
 
     def milliseconds(self, cycles: int) -> float:
@@ -57,13 +60,15 @@ class _Published:
     core: str
     stack: int
     platformio: str = ""
+    area: Area = ""
 
     def board(self) -> Board:
         """Its row."""
         ram, hertz = self.data - CORE_BYTES, self.megahertz * 1_000_000
         return Board(
-            self.title, self.fqbn, ram, self.stack, self.sketch, hertz, self.core, platformio=self.platformio
-        )
+            self.title, self.fqbn, ram, self.stack, self.sketch, hertz, self.core, area=self.area,
+            platformio=self.platformio,
+        )  # fmt: skip
 
 
 _MBED_STACK, _PICO_STACK, _ESP_STACK = 32_768, 4_096, 8_192  # of the thread or task that runs loop()
@@ -91,30 +96,30 @@ _PUBLISHED = {
     ),
     "pico": _Published(
         "Raspberry Pi Pico", "rp2040:rp2040:rpipico", 262_144, 2_093_056, 125, "cortex-m0plus",
-        _PICO_STACK, "raspberrypi/pico",
+        _PICO_STACK, "raspberrypi/pico", "sketch",
     ),
     "pico2": _Published(
         "Raspberry Pi Pico 2 (RP2350)", "rp2040:rp2040:rpipico2", 524_288, 4_186_112, 150, "cortex-m33",
-        _PICO_STACK,
+        _PICO_STACK, area="sketch",
     ),
     "esp32": _Published(
         "ESP32", "esp32:esp32:esp32", _ESP_DATA, _ESP_SKETCH, 240, "xtensa",
-        _ESP_STACK, "espressif32/esp32dev",
+        _ESP_STACK, "espressif32/esp32dev", "partition",
     ),
     "esp32s3": _Published(
         "ESP32-S3", "esp32:esp32:esp32s3", _ESP_DATA, _ESP_SKETCH, 240, "xtensa",
-        _ESP_STACK, "espressif32/esp32-s3-devkitc-1",
+        _ESP_STACK, "espressif32/esp32-s3-devkitc-1", "partition",
     ),
     "esp32c3": _Published(
         "ESP32-C3", "esp32:esp32:esp32c3", _ESP_DATA, _ESP_SKETCH, 160, "rv32imc",
-        _ESP_STACK, "espressif32/esp32-c3-devkitm-1",
+        _ESP_STACK, "espressif32/esp32-c3-devkitm-1", "partition",
     ),
 }  # fmt: skip
 BOARDS: dict[str, Board] = {
     # 216,720 B left beside an empty sketch of mbed core 2.4.1, 8,000 kept for USB and Serial buffers
     "nano33ble": Board(
         "Arduino Nano 33 BLE", "arduino:mbed_nano:nano33ble", 208_720, _MBED_STACK, 888_000,
-        measured=True, keeps=True, platformio="nordicnrf52/nano33ble",
+        measured=True, area="sketch", platformio="nordicnrf52/nano33ble",
     ),
 } | {name: row.board() for name, row in _PUBLISHED.items()}  # fmt: skip
 MEASURED = {name: board for name, board in BOARDS.items() if board.measured}  # which `report` speaks of

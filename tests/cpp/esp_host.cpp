@@ -3,7 +3,7 @@
 #include <esp_system.h>
 
 #include "area_test.h"
-#include "tfodl/store/partition_flash.h"
+#include "tfodl/store/sketch_flash.h"
 
 static uint8_t memory[64 * 4096];
 static esp_partition_t partition;
@@ -48,7 +48,7 @@ esp_err_t esp_partition_erase_range(const esp_partition_t*, size_t offset, size_
 int main(int, char** argv) {
   partition = {static_cast<uint32_t>(4096 * atoi(argv[2])), argv[1]};
   memset(memory, 0xFF, sizeof memory);
-  static tfodl::PartitionFlash area(8);
+  static tfodl::SketchFlash area(8, nullptr);
   try_area(area, area.mapped(), [] {
     fails = true;
     const uint8_t zeros[4] = {};

@@ -3,7 +3,7 @@
 #include <hardware/flash.h>
 
 #include "area_test.h"
-#include "tfodl/store/pico_flash.h"
+#include "tfodl/store/sketch_flash.h"
 
 constexpr uint32_t kBytes = 256 * 1024, kFileSystem = kBytes - 5 * FLASH_SECTOR_SIZE, kPages = 8;
 alignas(FLASH_SECTOR_SIZE) uint8_t flash_memory[kBytes];
@@ -31,7 +31,7 @@ void flash_range_program(uint32_t offset, const uint8_t* data, size_t count) {
 int main() {
   memset(flash_memory, 0xFF, sizeof flash_memory);
   static uint32_t pauses = 0;
-  tfodl::PicoFlash area(kPages, [] { ++pauses; }), reaching(48);
+  tfodl::SketchFlash area(kPages, [] { ++pauses; }), reaching(48, nullptr);
   static tfodl::FlashArea* other = &reaching;
   require(area.may_write() && !reaching.may_write(), "the program's end");
   const uint16_t first[] = {0, 1};

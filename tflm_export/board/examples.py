@@ -136,7 +136,11 @@ class Example:
     @property
     def path(self) -> str:
         """Its file below the library's folder."""
-        return f"examples/{self.kind.folder}/{self.kind.folder}.ino"
+        return self.beside(f"{self.kind.folder}.ino")
+
+    def beside(self, name: str) -> str:
+        """A file in its folder."""
+        return f"examples/{self.kind.folder}/{name}"
 
     def check(self, compiled: Compiled, target: Board) -> None:
         """Raise `ExportError` where it is not for this engine, with those that are, or not for this board."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tflm_export.board.examples import Example
+from tflm_export.board.partitions import PARTITIONS
 from tflm_export.boards import Board
 from tflm_export.errors import ExportError
 from tflm_export.files import replace_folder
@@ -56,10 +57,14 @@ def write_folder(
         return replace_folder(out, files)
     sketch = b"#include <Arduino.h>\n" + files[example.path]
     project = {f"lib/{library}/{path}": data for path, data in files.items()}
-    return replace_folder(out, project | {"platformio.ini": _ini(example, target), "src/main.cpp": sketch})
+    own = example.beside(PARTITIONS)
+    project |= {PARTITIONS: files[own]} if own in files else {}
+    ini = _ini(example, target, own in files)
+    return replace_folder(out, project | {"platformio.ini": ini, "src/main.cpp": sketch})
 
 
-def _ini(example: Example, target: Board) -> bytes:
+def _ini(example: Example, target: Board, partitions: bool) -> bytes:
     platform, board = target.platformio.split("/")
     needs = f"lib_deps = {_OWNER}/{example.kind.library}\n" if example.kind.library else ""
+    needs += f"board_build.partitions = {PARTITIONS}\n" if partitions else ""
     return (_INI.format(platform=platform, board=board) + needs).encode()

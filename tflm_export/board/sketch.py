@@ -18,6 +18,7 @@ from typing import Any
 from tflm_export.board.examples import Example
 from tflm_export.board.layout import check_format, check_place, write_folder
 from tflm_export.board.manifest import Manifest, check_name
+from tflm_export.board.partitions import PARTITIONS, partitions
 from tflm_export.board.sketch_header import library_header
 from tflm_export.boards import BOARDS, Board, board
 from tflm_export.compiler import Compiled
@@ -95,6 +96,8 @@ def sketch_files(
     files |= {path: text.encode() for path, text in compiled.sources.items()}
     files[f"src/{library}.h"] = library_header(compiled, names).encode()
     files["src/TFODL.h"] = f'#include "{library}.h"\n'.encode()
+    if target.area == "partition" and area_bytes(compiled.graph, compiled.plan):
+        files[example.beside(PARTITIONS)] = partitions(area_bytes(compiled.graph, compiled.plan)).encode()
     files["extras/model.tflite"] = compiled.tflite
     files["extras/plan.json"] = (compiled.plan.to_json() + "\n").encode()
     files["extras/memory.md"] = memory_table(compiled.graph, compiled.memory).encode()
@@ -143,8 +146,8 @@ def archive(files: Mapping[str, bytes], top: str) -> bytes:
 def _check_keeps(compiled: Compiled, target: Board) -> None:
     """Refuse an engine with a store or a pool where the library knows no area of flash for it."""
     plan = compiled.plan
-    if (plan.store_bytes or plan.pool is not None) and not target.keeps:
-        keeping = ", ".join(name for name, row in BOARDS.items() if row.keeps)
+    if (plan.store_bytes or plan.pool is not None) and not target.area:
+        keeping = ", ".join(name for name, row in BOARDS.items() if row.area)
         raise ExportError(
             f"engine {compiled.name!r} keeps what it learned in flash, and the library has no area for it on "
             f"{target.title}; it has one on {keeping}. Compile without store_bytes and pool, or add the "
@@ -155,10 +158,11 @@ def _check_keeps(compiled: Compiled, target: Board) -> None:
 def _check_fits(compiled: Compiled, facts: Mapping[str, Any], target: Board) -> None:
     """Refuse an engine that is larger than the board, by its measured costs where there are any."""
     planned = flash_estimate(compiled.graph) if "flash_bytes" not in facts else facts["flash_bytes"]
+    area = area_bytes(compiled.graph, compiled.plan) if target.area == "sketch" else 0
     used = {
         "static RAM": (facts.get("static_ram_bytes", facts["planned_static_ram_bytes"]), target.ram_bytes),
         "stack": (facts.get("stack_bytes", STACK_BYTES), target.stack_bytes),
-        "flash": (planned + area_bytes(compiled.graph, compiled.plan), target.flash_bytes),
+        "flash": (planned + area, target.flash_bytes),
     }
     over = [
         f"{what} {have:,} B, {have - most:,} B too much" for what, (have, most) in used.items() if have > most
