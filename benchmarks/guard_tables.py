@@ -15,7 +15,8 @@ from typing import Any
 from stream_tables import PAGE, ROOT, spread_text
 
 MEASURED = {
-    name: ROOT / "results" / "stream" / f"{name}.jsonl" for name in ("guard", "new_class", "endurance")
+    name: ROOT / "results" / "stream" / f"{name}.jsonl"
+    for name in ("guard", "doubt", "new_class", "endurance")
 }
 BLOCK = re.compile(r"(<!-- judged:(\w+) -->\n).*?(<!-- end -->)", re.S)
 Rows = Sequence[dict[str, Any]]
@@ -28,10 +29,7 @@ def guards(rows: Rows) -> str:
         "|---|--:|---|--:|--:|--:|",
     ]
     for task, harm in dict.fromkeys((row["task"], row["harm"]) for row in rows):
-        cells = [
-            [row for row in rows if (row["task"], row["harm"], row["guard"]) == (task, harm, guard)]
-            for guard in (False, True)
-        ]
+        cells = [[row for row in rows if _is(row, task, harm, guard)] for guard in (False, True)]
         changes = [[100 * (row["after"] - row["before"]) for row in cell] for cell in cells]
         if not all(changes):
             continue
@@ -40,6 +38,27 @@ def guards(rows: Rows) -> str:
         ends = [spread_text(change, "+") for change in changes]
         lines.append(f"| {task} | {before:.1f} | {harm} | {' | '.join(ends)} | {worst} |")
     return "\n".join(lines) + "\n"
+
+
+def doubts(trusting: Rows, doubting: Rows) -> str:
+    """What doubting adds to streams that trust every label, pair by pair."""
+    lines = ["| | harm | doubted, of all | gain without guard | gain with guard |", "|---|---|--:|--:|--:|"]
+    for task, harm in dict.fromkeys((row["task"], row["harm"]) for row in doubting):
+        gains = []
+        for guard in (False, True):
+            ends = [
+                {row["seed"]: 100 * row["after"] for row in rows if _is(row, task, harm, guard)}
+                for rows in (trusting, doubting)
+            ]
+            gains.append(spread_text([ends[1][seed] - ends[0][seed] for seed in ends[1]], "+"))
+        cell = [row for row in doubting if _is(row, task, harm, False)]
+        share = sum(row["doubted"] for row in cell) / sum(row["samples"] for row in cell)
+        lines.append(f"| {task} | {harm} | {100 * share:.1f} % | {' | '.join(gains)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _is(row: dict[str, Any], task: str, harm: str, guard: bool) -> bool:
+    return (row["task"], row["harm"], row["guard"]) == (task, harm, guard)
 
 
 def new_classes(rows: Rows) -> str:
@@ -91,12 +110,17 @@ def _spread(values: Sequence[float], sign: str = "") -> str:
     return f"{values[0]:{sign}.1f}" if len(values) == 1 else spread_text(values, sign)
 
 
-TABLES: dict[str, Callable[[Rows], str]] = {"guard": guards, "new_class": new_classes, "endurance": endurance}
+TABLES: dict[str, Callable[[dict[str, Rows]], str]] = {
+    "guard": lambda rows: guards(rows["guard"]),
+    "doubt": lambda rows: doubts(rows["guard"], rows["doubt"]),
+    "new_class": lambda rows: new_classes(rows["new_class"]),
+    "endurance": lambda rows: endurance(rows["endurance"]),
+}
 
 
 def filled(page: str, rows: dict[str, Rows]) -> str:
     """The page with its tables."""
-    return BLOCK.sub(lambda m: m[1] + TABLES[m[2]](rows[m[2]]) + m[3], page)
+    return BLOCK.sub(lambda m: m[1] + TABLES[m[2]](rows) + m[3], page)
 
 
 def measured() -> dict[str, Rows]:
