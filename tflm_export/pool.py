@@ -13,9 +13,10 @@ from tflm_export.allowed import is_number, require
 from tflm_export.errors import TfodlError
 
 if TYPE_CHECKING:
-    from tflm_export.plan import UpdatePlan
+    from tflm_export.plan import LayerUpdate, UpdatePlan
 
 RULES = ("velocity", "random", "top_layers_random", "fixed")
+AXES = ("out", "in")
 SPENDING = ("prefix", "fill")
 LARGEST_EPOCH, MOST_SAMPLES = 10**6, 100
 
@@ -34,6 +35,8 @@ class Pool:
         on with the next. top: share of all layers' earnings that the top layers hold together.
     skip_dead: channels without a gradient in the last epoch, where others of their layer had one, take no
         bytes of the next.
+    axis: `"out"`, output channels with their biases, or `"in"`, input channels: columns of the weights, and
+        no biases. A depthwise channel, with its bias, is both. Velocity and skip_dead look at outputs.
 
     Raises `TfodlError` for anything else.
     """
@@ -46,6 +49,7 @@ class Pool:
     spend: Literal["prefix", "fill"] = "prefix"
     top: float = 0.9
     skip_dead: bool = False
+    axis: Literal["out", "in"] = "out"
 
     def __post_init__(self) -> None:
         _require(_is_whole(self.bytes, 1, 2**31 - 1), "bytes must be a whole number >= 1", self.bytes)
@@ -58,6 +62,9 @@ class Pool:
         _require(self.spend in SPENDING, f"spend must be one of {SPENDING}", self.spend)
         _require(isinstance(self.skip_dead, bool), "skip_dead must be true or false", self.skip_dead)
         _require(is_number(self.top) and 0 < self.top <= 1, "top must be a share in (0, 1]", self.top)
+        _require(self.axis in AXES, f"axis must be one of {AXES}", self.axis)
+        outputs = self.axis == "out" or not (self.rule == "velocity" or self.skip_dead)
+        _require(outputs, "velocity and skip_dead look at outputs; axis must be 'out'", self.axis)
 
     @property
     def watches(self) -> bool:
@@ -73,6 +80,7 @@ class Pool:
 def check_pool_plan(plan: UpdatePlan) -> None:
     """Raise `TfodlError` where the rest of a plan does not go with its pool."""
     require(isinstance(plan.pool, Pool), f"UpdatePlan: pool must be a Pool or None, got {plan.pool!r}.")
+    assert plan.pool is not None
     require(bool(plan.candidates), "UpdatePlan: a pool chooses among candidates; name at least one.")
     require(
         plan.memory is not None,
@@ -90,11 +98,18 @@ def check_pool_plan(plan: UpdatePlan) -> None:
         "among candidates.",
     )
     for layer in plan.layers:
-        require(
-            layer.axis == "out" and layer.bias != "all",
-            f"UpdatePlan: {layer.name!r}: a pool holds output channels with their own biases; give axis "
-            f"'out' and bias 'selected' or 'none', got {layer.axis!r} and {layer.bias!r}.",
-        )
+        _check_first(plan.pool, layer)
+
+
+def _check_first(pool: Pool, layer: LayerUpdate) -> None:
+    """Raise `TfodlError` where a pool cannot begin with these channels."""
+    biases = ("selected", "none") if pool.axis == "out" else ("none",)
+    holds = "output channels with their own biases" if pool.axis == "out" else "input channels"
+    require(
+        layer.axis == pool.axis and layer.bias in biases,
+        f"UpdatePlan: {layer.name!r}: a pool of axis {pool.axis!r} holds {holds}; give axis {pool.axis!r} "
+        f"and bias {' or '.join(map(repr, biases))}, got {layer.axis!r} and {layer.bias!r}.",
+    )
 
 
 def _require(ok: bool, rule: str, got: Any) -> None:

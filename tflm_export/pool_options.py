@@ -15,13 +15,13 @@ from typing import Any
 
 from tflm_export.errors import ExportError
 from tflm_export.plan import Memory, UpdatePlan
-from tflm_export.pool import RULES, Pool
+from tflm_export.pool import AXES, RULES, Pool
 
 
 @dataclass(frozen=True)
 class PoolOptions:
-    """candidates: names of layers. pool: bytes. rule, epoch: of the pool. memory: samples. fit: the board for
-    which candidates and pool are proposed. None, or (), is not asked.
+    """candidates: names of layers. pool: bytes. rule, axis, epoch: of the pool. memory: samples. fit: the
+    board for which candidates and pool are proposed. None, or (), is not asked.
 
     Raises `ExportError` for a board whose proposal would be overruled.
 
@@ -32,6 +32,7 @@ class PoolOptions:
     candidates: tuple[str, ...] = ()
     pool: int | None = None
     rule: str | None = None
+    axis: str | None = None
     epoch: int | None = None
     memory: int | None = None
     fit: str | None = None
@@ -54,7 +55,7 @@ class PoolOptions:
 
     @property
     def _how(self) -> dict[str, Any]:
-        found = {"rule": self.rule, "epoch": self.epoch}
+        found = {"rule": self.rule, "axis": self.axis, "epoch": self.epoch}
         return {name: value for name, value in found.items() if value is not None}
 
     def given(self, plan: UpdatePlan) -> UpdatePlan:
@@ -71,7 +72,7 @@ class PoolOptions:
         elif self.pool is not None:
             changes["pool"] = Pool(**how)
         elif how:
-            raise ExportError("--rule and --epoch say how a pool is filled; give --pool 20KB, too.")
+            raise ExportError("--rule, --axis and --epoch say how a pool is filled; give --pool 20KB, too.")
         return dataclasses.replace(plan, **changes)
 
     def fitted(self, plan: UpdatePlan, tflite: bytes) -> UpdatePlan:
@@ -87,12 +88,13 @@ class PoolOptions:
 
 
 def add_pool_options(one: argparse.ArgumentParser) -> None:
-    """--candidates, --pool, --rule, --epoch, --memory and --fit."""
+    """--candidates, --pool, --rule, --axis, --epoch, --memory and --fit."""
     one.add_argument(
         "--candidates", metavar="A,B", help="layers of which the device chooses channels (docs/choosing.md)"
     )
     one.add_argument("--pool", type=size, metavar="20KB", help="bytes of channels that learn at a time")
     one.add_argument("--rule", choices=RULES, help="how it chooses (default: top_layers_random)")
+    one.add_argument("--axis", choices=AXES, help="output or input channels (default: out)")
     one.add_argument("--epoch", type=int, metavar="N", help="choose anew every N training steps")
     one.add_argument("--memory", type=int, metavar="N", help="samples to remember (default: the plan's)")
     one.add_argument("--fit", metavar="BOARD", help="propose candidates and a pool that this board holds")

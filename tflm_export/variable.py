@@ -12,7 +12,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -71,6 +72,11 @@ class Variable:
         return self.pooled and not self.bias and not self.op.attrs["resident"]
 
     @property
+    def room(self) -> int:
+        """How many channels may train at once."""
+        return int(self.op.attrs.get("room", len(self.channels)))
+
+    @property
     def whole(self) -> bool:
         """Every element trains."""
         return len(self.channels) == self.shape[self.axis]
@@ -91,6 +97,10 @@ class Variable:
         if self.in_pool:
             return 0
         return (math.prod(self.shape) if self.resident else self.count) * np.dtype(self.dtype).itemsize
+
+    def of(self, channels: Sequence[int]) -> Variable:
+        """The same tensor, of which these channels train."""
+        return replace(self, op=replace(self.op, attrs={**self.op.attrs, "channels": tuple(channels)}))
 
     @property
     def index(self) -> np.ndarray:

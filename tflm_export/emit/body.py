@@ -173,7 +173,7 @@ def _backward(e: Engine, layer: Op, ops: list[Op]) -> list[str]:
 
 def _noted(e: Engine, ops: list[Op], i: int) -> list[str]:
     """The call that notes how large the gradient of candidate `i`'s output is."""
-    g, mask = next(op.inputs for op in ops if op.kind.endswith("WEIGHTS_UPDATE"))[:2]
+    g, mask = next(op.inputs for op in ops if op.role == "update")[:2]
     args = ("pool", i, e.at(g, "s16"), e.exponent(g), e.at(mask, "bits"), e.tensor(g).size)
     return wrapped(kernel_call("pool_notes", *args)[0])
 
@@ -182,7 +182,7 @@ def _watched(e: Engine, ops: list[Op], i: int) -> list[str]:
     """The call that marks which channels of candidate `i` have a gradient, where the pool asks for it."""
     if e.plan.pool is None or not e.plan.pool.watches:
         return []
-    g, mask = next(op.inputs for op in ops if op.kind.endswith("WEIGHTS_UPDATE"))[:2]
+    g, mask = next(op.inputs for op in ops if op.role == "update")[:2]
     return wrapped(
         kernel_call("pool_watches", "pool", "pool_alive", i, e.at(g, "s16"), e.at(mask, "bits"))[0]
     )
@@ -224,7 +224,7 @@ def symbol_of(e: Engine, variable: Variable) -> str:
 
 def _variables(e: Engine) -> str:
     lines = []
-    lines += [f"int16_t slot{c.layer.label}[{c.channels}];" for c in e.candidates if c.weights.in_pool]
+    lines += [f"int16_t slot{c.layer.label}[{c.channels}];" for c in e.candidates if c.has_slots]
     for variable in e.variables:
         if variable.in_pool:
             continue
@@ -339,7 +339,7 @@ def _scratch_function(e: Engine, op: Op) -> str:
     if variable is not None:
         kernel = weights_kernel(e, op, variable)
         gathered = f" + {e.tensor(layer.inputs[0]).size}" if variable.pooled and variable.depthwise else ""
-        return _update_scratch(kernel, conv, len(variable.channels)) + gathered
+        return _update_scratch(kernel, conv, variable.room) + gathered
     if "pixels" in op.attrs:
         kernel = "pointwise_pixels_s8" if op.role == "forward" else "pointwise_pixels_input_grad_s16"
         return f"tfodl::{kernel}_scratch_bytes({conv}, {op.attrs['pixels']})"

@@ -66,6 +66,9 @@ def _facts(e: Engine, pool: Pool, layout: ImageLayout) -> dict[str, str]:
     return {
         "count": str(len(e.candidates)),
         "channels": str(count),
+        "axis": {"out": "output", "in": "input"}[pool.axis],
+        "load": "pool_load" + _columns(pool),
+        "save": "pool_save" + _columns(pool),
         "pool_bytes": str(pool.bytes),
         "pool_room": str(round_up(pool.bytes)),
         "epoch_steps": str(pool.epoch or 0),
@@ -80,6 +83,10 @@ def _facts(e: Engine, pool: Pool, layout: ImageLayout) -> dict[str, str]:
         "measured": str(layout.measured),
         "chosen_at": str(layout.chosen),
     }
+
+
+def _columns(pool: Pool) -> str:
+    return "_columns" if pool.axis == "in" else ""
 
 
 def _guarded(e: Engine) -> dict[str, str]:
@@ -135,7 +142,7 @@ def _candidate(e: Engine, i: int, layout: ImageLayout, space: Workspace) -> str:
         f"bias{n}",
         "nullptr" if c.weights.in_pool else f"w{n}",
         f"b{n}" if bias else "nullptr",
-        f"slot{n}" if c.weights.in_pool else "nullptr",
+        f"slot{n}" if c.has_slots else "nullptr",
         f"&update_w{n}",
         f"&update_b{n}" if bias else "nullptr",
     ]
@@ -150,7 +157,7 @@ def _candidate(e: Engine, i: int, layout: ImageLayout, space: Workspace) -> str:
         c.first,
         e.zero(output.name),
         similarity_shift(e.graph, c, pool),
-        output.size // c.channels,
+        output.size // output.shape[-1],
         _seen(space, i),
     ]
     return f"    {{{', '.join(pointers)},\n     {', '.join(map(str, numbers))}}},"

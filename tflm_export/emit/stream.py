@@ -10,6 +10,7 @@ from tflm_export.memory.row_fed import is_fed
 from tflm_export.memory.stream import input_ring, rings
 from tflm_export.ops.add import add_struct
 from tflm_export.ops.convolution.layer import conv_struct, layer_kernel
+from tflm_export.ops.gather_channels import listed
 from tflm_export.ops.text import clip_mask, kernel_call
 
 KINDS = {"conv": "kConv", "pointwise": "kPointwise", "depthwise": "kDepthwise"}
@@ -39,8 +40,7 @@ def _stage(e: Engine, op: Op, i: int, masks: bool) -> str:
     kept = next((k for k in op.attrs["kept"] if masks and k.inputs[0] == stage.outputs[0]), None)
     saved = "nullptr, nullptr, 0"
     if kept is not None:
-        table = e.tables.add("int16_t", f"channels{kept.label}", kept.attrs["channels"])
-        saved = f"{e.at(kept.outputs[0], 's8')}, {table}, {len(kept.attrs['channels'])}"
+        saved = ", ".join((e.at(kept.outputs[0], "s8"), *listed(e, kept)))
     head = f"tfodl::StageKind::{kind}, &{conv}, {{{ring}, {rows}}}, {op.attrs['steps'][i]}"
     return f"{{{head}, {clip_mask(e, stage, masks)}, {saved}}}"
 

@@ -15,7 +15,9 @@ from tflm_export.errors import ExportError
 from tflm_export.gradients.head import head_of
 from tflm_export.ir import Graph, Op
 from tflm_export.ops import OPS, WEIGHTED
+from tflm_export.ops.convolution.update import state_bytes
 from tflm_export.plan import LayerUpdate, UpdatePlan
+from tflm_export.pool import Pool
 
 WEIGHT_LIMIT, BIAS_LIMIT = 127, 2**30  # of what an update writes
 
@@ -26,7 +28,8 @@ class Trained:
 
     axis: "out": weight rows (depthwise: channels); "in": weight columns.
     channels: sorted indices along `axis`; () when no weight trains. biases: output channels.
-    pooled: of these channels the device chooses some.
+    pooled: of these channels the device chooses some. room: how many of them may learn at once, where only
+    what they read is kept for the backward pass; 0: all of the input is kept.
     """
 
     op: Op
@@ -34,6 +37,7 @@ class Trained:
     channels: tuple[int, ...]
     biases: tuple[int, ...]
     pooled: bool = False
+    room: int = 0
 
     @property
     def along(self) -> int:
@@ -84,17 +88,23 @@ def _entries(graph: Graph, plan: UpdatePlan) -> list[tuple[str, Trained]]:
     """What the plan's layers train, by their names there; under a pool, all that its candidates may train."""
     if plan.pool is None:
         return [(layer.name, _resolve_layer(graph, layer)) for layer in plan.layers]
-    return [(name, _candidate(graph, name)) for name in plan.candidates]
+    return [(name, _candidate(graph, plan, plan.pool, name)) for name in plan.candidates]
 
 
-def _candidate(graph: Graph, name: str) -> Trained:
-    """Every output channel of a candidate."""
+def _candidate(graph: Graph, plan: UpdatePlan, pool: Pool, name: str) -> Trained:
+    """Every channel of a candidate, along the pool's axis."""
     op = find_op(graph, name)
+    axes = OPS[op.kind].axes if op.kind in WEIGHTED else {}
+    axis = pool.axis if axes and axes["out"] != axes["in"] else "out"
     channels: tuple[int, ...] = ()
-    if op.kind in WEIGHTED:
-        channels = tuple(range(graph.tensors[op.inputs[1]].shape[OPS[op.kind].axes["out"]]))
-    entry = LayerUpdate(name, "out", channels, "selected" if op.bias else "none")
-    return replace(_resolve_layer(graph, entry), pooled=True)
+    if axes:
+        channels = tuple(range(graph.tensors[op.inputs[1]].shape[axes[axis]]))
+    entry = LayerUpdate(name, axis, channels, "selected" if op.bias and axis == "out" else "none")
+    found = _resolve_layer(graph, entry)
+    if axis == "out":
+        return replace(found, pooled=True)
+    column = graph.tensors[found.weight].size // len(channels) * (1 + state_bytes(plan.optimizer, False))
+    return replace(found, pooled=True, room=min(len(channels), max(1, pool.bytes // column)))
 
 
 def _check_own_parameters(graph: Graph, trained: Trained) -> None:

@@ -29,7 +29,8 @@ def training_graph(graph: Graph, plan: UpdatePlan, gradients: str = "int16") -> 
     """The graph of one training step at batch 1. Its ops of role "forward" are the model.
 
     gradients: dtype of gradient tensors, one of `GRADIENT_TYPES`. In float32 a clip mask is an op of its own.
-    Under a pool every channel of the candidates may train: their updates have the attribute `pooled`.
+    Under a pool every channel of the candidates may train: their updates have the attribute `pooled`, and
+    `room`, how many input channels may at once, where it chooses among those.
     A plan without a head and without layers trains nothing: then the graph is the model's, for inference.
     Raises `ExportError` when the plan does not fit the model or a gradient must pass an op that has none.
     """
@@ -135,15 +136,18 @@ class Builder:
         self.ops.append(op)
 
     def _keeps_part(self, trained: Trained) -> bool:
+        if trained.room:
+            return True
         channels = self.graph.tensors[trained.weight].shape[-1]
         return trained.along != 0 and 0 < len(trained.channels) < channels
 
     def _keep_channels(self, trained: Trained) -> None:
         x, channels = self.graph.tensors[trained.op.inputs[0]], self.graph.tensors[trained.weight].shape[-1]
-        shape = (x.size // channels, len(trained.channels))
+        shape = (x.size // channels, trained.room or len(trained.channels))
         kept = Tensor(f"{trained.op.name}/kept", shape, x.dtype, x.quant)
         self.tensors[kept.name] = kept
-        attrs = {"channels": trained.channels, "depth": channels}
+        pooled = {"pooled": True} if trained.pooled else {}
+        attrs = {"channels": trained.channels, "depth": channels, **pooled}
         self.add("GATHER_CHANNELS", trained.op, "keep", (x.name,), (kept.name,), attrs)
 
     def add(
@@ -216,6 +220,7 @@ class Builder:
     def _update(self, trained: Trained, gradient: str, mask: str) -> None:
         op = trained.op
         pooled = {"pooled": True} if trained.pooled else {}
+        room = {"room": trained.room} if trained.room else {}
         if trained.channels:
             x = f"{op.name}/kept" if self._keeps_part(trained) else op.inputs[0]
             attrs = {
@@ -224,6 +229,7 @@ class Builder:
                 "resident": op_kind(op).resident,
                 "tensor": 2 * op.index,
                 **pooled,
+                **room,
             }
             kind = f"{op.kind}_{'COLUMNS' if trained.axis == 'in' else 'WEIGHTS'}_UPDATE"
             self.add(kind, op, "weights", (gradient, mask, x, trained.weight), (), attrs, "update")

@@ -74,7 +74,8 @@ class Chooser:
 
     def _begin(self, mask: np.ndarray) -> None:
         self.chosen = mask
-        self.history.append(Selection(self.epoch, self._ended, named(self.layers, mask)))
+        channels = named(self.layers, mask)
+        self.history.append(Selection(self.epoch, self._ended, channels, self.pool.axis))
 
     def _situation(self) -> Situation:
         facts = (self.plan.seed, self.epoch, self.chosen, self.velocity, self.norms, self._bytes)

@@ -13,10 +13,10 @@ from tflm_export.living.chooser import Chooser, Pair
 from tflm_export.living.memory import Exemplars
 from tflm_export.living.selection import Selection
 from tflm_export.living.simulator import LivingSimulator
+from tflm_export.ops import GRADIENTS
 from tflm_export.plan import UpdatePlan
 from tflm_export.simulate.evaluate import run_forward
 from tflm_export.simulate.step import Simulator, Target
-from tflm_export.variable import Variable
 
 
 class ChoosingSimulator(LivingSimulator):
@@ -64,11 +64,14 @@ class ChoosingSimulator(LivingSimulator):
         """From now on the chosen channels learn; what the optimizer remembers of candidates is zero."""
         self._now: dict[str, Op] = {}
         for i, c in enumerate(self.chooser.layers):
-            for whole in filter(None, (c.weights, c.bias)):
-                op = replace(whole.op, attrs={**whole.op.attrs, "channels": self.chooser.channels(i)})
-                self._now[op.name] = op
-                self._variables[op.name] = Variable(op, c.layer, whole.shape)
-                self._states[op.name] = self._state(self._variables[op.name])
+            chosen = self.chooser.channels(i)
+            for learning in (v.of(chosen) for v in (c.weights, c.bias) if v is not None):
+                name = learning.op.name
+                self._now[name] = learning.op
+                self._variables[name], self._states[name] = learning, self._state(learning)
+            keep = self._layers.get(f"{c.layer.name}/keep")
+            if keep is not None:
+                self._now[keep.name] = replace(keep, attrs={**keep.attrs, "channels": chosen})
         self.keep()
         self._skipped = self._unneeded()
 
@@ -79,11 +82,16 @@ class ChoosingSimulator(LivingSimulator):
             return set()
         shallowest = next(c.layer.name for i, c in enumerate(chooser.layers) if chooser.channels(i))
         last = max(i for i, op in enumerate(ops) if op.role == "update" and op.of == shallowest)
-        own = {op.name for op in ops if op.role == "gradient" and op.of == shallowest}
+        own = {op.name for op in ops if op.kind in GRADIENTS and op.of == shallowest}
         return own | {op.name for op in ops[last + 1 :]}
 
     def _run_ops(self, ops: Sequence[Op], values: Any, label: Any, collect: Any = None) -> dict[str, Any]:
-        needed = [self._now.get(op.name, op) for op in ops if op.name not in self._skipped]
+        needed = [
+            self._now.get(member.name, member)
+            for op in ops
+            if op.name not in self._skipped
+            for member in op.members
+        ]
         return super()._run_ops(needed, values, label, collect)
 
     def _update(self, op: Op, values: dict[str, Any], collect: dict[str, np.ndarray] | None) -> None:

@@ -14,8 +14,8 @@ import numpy as np
 from tflm_export.errors import ExportError
 from tflm_export.ir import Graph
 from tflm_export.living.pool import Candidate, candidates, total
-from tflm_export.living.selection import Selection
-from tflm_export.ops.convolution.update import state_arrays
+from tflm_export.living.selection import Axis, Selection
+from tflm_export.ops.convolution.update import STATE_BYTES, state_arrays
 from tflm_export.plan import PAGE_BYTES, UpdatePlan
 from tflm_export.round_up import round_up
 from tflm_export.store.arrays import scale_count, store_identity
@@ -27,7 +27,6 @@ SGD_BYTES, SCALE_BYTES = 16, 4  # tfodl::Sgd, GradScale
 STEP_AT = 8  # of Sgd
 NONE_THERE = "images: the area holds none of this engine; let the device end an epoch first."
 MOST_PAGES = 255  # of a tfodl::FlashArea
-STATE_WIDTH = {"batch": 4, "momentum": 4, "accumulator": 2}
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def _parts(graph: Graph, plan: UpdatePlan, at: int) -> tuple[Part, ...]:
         add(symbol, v.nbytes, v)
         for state, on in state_arrays(plan.optimizer, v).items():
             if on:
-                add(f"{state}_{symbol}", v.count * STATE_WIDTH[state])
+                add(f"{state}_{symbol}", v.count * STATE_BYTES[state])
     add("scales", SCALE_BYTES * scale_count(graph))
     add("sgd", SGD_BYTES)
     return tuple(found)
@@ -146,7 +145,7 @@ def read_image(area: bytes, graph: Graph, plan: UpdatePlan) -> Image:
             best = max(best or (0, 0, b""), (head.sequence, head.epoch, data))
     if best is None:
         raise ExportError(NONE_THERE)
-    return _read(best[2], best[1], layout, graph)
+    return _read(best[2], best[1], layout, graph, _axis(plan))
 
 
 def read_selection(read: Callable[[int, int], bytes], graph: Graph, plan: UpdatePlan) -> Selection:
@@ -164,7 +163,7 @@ def read_selection(read: Callable[[int, int], bytes], graph: Graph, plan: Update
         raise ExportError(NONE_THERE)
     step = int.from_bytes(read(start + layout.parts[-1].at + STEP_AT, 4), "little")
     bits = read(start + layout.chosen, layout.nbytes - layout.chosen)
-    return _selection(bits, epoch, step, candidates(graph))
+    return _selection(bits, epoch, step, candidates(graph), _axis(plan))
 
 
 @dataclass(frozen=True)
@@ -183,12 +182,16 @@ def _head(data: bytes, layout: ImageLayout, identity: bytes) -> _Head | None:
     return head if ours and zlib.crc32(data[: HEAD.size - 4]) == crc else None
 
 
-def _selection(bits: bytes, epoch: int, step: int, layers: tuple[Candidate, ...]) -> Selection:
+def _axis(plan: UpdatePlan) -> Axis:
+    return "out" if plan.pool is None else plan.pool.axis
+
+
+def _selection(bits: bytes, epoch: int, step: int, layers: tuple[Candidate, ...], axis: Axis) -> Selection:
     mask = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")[: total(layers)]
-    return Selection(epoch, step, named(layers, mask.astype(bool)))
+    return Selection(epoch, step, named(layers, mask.astype(bool)), axis)
 
 
-def _read(data: bytes, epoch: int, layout: ImageLayout, graph: Graph) -> Image:
+def _read(data: bytes, epoch: int, layout: ImageLayout, graph: Graph, axis: Axis) -> Image:
     layers, weights = candidates(graph), {}
     for c, (at, bias_at) in zip(layers, layout.tensors, strict=True):
         weights[c.weights.tensor] = _tensor(data, at, c.weights)
@@ -200,7 +203,7 @@ def _read(data: bytes, epoch: int, layout: ImageLayout, graph: Graph) -> Image:
             whole = graph.constant(part.variable.tensor)
             weights[part.variable.tensor] = part.variable.put(whole, stored)
     step = int.from_bytes(data[layout.parts[-1].at + STEP_AT :][:4], "little")
-    return Image(weights, _selection(data[layout.chosen :], epoch, step, layers))
+    return Image(weights, _selection(data[layout.chosen :], epoch, step, layers, axis))
 
 
 def named(layers: tuple[Candidate, ...], mask: np.ndarray) -> dict[str, tuple[int, ...]]:

@@ -5,7 +5,6 @@ Channels are counted through all candidates in execution order: `C` of them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,13 +13,12 @@ import numpy as np
 from tflm_export.errors import ExportError
 from tflm_export.gradients.trained import find_op
 from tflm_export.ir import Graph, Op
-from tflm_export.ops.convolution.update import state_arrays
+from tflm_export.ops.convolution.update import state_bytes
 from tflm_export.plan import Optimizer, UpdatePlan
 from tflm_export.pool import Pool
 from tflm_export.round_up import round_up
 from tflm_export.variable import Variable, variables
 
-STATE_BYTES = {"batch": 4, "momentum": 4, "accumulator": 2}
 CONV_BYTES, STATE_STRUCT_BYTES = 60, 28  # tfodl::Conv and UpdateState on the board
 STATE_RAM_BYTES = 28  # tfodl::PoolState
 
@@ -40,7 +38,7 @@ class Candidate:
 
     @property
     def channels(self) -> int:
-        """Output channels."""
+        """Channels along the pool's axis."""
         return len(self.weights.channels)
 
     @property
@@ -54,18 +52,19 @@ class Candidate:
         return self.row + (self.bias is not None)
 
     @property
+    def has_slots(self) -> bool:
+        """Whether a table tells which of its channels are rows in the pool."""
+        return self.weights.in_pool and self.weights.axis == 0
+
+    @property
     def span(self) -> slice:
         """Its channels among all."""
         return slice(self.first, self.first + self.channels)
 
     def cost(self, optimizer: Optimizer) -> int:
         """Bytes of a channel that learns: weights, bias, and what the optimizer remembers of them."""
-        bias = 0 if self.bias is None else 4 + _state_bytes(self.bias, optimizer)
-        return self.row * (1 + _state_bytes(self.weights, optimizer)) + bias
-
-
-def _state_bytes(variable: Variable, optimizer: Optimizer) -> int:
-    return sum(STATE_BYTES[name] for name, on in state_arrays(optimizer, variable).items() if on)
+        bias = 0 if self.bias is None else 4 + state_bytes(optimizer, bias=True)
+        return self.row * (1 + state_bytes(optimizer, bias=False)) + bias
 
 
 def candidates(graph: Graph) -> tuple[Candidate, ...]:
@@ -148,7 +147,7 @@ def pool_ram(graph: Graph, plan: UpdatePlan) -> int:
     if plan.pool is None:
         return 0
     layers = candidates(graph)
-    slots = sum(2 * c.channels for c in layers if c.weights.in_pool)
+    slots = sum(2 * c.channels for c in layers if c.has_slots)
     structs = sum(CONV_BYTES + STATE_STRUCT_BYTES * (1 + (c.bias is not None)) for c in layers)
     lists = 2 * most_channels(layers, plan.pool, plan.optimizer) + -(-total(layers) // 8)
     lists += -(-total(layers) // 8) if plan.pool.watches else 0
@@ -158,5 +157,6 @@ def pool_ram(graph: Graph, plan: UpdatePlan) -> int:
 
 def similarity_shift(graph: Graph, candidate: Candidate, pool: Pool) -> int:
     """Bits that a sample's sums are moved right, so that those of all samples fit int32."""
-    positions = math.prod(graph.tensors[candidate.layer.outputs[0]].shape) // candidate.channels
+    output = graph.tensors[candidate.layer.outputs[0]]
+    positions = output.size // output.shape[-1]
     return max(0, (pool.samples * positions * 255**2).bit_length() - 31)

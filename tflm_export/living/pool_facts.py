@@ -30,6 +30,7 @@ def pool_facts(graph: Graph, plan: UpdatePlan) -> dict[str, Any]:
     seconds = layout.pages * (ERASE_MS / 1e3 + PAGE_BYTES / 4 * WORD_US / 1e6)
     facts = {
         "rule": plan.pool.rule,
+        "axis": plan.pool.axis,
         "epoch": plan.pool.epoch,
         "bytes": plan.pool.bytes,
         "layers": len(layers),
@@ -47,9 +48,10 @@ def pool_facts(graph: Graph, plan: UpdatePlan) -> dict[str, Any]:
 def pool_text(facts: Mapping[str, Any]) -> str:
     """The same in a line."""
     when = f"every {facts['epoch']:,} steps" if facts["epoch"] else "on command"
+    kind = "input channels" if facts["axis"] == "in" else "channels"
     flash = f"flash area {facts['area_bytes']:,} B, lasts {facts['epochs']:,} epochs"
     return (
-        f"{facts['channels']:,} channels of {facts['layers']} layers, {facts['bytes']:,} B at a time (at "
+        f"{facts['channels']:,} {kind} of {facts['layers']} layers, {facts['bytes']:,} B at a time (at "
         f"most {facts['most_channels']:,} channels), by {facts['rule']} {when}; RAM {facts['ram_bytes']:,} B"
         f", an epoch's end {facts['epoch_macs']:,} MAC, {facts['flash_seconds']} s of flash at most; {flash}"
     )

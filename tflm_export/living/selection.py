@@ -1,27 +1,38 @@
 """`Selection`: which channels learn in an epoch; JSON both ways.
 
->>> one = Selection(1, 500, {"#3": (0, 5), "#4": ()})
+>>> one = Selection(1, 500, {"#3": (0, 5), "#4": ()}, axis="in")
 >>> from_json(to_json([one])) == [one], one.count
 (True, 2)
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tflm_export.errors import ExportError
+from tflm_export.pool import AXES
+
+Axis = Literal["out", "in"]
 
 
 @dataclass(frozen=True)
 class Selection:
-    """epoch: 0 is the first; step: training steps before it; channels: of every candidate, by its op."""
+    """epoch: 0 is the first; step: training steps before it; channels: of every candidate, by its op; axis:
+    `"out"`, they are output channels, or `"in"`, input channels."""
 
     epoch: int
     step: int
     channels: Mapping[str, tuple[int, ...]]
+    axis: Axis = "out"
+
+    @property
+    def kind(self) -> str:
+        """What they are, for people."""
+        return "input channels" if self.axis == "in" else "channels"
 
     @property
     def count(self) -> int:
@@ -31,7 +42,7 @@ class Selection:
 
 def to_json(selections: Sequence[Selection]) -> str:
     """One line an epoch."""
-    rows = [json.dumps({"epoch": s.epoch, "step": s.step, "channels": dict(s.channels)}) for s in selections]
+    rows = [json.dumps(dataclasses.asdict(s)) for s in selections]
     return "[\n" + ",\n".join(rows) + "\n]\n"
 
 
@@ -45,4 +56,7 @@ def from_json(text: str) -> list[Selection]:
 
 def _one(row: Any) -> Selection:
     channels = {str(name): tuple(map(int, listed)) for name, listed in row["channels"].items()}
-    return Selection(int(row["epoch"]), int(row["step"]), channels)
+    axis = row.get("axis", "out")
+    if axis not in AXES:
+        raise ValueError(f"axis {axis!r}")
+    return Selection(int(row["epoch"]), int(row["step"]), channels, axis)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 from collections.abc import Mapping, Sequence
 
@@ -18,6 +19,7 @@ from tflm_export.machines.host import FLAGS, HostEngine
 from tflm_export.machines.host_store import STATUS
 from tflm_export.machines.living_host import LivingEngine
 from tflm_export.simulate.step import Target
+from tflm_export.variable import Variable
 
 OK, EMPTY = 0, 1  # StoreStatus of store.h
 
@@ -39,11 +41,13 @@ class ChoosingEngine(LivingEngine):
         if compiled.plan.pool is None:
             raise ExportError("this engine has no pool; compile it with a plan that sets pool.")
         self.layers: tuple[Candidate, ...] = candidates(compiled.graph)
+        self._axis = compiled.plan.pool.axis
         super().__init__(compiled, flags)
         self.open(image)
 
     def _bind(self, library: ctypes.CDLL) -> ctypes.CDLL:
-        library.shim_area.restype = library.shim_row.restype = ctypes.c_void_p
+        for name in ("area", "frozen", "learning"):
+            getattr(library, f"shim_{name}").restype = ctypes.c_void_p
         for name in ("epoch", "step", "operations", "erases"):
             getattr(library, f"shim_{name}").restype = ctypes.c_uint32
         for name in ("epoch_is_over", "is_chosen"):
@@ -97,7 +101,7 @@ class ChoosingEngine(LivingEngine):
         """Which channels learn now."""
         mask = np.array([self._library.shim_is_chosen(i) for i in range(total(self.layers))], bool)
         epoch, step = int(self._library.shim_epoch()), int(self._library.shim_step())
-        return Selection(epoch, step, named(self.layers, mask))
+        return Selection(epoch, step, named(self.layers, mask), self._axis)
 
     @property
     def erases(self) -> int:
@@ -121,15 +125,24 @@ class ChoosingEngine(LivingEngine):
             whole = self.compiled.graph.constant(variable.tensor)
             if not variable.in_pool:
                 found[variable.tensor] = variable.put(whole, self._parameter(next(resident), variable))
+        chosen = self.selection().channels
         for i, c in enumerate(self.layers):
             if c.weights.in_pool:
-                rows = [ctypes.string_at(self._library.shim_row(i, k), c.row) for k in range(c.channels)]
-                found[c.weights.tensor] = np.frombuffer(b"".join(rows), np.int8).reshape(c.weights.shape)
+                found[c.weights.tensor] = self._pooled(i, c.weights.of(chosen[c.layer.name]))
         return found
+
+    def _pooled(self, layer: int, learning: Variable) -> np.ndarray:
+        """The weights of a candidate: what is frozen, and what is in the pool."""
+        frozen = _int8(self._library.shim_frozen(layer), math.prod(learning.shape)).reshape(learning.shape)
+        return learning.put(frozen, _int8(self._library.shim_learning(layer), learning.count))
 
     def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         """Not offered: frozen rows lie in flash."""
         raise ExportError("load_weights: an engine that chooses takes its weights from an image; use open.")
+
+
+def _int8(address: int, count: int) -> np.ndarray:
+    return np.frombuffer(ctypes.string_at(address, count), np.int8)
 
 
 def host_engine(engine: Compiled | str | os.PathLike[str]) -> HostEngine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tflm_export.gradients.paths import gradient_type
 from tflm_export.ir import Graph
 from tflm_export.ops import GRADIENTS
-from tflm_export.ops.convolution.update import state_arrays
+from tflm_export.ops.convolution.update import state_bytes as parameter_state_bytes
 from tflm_export.plan import Optimizer
 from tflm_export.round_up import round_up
 from tflm_export.variable import Variable, variables
@@ -22,8 +22,7 @@ def state_bytes(variable: Variable, optimizer: Optimizer) -> int:
     """Bytes of optimizer state that go with a trained tensor; those of a candidate lie in the pool."""
     if variable.pooled:
         return 0
-    kept = state_arrays(optimizer, variable)
-    return variable.count * sum((2 if name == "accumulator" else 4) * on for name, on in kept.items())
+    return variable.count * parameter_state_bytes(optimizer, variable.bias)
 
 
 def static_ram(graph: Graph, optimizer: Optimizer, arena: int) -> int:

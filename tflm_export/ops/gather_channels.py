@@ -30,11 +30,18 @@ def gather(op: Op, x: np.ndarray) -> np.ndarray:
 
 def call(e: Emitter, op: Op, masks: bool) -> list[str]:
     """One kernel; its table of channels is the update's."""
-    channels, depth = op.attrs["channels"], op.attrs["depth"]
-    table = e.tables.add("int16_t", f"channels{op.label}", channels)
+    depth = op.attrs["depth"]
     positions = e.tensor(op.inputs[0]).size // depth
     x, y = e.at(op.inputs[0], "s8"), e.at(op.outputs[0], "s8")
-    return kernel_call("gather_channels_s8", x, positions, depth, table, len(channels), y)
+    return kernel_call("gather_channels_s8", x, positions, depth, *listed(e, op), y)
+
+
+def listed(e: Emitter, op: Op) -> tuple[str, str]:
+    """The table of the channels, and how many: of a candidate those that learn now."""
+    if "pooled" in op.attrs:
+        return f"update_w{op.label}.channels", f"update_w{op.label}.n"
+    channels = op.attrs["channels"]
+    return e.tables.add("int16_t", f"channels{op.label}", channels), str(len(channels))
 
 
 KIND = OpKind(prepare, forward, call)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tflm_export.living.selection import Selection
+from tflm_export.living.selection import Axis, Selection
 from tflm_export.page.cells import confusion
 from tflm_export.page.curves import Curve, curves
 from tflm_export.page.document import Section, cards, figure, page, paragraph, table
@@ -206,7 +206,8 @@ def _chosen(event: Event) -> Selection | None:
     if not isinstance(given, Mapping):
         return None
     chosen = {str(name): _channels(listed) for name, listed in given.items()}
-    return Selection(whole(event.facts.get("epoch"), 10**9) or 0, event.step, chosen)
+    axis: Axis = "in" if event.facts.get("axis") == "in" else "out"
+    return Selection(whole(event.facts.get("epoch"), 10**9) or 0, event.step, chosen, axis)
 
 
 def _channels(listed: object) -> tuple[int, ...]:

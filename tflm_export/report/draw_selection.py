@@ -63,5 +63,5 @@ def selection_figure(selections: Sequence[Selection], channels: Mapping[str, int
         axis.set_ylabel(f"{name}\n{grid.any(axis=1).sum()}/{len(grid)}", rotation=0, ha="right", va="center")
         axis.set_yticks([])
     axes[-1].set_xlabel("epoch")
-    figure.suptitle("Channels that learned, of those that ever did")
+    figure.suptitle(f"{selections[0].kind.capitalize()} that learned, of those that ever did")
     return figure

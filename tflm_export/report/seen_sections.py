@@ -34,8 +34,9 @@ def selection_section(
         for s in selections
         for name, chosen in s.channels.items()
     ]
+    kind = next((s.kind for s in selections), "channels")
     ever = sum(int(grid.any(axis=1).sum()) for grid in grids.values())
     of = sum(channels.values())
-    about = f"{ever:,} of {of:,} channels learned in at least one of {len(selections):,} epochs."
-    same = table(("epoch", "step", "layer", "channels", "which"), rows)
-    return Section(title, (figure("Channels that learned", about, picture, same),))
+    about = f"{ever:,} of {of:,} {kind} learned in at least one of {len(selections):,} epochs."
+    same = table(("epoch", "step", "layer", kind, "which"), rows)
+    return Section(title, (figure(f"{kind.capitalize()} that learned", about, picture, same),))

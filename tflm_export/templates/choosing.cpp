@@ -24,7 +24,7 @@ namespace {
 // The old epoch goes on though its rows' place was worked in: they are in flash already.
 tfodl::StoreStatus go_on(tfodl::StoreStatus status) {
   tfodl::pool_reads(pool, images.written());
-  tfodl::pool_load(pool);
+  tfodl::$load(pool);
   tfodl::pool_reads(pool, source);
   return status;
 }
@@ -36,7 +36,7 @@ tfodl::StoreStatus new_epoch() {
   if (!images.opened()) return tfodl::StoreStatus::kRefused;$judged
   tfodl::StoreStatus status = images.begin(arena + workspace::page);
   if (status != tfodl::StoreStatus::kOk) return status;
-  tfodl::pool_save(pool, images);
+  tfodl::$save(pool, images);
   save_parts();
   status = images.flush();
   if (status != tfodl::StoreStatus::kOk) return status;

@@ -1,6 +1,6 @@
 
 // Which channels learn, chosen here: docs/choosing.md of tfodl.
-constexpr int32_t kCandidates = $count;  // layers of which channels may learn
+constexpr int32_t kCandidates = $count;  // layers of which $axis channels may learn
 constexpr int32_t kChannels = $channels;  // of all of them
 constexpr int32_t kPoolBytes = $pool_bytes;  // that channels which learn take at a time
 constexpr int32_t kEpochSteps = $epoch_steps;  // 0: an epoch ends on command only
@@ -24,5 +24,5 @@ uint32_t step();   // training steps so far
 // An area without images; the engine itself stays as it is.
 tfodl::StoreStatus format();
 
-// The candidates and the bits of their channels that learn.
+// The candidates and the bits of their $axis channels that learn.
 const tfodl::ChannelPool& chosen();

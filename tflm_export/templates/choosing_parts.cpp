@@ -41,7 +41,7 @@ uint16_t* order() { return reinterpret_cast<uint16_t*>(arena + workspace::order)
 
 void load() {
   tfodl::pool_reads(pool, source);
-  shallowest = tfodl::pool_load(pool);
+  shallowest = tfodl::$load(pool);
 $clear_norms$clear_alive$keep_loaded
 }
 

@@ -19,8 +19,6 @@ void shim_cut_after(int32_t operations) { area.left = operations; }
 uint32_t shim_operations() { return area.done; }
 uint32_t shim_erases() { return area.erased; }
 bool shim_is_chosen(int32_t channel) { return tfodl::is_chosen($name::chosen().chosen, channel); }
-const int8_t* shim_row(int32_t layer, int32_t channel) {
-  const tfodl::Candidate& c = $name::chosen().layers[layer];
-  return c.slot[channel] < 0 ? c.conv->weights + channel * c.row : c.conv->trained + c.slot[channel] * c.row;
-}
+const int8_t* shim_frozen(int32_t layer) { return $name::chosen().layers[layer].conv->weights; }
+const int8_t* shim_learning(int32_t layer) { return $name::chosen().layers[layer].conv->trained; }
 }

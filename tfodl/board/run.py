@@ -160,7 +160,9 @@ class Run:
     def _new_epoch(self) -> None:
         epoch = self._commit(BoardClient.new_epoch)
         chosen = self._line.do(lambda board: read_selection(board, self._compiled))
-        self._log.event("epoch", step=self._step, epoch=epoch, channels=dict(chosen.channels))
+        self._log.event(
+            "epoch", step=self._step, epoch=epoch, axis=chosen.axis, channels=dict(chosen.channels)
+        )
 
     def _commit(self, action: Callable[[BoardClient], int | None]) -> int | None:
         self._saving = (self._step, self._line.do(BoardClient.info).weights_crc)

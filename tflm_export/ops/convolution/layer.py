@@ -151,8 +151,10 @@ def _weights(e: Emitter, op: Op) -> tuple[str, str, str, str, int]:
         return flash, "nullptr", "nullptr", "nullptr", 0
     if variable.resident:
         return trained, "nullptr", trained, "nullptr", 0
-    if variable.in_pool:
+    if variable.in_pool and variable.axis == 0:
         return flash, f"slot{op.label}", "nullptr", "nullptr", 0
+    if variable.in_pool:  # the pool says which columns; the kernels' scratch is for as many as may learn
+        return flash, "nullptr", "nullptr", "nullptr", variable.room
     if variable.axis != 0:
         return flash, "nullptr", trained, channel_table(e, variable), len(variable.channels)
     slot = np.full(data.shape[0], -1)

@@ -55,8 +55,14 @@ def trained_columns(layer: Op, graph: Graph) -> int:
     """Input channels of a layer that train apart from the others."""
     for op in graph.updates:
         if op.of == layer.name and op.attrs["along"] and not op.attrs["resident"]:
-            return len(op.attrs["channels"]) % graph.tensors[op.inputs[-1]].shape[-1]
+            room = int(op.attrs.get("room", 0))
+            return room or len(op.attrs["channels"]) % graph.tensors[op.inputs[-1]].shape[-1]
     return 0
+
+
+def _columns(update: Op) -> int:
+    """Input channels that an update of columns takes at most."""
+    return int(update.attrs.get("room", len(update.attrs["channels"])))
 
 
 def _column_bytes(geometry: Geometry, columns: int) -> int:
@@ -140,7 +146,7 @@ def _update(op: Op, geometry: Geometry) -> int:
         return 0
     if geometry.depthwise:
         return depthwise_sums_bytes(geometry) + (math.prod(geometry.in_shape) if "pooled" in op.attrs else 0)
-    channels = len(op.attrs["channels"]) if op.attrs["along"] else geometry.in_shape[2]
+    channels = _columns(op) if op.attrs["along"] else geometry.in_shape[2]
     return rows_update_bytes(geometry, channels)
 
 

@@ -22,6 +22,8 @@ from tflm_export.ops.text import kernel_call
 from tflm_export.plan import Optimizer
 from tflm_export.variable import Variable
 
+STATE_BYTES = {"batch": 4, "momentum": 4, "accumulator": 2}  # of one parameter
+
 
 def weight_sums(g: np.ndarray, x: np.ndarray, geometry: Geometry) -> np.ndarray:
     """`sum g x` over the output map: g [P, Q, O], x [H, W, C] -> [O, k_h, k_w, C], or [1, k_h, k_w, C].
@@ -76,10 +78,19 @@ def momentum_q15(optimizer: Optimizer) -> int:
 
 def state_arrays(optimizer: Optimizer, variable: Variable) -> dict[str, bool]:
     """Which state arrays the optimizer keeps for a trained tensor."""
+    return _arrays(optimizer, variable.bias)
+
+
+def state_bytes(optimizer: Optimizer, bias: bool) -> int:
+    """Bytes that the optimizer keeps of one trained weight or bias."""
+    return sum(STATE_BYTES[name] for name, on in _arrays(optimizer, bias).items() if on)
+
+
+def _arrays(optimizer: Optimizer, bias: bool) -> dict[str, bool]:
     return {
         "batch": optimizer.batch > 1,
         "momentum": momentum_q15(optimizer) > 0,
-        "accumulator": optimizer.rounding == "accumulator" and not variable.bias,
+        "accumulator": optimizer.rounding == "accumulator" and not bias,
     }
 
 

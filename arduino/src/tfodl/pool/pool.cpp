@@ -1,6 +1,7 @@
 #include "tfodl/pool/pool.h"
 
 #include "tfodl/detail/cold.h"
+#include "tfodl/forward.h"
 
 namespace tfodl {
 namespace {
@@ -68,6 +69,67 @@ void carve_rows(const ChannelPool& pool, uint8_t*& at) {
   }
 }
 
+void carve_columns(const ChannelPool& pool, uint8_t*& at) {
+  for (int32_t i = 0; i < pool.count; ++i) {
+    const Candidate& c = pool.layers[i];
+    if (c.resident) continue;
+    const int16_t n = c.rows->n;
+    c.conv->columns = n > 0 ? c.rows->channels : nullptr;
+    c.conv->n_columns = n;
+    c.conv->trained = carve<int8_t>(at, n * c.row);
+    gather_channels_s8(c.conv->weights, c.row, c.channels, c.rows->channels, n, c.conv->trained);
+  }
+}
+
+template <void (*kCarve)(const ChannelPool&, uint8_t*&)>
+int32_t load(const ChannelPool& pool) {
+  list_channels(pool);
+  memset(pool.bytes, 0, static_cast<size_t>(pool.size));
+  uint8_t* at = pool.bytes;
+  carve_states(pool, at);
+  kCarve(pool, at);
+  int32_t shallowest = 0;
+  while (shallowest < pool.count && pool.layers[shallowest].rows->n == 0) ++shallowest;
+  return shallowest;
+}
+
+void append_rows(const Candidate& c, Images& images) {
+  for (int32_t k = 0; k < c.channels; ++k) {
+    const bool learns = c.slot[k] >= 0;
+    const int8_t* row = learns ? c.conv->trained + c.slot[k] * c.row : c.conv->weights + k * c.row;
+    images.append(row, static_cast<uint32_t>(c.row));
+  }
+}
+
+void append_columns(const Candidate& c, Images& images) {
+  const int8_t *frozen = c.conv->weights, *learned = c.conv->trained;
+  for (int32_t i = 0; i < c.row; ++i, frozen += c.channels) {
+    int32_t from = 0;
+    for (int32_t j = 0; j < c.rows->n; ++j) {
+      const int32_t column = c.rows->channels[j];
+      images.append(frozen + from, static_cast<uint32_t>(column - from));
+      images.append(learned++, 1);
+      from = column + 1;
+    }
+    images.append(frozen + from, static_cast<uint32_t>(c.channels - from));
+  }
+}
+
+template <void (*kAppend)(const Candidate&, Images&)>
+void save(const ChannelPool& pool, Images& images) {
+  static const uint8_t kNone[4] = {};
+  for (int32_t i = 0; i < pool.count; ++i) {
+    const Candidate& c = pool.layers[i];
+    if (c.resident) {
+      images.append(c.resident, static_cast<uint32_t>(c.weights_bytes));
+    } else {
+      kAppend(c, images);
+    }
+    images.append(kNone, static_cast<uint32_t>(-c.weights_bytes & 3));
+    if (c.biases) images.append(c.biases, 4 * static_cast<uint32_t>(c.channels));
+  }
+}
+
 }  // namespace
 
 void pool_reads(const ChannelPool& pool, const uint8_t* image) {
@@ -96,16 +158,8 @@ void pool_copies(const ChannelPool& pool, const uint8_t* image) {
   }
 }
 
-int32_t pool_load(const ChannelPool& pool) {
-  list_channels(pool);
-  memset(pool.bytes, 0, static_cast<size_t>(pool.size));
-  uint8_t* at = pool.bytes;
-  carve_states(pool, at);
-  carve_rows(pool, at);
-  int32_t shallowest = 0;
-  while (shallowest < pool.count && pool.layers[shallowest].rows->n == 0) ++shallowest;
-  return shallowest;
-}
+int32_t pool_load(const ChannelPool& pool) { return load<carve_rows>(pool); }
+int32_t pool_load_columns(const ChannelPool& pool) { return load<carve_columns>(pool); }
 
 Parameter pool_rows(const ChannelPool& pool) {
   void* data = nullptr;
@@ -124,22 +178,7 @@ void pool_forgets(const ChannelPool& pool) {
   memset(pool.bytes, 0, static_cast<size_t>(end ? end - pool.bytes : pool.size));
 }
 
-void pool_save(const ChannelPool& pool, Images& images) {
-  static const uint8_t kNone[4] = {};
-  for (int32_t i = 0; i < pool.count; ++i) {
-    const Candidate& c = pool.layers[i];
-    if (c.resident) {
-      images.append(c.resident, static_cast<uint32_t>(c.weights_bytes));
-    } else {
-      for (int32_t k = 0; k < c.channels; ++k) {
-        const bool learns = c.slot[k] >= 0;
-        const int8_t* row = learns ? c.conv->trained + c.slot[k] * c.row : c.conv->weights + k * c.row;
-        images.append(row, static_cast<uint32_t>(c.row));
-      }
-    }
-    images.append(kNone, static_cast<uint32_t>(-c.weights_bytes & 3));
-    if (c.biases) images.append(c.biases, 4 * static_cast<uint32_t>(c.channels));
-  }
-}
+void pool_save(const ChannelPool& pool, Images& images) { save<append_rows>(pool, images); }
+void pool_save_columns(const ChannelPool& pool, Images& images) { save<append_columns>(pool, images); }
 
 }  // namespace tfodl

@@ -7,14 +7,15 @@
 
 namespace tfodl {
 
-// A candidate. Channels are counted through all candidates: `first` is the number of its first one.
+// A candidate. Channels are its output channels, whose rows lie in the pool, or its input channels, and columns. They are
+// counted through all candidates: `first` is the number of its first one.
 struct Candidate {
   Conv* conv;              // in RAM: where its weights and biases are read changes
   const int8_t* weights;   // as flashed
   const int32_t* bias;     // as flashed
-  int8_t* resident;        // depthwise: all weights, in RAM; null: rows in the pool
+  int8_t* resident;        // depthwise: all weights, in RAM; null: rows or columns in the pool
   int32_t* biases;         // all biases, in RAM; null: it has none that train
-  int16_t* slot;           // [channels] row in the pool, -1 in flash; null: resident
+  int16_t* slot;           // [channels] row in the pool, -1 in flash; null: resident, or columns
   UpdateState* rows;       // of its weights; its counts change
   UpdateState* row_biases;  // null: none
   uint32_t weights_at, bias_at;  // in an image
@@ -58,16 +59,18 @@ void pool_measures(const ChannelPool& pool, const uint8_t* image);
 void pool_copies(const ChannelPool& pool, const uint8_t* image);
 
 // The chosen channels learn from now on: rows come from where pool_reads() said, optimizer state is zero. Returns the
-// shallowest candidate that has one.
+// shallowest candidate that has one. pool_load_columns: of input channels.
 int32_t pool_load(const ChannelPool& pool);
+int32_t pool_load_columns(const ChannelPool& pool);
 
-// The chosen rows, one behind the other in the pool's bytes, behind what the optimizer remembers of what learns; and
+// The chosen rows or columns, one behind the other in the pool's bytes, behind what the optimizer remembers of what learns; and
 // that starts at 0.
 Parameter pool_rows(const ChannelPool& pool);
 void pool_forgets(const ChannelPool& pool);
 
 // Appends the candidates' tensors as they are now.
 void pool_save(const ChannelPool& pool, Images& images);
+void pool_save_columns(const ChannelPool& pool, Images& images);
 
 // Adds a sample's sums of outputs now and before to sums [3][pool.channels].
 void pool_compares(const ChannelPool& pool, int32_t layer, const int8_t* now, const int8_t* before, int32_t* sums);
