@@ -107,7 +107,7 @@ def prepare(task: Task, cache: Path, data_dir: str | None = None) -> Start:
 
 def head_of(model: Int8Model) -> Any:
     """The classifier's layer."""
-    return model._weighted()[-1][1]
+    return model.weighted()[-1][1]
 
 
 def draw_head(model: Int8Model, seed: int) -> None:

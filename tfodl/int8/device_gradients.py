@@ -21,6 +21,7 @@ import tensorflow as tf
 from tflm_export.ops.arithmetic import BITS, FEWEST_BITS, MOST_BITS
 from tfodl.int8.integers import bitlen, fraction_q15, int16, power, rshift
 from tfodl.int8.pooling import BELOW_INT8
+from tfodl.int8.watch import Watch
 
 SLOPE_BITS = 13
 FIRST_SUM_SHIFT, FIRST_PRODUCT_SHIFT, FIRST_LOGISTIC_SHIFT, FIRST_LOOKUP_SHIFT = 3, 6, 11, 13
@@ -39,6 +40,7 @@ class DeviceGradients:
         self._exponents: dict[str, Any] = {}
         self._shifts: dict[str, tf.Variable] = {}
         self.known: tf.Variable | None = None  # classes in use, the first ones; None for all
+        self.watched: dict[str, Watch] = {}  # by the layer's name
 
     def shift(self, name: str, start: int) -> None:
         """Declare the shift of edge `name` (a variable cannot be made while a step is traced)."""
@@ -73,6 +75,8 @@ class DeviceGradients:
     def linear(self, layer: Any, dy: Any, x: Any, kernel: Any) -> tuple[Any, Any, Any]:
         """Gradients of the padded, centred input, the integer kernel and the integer bias of a layer."""
         g, e = self.integers(dy, layer.edges[-1])
+        if layer.name in self.watched:
+            self.watched[layer.name].note(g, e)
         scale = np.asarray(layer.weight_scale)
         m, k, h = prepared_scale(scale, layer.products)
         prepared = int16(rshift(g * m, 15 + h))

@@ -208,7 +208,7 @@ class Int8Model(SelectiveModel):
     def constants(self) -> dict[str, np.ndarray]:
         """Present weights (int8) and biases (int32) by tensor name, in the `.tflite`'s layout."""
         found = {}
-        for op, layer in self._weighted():
+        for op, layer in self.weighted():
             found[op.inputs[1]] = layer.to_file(np.asarray(layer.kernel)).astype(np.int8)
             if layer.bias is not None:
                 shape = self.graph.tensors[op.bias].shape
@@ -220,7 +220,7 @@ class Int8Model(SelectiveModel):
 
         Raises `TfodlError` for another shape than the model's.
         """
-        for op, layer in self._weighted():
+        for op, layer in self.weighted():
             for name, variable in zip(op.inputs[1:3], (layer.kernel, layer.bias), strict=False):
                 if variable is None or name not in values:
                     continue
@@ -235,7 +235,8 @@ class Int8Model(SelectiveModel):
         """The `.tflite` with the present weights and biases; every other byte as it was."""
         return patch_constants(self._file.data, self.constants())
 
-    def _weighted(self) -> list[tuple[Op, Any]]:
+    def weighted(self) -> list[tuple[Op, Any]]:
+        """The ops with weights, and their layers."""
         found = {layer.name: layer for layer in self.base.layers if isinstance(layer, Int8Linear)}
         return [(op, found[layer_of(op)]) for op in self.graph.ops if layer_of(op) in found]
 

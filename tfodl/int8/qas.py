@@ -131,15 +131,19 @@ class IntegerUpdate(_Wrapper):
         for variable, old in zip(whole, before, strict=True):
             units = -tf.floor((old - variable.value) * ONE)
             limit = LARGEST_STEP[_is_weight(variable)]
-            step = self._rounded(variable, old, tf.clip_by_value(units, 1 - limit, limit))
-            bound = float(variable.quantum.limit)
-            new = tf.clip_by_value(old + step, -bound, bound)
-            variable.assign(new)
-            if variable.path in self._leftover:
-                saturated = tf.not_equal(new, old + step)
-                left = self._leftover[variable.path]
-                left.assign(tf.where(saturated, tf.zeros_like(left), left))
+            self.take(variable, old, tf.clip_by_value(units, 1 - limit, limit))
         self.step.assign_add(1)
+
+    def take(self, variable: Any, old: Any, units: Any) -> None:
+        """Set `variable`, which was `old`, to what a step of `units` / 65536 LSB makes of it."""
+        step = self._rounded(variable, old, units)
+        bound = float(variable.quantum.limit)
+        new = tf.clip_by_value(old + step, -bound, bound)
+        variable.assign(new)
+        if variable.path in self._leftover:
+            saturated = tf.not_equal(new, old + step)
+            left = self._leftover[variable.path]
+            left.assign(tf.where(saturated, tf.zeros_like(left), left))
 
     def _rounded(self, variable: Any, old: Any, units: Any) -> Any:
         """Whole LSB of a step given in 1/65536 LSB, from the value `old`."""

@@ -22,7 +22,7 @@ from tfodl.neurons.intercept import intercept
 from tfodl.neurons.sites import Adapter, Run, Site, adapters, calls
 from tfodl.selective.masks import Masks
 from tfodl.selective.reuse import choose, steps_from_json, steps_to_json
-from tfodl.selective.step import Step, Train, step_of
+from tfodl.selective.step import Step, Train, masked_step, step_of
 from tfodl.selective.table import plan_table
 
 
@@ -43,9 +43,12 @@ class _Wiring:
         self.restored: dict[str, np.ndarray] | None = None
         self.rules: list[Any] | None = None  # that choose in this `fit`; None outside of one
         self.planned = False  # whether anybody said what trains
+        self.within: UpdatePlan | None = None  # all that plans to come may train, by one step
 
     def choose(self, plan: UpdatePlan) -> Step:
         """The step to run `plan`: one already traced if it wastes little, else a new one."""
+        if self.within is not None:
+            return masked_step(self.within, self.groups)
         return choose(step_of(plan, self.groups), self.steps, self.groups)
 
 
@@ -113,15 +116,17 @@ class SelectiveModel(keras.Model):
         """(variable, mask that broadcasts to it) of all that trains now; a mask of None means all of it."""
         return self._wiring.masks.trained(self._wiring.step, self._wiring.sites)
 
-    def set_plan(self, plan: UpdatePlan, *, exactly: bool = False) -> None:
+    def set_plan(self, plan: UpdatePlan, *, exactly: bool = False, within: UpdatePlan | None = None) -> None:
         """Train `plan` from the next step on. Raises `TfodlError` when it does not fit the model.
 
         exactly: by a step that computes nothing else, though it must be traced; by default one that is there
-        already is taken where it wastes little.
+        already is taken where it wastes little. within: by one step that computes the gradients of all that
+        this plan trains, in layers without a channel too.
         """
         check_plan(plan, self.groups)
         self._wiring.masks.assign(plan)
         wiring = self._wiring
+        wiring.within = within
         wiring.step = step_of(plan, wiring.groups) if exactly else wiring.choose(plan)
         self._wiring.planned = True
         self._plan = plan

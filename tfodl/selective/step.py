@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import keras
@@ -52,6 +52,16 @@ def step_of(plan: UpdatePlan, groups: Mapping[str, NeuronGroup]) -> Step:
     if plan.head:
         parts |= {name: Part("whole", "whole") for name, group in groups.items() if group.head}
     return Step(tuple(sorted((name, part) for name, part in parts.items() if part != Part())))
+
+
+def masked_step(plan: UpdatePlan, groups: Mapping[str, NeuronGroup]) -> Step:
+    """The structure in which masks alone say which of the channels that `plan` trains do."""
+    bias = {"none": "frozen", "selected": "masked", "all": "whole"}
+    parts = {
+        entry.name: Part("masked_out" if entry.axis == "out" else "masked_in", bias[entry.bias])  # type: ignore[arg-type]
+        for entry in plan.layers
+    }
+    return Step(tuple(sorted({**dict(step_of(replace(plan, layers=()), groups).parts), **parts}.items())))
 
 
 def _part(entry: LayerUpdate, group: NeuronGroup) -> Part:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -22,8 +21,8 @@ from tflm_export.living.new_classes import NewClasses, spare_head
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import Memory, UpdatePlan
 from tflm_export.variable import variables
+from tfodl.int8.device_update import DeviceUpdate, device_rates
 from tfodl.int8.graph import Int8Model
-from tfodl.int8.qas import QAS
 from tfodl.int8.wiring import layer_of
 
 
@@ -31,8 +30,8 @@ class KerasEngine(NewClasses):
     """An engine in Keras: `Int8Model` at batch 1 with device gradients. Its weights are the board's.
 
     Slow (tens of milliseconds a step): it shows that what Keras simulates is what the board does.
-    Raises `TfodlError` for an engine with float32 gradients, one that sums batches, or exemplars or a guard
-    where dead channels are left out.
+    Raises `TfodlError` for an engine with float32 gradients, or exemplars or a guard where dead channels are
+    left out.
     """
 
     def __init__(self, compiled: Compiled):
@@ -72,8 +71,8 @@ class KerasEngine(NewClasses):
             self.compiled.tflite, _in_keras(plan, read_tflite(self.compiled.tflite)), rounding=rule.rounding,
             seed=plan.seed, gradients="device", first=self._first,
         )  # fmt: skip
-        sgd = keras.optimizers.SGD(rule.learning_rate, momentum=rule.momentum)
-        self.model.compile(QAS(sgd) if rule.qas else sgd)
+        rates = device_rates(self.model.graph, self.model.weighted(), rule.qas)
+        self.model.compile(DeviceUpdate(rates, rule, plan.seed))
         if self.head is not None:
             assert self.model.device is not None
             self.model.device.known = tf.Variable(self.head.classes - self.head.spare)
@@ -148,14 +147,9 @@ class KerasEngine(NewClasses):
         self.model.load_constants(weights)
 
     def forget_steps(self) -> None:
-        """Start the optimizer's momentum and what is left over at 0."""
-        outer = self.model.optimizer
-        if not outer.built:
-            return
-        outer.reset(int(outer.step))
-        inner = getattr(outer.inner, "inner", outer.inner)
-        for velocity in getattr(inner, "momentums", None) or []:
-            velocity.assign(np.zeros(velocity.shape))
+        """Start the optimizer's sums, momentum and what is left over at 0."""
+        if self.model.optimizer.built:
+            self.model.optimizer.reset(int(self.model.optimizer.step))
 
     def _to_latents(self, x: np.ndarray) -> np.ndarray:
         """int8 [N, ...] at the cut, of inputs int8 [N, ...]."""
@@ -178,11 +172,6 @@ def _check(compiled: Compiled) -> None:
     if gradient_type(compiled.graph) != "int16":
         raise TfodlError(
             "stream: Keras has the int16 gradients of the device, not float32 ones; compile with int16."
-        )
-    if compiled.plan.optimizer.batch > 1:
-        raise TfodlError(
-            f"stream: Keras learns a sample at a time, the plan sums {compiled.plan.optimizer.batch}; use "
-            "machine='host' or 'numpy'."
         )
     if compiled.plan.loss != "crossentropy":
         raise TfodlError("stream: it is of labelled samples; the plan's loss must be 'crossentropy'.")

@@ -101,9 +101,9 @@ def test_real_gradients_are_those_of_the_device_to_its_rounding():
     board = simulator.gradients(model.quantize_inputs(x[:1]), int(y[0]))
     with tf.GradientTape() as tape:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(y[:1], model(x[:1]))
-    variables = [layer.kernel for _, layer in model._weighted()]
+    variables = [layer.kernel for _, layer in model.weighted()]
     found = tape.gradient(loss, [v.value for v in variables])
-    for (op, layer), gradient in zip(model._weighted(), found, strict=True):
+    for (op, layer), gradient in zip(model.weighted(), found, strict=True):
         real = layer.to_file(np.asarray(gradient / layer.kernel.quantum.scale))
         trained = next(u for u in simulator.graph.ops if u.role == "update" and u.inputs[-1] == op.inputs[1])
         axis = -1 if op.kind == "DEPTHWISE_CONV_2D" else 0

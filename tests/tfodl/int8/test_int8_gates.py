@@ -26,7 +26,7 @@ def accuracy(outputs, y):
 def keras_gradients(model, x, y):
     """Real gradients of the mean loss by constant's name, in the file's layout."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    pairs = [(op, layer, v) for op, layer in model._weighted() for v in (layer.kernel, layer.bias)]
+    pairs = [(op, layer, v) for op, layer in model.weighted() for v in (layer.kernel, layer.bias)]
     with tf.GradientTape() as tape:
         value = loss(y, model(x))
     found = tape.gradient(value, [v.value for _, _, v in pairs])

@@ -49,7 +49,7 @@ def test_layer_is_the_engine(case: OpCase):
 def agree(model: Int8Model, x: np.ndarray, expected: dict[str, np.ndarray], tolerance: float) -> np.ndarray:
     """Hold the gradients of the trained weights and biases to `expected`; the model's output."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    layers = model._weighted()
+    layers = model.weighted()
     with tf.GradientTape() as tape:
         output = model(x)
         value = loss(np.array([LABEL]), output)

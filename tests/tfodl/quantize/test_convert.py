@@ -64,9 +64,9 @@ def test_zero_biases_are_kept_and_learn():
     """The converter leaves them out; the device and `Int8Model` then had nothing to train."""
     x, y = digits(48)
     int8 = Int8Model(convert.to_int8(bare_net(), x))
-    biases = [layer.bias for _, layer in int8._weighted()]
+    biases = [layer.bias for _, layer in int8.weighted()]
     assert len(biases) == 3 and not any(np.asarray(bias).any() for bias in biases)
-    for op, _ in int8._weighted():
+    for op, _ in int8.weighted():
         source, weights, bias = (int8.graph.tensors[name].quant for name in op.inputs)
         assert bias.scale == pytest.approx(np.multiply(source.scale, weights.scale), rel=1e-6)
     np.testing.assert_array_equal(int8.infer(x), tflm(int8.to_tflite(), int8.quantize_inputs(x)))
