@@ -22,6 +22,7 @@ from tflm_export.boards import BOARDS
 ROOT = Path(__file__).parent.parent
 RUNS, COST = ROOT / "results" / "choose" / "runs.jsonl", ROOT / "results" / "choose" / "cost.json"
 POOL = ROOT / "results" / "choose" / "pool.jsonl"  # scripts/pool_study.py
+AXIS = ROOT / "results" / "choose" / "axis.jsonl"  # scripts/axis_study.py
 PAGE = ROOT / "docs" / "choosing.md"
 BLOCK = re.compile(r"(<!-- choose:(\w+) -->\n).*?(<!-- end -->)", re.S)
 
@@ -76,11 +77,16 @@ def _by_setting(rows: Sequence[dict[str, Any]], task: str) -> dict[str, dict[int
 
 
 def cost(facts: dict[str, Any]) -> str:
-    """An engine that chooses beside one that does not."""
+    """An engine that chooses beside one that does not, output channels and input channels."""
+    tables = ((facts, "output channels"), (facts["inputs"], "input channels"))
+    return "\n".join(_cost(found, name) for found, name in tables)
+
+
+def _cost(facts: dict[str, Any], name: str) -> str:
     step, static, end = (facts[name]["cycles"] for name in ("step", "static_step", "epoch_end"))
     return "\n".join(
         [
-            "| | chooses | static | ratio |",
+            f"| {name} | chooses | static | ratio |",
             "|---|--:|--:|--:|",
             f"| a step without replays, M cycles | {step / 1e6:.2f} | {static / 1e6:.2f} | "
             f"{step / static:.3f} |",
@@ -124,8 +130,30 @@ def options(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def axes(rows: Sequence[dict[str, Any]]) -> str:
+    """Output channels and input channels by one rule, stream by stream."""
+    found = {(row["rule"], row["axis"], row["seed"]): row for row in rows if row["kind"] == "test"}
+    seeds = sorted({seed for _, _, seed in found})
+    lines = [
+        f"| {len(seeds)} seeds | target | less outputs | source | less outputs | rate |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for rule, axis in dict.fromkeys(key[:2] for key in found):
+        line = [f"{rule}, {axis}puts"]
+        for test in ("target", "source"):
+            here, out = ([_percent(found[rule, one, seed], test) for seed in seeds] for one in (axis, "out"))
+            apart = spread_text([a - b for a, b in zip(here, out, strict=True)], "+")
+            line += [spread_text(here), "" if axis == "out" else apart]
+        lines.append(f"| {' | '.join(line)} | {found[rule, axis, seeds[0]]['rate']:g} |")
+    return "\n".join(lines) + "\n"
+
+
 def filled(
-    page: str, rows: Sequence[dict[str, Any]], facts: dict[str, Any], pool: Sequence[dict[str, Any]]
+    page: str,
+    rows: Sequence[dict[str, Any]],
+    facts: dict[str, Any],
+    pool: Sequence[dict[str, Any]],
+    axis: Sequence[dict[str, Any]],
 ) -> str:
     """The page with its tables: `choose:cost`, `choose:together`, ..., or the name of a task."""
     made = {
@@ -133,16 +161,18 @@ def filled(
         "whole": lambda: whole(facts),
         "together": lambda: together(rows),
         "options": lambda: options(pool),
+        "axes": lambda: axes(axis),
     }
     return BLOCK.sub(lambda m: m[1] + made.get(m[2], lambda: rules(rows, m[2]))() + m[3], page)
 
 
-def measured() -> tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]:
-    """The rows of the study, the costs, and what goes with a pool."""
-    rows, pool = (
-        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] for path in (RUNS, POOL)
+def measured() -> tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rows of the study, the costs, what goes with a pool, and both axes."""
+    rows, pool, axis = (
+        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for path in (RUNS, POOL, AXIS)
     )
-    return rows, json.loads(COST.read_text(encoding="utf-8")), pool
+    return rows, json.loads(COST.read_text(encoding="utf-8")), pool, axis
 
 
 def _bytes(name: str, chooses: int, static: int) -> str:
@@ -155,7 +185,7 @@ def _percent(row: dict[str, Any], test: str) -> float:
 
 def main() -> int:
     """Write the tables into the page; 2 where nothing was measured."""
-    missing = [path for path in (RUNS, COST, POOL) if not path.is_file()]
+    missing = [path for path in (RUNS, COST, POOL, AXIS) if not path.is_file()]
     if missing:
         print(f"benchmarks/choose_tables.py: {missing[0]} is missing; measure first.", file=sys.stderr)
         return 2

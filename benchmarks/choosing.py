@@ -4,7 +4,7 @@
 
 mbv2-w0.35 at 96 px, its last four blocks, a pool of 21 KB: RAM with stack, cycles of a step without replays
 in the first epoch, and of its end without the flash's own time; the other engine learns that epoch's channels
-for good. A third one remembers more, judges what it learns and has spare classes.
+for good. The same of input channels. A last one remembers more, judges what it learns and has spare classes.
 `benchmarks/choose_tables.py` prints it into docs/choosing.md.
 """
 
@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 from engine_nets import CASES
 
-from tflm_export.compiler import compile_model
+from tflm_export.compiler import Compiled, compile_model
 from tflm_export.files import write_text
 from tflm_export.front.spare import add_spare_classes
 from tflm_export.living.choosing import ChoosingSimulator
+from tflm_export.living.pool import candidates
 from tflm_export.machines.choosing_cost import measure_choosing
 from tflm_export.machines.m4 import ARDUINO_FLAGS, ROOMY
 from tflm_export.machines.measure import measure
@@ -58,17 +59,24 @@ def whole(tflite: bytes, plan: UpdatePlan, x: np.ndarray, labels: list[int]) -> 
 
 
 def cost(tflite: bytes) -> dict[str, Any]:
-    """Both engines, as plain numbers."""
+    """All engines, as plain numbers."""
     memory = Memory(samples=16, replays=0)
     plan = UpdatePlan(candidates=LAST_BLOCKS, memory=memory, pool=Pool(21 * 1024, "velocity", spend="fill"))
-    compiled = compile_model(tflite, plan)
+    inputs = replace(plan, pool=Pool(21 * 1024, "random", spend="fill", axis="in"))
     rng = np.random.default_rng(0)
-    x = rng.integers(-128, 128, (STEPS, *compiled.input.shape), np.int8)
+    x = rng.integers(-128, 128, (STEPS, 1, 96, 96, 3), np.int8)
     labels = [i % 10 for i in range(STEPS)]
+    beside = {"inputs": pair(tflite, inputs, x, labels), "whole": whole(tflite, plan, x, labels)}
+    return pair(tflite, plan, x, labels) | beside
+
+
+def pair(tflite: bytes, plan: UpdatePlan, x: np.ndarray, labels: list[int]) -> dict[str, Any]:
+    """An engine that chooses, and one of the same channels for good."""
+    compiled = compile_model(tflite, plan)
     chosen = measure_choosing(compiled, x, labels, every=STEPS, flags=ARDUINO_FLAGS, timeout=900.0)
     first = ChoosingSimulator(compiled.graph, plan).history[0]
     rows = first.channels.items()
-    layers = tuple(LayerUpdate(name, "out", channels, "selected") for name, channels in rows if channels)
+    layers = tuple(_learning(compiled, name, channels) for name, channels in rows if channels)
     fixed = compile_model(tflite, replace(plan, layers=layers, pool=None))
     static = measure(fixed, x, labels, flags=ARDUINO_FLAGS, memories=ROOMY, timeout=900.0)
     return {
@@ -82,8 +90,14 @@ def cost(tflite: bytes) -> dict[str, Any]:
         "static_flash_bytes": static.flash_bytes,
         "channels": first.count,
         "pool": compiled.facts["pool"],
-        "whole": whole(tflite, plan, x, labels),
     }
+
+
+def _learning(compiled: Compiled, name: str, channels: tuple[int, ...]) -> LayerUpdate:
+    """What learns of a candidate, for a plan without a pool."""
+    c = next(c for c in candidates(compiled.graph) if c.layer.name == name)
+    rows = c.weights.axis == 0 or c.weights.depthwise
+    return LayerUpdate(name, "out" if rows else "in", channels, "selected" if rows else "none")
 
 
 def main() -> int:
