@@ -48,11 +48,7 @@ SETUPS = {
     "flower_photos": Setup(LAST_BLOCKS, 21_504, 300, (0.001, 0.002, 0.004)),
     "flowers102": Setup(LAST_BLOCKS, 21_504, 300, (0.002, 0.004), a_class=5, passes=2),
 }
-INPUTS = " inputs"  # ends a rule's name where it chooses input channels
-SETTINGS = (
-    *("velocity", "random", "top_layers_random", f"random{INPUTS}", f"top_layers_random{INPUTS}"),
-    *("static random", "static source", "head", "all"),
-)
+SETTINGS = ("velocity", "random", "top_layers_random", "static random", "static source", "head", "all")
 EVERYTHING = 2**20
 
 flags.DEFINE_list("tasks", list(SETUPS), f"of {', '.join(SETUPS)}")
@@ -77,8 +73,7 @@ def plan_of(task: Task, setting: str, seed: int, source: tuple[LayerUpdate, ...]
         return replace(plan, pool=Pool(setup.pool if setting == "static random" else EVERYTHING, "fixed"))
     if setting == "static source":
         return replace(plan, layers=source, pool=Pool(setup.pool, "fixed"))
-    rule, axis = setting.removesuffix(INPUTS), "in" if setting.endswith(INPUTS) else "out"
-    return replace(plan, pool=Pool(setup.pool, rule, epoch=setup.epoch, axis=axis))  # type: ignore[arg-type]
+    return replace(plan, pool=Pool(setup.pool, setting, epoch=setup.epoch))  # type: ignore[arg-type]
 
 
 def orders(task: Task, part: str, seed: int) -> np.ndarray:

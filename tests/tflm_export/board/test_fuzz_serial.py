@@ -4,6 +4,7 @@ In the suite a few thousand frames; `make fuzz` sends a million.
 """
 
 import subprocess
+from dataclasses import replace
 
 import pytest
 from nets import residual_net
@@ -16,9 +17,11 @@ from tflm_export.board.frames import frame
 from tflm_export.compiler import compile_model
 from tflm_export.front.spare import add_spare_classes
 
+INPUTS = replace(POOLED.pool, rule="random", axis="in")
 ENGINES = {
     "rich": (add_spare_classes(residual_net(), 2), RICH),
     "pooled": (add_spare_classes(residual_net(), 1), POOLED),
+    "inputs": (add_spare_classes(residual_net(), 1), replace(POOLED, pool=INPUTS)),
 }
 BATCH = 50_000
 

@@ -249,10 +249,11 @@ def test_top_layers_are_those_that_earn_most(small):
     assert (everything == random(now)).all()
 
 
-def test_a_power_cut_anywhere_in_an_epochs_end_leaves_one_of_the_two(pytestconfig):
+@pytest.mark.parametrize("pool", [VELOCITY, Pool(160, axis="in", spend="fill")], ids=["velocity", "inputs"])
+def test_a_power_cut_anywhere_in_an_epochs_end_leaves_one_of_the_two(pytestconfig, pool):
     """Cuts before every operation of the third epoch's end, half of the cut operation done; of most a
     sample (--cut-every 1: of all)."""
-    plan = replace(EVERYTHING, pool=replace(VELOCITY, epoch=4))
+    plan = replace(EVERYTHING, pool=replace(pool, epoch=4))
     compiled = compile_model(add_spare_classes(nets.residual_net(), 2), plan)
     engine = ChoosingEngine(compiled)
     xs, ys = pictures(compiled.graph, 24)
