@@ -21,7 +21,7 @@ from stream_tasks import HELD_OUT_SEED, Task, above, prepare
 
 from tflm_export.errors import TfodlError
 
-RATES = (0.006, 0.012, 0.024, 0.048)
+RATES = (0.006, 0.012, 0.024, 0.048, 0.096)
 RULES = ("top_layers_random", "random")
 Axis = Literal["out", "in"]
 AXES: tuple[Axis, ...] = ("out", "in")

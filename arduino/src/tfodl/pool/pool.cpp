@@ -22,7 +22,11 @@ T* carve(uint8_t*& at, int32_t n) {
   return part;
 }
 
-void list_channels(const ChannelPool& pool) {
+// Of a pool of rows or of columns. An engine has one of the two, and so what they share once.
+enum class Axis : uint8_t { kRows, kColumns };
+#define TFODL_IN_EACH __attribute__((always_inline)) inline
+
+TFODL_IN_EACH void list_channels(const ChannelPool& pool) {
   int16_t* listed = pool.listed;
   for (int32_t i = 0; i < pool.count; ++i) {
     const Candidate& c = pool.layers[i];
@@ -42,7 +46,7 @@ void list_channels(const ChannelPool& pool) {
   }
 }
 
-void carve_states(const ChannelPool& pool, uint8_t*& at) {
+TFODL_IN_EACH void carve_states(const ChannelPool& pool, uint8_t*& at) {
   for (int32_t i = 0; i < pool.count; ++i) {
     const Candidate& c = pool.layers[i];
     const int32_t n = c.rows->n, weights = n * c.row;
@@ -81,13 +85,13 @@ void carve_columns(const ChannelPool& pool, uint8_t*& at) {
   }
 }
 
-template <void (*kCarve)(const ChannelPool&, uint8_t*&)>
+template <Axis kAxis>
 int32_t load(const ChannelPool& pool) {
   list_channels(pool);
   memset(pool.bytes, 0, static_cast<size_t>(pool.size));
   uint8_t* at = pool.bytes;
   carve_states(pool, at);
-  kCarve(pool, at);
+  kAxis == Axis::kRows ? carve_rows(pool, at) : carve_columns(pool, at);
   int32_t shallowest = 0;
   while (shallowest < pool.count && pool.layers[shallowest].rows->n == 0) ++shallowest;
   return shallowest;
@@ -115,7 +119,7 @@ void append_columns(const Candidate& c, Images& images) {
   }
 }
 
-template <void (*kAppend)(const Candidate&, Images&)>
+template <Axis kAxis>
 void save(const ChannelPool& pool, Images& images) {
   static const uint8_t kNone[4] = {};
   for (int32_t i = 0; i < pool.count; ++i) {
@@ -123,7 +127,7 @@ void save(const ChannelPool& pool, Images& images) {
     if (c.resident) {
       images.append(c.resident, static_cast<uint32_t>(c.weights_bytes));
     } else {
-      kAppend(c, images);
+      kAxis == Axis::kRows ? append_rows(c, images) : append_columns(c, images);
     }
     images.append(kNone, static_cast<uint32_t>(-c.weights_bytes & 3));
     if (c.biases) images.append(c.biases, 4 * static_cast<uint32_t>(c.channels));
@@ -158,8 +162,8 @@ void pool_copies(const ChannelPool& pool, const uint8_t* image) {
   }
 }
 
-int32_t pool_load(const ChannelPool& pool) { return load<carve_rows>(pool); }
-int32_t pool_load_columns(const ChannelPool& pool) { return load<carve_columns>(pool); }
+int32_t pool_load(const ChannelPool& pool) { return load<Axis::kRows>(pool); }
+int32_t pool_load_columns(const ChannelPool& pool) { return load<Axis::kColumns>(pool); }
 
 Parameter pool_rows(const ChannelPool& pool) {
   void* data = nullptr;
@@ -178,7 +182,7 @@ void pool_forgets(const ChannelPool& pool) {
   memset(pool.bytes, 0, static_cast<size_t>(end ? end - pool.bytes : pool.size));
 }
 
-void pool_save(const ChannelPool& pool, Images& images) { save<append_rows>(pool, images); }
-void pool_save_columns(const ChannelPool& pool, Images& images) { save<append_columns>(pool, images); }
+void pool_save(const ChannelPool& pool, Images& images) { save<Axis::kRows>(pool, images); }
+void pool_save_columns(const ChannelPool& pool, Images& images) { save<Axis::kColumns>(pool, images); }
 
 }  // namespace tfodl
