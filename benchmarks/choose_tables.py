@@ -95,6 +95,7 @@ def _cost(facts: dict[str, Any], name: str) -> str:
             _bytes("RAM, static and stack, B", facts["ram_bytes"], facts["static_ram_bytes"]),
             _bytes("flash of program and constants, B", facts["flash_bytes"], facts["static_flash_bytes"]),
             f"| flash area of two images, B | {facts['pool']['area_bytes']:,} | | |",
+            f"| weights of the candidates, depthwise apart, B | {facts['weights_bytes']:,} | | |",
             f"| channels that learn, of {facts['pool']['channels']:,} | {facts['channels']:,} | "
             f"{facts['channels']:,} | |",
         ]

@@ -89,6 +89,7 @@ def pair(tflite: bytes, plan: UpdatePlan, x: np.ndarray, labels: list[int]) -> d
         "flash_bytes": chosen.flash_bytes,
         "static_flash_bytes": static.flash_bytes,
         "channels": first.count,
+        "weights_bytes": sum(c.weights.count for c in candidates(compiled.graph) if c.weights.in_pool),
         "pool": compiled.facts["pool"],
     }
 

@@ -79,10 +79,13 @@ def test_what_a_device_learned_becomes_a_model(folder):
     assert cli.main(["sketch", "engine", "--out", "x.zip"]) == 0
 
 
-def test_options_change_a_plans_pool(folder):
+def test_options_change_a_plans_pool(folder, capsys):
     PLAN.save("p.json")
-    assert compile_with("--plan", "p.json", "--rule", "fixed", "--pool", "300") == 0
-    assert load("engine").plan == replace(PLAN, pool=Pool(300, "fixed", epoch=5))
+    assert compile_with("--plan", "p.json", "--rule", "fixed", "--axis", "in", "--pool", "300") == 0
+    assert "chooses: 9 input channels of 2 layers" in capsys.readouterr().out
+    plan = load("engine").plan
+    assert plan == replace(PLAN, pool=Pool(300, "fixed", epoch=5, axis="in"))
+    assert UpdatePlan.from_json(plan.to_json()) == plan
 
 
 def test_a_board_gets_what_it_holds(folder, capsys):

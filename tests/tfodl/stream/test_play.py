@@ -46,7 +46,7 @@ CASES = {
         Memory(samples=4, replays=1),
         {"rounding": "accumulator", "layers": ()},
     ),
-    "no memory": (None, {"momentum": 0.0}),
+    "no memory, momentum, batches": (None, {"momentum": 0.9, "batch": 3}),
     "guard": (
         Memory(samples=5, replays=1),
         {"guard": Guard(samples=6, held_out=3, every=7), "learning_rate": 0.003},
@@ -196,8 +196,6 @@ def test_refusals():
     result = stream.play(compiled, (x, y), tests, points=1)
     with pytest.raises(TfodlError, match=r"no test set 'target'; there are \['same'\]"):
         result.accuracy("target")
-    with pytest.raises(TfodlError, match="the plan sums 2"):
-        stream.play(engine(Memory(samples=6), batch=2), (x, y), tests, machine="keras")
 
 
 def test_it_is_public():
