@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +41,7 @@ class Selection:
 
 def to_json(selections: Sequence[Selection]) -> str:
     """One line an epoch."""
-    rows = [json.dumps(dataclasses.asdict(s)) for s in selections]
+    rows = [json.dumps({**vars(s), "channels": dict(s.channels)}) for s in selections]
     return "[\n" + ",\n".join(rows) + "\n]\n"
 
 
