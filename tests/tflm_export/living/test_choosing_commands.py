@@ -19,7 +19,7 @@ from tflm_export.machines.choosing_host import ChoosingEngine
 from tflm_export.machines.m4 import build
 from tflm_export.memory.engine_size import flash_estimate
 from tflm_export.plan import Guard, LayerUpdate, Memory, UpdatePlan
-from tflm_export.pool import Pool
+from tflm_export.pool import AXES, Pool
 from tflm_export.report.draw_selection import draw_selections, learned
 from tflm_export.report.propose import propose
 
@@ -165,9 +165,11 @@ def test_pools_that_cannot_be(fields):
         Pool(**fields)
 
 
-def test_the_plan_of_ram_is_what_the_linker_gives(tmp_path):
+@pytest.mark.parametrize("axis", AXES)
+def test_the_plan_of_ram_is_what_the_linker_gives(tmp_path, axis):
     """Tables, pool, and a guard's copy of it, beside a plain engine's; the linker may pad."""
-    compiled = compile_model(nets.residual_net(), replace(PLAN, guard=Guard(samples=5)))
+    plan = replace(PLAN, guard=Guard(samples=5), pool=replace(PLAN.pool, axis=axis))
+    compiled = compile_model(nets.residual_net(), plan)
     source = compiled.save(tmp_path / "engine") / "src"
     main = (
         '#include "engine.h"\n#include "tfodl/store/nvmc_flash.h"\nuint8_t flash[64];\n'
