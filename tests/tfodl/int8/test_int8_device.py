@@ -8,8 +8,10 @@ from int8_nets import digits, int8_model, qat_tflite
 import tfodl
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.gradients.training_graph import training_graph
+from tflm_export.ops.convolution.rates import rate_constants
 from tflm_export.simulate.step import Simulator
 from tfodl import LayerUpdate, Optimizer, TfodlError, UpdatePlan
+from tfodl.int8.device_update import device_rates
 from tfodl.quantize.layer_map import address
 
 
@@ -49,6 +51,23 @@ def test_hundred_steps_make_the_boards_weights(rounding, qas):
     changed = np.concatenate([(simulator.weights[n] != first[n]).ravel() for n in first])
     assert changed.mean() > 0.02
     assert np.abs(differences(model, simulator)).max() == 0
+
+
+@pytest.mark.parametrize("qas", [True, False])
+def test_rates_are_the_boards(qas):
+    model = int8_model(gradients="device")
+    plan = plans(model, Optimizer(qas=qas), 0)[1]
+    graph = training_graph(read_tflite(qat_tflite()), plan)
+    rates = device_rates(model.graph, model.weighted(), qas)
+    layers = {op.name: layer for op, layer in model.weighted()}
+    updates = [op for op in graph.ops if op.role == "update"]
+    assert len(updates) == 2 * len(layers)
+    for op in updates:
+        variable = layers[op.of].bias if op.kind == "BIAS_UPDATE" else layers[op.of].kernel
+        found = rates[variable.path].steps
+        assert found.dtype == np.float32
+        expected = rate_constants(op, graph.layers[op.of], graph, qas)
+        np.testing.assert_array_equal(found.reshape(-1), expected, err_msg=op.name)
 
 
 def test_fit_is_the_same_as_steps():
