@@ -29,13 +29,13 @@ from tflm_export.front.prune import prune
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.front.spare import add_spare_classes
+from tflm_export.gradients.cut import find_cut
 from tflm_export.gradients.paths import gradient_type
 from tflm_export.gradients.training_graph import trained_ops, training_graph
 from tflm_export.ir import Graph, Tensor
 from tflm_export.library import library_sources
 from tflm_export.limits import check_arena, check_limits
 from tflm_export.living.capacity import check_exemplars, memory_facts, memory_ram
-from tflm_export.living.cut import find_cut
 from tflm_export.living.image import check_area
 from tflm_export.living.measuring import workspace
 from tflm_export.living.memory import Exemplars

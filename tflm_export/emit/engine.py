@@ -12,9 +12,9 @@ from tflm_export.cpp import Tables
 from tflm_export.emit.names import op_symbol, tensor_symbols
 from tflm_export.emit.packed_biases import Packed, packed_biases
 from tflm_export.errors import ExportError
+from tflm_export.gradients.cut import find_cut
 from tflm_export.gradients.paths import gradient_type
 from tflm_export.ir import Graph, Op, Tensor
-from tflm_export.living.cut import find_cut
 from tflm_export.living.memory import Exemplars
 from tflm_export.living.pool import candidates
 from tflm_export.memory.place import MemoryPlan

@@ -7,8 +7,8 @@ from tflm_export.emit.engine import Engine
 from tflm_export.emit.judging import judging_parts
 from tflm_export.emit.names import shape_text
 from tflm_export.emit.new_classes import new_classes_parts
+from tflm_export.gradients.cut import Cut, latent_reader
 from tflm_export.living.capacity import capacity
-from tflm_export.living.cut import Cut, latent_reader
 from tflm_export.living.memory import LABEL_BYTES
 from tflm_export.living.new_classes import outlives_power
 from tflm_export.ops.convolution.update import state_arrays

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tflm_export.errors import ExportError
+from tflm_export.gradients.cut import find_cut, latent_reader
 from tflm_export.ir import Graph
-from tflm_export.living.cut import find_cut, latent_reader
 from tflm_export.living.memory import LABEL_BYTES, Exemplars
 from tflm_export.living.new_classes import outlives_power, spare_head
 from tflm_export.living.pool import most_row_bytes

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from tflm_export.errors import ExportError
+from tflm_export.gradients.cut import find_cut
 from tflm_export.ir import Graph
-from tflm_export.living.cut import find_cut
 from tflm_export.living.memory import Exemplars
 from tflm_export.plan import UpdatePlan
 from tflm_export.simulate.evaluate import run_forward

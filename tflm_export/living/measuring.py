@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from tflm_export.gradients.cut import find_cut
 from tflm_export.ir import Graph
-from tflm_export.living.cut import find_cut
 from tflm_export.living.pool import candidates, total
 from tflm_export.memory.lifetimes import lifetimes
 from tflm_export.memory.place import ALIGNMENT, MemoryPlan, check_no_overlap, lower_bound, place

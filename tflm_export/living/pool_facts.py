@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tflm_export.gradients.cut import find_cut
 from tflm_export.ir import Graph
-from tflm_export.living.cut import find_cut
 from tflm_export.living.image import area_bytes, image_layout
 from tflm_export.living.pool import candidates, most_channels, pool_ram, total
 from tflm_export.plan import PAGE_BYTES, UpdatePlan

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from tflm_export.errors import ExportError
+from tflm_export.gradients.cut import find_cut
 from tflm_export.ir import Graph, Op
 from tflm_export.living.capacity import capacity, check_exemplars, classes
-from tflm_export.living.cut import find_cut
 from tflm_export.living.judging import Weights, judge_memory
 from tflm_export.living.memory import Exemplars, ReplayMemory
 from tflm_export.living.new_classes import NewClasses, spare_head

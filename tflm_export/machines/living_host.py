@@ -7,8 +7,8 @@ import ctypes
 import numpy as np
 
 from tflm_export.errors import ExportError
+from tflm_export.gradients.cut import find_cut
 from tflm_export.living.capacity import classes
-from tflm_export.living.cut import find_cut
 from tflm_export.machines.host import HostEngine
 
 

@@ -10,11 +10,11 @@ import tensorflow as tf
 from tflm_export.compiler import Compiled
 from tflm_export.errors import TfodlError
 from tflm_export.front.read_tflite import read_tflite
+from tflm_export.gradients.cut import find_cut
 from tflm_export.gradients.paths import gradient_type
 from tflm_export.gradients.trained import find_op
 from tflm_export.ir import Graph
 from tflm_export.living.capacity import capacity, classes
-from tflm_export.living.cut import find_cut
 from tflm_export.living.judging import Weights, judge_memory
 from tflm_export.living.memory import ReplayMemory
 from tflm_export.living.new_classes import NewClasses, spare_head

@@ -9,9 +9,9 @@ import numpy as np
 
 from tflm_export.compiler import Compiled
 from tflm_export.errors import TfodlError
+from tflm_export.gradients.cut import find_cut
 from tflm_export.living.capacity import capacity, classes
 from tflm_export.living.choosing import simulator_of
-from tflm_export.living.cut import find_cut
 from tflm_export.living.judging import is_held_out
 from tflm_export.living.memory import ReplayMemory
 from tflm_export.machines.choosing_host import host_engine

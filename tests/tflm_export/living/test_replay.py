@@ -10,7 +10,7 @@ from digits_net import LAYERS, digits_net, target_digits
 from tflm_export.compiler import compile_model
 from tflm_export.engine_folder import load
 from tflm_export.errors import ExportError
-from tflm_export.living.cut import find_cut
+from tflm_export.gradients.cut import find_cut
 from tflm_export.living.memory import Exemplars
 from tflm_export.living.simulator import LivingSimulator
 from tflm_export.machines.choosing_host import host_engine

@@ -5,7 +5,7 @@ import pytest
 from int8_nets import digits, int8_model, qat_net, qat_tflite
 
 from tflm_export.compiler import compile_model
-from tflm_export.living.cut import find_cut
+from tflm_export.gradients.cut import find_cut
 from tflm_export.machines.living_host import LivingEngine
 from tfodl import LayerUpdate, Memory, UpdatePlan
 from tfodl.quantize.layer_map import address
