@@ -50,6 +50,7 @@ from tflm_export.memory.squeeze import squeeze
 from tflm_export.memory.storage import SLICES_STACK_BYTES, engine_ram, static_ram
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import UpdatePlan
+from tflm_export.store.facts import check_samples
 from tflm_export.variable import variables
 
 EXEMPLARS = "exemplars.npz"  # in the folder of an engine
@@ -207,6 +208,7 @@ def derive(
         )
     check_pool(graph, plan)
     check_area(graph, plan)
+    check_samples(graph, plan)
     return graph, plan_memory(graph, plan)
 
 

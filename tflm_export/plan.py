@@ -43,7 +43,7 @@ BIASES = ("none", "selected", "all")
 LOSSES = ("crossentropy", "bce", "mse", "reconstruction")
 Loss = Literal["crossentropy", "bce", "mse", "reconstruction"]
 POLICIES = ("reservoir", "balanced")
-PLACES = ("ram",)
+PLACES = ("ram", "flash")
 OPTIONAL = (
     "store_bytes",
     "candidates",
@@ -100,7 +100,9 @@ class Memory:
     replays: remembered samples that a training step learns again. exemplar_replays: the same of samples that
         were shipped with the engine.
     policy: which samples stay when the memory is full: `"reservoir"` (every sample seen alike) or
-        `"balanced"` (every class alike). where: `"ram"`.
+        `"balanced"` (every class alike).
+    where: the latents lie in `"ram"`, and are gone when the power is, or in `"flash"`, as records of the
+        plan's store, which keeps the whole memory (docs/store.md); `bytes` are then of flash.
 
     >>> Memory(samples=50).replays
     3
@@ -111,7 +113,7 @@ class Memory:
     replays: int = 3
     exemplar_replays: int = 0
     policy: Literal["reservoir", "balanced"] = "reservoir"
-    where: Literal["ram"] = "ram"
+    where: Literal["ram", "flash"] = "ram"
 
     def __post_init__(self) -> None:
         given = [size for size in (self.samples, self.bytes) if size is not None]
@@ -237,6 +239,12 @@ class UpdatePlan:
             not self.spare_classes or (self.memory is not None and self.head),
             "UpdatePlan: spare_classes are learned by the head beside remembered samples; set head to true "
             "and a memory, or spare_classes to 0.",
+        )
+        in_flash = self.memory is not None and self.memory.where == "flash"
+        require(
+            not in_flash or (bool(self.store_bytes) and self.pool is None),
+            "UpdatePlan: a memory in flash has its samples in the store; set store_bytes, without a pool, or "
+            "memory.where to 'ram'.",
         )
         pages, rest = divmod(self.store_bytes, PAGE_BYTES) if is_count(self.store_bytes) else (-1, 0)
         require(

@@ -24,7 +24,7 @@ def judging_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:
         "judging_parts": fill("judging_parts.cpp", fields).rstrip(),
         "judging_reset": _RESET,
         "judging_header": fill("judging.h", fields),
-        "offer_judge": _OFFER,
+        "offer_judge": _OFFER.format_map(living),
         "hold_out": "\n  if (tfodl::is_held_out(last, kLatentBytes, kHeldOut)) return unlearned(label);",
         "step_done": _STEP_DONE,
         "judge": fill("judging.cpp", fields),
@@ -35,12 +35,7 @@ _RESET = (
     "\n  memset(judge_offered, 0, sizeof judge_offered);\n  judge_counts = {0, 0, 0, 0};\n"
     "  steps_judged = 0;\n  keep();"
 )
-_OFFER = (
-    "\n  if (tfodl::is_held_out(last, kLatentBytes, kHeldOut)) {"
-    "\n    tfodl::replay_remember(judges, judge_counts, last, label);"
-    "\n    return true;"
-    "\n  }"
-)
+_OFFER = "\n  if (tfodl::is_held_out(last, kLatentBytes, kHeldOut)) {{\n{keep_judge}\n  }}"
 
 
 def unlearned_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:

@@ -7,12 +7,12 @@ from tflm_export.emit.engine import Engine
 from tflm_export.emit.judging import judging_parts
 from tflm_export.emit.names import shape_text
 from tflm_export.emit.new_classes import new_classes_parts
+from tflm_export.emit.samples import sample_parts
 from tflm_export.gradients.cut import Cut, latent_reader
-from tflm_export.living.capacity import capacity
-from tflm_export.living.memory import LABEL_BYTES
 from tflm_export.living.new_classes import outlives_power
 from tflm_export.ops.convolution.update import state_arrays
 from tflm_export.plan import Memory
+from tflm_export.store.samples import LABEL_BYTES, capacity
 from tflm_export.template import fill
 
 POLICIES = {
@@ -33,21 +33,24 @@ def living_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
     if e.cut is None or e.plan.memory is None:
         return {"living": "", "living_header": ""}
     fields = _facts(e, e.plan.memory, e.cut) | {"below": plain["below"], "above": plain["above"]}
-    states = [] if e.plan.pool is not None else _state_table(e)
+    fields |= sample_parts(e, fields["cut"])
+    whole = e.plan.pool is None and e.plan.memory.where == "ram"  # the state is bytes in RAM
+    states = _state_table(e) if whole else []
     fields |= {"state_table": "\n".join(states), "states": str(len(states))}
     fields["states_header"] = f"constexpr int32_t kStates = {len(states)};\n" if states else ""
     for key, template in (("state_header", "living_state.h"), ("state", "living_state.cpp")):
-        fields[key] = "" if e.plan.pool is not None else fill(template, fields)
+        fields[key] = fill(template, fields) if whole else ""
     fields["logits_at"] = plain["logits_at"]
     judging, spare = judging_parts(e, fields), new_classes_parts(e, fields)
     fields |= judging | spare
     hoisted = e.plan.guard is not None or bool(e.plan.spare_classes)
     rest = _REST.format(plain["infer"]) if hoisted else ""
-    parts = rest + judging["judging_parts"] + spare["spare_parts"]
+    parts = rest + judging["judging_parts"] + spare["spare_parts"] + fields["samples_parts"].rstrip()
     forget = ("memset(offered, 0, sizeof offered);", "counts = {0, 0, 0, 0};", "seen = false;")
     return {
         "checks": plain["checks"] + fill("living_parts.cpp", fields) + parts,
         "reset": "\n".join([plain["reset"], *(f"  {line}" for line in forget)])
+        + fields["forget_samples"]
         + judging["judging_reset"]
         + spare["spare_reset"],
         "infer": "  layers_to_output();" if hoisted else plain["infer"],

@@ -7,32 +7,17 @@ from typing import Any
 from tflm_export.errors import ExportError
 from tflm_export.gradients.cut import find_cut, latent_reader
 from tflm_export.ir import Graph
-from tflm_export.living.memory import LABEL_BYTES, Exemplars
+from tflm_export.living.memory import Exemplars
 from tflm_export.living.new_classes import outlives_power, spare_head
 from tflm_export.living.pool import most_row_bytes
-from tflm_export.plan import Memory, UpdatePlan
+from tflm_export.plan import UpdatePlan
+from tflm_export.store.samples import LABEL_BYTES, SLOTS, capacity
 from tflm_export.variable import variables
 
 COUNTS_BYTES, OFFERED_BYTES, SEEN_BYTES = 16, 4, 4  # tfodl::ReplayCounts, a class, a flag
 STEPS_BYTES, VERDICT_BYTES = 4, 2  # of a guard: a counter; a judge
+SAMPLES_BYTES = 12  # tfodl::Samples
 SUM_BYTES, OLD_BYTES = 4, 4  # of a feature, to imprint a spare class; how many classes the power found
-
-
-def capacity(memory: Memory, latent_bytes: int) -> int:
-    """Samples that fit. Raises `ExportError` when none does.
-
-    >>> capacity(Memory(bytes=1000), 190)
-    5
-    """
-    if memory.samples is not None:
-        return memory.samples
-    each, given = latent_bytes + LABEL_BYTES, memory.bytes or 0
-    if given < each:
-        raise ExportError(
-            f"update plan: memory of {given} bytes cannot hold one sample, which takes {each} (a latent of "
-            f"{latent_bytes} and its label); give more bytes."
-        )
-    return given // each
 
 
 def classes(graph: Graph) -> int:
@@ -46,19 +31,26 @@ def memory_ram(graph: Graph, plan: UpdatePlan) -> int:
     if plan.memory is None:
         return 0
     cut = find_cut(graph, plan)
-    held = capacity(plan.memory, cut.nbytes) * (cut.nbytes + LABEL_BYTES)
+    held = capacity(plan.memory, cut.nbytes) * sample_ram(plan, cut.nbytes)
     counts = OFFERED_BYTES * classes(graph) + COUNTS_BYTES
     spare = spare_head(graph, plan)
     sums = SUM_BYTES * graph.tensors[spare.weights].shape[1] if spare is not None else 0
     old = OLD_BYTES if outlives_power(plan) else 0
-    return cut.nbytes + held + counts + SEEN_BYTES + guard_ram(graph, plan) + sums + old
+    samples = 0 if plan.memory.where == "ram" else SAMPLES_BYTES
+    return cut.nbytes + held + counts + SEEN_BYTES + guard_ram(graph, plan) + sums + old + samples
+
+
+def sample_ram(plan: UpdatePlan, latent_bytes: int) -> int:
+    """Static RAM of a remembered sample, bytes: its label, and its latent or where in flash that is."""
+    in_flash = plan.memory is not None and plan.memory.where == "flash"
+    return LABEL_BYTES + (SLOTS if in_flash else latent_bytes)
 
 
 def guard_ram(graph: Graph, plan: UpdatePlan) -> int:
     """Static RAM of the pictures that judge and of the last good state, bytes; 0 for a plan without guard."""
     if plan.guard is None:
         return 0
-    held = plan.guard.samples * (find_cut(graph, plan).nbytes + LABEL_BYTES + VERDICT_BYTES)
+    held = plan.guard.samples * (sample_ram(plan, find_cut(graph, plan).nbytes) + VERDICT_BYTES)
     return held + OFFERED_BYTES * classes(graph) + COUNTS_BYTES + STEPS_BYTES + good_bytes(graph, plan)
 
 
@@ -83,7 +75,9 @@ def memory_facts(graph: Graph, plan: UpdatePlan, exemplars: Exemplars | None) ->
     if plan.memory is not None:
         facts |= {
             "samples": capacity(plan.memory, cut.nbytes),
+            "where": plan.memory.where,
             "bytes_a_sample": cut.nbytes + LABEL_BYTES,
+            "ram_a_sample": sample_ram(plan, cut.nbytes),
             "ram_bytes": memory_ram(graph, plan),
             "exemplars": len(exemplars) if exemplars else 0,
         }

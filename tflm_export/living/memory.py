@@ -21,7 +21,6 @@ from tflm_export.ops.arithmetic import random_key
 
 ACCEPT, PLACE, DRAW = 0xFFFF0001, 0xFFFF0002, 0xFFFF0003  # whose random numbers
 SHOW, PICK = 0xFFFF0103, 0xFFFF0104
-LABEL_BYTES = 2
 
 
 def random_below(seed: int, counter: int, purpose: int, n: int) -> int:

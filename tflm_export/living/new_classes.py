@@ -73,7 +73,8 @@ def spare_head(graph: Graph, plan: UpdatePlan) -> SpareHead | None:
 
 def outlives_power(plan: UpdatePlan) -> bool:
     """Whether a spare class may have been opened before the power came, of which no samples are held."""
-    return bool(plan.spare_classes) and (bool(plan.store_bytes) or plan.pool is not None)
+    forgets = plan.memory is not None and plan.memory.where == "ram"
+    return bool(plan.spare_classes) and forgets and (bool(plan.store_bytes) or plan.pool is not None)
 
 
 def imprint(weights: np.ndarray, label: int, sums: np.ndarray, pairs: int, in_use: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from tflm_export.errors import ExportError
 from tflm_export.gradients.cut import find_cut
 from tflm_export.ir import Graph, Op
-from tflm_export.living.capacity import capacity, check_exemplars, classes
+from tflm_export.living.capacity import check_exemplars, classes
 from tflm_export.living.judging import Weights, judge_memory
 from tflm_export.living.memory import Exemplars, ReplayMemory
 from tflm_export.living.new_classes import NewClasses, spare_head
@@ -17,6 +17,7 @@ from tflm_export.ops.arithmetic import Gradient
 from tflm_export.plan import UpdatePlan
 from tflm_export.simulate.evaluate import run_forward
 from tflm_export.simulate.step import Simulator, Target
+from tflm_export.store.samples import capacity
 
 
 class LivingSimulator(NewClasses, Simulator):

@@ -17,6 +17,7 @@ from tflm_export.living.pool import Candidate, candidates, total
 from tflm_export.living.selection import Selection
 from tflm_export.machines.host import FLAGS, HostEngine
 from tflm_export.machines.host_store import STATUS
+from tflm_export.machines.keeping_host import KeepingEngine
 from tflm_export.machines.living_host import LivingEngine
 from tflm_export.simulate.step import Target
 from tflm_export.variable import Variable
@@ -146,9 +147,11 @@ def _int8(address: int, count: int) -> np.ndarray:
 
 
 def host_engine(engine: Compiled | str | os.PathLike[str]) -> HostEngine:
-    """An engine, compiled or in its folder, built for the host: with a memory a `LivingEngine`, with a pool a
-    `ChoosingEngine`."""
+    """An engine, compiled or in its folder, built for the host: with a memory a `LivingEngine`, with one in
+    flash a `KeepingEngine`, with a pool a `ChoosingEngine`."""
     compiled = opened(engine)
     if compiled.plan.memory is None:
         return HostEngine(compiled)
+    if compiled.plan.memory.where == "flash":
+        return KeepingEngine(compiled)
     return LivingEngine(compiled) if compiled.plan.pool is None else ChoosingEngine(compiled)

@@ -221,7 +221,8 @@ def _shim(compiled: Compiled) -> str:
             files += ["cut_flash.h"]
         files += ["shim_store.cpp"] if compiled.plan.store_bytes else []
         if compiled.plan.memory is not None:
-            kind = "living_state" if compiled.plan.pool is None else "choosing"
+            kept = "living_state" if compiled.plan.memory.where == "ram" else "samples"
+            kind = kept if compiled.plan.pool is None else "choosing"
             files += ["shim_living.cpp", f"shim_{kind}.cpp"]
         files += ["shim_new_classes.cpp"] if compiled.plan.spare_classes else []
         files += ["shim_judging.cpp"] if compiled.plan.guard is not None else []

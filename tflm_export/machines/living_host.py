@@ -38,9 +38,12 @@ class LivingEngine(HostEngine):
         return self._read(self._library.shim_latent(), self._latent_shape)
 
     def remember(self, label: int) -> None:
-        """Offer that picture to the memory. Raises `ExportError` for a wrong label, or before any picture."""
+        """Offer that picture to the memory. Raises `ExportError` for a wrong label, before any picture, and
+        where a memory in flash does not take it."""
         if not self._library.shim_remember(int(label)):
-            raise ExportError(f"remember: label {label} is no class, or no picture was seen yet.")
+            raise ExportError(
+                f"remember: label {label} is no class, no picture was seen yet, or the flash did not take it."
+            )
 
     def remembered(self) -> int:
         """Samples in the memory."""
@@ -98,8 +101,10 @@ class LivingEngine(HostEngine):
 
     def _states(self) -> list[tuple[int, int]]:
         """Address and bytes of every part of the state."""
-        library = self._library
-        if self.compiled.plan.pool is not None:
+        library, plan = self._library, self.compiled.plan
+        if plan.pool is not None:
             raise ExportError("this engine keeps its state in images of its own; use image and open.")
+        if plan.memory is not None and plan.memory.where == "flash":
+            raise ExportError("this engine keeps its samples in its store; use a KeepingEngine's save.")
         library.shim_state.restype, library.shim_state_bytes.restype = ctypes.c_void_p, ctypes.c_uint32
         return [(library.shim_state(i), library.shim_state_bytes(i)) for i in range(library.shim_states())]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import tempfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ import numpy as np
 from tflm_export.compiler import Compiled
 from tflm_export.errors import ExportError
 from tflm_export.machines.host_store import StoreEngine
-from tflm_export.machines.living_host import LivingEngine
+from tflm_export.machines.keeping_host import KeepingEngine
 from tflm_export.machines.m4 import ARDUINO_FLAGS, ROOMY, build, run
 from tflm_export.machines.measure import board_program, stored_weights
 
@@ -58,10 +58,6 @@ class Lived:
     image: bytes
 
 
-class _Storing(StoreEngine, LivingEngine):  # type: ignore[misc]
-    """With a memory and a store; `restore` is the store's."""
-
-
 class HostLife:
     """An engine on the host that lives on, `live` by `live`, until it is dropped.
 
@@ -70,9 +66,8 @@ class HostLife:
 
     def __init__(self, compiled: Compiled, image: bytes | None = None):
         remembers = compiled.plan.memory is not None
-        self.engine: StoreEngine = (_Storing if remembers else StoreEngine)(compiled, image)
+        self.engine: StoreEngine = (KeepingEngine if remembers else StoreEngine)(compiled, image)
         self.saves = self.cuts = self.lost = 0
-        self._remember: Callable[[int], object] = getattr(self.engine, "remember", lambda label: None)
         self._start()
 
     def live(self, life: Life) -> None:
@@ -82,6 +77,13 @@ class HostLife:
             self._remember(int(label))
             if action != NOTHING:
                 self._save(int(action))
+
+    def _remember(self, label: int) -> None:
+        if not isinstance(self.engine, KeepingEngine):
+            return
+        if self.engine.must_save():
+            self._save(SAVE)
+        self.engine.remember(label)
 
     def _start(self) -> None:
         self.engine.reset()
@@ -111,8 +113,11 @@ class HostLife:
         self.lost += self._committed not in allowed
 
     def fingerprint(self) -> int:
-        """Of the weights."""
-        return zlib.crc32(b"".join(array.tobytes() for array in self.engine.weights().values()))
+        """Of the weights, and of how many samples are in memory where that outlives the power."""
+        parts = [array.tobytes() for array in self.engine.weights().values()]
+        if isinstance(self.engine, KeepingEngine) and self.engine.in_flash:
+            parts.append(self.engine.remembered().to_bytes(4, "little"))
+        return zlib.crc32(b"".join(parts))
 
 
 def on_host(compiled: Compiled, life: Life, image: bytes | None = None) -> Lived:

@@ -116,8 +116,16 @@ def _remembering(compiled: Compiled) -> dict[str, str]:
     """What the program of an engine with a memory does besides: remember every sample, replay at the end."""
     name = compiled.name
     if compiled.plan.memory is None:
-        return {"replay": "", "remember": "", "measure_replay": "", "open": ""}
-    open_area, end_epoch = "", ""
+        return dict.fromkeys(
+            ("replay", "remember", "measure_replay", "open", "room", "count_room", "held"), ""
+        )
+    open_area, end_epoch, left, held = "", "", "", ""
+    if compiled.plan.memory.where == "flash":
+        open_area = fill("board_flash.cpp", name=name)
+        left = f"    if ({name}::changes_left() == 0) "
+        held = (
+            f"  const int32_t held = {name}::remembered();\n  crc = tfodl::crc32(crc, &held, sizeof held);\n"
+        )
     if compiled.plan.pool is not None:
         room = f"{name}::kAreaPages * 4096"
         open_area = (
@@ -129,6 +137,9 @@ def _remembering(compiled: Compiled) -> dict[str, str]:
         end_epoch = f"    if ({name}::epoch_is_over()) {name}::new_epoch();\n"
     return {
         "open": open_area,
+        "room": left and f"{left}{name}::save(store);\n",
+        "count_room": left and f"{left}save(area, store, -1, life);\n",
+        "held": held,
         "replay": f"void replay(void*) {{ {name}::replay(); }}\n",
         "remember": f"{end_epoch}    {name}::remember(label_of(sample + {name}::kInputBytes));\n",
         "measure_replay": '  board_measure("replay_step", replay, nullptr);\n',

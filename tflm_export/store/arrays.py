@@ -17,8 +17,10 @@ from tflm_export.ops import GRADIENTS
 from tflm_export.ops.convolution.update import state_arrays
 from tflm_export.plan import UpdatePlan
 from tflm_export.store.log import Identity
+from tflm_export.store.samples import LABEL_BYTES, Samples, samples_in_flash
 from tflm_export.variable import Variable, variables
 
+COUNTS = 4  # of a tfodl::ReplayCounts
 PIECE_BYTES = 512  # kPieceBytes of kept.h
 STATE_WIDTH = {"batch": 4, "momentum": 4, "accumulator": 2}
 
@@ -27,8 +29,9 @@ STATE_WIDTH = {"batch": 4, "momentum": 4, "accumulator": 2}
 class StoredArray:
     """`count` integers of `width` bytes, called `symbol` in the engine.
 
-    kind: "weights", "bias", a state array of the optimizer, "scales" or "settings"; the first two are kept
-    as differences from the model's values, of which `variable` tells.
+    kind: "weights", "bias", a state array of the optimizer, "scales", "settings", or of a memory in flash
+    "places" and "counts"; the first two are kept as differences from the model's values, of which `variable`
+    tells.
     """
 
     symbol: str
@@ -65,6 +68,23 @@ def _arrays(graph: Graph, plan: UpdatePlan) -> Iterator[StoredArray]:
     if scales:
         yield StoredArray("scales", "scales", scales, 1)
     yield StoredArray("sgd", "settings", 3, 4)
+    samples = samples_in_flash(graph, plan)
+    if samples is not None:
+        yield from _memory_arrays(graph, plan, samples)
+
+
+def _memory_arrays(graph: Graph, plan: UpdatePlan, samples: Samples) -> Iterator[StoredArray]:
+    """What says which sample is where, and of what class; then the same of the pictures that judge."""
+    assert graph.loss is not None
+    classes, judges = graph.tensors[graph.loss.inputs[0]].size, plan.guard.samples if plan.guard else 0
+    yield StoredArray("slots", "places", samples.places, 1)
+    for prefix, places in (("", samples.places - judges), ("judge_", judges)):
+        if places:
+            yield StoredArray(f"{prefix}labels", "places", places, LABEL_BYTES)
+            yield StoredArray(f"{prefix}offered", "places", classes, 4)
+            yield StoredArray(f"{prefix}counts", "counts", COUNTS, 4)
+    if judges:
+        yield StoredArray("steps_judged", "counts", 1, 4)
 
 
 def scale_count(graph: Graph) -> int:
@@ -75,9 +95,10 @@ def scale_count(graph: Graph) -> int:
     return 1 + sum(not row.same_exponent for row in rows)
 
 
-def first_records(arrays: tuple[StoredArray, ...]) -> tuple[int, ...]:
-    """The number of every array's first record, and of all."""
-    return (0, *accumulate(array.records for array in arrays))
+def first_records(arrays: tuple[StoredArray, ...], samples: Samples | None) -> tuple[int, ...]:
+    """The number of every array's first record, of the samples' first, and of all."""
+    counts = [array.records for array in arrays] + ([] if samples is None else [samples.records])
+    return (0, *accumulate(counts))
 
 
 def store_identity(graph: Graph, plan: UpdatePlan) -> Identity:
@@ -91,4 +112,4 @@ def store_identity(graph: Graph, plan: UpdatePlan) -> Identity:
         digest.update(repr((name, tensor.dtype, tensor.shape, tensor.quant)).encode())
         if tensor.data is not None:
             digest.update(tensor.data.tobytes())
-    return Identity(digest.digest()[:8], first_records(arrays))
+    return Identity(digest.digest()[:8], first_records(arrays, samples_in_flash(graph, plan)))

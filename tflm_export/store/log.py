@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tflm_export.errors import ExportError
+from tflm_export.round_up import round_up
 
 MAGIC, VERSION = 0x4C445400, 1
 FIRST, CONTINUES = 1, 2
@@ -20,7 +21,17 @@ DATA, COMMIT = 0xD1, 0xC3
 PAGE_HEAD = struct.Struct("<I8sIHHBBBBI")
 RECORD_HEAD = struct.Struct("<HBBHH")
 LAST_SEQUENCE = 0xFFFFFF00
+CRC_BYTES, UNIT_BYTES = 4, 4  # UNIT_BYTES: of the nRF52840's flash
 Records = dict[tuple[int, int], bytes]
+
+
+def record_room(payload_bytes: int) -> int:
+    """Bytes of flash that a record takes on the nRF52840.
+
+    >>> record_room(0), record_room(5)
+    (12, 20)
+    """
+    return round_up(RECORD_HEAD.size + payload_bytes + CRC_BYTES, UNIT_BYTES)
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,14 @@ uint32_t fingerprint() {
   for (int32_t i = 0; i < $name::kParameters; ++i) {
     crc = tfodl::crc32(crc, $name::parameters()[i].data, $name::parameters()[i].nbytes);
   }
-  return crc;
+$held  return crc;
 }
 
 struct Life {
   uint32_t saves, cuts, lost, committed;
 };
 
-void save(CutFlash& area, int32_t action, Life& life) {
-  tfodl::Store store(area, $name::store_layout(), records);
+void save(CutFlash& area, tfodl::Store& store, int32_t action, Life& life) {
   store.mount();
   area.left = action;
   const tfodl::StoreStatus status = $name::save(store);
@@ -39,8 +38,7 @@ void save(CutFlash& area, int32_t action, Life& life) {
   }
   area.left = -1;  // the power is back
   $name::reset();
-  tfodl::Store fresh(area, $name::store_layout(), records);
-  $name::restore(fresh);
+  $name::restore(store);
   const uint32_t found = fingerprint();
   ++life.cuts;
   life.lost += found != life.committed && found != attempted;
@@ -59,20 +57,19 @@ int main() {
   uint8_t* memory = static_cast<uint8_t*>(board_alloc($name::kStoreBytes));
   board_read("area.bin", memory, $name::kStoreBytes);
   CutFlash area(memory, $name::kStoreBytes / 4096);
-  tfodl::Store first(area, $name::store_layout(), records);
-  $name::restore(first);
+  tfodl::Store store(area, $name::store_layout(), records);
+  $name::restore(store);
   Life life = {0, 0, 0, fingerprint()};
   for (uint32_t i = 0; i < action_bytes / sizeof(int32_t); ++i, sample += kSampleBytes) {
     memcpy(engine_input(), sample, $name::kInputBytes);
     const int32_t label = label_of(sample + $name::kInputBytes);
     $name::train_step(label);
-$remember
-    if (actions[i] != kNothing) save(area, actions[i], life);
+$count_room$remember
+    if (actions[i] != kNothing) save(area, store, actions[i], life);
   }
   board_print_number("saves", life.saves);
   board_print_number("cuts", life.cuts);
   board_print_number("lost", life.lost);
-  tfodl::Store store(area, $name::store_layout(), records);
   store.mount();
   board_print_number("erases", store.pages_opened());
   board_write("area.bin", memory, $name::kStoreBytes);

@@ -32,7 +32,7 @@ $open  for (int32_t i = 0; i < $inferences; ++i) {
     int8_t* sample = samples + ($inferences + i) * kSampleBytes;
     memcpy(engine_input(), sample, $name::kInputBytes);
     board_measure("train_step", train, sample + $name::kInputBytes);
-$remember  }
+$room$remember  }
   write_weights();
 $measure_replay  return 0;
 }

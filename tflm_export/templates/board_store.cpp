@@ -8,18 +8,13 @@ namespace {
 
 const int32_t kSampleBytes = $name::kInputBytes + $target_bytes;
 int8_t* sample;
-tfodl::FlashArea* area;
+tfodl::Store* store;
 uint16_t records[$name::kStoreRecords];
 tfodl::StoreStatus status;
 
 ${engine_input}$parts
-// A store that knows nothing yet, as after a start.
-void restore(void*) {
-  tfodl::Store store(*area, $name::store_layout(), records);
-  status = $name::restore(store);
-}
-
-void save(void* store) { status = $name::save(*static_cast<tfodl::Store*>(store)); }
+void restore(void*) { status = $name::restore(*store); }
+void save(void*) { status = $name::save(*store); }
 
 void train(int32_t steps) {
   for (; steps > 0; --steps, sample += kSampleBytes) {
@@ -44,12 +39,12 @@ int main() {
   uint8_t* memory = static_cast<uint8_t*>(board_alloc($name::kStoreBytes));
   board_read("area.bin", memory, $name::kStoreBytes);
   tfodl::MemoryFlash flash(memory, 4096, $name::kStoreBytes / 4096);
-  area = &flash;
+  tfodl::Store records_of_flash(flash, $name::store_layout(), records);
+  store = &records_of_flash;
   measure("restore", restore, nullptr);
   train($before);
-  tfodl::Store store(flash, $name::store_layout(), records);
-  measure("save", save, &store);
-  measure("save_nothing", save, &store);
+  measure("save", save, nullptr);
+  measure("save_nothing", save, nullptr);
   board_write("area.bin", memory, $name::kStoreBytes);
   train($after);  // lost
   sample -= $after * kSampleBytes;

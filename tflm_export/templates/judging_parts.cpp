@@ -1,8 +1,7 @@
 
 
 // Pictures that judge, and the last state of the trained tensors that they found good.
-int8_t judge_latents[kJudges * kLatentBytes];
-int16_t judge_labels[kJudges];
+${judge_latents_array}int16_t judge_labels[kJudges];
 uint32_t judge_offered[kLogits];
 tfodl::ReplayCounts judge_counts;
 uint8_t good[$good_bytes];
@@ -10,7 +9,7 @@ uint16_t judge_now[kJudges];  // what they give their labels, Q15
 uint32_t steps_judged;  // training steps since the last judgement
 
 constexpr tfodl::ReplayBuffers judges = {
-    judge_latents, judge_labels, judge_offered, kLatentBytes, kJudges, kLogits, ${seed}u,
+    $judge_latents, judge_labels, judge_offered, kLatentBytes, kJudges, kLogits, ${seed}u,
     tfodl::ReplayPolicy::kBalanced,
 };
 
@@ -20,7 +19,7 @@ $keep
 $probability
 // What judge i gives its label, Q15.
 uint16_t verdict(int32_t i) {
-  const int8_t* latent = tfodl::stored_latent(judge_latents, kLatentBytes, i);
+  const int8_t* latent = $judge_i;
   return static_cast<uint16_t>(probability(latent, judge_labels[i]) >> 15);
 }
 

@@ -2,7 +2,7 @@
 // One step on a latent that was stored.
 float learn_again(const int8_t* stored, int32_t label) {
   const int32_t before = guessed;
-  memcpy(s8(at::$cut), stored, kLatentBytes);
+  $put_stored
   const float loss = learn(label);
   guessed = before;
   return loss;
@@ -11,18 +11,18 @@ float learn_again(const int8_t* stored, int32_t label) {
 }  // namespace
 
 const int8_t* latent() { return last; }
-int32_t remembered() { return counts.held; }
+int32_t remembered() { return counts.held; }$changes_left
 
 bool remember(int32_t label) {
   if (label < 0 || label >= kLogits || !seen$label_limit) return false;$offer_judge$admit
-  tfodl::replay_remember(memory, counts, last, label);$settle
+$keep_sample$settle
   return true;
 }
 
 float replay() {
   if (!ready) reset();
   const int32_t place = tfodl::$draw;
-  return place < 0 ? -1.0f : learn_again(tfodl::stored_latent(latents, kLatentBytes, place), labels[place]);
+$replay_place
 }
 
 float replay_exemplar() {

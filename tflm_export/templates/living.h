@@ -16,7 +16,7 @@ bool remember(int32_t label);
 
 // Samples in the memory.
 int32_t remembered();
-
+$samples_header
 // One step on a sample of the memory (of the exemplars) at random; the loss before it, -1 when there is none.
 float replay();
 float replay_exemplar();

@@ -3,15 +3,14 @@
 // The latent of the picture seen last; latents that are remembered, their labels, how many of a class were offered.
 int8_t last[kLatentBytes];
 bool seen = false;
-int8_t latents[kMemory * kLatentBytes];
-int16_t labels[kMemory];
+${latents_array}int16_t labels[kMemory];
 uint32_t offered[kLogits];
 tfodl::ReplayCounts counts;
 
 constexpr tfodl::ReplayBuffers memory = {
-    latents, labels, offered, kLatentBytes, kMemory, kLogits, ${seed}u, tfodl::ReplayPolicy::$policy,
+    $latents, labels, offered, kLatentBytes, kMemory, kLogits, ${seed}u, tfodl::ReplayPolicy::$policy,
 };
-
+${samples_declared}
 // From the picture to its latent.
 void layers_below_cut() {
 $below

@@ -6,7 +6,7 @@ const tfodl::SpareHead head = {$weights, $bias, $features, $zero, kLogits, kSpar
 
 // What enters the head, of a latent.
 const int8_t* features(const int8_t* latent) {
-  memcpy(s8(at::$cut), latent, kLatentBytes);
+  $put_latent
   layers_above_cut();
   layers_to_output();
   return s8(at::$feature);
@@ -32,7 +32,7 @@ void imprint(int32_t label, const int8_t* own) {
   memset(feature_sums, 0, sizeof feature_sums);
   if (own) tfodl::add_features(head, features(own), weight, feature_sums);
   for (int32_t i = 0; i < counts.held; ++i) {
-    const int8_t* latent = tfodl::stored_latent(latents, kLatentBytes, i);
+    const int8_t* latent = $stored_i;
     if (labels[i] != label) tfodl::add_features(head, features(latent), -mine, feature_sums);
     else if (!own) tfodl::add_features(head, features(latent), weight, feature_sums);
   }
@@ -42,9 +42,9 @@ void imprint(int32_t label, const int8_t* own) {
   for (int32_t i = 0; i < counts.held; ++i) {
     const bool of_it = labels[i] == label;
     if (of_it && own) continue;
-    add_sample(label, tfodl::stored_latent(latents, kLatentBytes, i), labels[i], in_use, of_it ? &level : &safe);
+    add_sample(label, $stored_i, labels[i], in_use, of_it ? &level : &safe);
   }
-  tfodl::imprint_bias(head, label, safe, level);
+  ${if_level}tfodl::imprint_bias(head, label, safe, level);
 $into_good  memcpy(s8(at::$cut), last, kLatentBytes);
 }
 

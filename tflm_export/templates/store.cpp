@@ -2,7 +2,7 @@
 namespace {
 
 // All that learning changes.
-const tfodl::Kept kept[kStoreArrays] = {
+const tfodl::Kept kept[$kept_count] = {
     // data, base, rows, columns, count, columns here, columns of base, width, step
 $kept
 };
@@ -19,12 +19,12 @@ $first
 
 tfodl::StoreStatus save(tfodl::Store& store) {
   if (!ready) reset();
-  return tfodl::save_kept(store, kept, kStoreArrays);
+  return $save_kept;
 }
 
 tfodl::StoreStatus restore(tfodl::Store& store) {
   reset();
-  const tfodl::StoreStatus status = tfodl::restore_kept(store, kept, kStoreArrays);
-  if (status != tfodl::StoreStatus::kOk) reset();$restored
+  ${constant}tfodl::StoreStatus status = $restore_kept;
+$check  if (status != tfodl::StoreStatus::kOk) reset();$restored
   return status;
 }

@@ -14,12 +14,13 @@ from tflm_export.gradients.cut import find_cut
 from tflm_export.gradients.paths import gradient_type
 from tflm_export.gradients.trained import find_op
 from tflm_export.ir import Graph
-from tflm_export.living.capacity import capacity, classes
+from tflm_export.living.capacity import classes
 from tflm_export.living.judging import Weights, judge_memory
 from tflm_export.living.memory import ReplayMemory
 from tflm_export.living.new_classes import NewClasses, spare_head
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import Memory, UpdatePlan
+from tflm_export.store.samples import capacity
 from tflm_export.variable import variables
 from tfodl.int8.device_update import DeviceUpdate, device_rates
 from tfodl.int8.graph import Int8Model

@@ -10,11 +10,12 @@ import numpy as np
 from tflm_export.compiler import Compiled
 from tflm_export.errors import TfodlError
 from tflm_export.gradients.cut import find_cut
-from tflm_export.living.capacity import capacity, classes
+from tflm_export.living.capacity import classes
 from tflm_export.living.choosing import simulator_of
 from tflm_export.living.judging import is_held_out
 from tflm_export.living.memory import ReplayMemory
 from tflm_export.machines.choosing_host import host_engine
+from tflm_export.store.samples import capacity
 from tfodl.datasets.training_data import check_inputs, check_labels
 from tfodl.stream.result import StreamResult
 
