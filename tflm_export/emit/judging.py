@@ -24,8 +24,8 @@ def judging_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:
         "judging_parts": fill("judging_parts.cpp", fields).rstrip(),
         "judging_reset": _RESET,
         "judging_header": fill("judging.h", fields),
-        "offer_judge": _OFFER.format_map(living),
-        "hold_out": "\n  if (tfodl::is_held_out(last, kLatentBytes, kHeldOut)) return unlearned(label);",
+        "offer_judge": f"\n  if ({_held_out(e)}) {{\n{living['keep_judge']}\n  }}",
+        "hold_out": f"\n  if ({_held_out(e)}) return unlearned(label);",
         "step_done": _STEP_DONE,
         "judge": fill("judging.cpp", fields),
     }
@@ -35,7 +35,12 @@ _RESET = (
     "\n  memset(judge_offered, 0, sizeof judge_offered);\n  judge_counts = {0, 0, 0, 0};\n"
     "  steps_judged = 0;\n  keep();"
 )
-_OFFER = "\n  if (tfodl::is_held_out(last, kLatentBytes, kHeldOut)) {{\n{keep_judge}\n  }}"
+
+
+def _held_out(e: Engine) -> str:
+    """Whether the last picture judges; never one that opens a class."""
+    opens = "!is_first(label) && " if e.plan.spare_classes else ""
+    return f"{opens}tfodl::is_held_out(last, kLatentBytes, kHeldOut)"
 
 
 def unlearned_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:

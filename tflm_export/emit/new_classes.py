@@ -19,6 +19,10 @@ _EMPTY = (
     "spare_reset",
 )
 OPENED = "\n  old_classes = classes();"
+_FIRST = """// Whether a picture may open its class: that has no sample yet.
+bool is_first(int32_t label) {{ return label >= {oldest} && offered[label] == 0; }}
+
+"""
 _OLD = "\nint32_t old_classes;  // in use when the power came: no samples of them are held\n"
 
 
@@ -55,10 +59,16 @@ def _facts(e: Engine, head: SpareHead) -> dict[str, str]:
         "logit": str(head.logit),
         "logit_zero": str(head.logit_zero),
         "spare": str(head.spare),
+        "is_first": "" if e.plan.guard is None else _FIRST.format(oldest=_oldest(e)),
         "old_classes": _OLD if outlives_power(e.plan) else "",
-        "oldest": "old_classes" if outlives_power(e.plan) else "kLogits - kSpareClasses",
+        "oldest": _oldest(e),
         "into_good": _into_good(e, head, features) if e.plan.guard is not None else "",
     }
+
+
+def _oldest(e: Engine) -> str:
+    """From which class on all samples since it was opened were offered to the memory."""
+    return "old_classes" if outlives_power(e.plan) else "kLogits - kSpareClasses"
 
 
 def _into_good(e: Engine, head: SpareHead, features: int) -> str:

@@ -28,6 +28,13 @@ def is_held_out(latent: np.ndarray, guard: Guard | None) -> bool:
     return guard is not None and zlib.crc32(np.ascontiguousarray(latent).tobytes()) % guard.held_out == 0
 
 
+def is_judge(latent: np.ndarray, label: int, guard: Guard | None, spare: int, memory: ReplayMemory) -> bool:
+    """Whether a picture judges and is not learned from: it is held out, and not the first that the memory is
+    offered of one of the last `spare` classes, which such a picture opens."""
+    opens = label >= memory.classes - spare and not memory.offered[label]
+    return not opens and is_held_out(latent, guard)
+
+
 def judge_memory(plan: UpdatePlan, shape: tuple[int, ...], classes: int) -> ReplayMemory:
     """An empty memory for the pictures that judge: latents of `shape`, every class alike."""
     size = plan.guard.samples if plan.guard is not None else 0
@@ -118,10 +125,6 @@ class Judging(Replays):
             for latent, label in zip(self.judges.latents[:held], self.judges.labels[:held], strict=True)
         ]
         return np.array(found, np.int64)
-
-    def holds_out(self, latent: np.ndarray) -> bool:
-        """Whether the picture of this latent judges, and is not learned from."""
-        return is_held_out(latent, self.guard)
 
     def unlearned(self, latent: np.ndarray, label: int) -> float:
         """The loss of a picture that makes no step."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from tflm_export.errors import ExportError
 from tflm_export.ir import Graph
-from tflm_export.living.judging import Judging
+from tflm_export.living.judging import Judging, is_judge
 from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import UpdatePlan
 
@@ -146,7 +146,7 @@ class NewClasses(Judging):
     def offer(self, latent: np.ndarray, label: int) -> None:
         """A sample for the memory, or for the judges when held out. Raises `ExportError` for no class."""
         self.check_class(label)
-        if self.holds_out(latent):
+        if self.is_judge(latent, label):
             self.judges.remember(latent, label)
             return
         self.admit(latent, label)
@@ -154,6 +154,11 @@ class NewClasses(Judging):
         if self.is_young(label):
             held = len(self.memory)
             self._imprint(label, self.memory.latents[:held][self.memory.labels[:held] == label])
+
+    def is_judge(self, latent: np.ndarray, label: int) -> bool:
+        """Whether the picture of this latent judges, and is not learned from."""
+        spare = self.head.spare if self.head is not None else 0
+        return is_judge(latent, label, self.guard, spare, self.memory)
 
     def is_young(self, label: int) -> bool:
         """Whether a class that was spare has so few samples that its row is their mean."""
@@ -166,7 +171,7 @@ class NewClasses(Judging):
         if self.guard is None and self.head is None:
             return False
         latent = self.latent()
-        if self.holds_out(latent):
+        if self.is_judge(latent, label):
             return True
         self.admit(latent, label)
         return self.is_young(label)

@@ -56,7 +56,7 @@ void admit(int32_t label) {
 // Whether a class that was spare has so few samples that its row is their mean.
 bool is_young(int32_t label) { return label >= $oldest && offered[label] <= tfodl::kYoung; }
 
-// Makes the row of a young class anew, from its samples in memory.
+${is_first}// Makes the row of a young class anew, from its samples in memory.
 void settle(int32_t label) {
   if (is_young(label)) imprint(label, nullptr);
 }

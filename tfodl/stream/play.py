@@ -12,7 +12,7 @@ from tflm_export.errors import TfodlError
 from tflm_export.gradients.cut import find_cut
 from tflm_export.living.capacity import classes
 from tflm_export.living.choosing import simulator_of
-from tflm_export.living.judging import is_held_out
+from tflm_export.living.judging import is_judge
 from tflm_export.living.memory import ReplayMemory
 from tflm_export.machines.choosing_host import host_engine
 from tflm_export.store.samples import capacity
@@ -59,7 +59,8 @@ def play(
         net.train_step(x, label)
         if memory is not None:
             net.remember(label)
-            if not is_held_out(_latent(net, compiled), compiled.plan.guard):
+            plan = compiled.plan
+            if not is_judge(_latent(net, compiled), label, plan.guard, plan.spare_classes, memory):
                 memory.remember(_packed(i), label)
         if i + 1 == len(samples):
             _rest(net, compiled, rest)
