@@ -11,17 +11,17 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tflm_export.errors import ExportError
-from tflm_export.plan import Memory, UpdatePlan
+from tflm_export.plan import PLACES, Memory, UpdatePlan
 from tflm_export.pool import AXES, RULES, Pool
 
 
 @dataclass(frozen=True)
 class PoolOptions:
-    """candidates: names of layers. pool: bytes. rule, axis, epoch: of the pool. memory: samples. fit: the
-    board for which candidates and pool are proposed. None, or (), is not asked.
+    """candidates: names of layers. pool: bytes. rule, axis, epoch: of the pool. memory: samples, memory_in:
+    where they are. fit: the board for which candidates and pool are proposed. None, or (), is not asked.
 
     Raises `ExportError` for a board whose proposal would be overruled.
 
@@ -35,6 +35,7 @@ class PoolOptions:
     axis: str | None = None
     epoch: int | None = None
     memory: int | None = None
+    memory_in: Literal["ram", "flash"] | None = None
     fit: str | None = None
 
     def __post_init__(self) -> None:
@@ -59,11 +60,17 @@ class PoolOptions:
         return {name: value for name, value in found.items() if value is not None}
 
     def given(self, plan: UpdatePlan) -> UpdatePlan:
-        """The plan with what is asked, but for a board. Raises `ExportError` for a rule without a pool."""
+        """The plan with what is asked, but for a board. Raises `ExportError` for a rule without a pool, or a
+        place without a memory."""
         changes: dict[str, Any] = {"candidates": self.candidates} if self.candidates else {}
         if self.memory is not None:
             kept = plan.memory if plan.memory is not None else Memory(samples=1)
             changes["memory"] = dataclasses.replace(kept, samples=self.memory, bytes=None)
+        if self.memory_in is not None:
+            placed: Memory | None = changes.get("memory", plan.memory)
+            if placed is None:
+                raise ExportError("--memory-in says where a memory is; give --memory N, too.")
+            changes["memory"] = dataclasses.replace(placed, where=self.memory_in)
         how = self._how if self.fit is None else {}
         if self.pool is not None:
             how["bytes"] = self.pool
@@ -88,7 +95,7 @@ class PoolOptions:
 
 
 def add_pool_options(one: argparse.ArgumentParser) -> None:
-    """--candidates, --pool, --rule, --axis, --epoch, --memory and --fit."""
+    """--candidates, --pool, --rule, --axis, --epoch, --memory, --memory-in and --fit."""
     one.add_argument(
         "--candidates", metavar="A,B", help="layers of which the device chooses channels (docs/choosing.md)"
     )
@@ -97,6 +104,11 @@ def add_pool_options(one: argparse.ArgumentParser) -> None:
     one.add_argument("--axis", choices=AXES, help="output or input channels (default: out)")
     one.add_argument("--epoch", type=int, metavar="N", help="choose anew every N training steps")
     one.add_argument("--memory", type=int, metavar="N", help="samples to remember (default: the plan's)")
+    one.add_argument(
+        "--memory-in",
+        choices=PLACES,
+        help="where they are; in flash (docs/store.md) they outlive the power (default: the plan's)",
+    )
     one.add_argument("--fit", metavar="BOARD", help="propose candidates and a pool that this board holds")
 
 

@@ -57,7 +57,8 @@ def _memory(compiled: Compiled) -> dict[str, Any] | None:
     if memory is None:
         return None
     latent = compiled.facts["latent"]
-    kept = {"policy": memory.policy, "replays": memory.replays}
+    kept: dict[str, Any] = {"policy": memory.policy, "replays": memory.replays}
+    kept |= {"where": "flash"} if memory.where == "flash" else {}
     return kept | {name: latent[name] for name in ("samples", "latent_bytes", "exemplars")}
 
 

@@ -30,8 +30,15 @@ def _classes(compiled: Compiled, names: Sequence[str]) -> str:
         names=", ".join(map(quoted, all_names)),
         name_of=own if spare else "kNames[label]",
         remembered=", and of remembered ones" if plan.memory is not None else "",
-        remember="  if (loss >= 0.0f) net::remember(label);\n" if plan.memory is not None else "",
+        remember=_remember(plan),
     )
+
+
+def _remember(plan: UpdatePlan) -> str:
+    if plan.memory is None:
+        return ""
+    room = "" if plan.memory.where == "ram" else "  if (loss >= 0.0f) make_room();\n"
+    return f"{room}  if (loss >= 0.0f) net::remember(label);\n"
 
 
 def _keep(plan: UpdatePlan) -> str:

@@ -72,6 +72,7 @@ _BASE = ["info", "about", "predict", "learning_rate", "reset", "parameter", "rea
 _WRITE = ["begin_weights", "write_weights", "end_weights"]
 _PARTS = {  # template -> rows of the commands in it
     "confusion": ["kEvaluate, kPicture | kOnce | kWhole, 4, 4, evaluate", "kConfusion, 0, 1, 1, confusion"],
+    "samples": [],
     "memory": ["kRemember, kOnce | kWhole, 4, 4, remember", "kRest, kOnce | kLong | kWhole, 0, 0, rest"],
     "guard": ["kJudge, kOnce | kLong | kWhole, 0, 0, judge"],
     "spare": [
@@ -150,6 +151,7 @@ def _parts(compiled: Compiled) -> list[str]:
     counted = LOSSES[loss.kind].by_label and classes(compiled.graph) <= MOST_CLASSES
     has = {
         "confusion": counted,
+        "samples": _in_flash(plan),
         "memory": plan.memory is not None,
         "guard": plan.guard is not None,
         "spare": bool(plan.spare_classes),
@@ -160,6 +162,10 @@ def _parts(compiled: Compiled) -> list[str]:
         "restore": bool(plan.store_bytes) or plan.pool is not None,
     }
     return [part for part in _PARTS if has[part]]
+
+
+def _in_flash(plan: UpdatePlan) -> bool:
+    return plan.memory is not None and plan.memory.where == "flash"
 
 
 def _rows(parts: Sequence[str], plan: UpdatePlan) -> str:
@@ -184,7 +190,9 @@ def _counts(plan: UpdatePlan, loss: str) -> str:
 def _fields(compiled: Compiled) -> dict[str, str]:
     plan = compiled.plan
     pages = "net::kAreaPages" if plan.pool is not None else "net::kStoreBytes / 4096"
-    return {"classes": "net::kLogits", "pages": pages}
+    judge = "  net::judge();\n" if plan.guard is not None else ""
+    room = "  make_room();\n" if _in_flash(plan) else ""
+    return {"classes": "net::kLogits", "pages": pages, "judge": judge, "make_room": room}
 
 
 def _literal(text: str) -> str:

@@ -11,7 +11,7 @@ from tflm_export.living.memory import Exemplars
 from tflm_export.living.new_classes import outlives_power, spare_head
 from tflm_export.living.pool import most_row_bytes
 from tflm_export.plan import UpdatePlan
-from tflm_export.store.samples import LABEL_BYTES, SLOTS, capacity
+from tflm_export.store.samples import LABEL_BYTES, SLOTS, capacity, samples_in_flash
 from tflm_export.variable import variables
 
 COUNTS_BYTES, OFFERED_BYTES, SEEN_BYTES = 16, 4, 4  # tfodl::ReplayCounts, a class, a flag
@@ -75,12 +75,14 @@ def memory_facts(graph: Graph, plan: UpdatePlan, exemplars: Exemplars | None) ->
     if plan.memory is not None:
         facts |= {
             "samples": capacity(plan.memory, cut.nbytes),
-            "where": plan.memory.where,
             "bytes_a_sample": cut.nbytes + LABEL_BYTES,
-            "ram_a_sample": sample_ram(plan, cut.nbytes),
             "ram_bytes": memory_ram(graph, plan),
             "exemplars": len(exemplars) if exemplars else 0,
         }
+    samples = samples_in_flash(graph, plan)
+    if samples is not None:
+        in_ram = sample_ram(plan, cut.nbytes)
+        facts |= {"where": "flash", "ram_a_sample": in_ram, "flash_a_sample": samples.room}
     if plan.guard is not None:
         facts |= {"judges": plan.guard.samples, "guard_ram_bytes": guard_ram(graph, plan)}
     return {"latent": facts}

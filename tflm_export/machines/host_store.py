@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Sequence
 
 from tflm_export.compiler import Compiled
 from tflm_export.errors import ExportError
-from tflm_export.machines.host import HostEngine
+from tflm_export.machines.host import FLAGS, HostEngine
 
 STATUS = (
     "ok",
@@ -40,8 +41,13 @@ class StoreEngine(HostEngine):
     everything but success.
     """
 
-    def __init__(self, engine: Compiled | str | os.PathLike[str], image: bytes | None = None):
-        super().__init__(engine)
+    def __init__(
+        self,
+        engine: Compiled | str | os.PathLike[str],
+        image: bytes | None = None,
+        flags: Sequence[str] = FLAGS,
+    ):
+        super().__init__(engine, flags)
         size = self.compiled.plan.store_bytes
         if not size or self.compiled.graph.loss is None:
             raise ExportError("this engine has no store; compile it with a plan that has store_bytes.")

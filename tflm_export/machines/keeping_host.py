@@ -16,8 +16,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from tflm_export.compiler import Compiled
+from tflm_export.machines.host import FLAGS
 from tflm_export.machines.host_store import StoreEngine
 from tflm_export.machines.living_host import LivingEngine
 
@@ -29,8 +31,13 @@ class KeepingEngine(StoreEngine, LivingEngine):  # type: ignore[misc]
     Raises as both do.
     """
 
-    def __init__(self, engine: Compiled | str | os.PathLike[str], image: bytes | None = None):
-        super().__init__(engine, image)
+    def __init__(
+        self,
+        engine: Compiled | str | os.PathLike[str],
+        image: bytes | None = None,
+        flags: Sequence[str] = FLAGS,
+    ):
+        super().__init__(engine, image, flags)
         memory = self.compiled.plan.memory
         self.in_flash = memory is not None and memory.where == "flash"
         if image is None:

@@ -19,6 +19,8 @@ def lasting_section(facts: Mapping[str, Any]) -> Section:
             f"The store has {store['area_bytes']:,} B of flash and lasts {store['saves']:,} saves in which "
             f"everything changed ({store['state_bytes']:,} B), at least."
         )
+        if "samples" in store:
+            about += f" Or it takes {store['samples']['lasts']:,} samples of a full memory."
         return _lasting("saves", about, store["saves"])
     if "pool" in facts:
         pool = facts["pool"]

@@ -207,15 +207,23 @@ def _training_rows(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _store_rows(store: Mapping[str, Any] | None) -> list[str]:
-    """The row of the table of totals about the store."""
+    """The rows of the table of totals about the store."""
     if store is None:
         return []
     lasts = f"lasts {store['saves']:,} saves of everything"
     if not store["saves"]:
         lasts = "too small for a state that cannot be packed"
+    remembers = []
+    if "samples" in store:
+        held = store["samples"]
+        remembers = [
+            f"| samples in it | {held['places']:,} of {held['bytes']:,} B; {held['changes']:,} may be "
+            f"replaced before a save; the flash lasts {held['lasts']:,} |"
+        ]
     return [
         f"| store, beside all this | {store['area_bytes']:,} B of flash ({lasts}), "
-        f"code {store['code_bytes']:,} B, RAM {store['ram_bytes']:,} B |"
+        f"code {store['code_bytes']:,} B, RAM {store['ram_bytes']:,} B |",
+        *remembers,
     ]
 
 

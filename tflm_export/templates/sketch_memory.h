@@ -1,7 +1,7 @@
 
 // Label i32 of the picture seen last -> samples remembered.
 inline Status remember(SerialProtocol& p) {
-  if (!net::remember(p.staged_i32(0))) return Status::kOutOfRange;
+$make_room  if (!net::remember(p.staged_i32(0))) return Status::kOutOfRange;
   p.add_u32(static_cast<uint32_t>(net::remembered()));
   return Status::kOk;
 }

@@ -1,5 +1,7 @@
 """Engines with memory, guard, spare classes, store or pool behind the protocol do what numpy does."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from nets import residual_net
@@ -131,6 +133,38 @@ def test_what_is_saved_outlives_the_power(rich, pictures):
         board.cut_power()
         found = read_weights(reconnected(board, client), compiled)
         assert all((array == saved[name]).all() for name, array in found.items())
+
+
+def test_a_memory_in_flash_outlives_the_power(pictures):
+    memory = Memory(samples=12, replays=2, where="flash")
+    plan = dataclasses.replace(RICH, memory=memory, spare_classes=0, store_bytes=5 * 4096)
+    compiled = compile_model(residual_net(), plan)
+    simulator = LivingSimulator(compiled.graph, plan)
+    x, labels = pictures(60, seed=9)
+
+    def learn(places, *machines):
+        for i in places:
+            for machine in machines:
+                (machine.train if machine is client else machine.train_step)(x[i], int(labels[i]))
+                machine.remember(int(labels[i]))
+
+    with WatchedBoard(compiled) as board, board.client(timeout=10) as client:
+        assert client.about["memory"]["where"] == "flash"
+        client.factory_reset()
+        learn(range(40), client, simulator)
+        assert client.judge() == (simulator.judge(), len(simulator.judges))
+        client.save()
+        learn(range(20), client)  # lost
+        board.cut_power()
+        reconnected(board, client)
+        info = client.info()
+        assert (info.remembered, info.judges) == (len(simulator.memory), len(simulator.judges))
+        learn(range(40, 60), client, simulator)
+        assert_same(read_weights(client, compiled), simulator)
+        latents, held = state.read_samples(client.read_flash(plan.store_bytes), compiled.graph, plan)
+        assert len(latents) == len(held) == 12
+        client.factory_reset()
+        assert client.info().remembered == 0 and client.restore() is False
 
 
 def test_a_board_that_chooses_what_learns(pictures):
