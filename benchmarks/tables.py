@@ -17,6 +17,8 @@ MEASURED = ROOT / "results" / "bench" / "engine.json"
 MLPERF = ROOT / "results" / "bench" / "mlperf.json"
 DEAD = ROOT / "results" / "bench" / "dead.json"
 STORE = ROOT / "results" / "bench" / "store.json"
+SAMPLES = ROOT / "results" / "bench" / "samples.json"
+SAMPLES_ERASES = 64 * 10_000  # of the area of benchmarks/samples.py
 PAGES = tuple(
     ROOT / f"{page}.md" for page in ("README", "docs/compiler", "docs/measuring", "docs/living", "docs/store")
 )
@@ -141,6 +143,24 @@ def store(_: list[dict[str, Any]]) -> str:
     return "| | |\n|---|--:|\n" + "".join(f"| {what} | {value} |\n" for what, value in rows.items())
 
 
+def samples(_: list[dict[str, Any]]) -> str:
+    """What a memory in flash takes."""
+    found = json.loads(SAMPLES.read_text(encoding="utf-8"))
+    held, static, cycles = found["samples"], found["static_ram"], found["replay_cycles"]
+    years = SAMPLES_ERASES * found["kept_an_erase"] / (60 * 24 * 365)
+    rows = {
+        "static RAM of the engine, samples in RAM": f"{static['ram']:,} B",
+        "the same, samples in flash": f"{static['flash']:,} B, and {found['index_bytes']:,} of the store",
+        "flash a sample": f"{held['bytes']:,} B, of which {found['latent_bytes']} are the latent",
+        "saved samples that may be replaced before a save": f"{held['changes']}",
+        "samples kept while a page is erased, a save every 20": f"{found['kept_an_erase']:.2f}",
+        "one kept sample a minute lasts (64 pages of 10,000 erases)": f"{years:.1f} years",
+        "replay, its latent in RAM": _at_64_mhz(cycles["ram"]),
+        "replay, its latent in flash": _at_64_mhz(cycles["flash"]),
+    }
+    return "| | |\n|---|--:|\n" + "".join(f"| {what} | {value} |\n" for what, value in rows.items())
+
+
 def _at_64_mhz(cycles: int) -> str:
     return f"{cycles / 1e6:.2f} M cycles, {cycles / 64e3:.0f} ms"
 
@@ -155,6 +175,7 @@ def filled(page: str, rows: list[dict[str, Any]]) -> str:
         "ram": ram,
         "dead": dead,
         "store": store,
+        "samples": samples,
         "replay": replay,
     }
     return BLOCK.sub(lambda m: m[1] + makers[m[2]](rows) + m[3], page)

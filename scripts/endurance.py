@@ -6,7 +6,8 @@ The engine of the demo (digits) with a memory, exemplars, a guard and a store. A
 domain goes from source to target and back; classes come in runs; of the pictures 2 % are noise,
 and once in 1,000 steps 50 labels are drawn at random. Every 100 steps in the mean the engine saves; in half
 of the saves the power fails at a random write or erase, and the device starts anew from its store, its memory
-empty. Writes a line a season to --out; a killed run goes on from the store of its last season.
+empty, or, with --memory_in=flash, as it was saved. Writes a line a season to --out; a killed run goes on from
+the store of its last season.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ SEASON, RUN, BURST, BETWEEN = 5000, 20, 50, 1000  # steps: a season, a class, wr
 NOISE, SAVES, OPERATIONS = 0.02, 100, 300  # share of pictures; steps a save; writes and erases until a cut
 A_CLASS, SHIPPED, PART = 20, 5, 500  # PART: steps whose pictures the emulated board holds at a time
 PARTS = ("known", "stream")  # pictures of the source and of the target domain
-STORE_BYTES = 16 * 4096
+STORE_BYTES = {"ram": 16 * 4096, "flash": 64 * 4096}
 
 flags.DEFINE_integer("steps", 100_000, "on the host build, whole seasons", lower_bound=SEASON)
 flags.DEFINE_integer("board_steps", 2000, "on the emulated board; 0: none", lower_bound=0)
 flags.DEFINE_float("rate", 0.003, "learning rate")
+flags.DEFINE_enum("memory_in", "ram", list(STORE_BYTES), "in flash the memory outlives the power")
 flags.DEFINE_string("cache", "build/stream", "folder for models and pictures")
 flags.DEFINE_string("out", "results/stream", "folder for results")
 FLAGS = flags.FLAGS
@@ -44,10 +46,11 @@ FLAGS = flags.FLAGS
 
 def plan_of(task: Task) -> UpdatePlan:
     """What the device lives with."""
-    memory = Memory(samples=A_CLASS * task.classes, replays=3, policy="balanced")
+    memory = Memory(samples=A_CLASS * task.classes, replays=3, policy="balanced", where=FLAGS.memory_in)
     optimizer = replace(task.plan.optimizer, learning_rate=FLAGS.rate)
     guard = Guard(samples=8 * task.classes, every=100)
-    return replace(task.plan, memory=memory, optimizer=optimizer, guard=guard, store_bytes=STORE_BYTES)
+    plan = replace(task.plan, memory=memory, optimizer=optimizer, guard=guard)
+    return replace(plan, store_bytes=STORE_BYTES[FLAGS.memory_in])
 
 
 def life(task: Task, season: int, steps: int = SEASON) -> Life:
@@ -105,11 +108,12 @@ def on_the_board(task: Task, compiled: Compiled) -> dict[str, Any]:
 
 
 def main(_: list[str]) -> None:
-    runs, task = Runs(Path(FLAGS.out) / "endurance.jsonl"), prepare("digits", Path(FLAGS.cache))
+    name = "endurance" if FLAGS.memory_in == "ram" else "endurance_in_flash"
+    runs, task = Runs(Path(FLAGS.out) / f"{name}.jsonl"), prepare("digits", Path(FLAGS.cache))
     plan = plan_of(task)
     shipped = make_exemplars(task.compile(plan).graph, plan, task.x["known"], task.y["known"], SHIPPED)
     plan = replace(plan, memory=replace(plan.memory, exemplar_replays=3))
-    compiled, store = task.compile(plan, shipped), Path(FLAGS.cache) / "endurance.bin"
+    compiled, store = task.compile(plan, shipped), Path(FLAGS.cache) / f"{name}.bin"
     for number in range(FLAGS.steps // SEASON):
         key = {"machine": "host", "rate": FLAGS.rate, "season": number}
         runs.get(key, functools.partial(season, task, compiled, number, store))

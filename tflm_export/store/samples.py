@@ -2,7 +2,7 @@
 
 >>> one = Samples(places=100, latent_bytes=1100)
 >>> one.sizes, one.records, one.room
-((1024, 76), 400, 1136)
+((512, 512, 76), 600, 1160)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tflm_export.ir import Graph
 from tflm_export.plan import Memory, UpdatePlan
 from tflm_export.store.log import record_room
 
-PIECE = 1024  # kSamplePiece of samples.h
+PIECE = 512  # kPieceBytes of kept.h
 SLOTS = 2  # a place has
 LABEL_BYTES = 2
 

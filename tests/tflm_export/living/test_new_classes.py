@@ -14,6 +14,7 @@ from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError, TfodlError
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.spare import add_spare_classes
+from tflm_export.living.judging import is_held_out
 from tflm_export.living.new_classes import Margins, imprint
 from tflm_export.living.simulator import LivingSimulator
 from tflm_export.machines.living_host import LivingEngine
@@ -90,6 +91,26 @@ def test_a_new_class_is_that_of_numpy(wide, gradients, guard):
         for name, value in host.weights().items():
             np.testing.assert_array_equal(value, simulator.weights[name], err_msg=name)
     assert known[0] == 10 and known[-1] == 12
+
+
+def test_a_picture_that_opens_a_class_never_judges(wide):
+    plan = replace(PLAN, guard=Guard(samples=6, held_out=2))
+    compiled = compile_model(wide, plan)
+    xs, _ = target_digits(compiled.graph, 8)
+    host, simulator = LivingEngine(compiled), LivingSimulator(compiled.graph, plan)
+    held_out = 0
+    for x in xs:
+        for machine in (host, simulator):
+            machine.reset()
+            machine.train_step(x, 10)
+            machine.remember(10)
+            assert machine.classes_in_use == 11
+        held_out += is_held_out(simulator.latent(), plan.guard)
+        assert host.remembered() == len(simulator.memory) == 1 and not host.judging() + len(simulator.judges)
+        host.remember(10)
+        simulator.remember(10)
+        assert host.judging() == len(simulator.judges) == is_held_out(simulator.latent(), plan.guard)
+    assert held_out > 1
 
 
 def test_the_board_makes_the_same_weights(wide):

@@ -8,6 +8,7 @@ from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError
 from tflm_export.machines.long_run import NOTHING, SAVE, HostLife, Life, on_board, on_host
 from tflm_export.plan import Memory, UpdatePlan
+from tflm_export.store.state import read_samples
 
 STEPS = 60
 
@@ -16,6 +17,12 @@ STEPS = 60
 def compiled():
     plan = UpdatePlan(LAYERS, memory=Memory(samples=20, replays=1), store_bytes=4 * 4096, seed=3)
     return compile_model(digits_net(), plan)
+
+
+@pytest.fixture(scope="module")
+def keeping():
+    memory = Memory(samples=40, replays=1, policy="balanced", where="flash")
+    return compile_model(digits_net(), UpdatePlan(LAYERS, memory=memory, store_bytes=8 * 4096, seed=3))
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +46,23 @@ def test_host_and_board_live_alike_and_lose_nothing(compiled, life):
     for name, array in host.weights.items():
         np.testing.assert_array_equal(board.weights[name], array, err_msg=name)
         assert np.any(array != 0)
+
+
+def test_a_memory_in_flash_is_there_after_every_cut(keeping, life):
+    actions = life.actions.copy()
+    actions[2::5] = np.random.default_rng(1).integers(0, 60, len(actions[2::5]))
+    life = Life(life.x, life.labels, actions)
+    host, board = HostLife(keeping), on_board(keeping, life)
+    host.live(life)
+    assert board.image == host.engine.image
+    assert host.cuts == board.cuts == 12 and host.lost == board.lost == 0
+    assert host.saves == board.saves >= 24 and host.engine.remembered() > 20
+    for name, array in on_host(keeping, life).weights.items():
+        np.testing.assert_array_equal(board.weights[name], array, err_msg=name)
+    latents, labels = read_samples(board.image, keeping.graph, keeping.plan)
+    assert len(latents) == len(labels) > 20
+    seen = {x.tobytes() for x in life.x}
+    assert all(latent.tobytes() in seen for latent in latents)
 
 
 def test_what_is_lost_is_counted(compiled, life):

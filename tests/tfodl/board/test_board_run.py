@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tflm_export.compiler import compile_model
 from tflm_export.front.read_tflite import constants
 from tflm_export.front.spare import add_spare_classes
 from tflm_export.input_contract import InputContract
+from tflm_export.living.simulator import LivingSimulator
 from tflm_export.machines.host import HostEngine
 from tflm_export.plan import Guard, Memory, Optimizer, UpdatePlan
 from tflm_export.report.run_lines import read_lines, read_run_file
@@ -60,6 +62,12 @@ def expected(compiled, samples):
 def board(compiled):
     with SimulatedBoard(compiled) as board:
         yield board
+
+
+def keeping():
+    """With a memory in flash."""
+    plan = replace(PLAN, memory=Memory(samples=12, replays=2, where="flash"))
+    return compile_model(digits_net(), plan, contract=InputContract.parse("0..255", (14, 14, 1)))
 
 
 def learn(board, compiled, samples, log, **options):
@@ -115,6 +123,25 @@ def test_a_board_that_lost_its_power_goes_on_from_what_it_saved(board, compiled,
     lines = read_lines(tmp_path / "run.jsonl")
     resumed = [(line["step"], line["restarted"]) for line in lines if line.get("event") == "resumed"]
     assert resumed == [(18, True), (27, True)]
+
+
+def test_a_memory_in_flash_comes_back_with_what_was_learned(samples, tmp_path):
+    compiled, cuts = keeping(), [25]
+    simulator = LivingSimulator(compiled.graph, compiled.plan)
+    for x, label in zip(compiled.quantize(samples.x), samples.labels, strict=True):
+        simulator.train_step(x[None], int(label))
+        simulator.remember(int(label))
+    with SimulatedBoard(compiled) as board:
+
+        def after(step):
+            if step in cuts:
+                cuts.clear()
+                board.cut_power()
+
+        found = learn(board, compiled, samples, tmp_path / "run.jsonl", save_every=9, after=after)
+    assert_same(found, simulator.weights)
+    lines = read_lines(tmp_path / "run.jsonl")
+    assert [line["step"] for line in lines if line.get("event") == "resumed"] == [18]
 
 
 def test_what_was_learned_is_pulled_and_pushed(board, compiled, folder, samples, expected, tmp_path, capsys):

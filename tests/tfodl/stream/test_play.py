@@ -20,11 +20,10 @@ DEEP = (LayerUpdate("sep", "out", (0, 3)), LayerUpdate("head", "out", tuple(rang
 STEPS = 50
 
 
-def engine(memory, *, exemplars=0, layers=DEEP[:1], guard=None, **optimizer):
+def engine(memory, *, exemplars=0, layers=DEEP[:1], guard=None, store=0, **optimizer):
     rule = Optimizer(**{"learning_rate": 0.02, **optimizer})
-    plan = address(
-        UpdatePlan(layers, optimizer=rule, memory=memory, seed=7, guard=guard), qat_net(), qat_tflite()
-    )
+    plan = UpdatePlan(layers, optimizer=rule, memory=memory, seed=7, guard=guard, store_bytes=store)
+    plan = address(plan, qat_net(), qat_tflite())
     compiled = compile_model(qat_tflite(), plan, keep_dead=True)
     if not exemplars:
         return compiled
@@ -46,6 +45,7 @@ CASES = {
         Memory(samples=4, replays=1),
         {"rounding": "accumulator", "layers": ()},
     ),
+    "in flash": (Memory(samples=6, replays=2, where="flash"), {"store": 16 * 4096}),
     "no memory, momentum, batches": (None, {"momentum": 0.9, "batch": 3}),
     "guard": (
         Memory(samples=5, replays=1),

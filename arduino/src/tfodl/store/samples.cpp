@@ -40,8 +40,8 @@ void Samples::forget() {
 }
 
 uint16_t Samples::piece_bytes(uint16_t piece) const {
-  const uint32_t left = layout_.latent_bytes - piece * kSamplePiece;
-  return static_cast<uint16_t>(left < kSamplePiece ? left : kSamplePiece);
+  const uint32_t left = layout_.latent_bytes - piece * kPieceBytes;
+  return static_cast<uint16_t>(left < kPieceBytes ? left : kPieceBytes);
 }
 
 // Whether a place takes up both slots until the next save.
@@ -90,7 +90,7 @@ bool Samples::write(uint16_t place, const int8_t* latent) {
   for (uint16_t piece = 0; piece < pieces(); ++piece) {
     const uint16_t n = piece_bytes(piece);
     if (store_->open(layout_.key, static_cast<uint16_t>(index(place, slot) + piece), n) != StoreStatus::kOk) return false;
-    store_->append(latent + piece * kSamplePiece, n);
+    store_->append(latent + piece * kPieceBytes, n);
     if (store_->close() != StoreStatus::kOk) return false;
   }
   if (store_->commit() != StoreStatus::kOk) return false;
@@ -104,7 +104,7 @@ bool Samples::copy(uint16_t place, int8_t* latent) const {
     StoredRecord record;
     const uint16_t at = static_cast<uint16_t>(index(place, layout_.slots[place]) + piece);
     if (!store_->find(layout_.key, at, &record) || record.bytes != piece_bytes(piece)) return false;
-    if (latent != nullptr) store_->read(&record, latent + piece * kSamplePiece, record.bytes);
+    if (latent != nullptr) store_->read(&record, latent + piece * kPieceBytes, record.bytes);
   }
   return true;
 }

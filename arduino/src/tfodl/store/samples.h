@@ -10,9 +10,8 @@
 
 namespace tfodl {
 
-constexpr uint32_t kSamplePiece = 1024;  // bytes of a latent in one record
-
-// Buffers of the engine, and where the samples lie. A record's index: (2 * place + slot - 1) * pieces + piece.
+// Buffers of the engine, and where the samples lie: in records of kPieceBytes, with the index
+// (2 * place + slot - 1) * pieces + piece.
 struct SampleLayout {
   uint8_t* slots;  // [places] the slot that counts, 1 or 2; 0: no sample. To be kept with the state.
   uint8_t* saved;  // [places] the same of the last save
@@ -50,7 +49,7 @@ class Samples {
   uint16_t changes_left() const;
 
  private:
-  uint16_t pieces() const { return static_cast<uint16_t>((layout_.latent_bytes + kSamplePiece - 1) / kSamplePiece); }
+  uint16_t pieces() const { return static_cast<uint16_t>((layout_.latent_bytes + kPieceBytes - 1) / kPieceBytes); }
   uint16_t piece_bytes(uint16_t piece) const;
   uint16_t index(uint16_t place, uint8_t slot) const { return static_cast<uint16_t>((2 * place + slot - 1) * pieces()); }
   bool is_changed(uint16_t place) const;
