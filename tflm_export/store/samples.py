@@ -2,7 +2,7 @@
 
 >>> one = Samples(places=100, latent_bytes=1100)
 >>> one.sizes, one.records, one.room
-((512, 512, 76), 600, 1160)
+((512, 512, 76), 600, 1148)
 """
 
 from __future__ import annotations
