@@ -6,11 +6,14 @@ from collections.abc import Mapping
 
 from tflm_export.geometry import Geometry
 from tflm_export.ir import Graph, Op
-from tflm_export.ops import WEIGHTED
+from tflm_export.ops import INTERNAL, OPS, WEIGHTED
 
 
 def layer_macs(layer: Op, graph: Graph) -> int:
     """MACs of one forward pass of a layer; 0 for ops without weights."""
+    row = OPS.get(layer.kind) or INTERNAL.get(layer.kind)
+    if row is not None and row.macs is not None:
+        return row.macs(layer, graph)
     if layer.kind not in WEIGHTED:
         return 0
     g = Geometry.of(layer, graph)

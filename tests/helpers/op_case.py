@@ -29,7 +29,8 @@ class OpCase:
     function(op, *real arguments): the op in TensorFlow before its clamp, for ops that a gradient passes.
     smooth: finite differences make sense. tolerance: of the reference, relative to the largest gradient.
     by_litert: TFLite Micro has no kernel; LiteRT's reference kernels say what is right.
-    others: shapes of further outputs, which nothing reads. xs_last: the op reads its constants first.
+    others: shapes of further outputs, which nothing reads. xs_last: the op reads its constants first. slots:
+    the names of all inputs, where some are absent.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class OpCase:
     by_litert: bool = False
     others: tuple[Sequence[int], ...] = ()
     xs_last: bool = False
+    slots: tuple[str, ...] = ()
 
     def tflite(self) -> bytes:
         """The op alone, inputs x0, x1 ... and output y."""
@@ -76,7 +78,7 @@ class OpCase:
 
     def _op(self, names: list[str]) -> O:
         constants = [c.name for c in self.constants]
-        inputs = [*constants, *names] if self.xs_last else [*names, *constants]
+        inputs = self.slots or ([*constants, *names] if self.xs_last else [*names, *constants])
         return O(self.kind, inputs, ["y", *(f"y{i}" for i in range(len(self.others)))], self.options)
 
 

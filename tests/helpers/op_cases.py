@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from op_case import MAP, Activation, OpCase, X, tensorflow
 from op_cases_moved import MOVED
+from recurrent_nets import Layer, lstm, svdf
 from tflite_file import T, conv_options, fused, pool_options
 
 
@@ -64,6 +65,12 @@ def _dense(rows: int) -> OpCase:
     xs, y = (((1, rows, 20), 0.03, 4),), ((1, rows, 7), 0.02, -3)
     options = fused("RELU") | {"KeepNumDims": True}
     return OpCase("FULLY_CONNECTED", xs, y, options, _weights((7, 20), 0), dense)
+
+
+def _remembering(layer: Layer) -> OpCase:
+    """An op with a state; no gradient passes it."""
+    (x, y), options = ((t.shape, t.scale, t.zero) for t in (layer.x, layer.y)), layer.options
+    return OpCase(layer.kind, (x,), y, options, layer.constants, slots=layer.slots)
 
 
 ELEMENTWISE = {
@@ -244,6 +251,7 @@ CASES: dict[str, tuple[OpCase, ...]] = {
     "SOFTMAX": (OpCase("SOFTMAX", (((1, 10), 0.1, 3),), ((1, 10), 1 / 256, -128), {"Beta": 1.0}),),
     "SQUEEZE": (_same("SQUEEZE", ((1, 6), 0.05, -40), ((1, 1, 1, 6), 0.05, -40), by_litert=True),),
     "SUB": _elementwise("SUB"),
+    "SVDF": (_remembering(svdf(0)), _remembering(svdf(1, state="int16"))),
     "TANH": (
         OpCase(
             "TANH", ((MAP, 0.02, 9),), (MAP, 1 / 128, 0),
@@ -254,5 +262,6 @@ CASES: dict[str, tuple[OpCase, ...]] = {
             function=lambda op, x: 1.28 * tensorflow().tanh(x), tolerance=1e-3,
         ),
     ),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (_remembering(lstm(0)),),
     **MOVED,
 }  # fmt: skip

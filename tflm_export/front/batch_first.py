@@ -12,6 +12,7 @@ from tflm_export.front.trim import RESHAPES
 from tflm_export.ir import Graph, Op
 
 ALONG_TIME = ("PACK", "UNPACK")  # of one part: a reshape
+TIMED = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "LSTM_OUTPUT")  # of batch 1 they go by the order of the bytes
 ELEMENTWISE = ("ADD", "SUB", "MUL", "MINIMUM", "MAXIMUM")
 
 
@@ -56,7 +57,7 @@ def _may_turn(op: Op, graph: Graph) -> bool:
     if op.kind in ALONG_TIME:
         axis: int = op.attrs["axis"]
         return axis == 0
-    return op.kind == "RESHAPE" or (op.kind == "TRANSPOSE" and _swaps(op, graph))
+    return op.kind in ("RESHAPE", *TIMED) or (op.kind == "TRANSPOSE" and _swaps(op, graph))
 
 
 def _swaps(op: Op, graph: Graph) -> bool:
@@ -69,7 +70,7 @@ def _swaps(op: Op, graph: Graph) -> bool:
 def _turned(op: Op, turned: set[str]) -> Op:
     if op.kind in ALONG_TIME and len(op.inputs) == len(op.outputs) == op.attrs["count"] == 1:
         return dataclasses.replace(op, kind="RESHAPE", attrs={})
-    if not turned & {*op.inputs, *op.outputs}:
+    if op.kind in TIMED or not turned & {*op.inputs, *op.outputs}:
         return op
     if op.kind in ALONG_TIME:
         return dataclasses.replace(op, attrs={**op.attrs, "axis": 1})

@@ -15,6 +15,7 @@ from tflm_export.errors import ExportError
 from tflm_export.front.batch_first import put_batch_first
 from tflm_export.front.dilation import fold_dilation
 from tflm_export.front.parts import separate_parts
+from tflm_export.front.recurrent import kept_tensors, settle_recurrent
 from tflm_export.front.rows import settle_rows
 from tflm_export.front.schema import DTYPES, OpRecord, Records, TensorRecord, parse
 from tflm_export.front.trim import drop_shape_arithmetic, strip_edges
@@ -41,7 +42,7 @@ def read_tflite(data: bytes) -> Graph:
     if not (graph.inputs and graph.outputs and graph.ops):
         raise ExportError("the model has no inputs, no outputs or no ops: there is nothing to compile.")
     once = {i: _graph(called, data) for i, called in records.once.items()}
-    graph = settle_variables(graph, once).check()
+    graph = settle_recurrent(settle_variables(graph, once)).check()
     graph = put_batch_first(fold_dilation(strip_edges(drop_shape_arithmetic(graph))))
     graph = separate_parts(graph)
     dynamic = {r.name for r in records.tensors if any(d < 0 for d in r.signature[1:])}
@@ -59,7 +60,9 @@ def constants(data: bytes) -> dict[str, tuple[Tensor, int]]:
 
 def _graph(records: Records, data: bytes) -> Graph:
     """A subgraph as the file has it."""
-    tensors = {r.name: _tensor(r, data, _reader(r, records)) for r in _used(records)}
+    kept = {records.tensors[i].name for i in kept_tensors(records) if i >= 0}
+    rows = _used(records)
+    tensors = {r.name: _tensor(r, data, _reader(r, records), r.name in kept) for r in rows}
     names = [r.name for r in records.tensors]
     ops = tuple(_op(i, r, names) for i, r in enumerate(records.ops))
     inputs, outputs = (tuple(names[i] for i in group) for group in (records.inputs, records.outputs))
@@ -80,13 +83,14 @@ def _reader(row: TensorRecord, records: Records) -> str:
     return "" if index is None else f" It belongs to {records.ops[index].kind} '#{index}'."
 
 
-def _tensor(row: TensorRecord, data: bytes, reader: str = "") -> Tensor:
+def _tensor(row: TensorRecord, data: bytes, reader: str = "", kept: bool = False) -> Tensor:
+    """kept: whether it may be a variable."""
     where = f"tensor {row.name!r}"
     if row.dtype not in DTYPES.values():
         raise ExportError(
             f"{where} is {row.dtype}; allowed: int8 (int32 for biases). Convert to full int8.{reader}"
         )
-    if row.is_variable or row.is_sparse:
+    if row.is_variable > kept or row.is_sparse:
         raise ExportError(f"{where} is a variable or sparse tensor; these are not supported.")
     if len(row.shape) > MAX_RANK or len(row.signature) > MAX_RANK:
         raise ExportError(f"{where} has {len(row.shape)} dimensions; allowed: at most {MAX_RANK}.")

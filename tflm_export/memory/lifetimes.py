@@ -156,14 +156,14 @@ class _Live:
         """The buffer of an operand that `output` may take over, or None."""
         if output != op.outputs[0]:
             return None
-        if op.kind == "ASSIGN_VARIABLE":
-            return self._written_over(self.views[op.inputs[1]], step)
         if op.kind == "STREAM" and may_overlay(op, self.graph):
             holder = self.views.get(op.inputs[0])
             return holder if holder is not None and self._dies(holder, step) else None
         row = movable(op)
         if row is None:
             return None
+        if isinstance(row, OpKind) and row.over >= 0:
+            return self._written_over(self.views[op.inputs[row.over]], step)
         if row.view:
             return self.views.get(op.inputs[0])
         for position in (0,) if "again" in op.attrs else row.in_place:
@@ -173,7 +173,7 @@ class _Live:
         return None
 
     def _written_over(self, state: str, step: int) -> str:
-        """The state, which `front/variables.py` has seen to: nothing needs its old value after `step`."""
+        """The state; the passes that made it saw to it: nothing needs its old value after `step`."""
         names = {name for name, holder in self.views.items() if holder == state}
         assert not names & set(self.graph.outputs) and all(self.last.get(n, 0) <= step for n in names), state
         return state

@@ -18,6 +18,7 @@ from tflm_export.ops import (
     logistic,
     lookup,
     loss,
+    lstm,
     mean,
     move,
     mul,
@@ -32,6 +33,7 @@ from tflm_export.ops import (
     reshape,
     shared,
     softmax,
+    svdf,
     variables,
 )
 from tflm_export.ops.check import where
@@ -80,17 +82,22 @@ OPS: dict[str, OpKind] = {
     "SQUEEZE": reshape.KIND,
     "STRIDED_SLICE": move.STRIDED_SLICE,
     "SUB": add.SUB,
+    "SVDF": svdf.KIND,
     "TANH": lookup.TANH,
     "TILE": move.TILE,
     "TRANSPOSE": move.TRANSPOSE,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm.KIND,
     "UNPACK": move.UNPACK,
 }
 INTERNAL: dict[str, OpKind] = {  # what passes write
     "ASSIGN_VARIABLE": variables.ASSIGN,
     "COPY": variables.COPY,
     "GATHER_CHANNELS": gather_channels.KIND,
+    "LSTM_OUTPUT": lstm.OUTPUT,
+    "LSTM_STATE": lstm.STATE,
     "READ_VARIABLE": variables.READ,
     "REPEAT_CHANNELS": repeat_channels.KIND,
+    "SVDF_OUTPUT": svdf.OUTPUT,
 }
 GRADIENTS: dict[str, GradientKind] = {
     "ADD_GRADIENTS": shared.ADD_GRADIENTS,
@@ -129,8 +136,8 @@ LOSSES: dict[str, LossKind] = {
     "RECONSTRUCTION_ERROR": reconstruction_loss.RECONSTRUCTION,
 }
 STATEFUL = (
-    *(f"{way}_SEQUENCE_{cell}" for way in ("UNIDIRECTIONAL", "BIDIRECTIONAL") for cell in ("LSTM", "RNN")),
-    *("LSTM", "RNN", "SVDF"),
+    *("UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_RNN"),
+    *("LSTM", "RNN"),
 )
 WEIGHTED = tuple(kind for kind, row in OPS.items() if row.axes)  # ops whose weights can train
 

@@ -126,7 +126,8 @@ class OpKind:
     live in RAM whole. scratch(op, layer, graph) -> bytes of the kernel.
     interval(forward, op, graph, intervals) -> how far its outputs go (`ops/interval.py`); None: as far as its
     clamp. reads(op, tensors) -> which input channels make which output channels (`ops/channels.py`); None
-    where channels are not kept apart, as in layers with weights.
+    where channels are not kept apart, as in layers with weights. over: the operand, a state, whose place the
+    output takes; -1: none. macs(op, graph): multiply-accumulates of an op with weights that do not learn.
     """
 
     prepare: Callable[[Op, Mapping[str, Tensor]], dict[str, Any]]
@@ -142,6 +143,8 @@ class OpKind:
     scratch: Scratch | None = None
     interval: IntervalRule | None = None
     reads: Callable[[Op, Mapping[str, Tensor]], Sources | None] | None = None
+    over: int = -1
+    macs: Callable[[Op, Graph], int] | None = None
 
 
 @dataclass(frozen=True)

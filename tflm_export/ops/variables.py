@@ -37,6 +37,6 @@ def call(e: Emitter, op: Op, masks: bool) -> list[str]:
     )
 
 
-ASSIGN = OpKind(prepare, forward, call, in_place=(1,))
+ASSIGN = OpKind(prepare, forward, call, over=1)
 COPY = OpKind(prepare, forward, call)
 READ = OpKind(prepare, forward, view=True)

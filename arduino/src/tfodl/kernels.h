@@ -18,6 +18,7 @@
 #include "tfodl/gradient_f32.h"
 #include "tfodl/judge.h"
 #include "tfodl/new_classes.h"
+#include "tfodl/recurrent.h"
 #include "tfodl/replay.h"
 #include "tfodl/slices.h"
 #include "tfodl/stream.h"

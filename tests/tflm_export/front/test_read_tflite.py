@@ -297,11 +297,11 @@ BAD_MODELS = {
     "state": (
         build(
             [T("x", (1, 4)), T("s", (1, 4), is_variable=True), T("y", (1, 4))],
-            [O("SVDF", ["x", "x", "x", "", "s"], ["y"])],
+            [O("UNIDIRECTIONAL_SEQUENCE_RNN", ["x", "x", "x", "", "s"], ["y"])],
             ["x"],
             ["y"],
         ),
-        r"SVDF '#0' \(output 'y'\): not supported: it keeps a state from one inference to the next. Replace",
+        r"SEQUENCE_RNN '#0' \(output 'y'\): not supported: it keeps a state from one inference to the",
     ),
     "op in float": (in_float("ELU"), r"ELU '#1' \(output 'g'\): computes in float32, because the converter"),
     "known op in float": (in_float("RELU"), "RELU '#1' .*computes in float32"),
