@@ -16,7 +16,7 @@ constexpr int32_t k{place}Zero = {zero};
 {type}* {function}();
 """
 _STATE_HEADER = """
-// The net remembers: what infer() leaves goes into the next one. As it is before the first.
+// The net remembers: what infer(){trains} leaves goes into the next one. As it is before the first.
 void reset_state();
 """
 _STATE = """
@@ -26,13 +26,12 @@ bool begun = false;
 _RESET = """
 void reset_state() {{
 {values}
-  begun = true;
 }}
 """
 
 
 def edge_parts(e: Engine) -> dict[str, str]:
-    """Fields of the template of an engine that only infers; all empty for one input, one output, no state."""
+    """Fields of the engine's templates; all empty for one input, one output, no state."""
     places = [("Input", "Bytes", "int8_t", e.graph.inputs), ("Output", "s", "const int8_t", e.graph.outputs)]
     header, code = "", ""
     for place, count, kind, names in places:
@@ -40,13 +39,18 @@ def edge_parts(e: Engine) -> dict[str, str]:
             header += _header(e, f"{place}{i}", count, kind, name)
             code += f"{kind}* {place.lower()}{i}() {{ return s8(at::{e.symbols[name]}); }}\n"
     if not e.graph.states:
-        return {"more_header": header, "more_code": code, "include": "", "state": "", "begin": ""}
+        return dict.fromkeys(("include", "state", "begin", "first"), "") | {
+            "more_header": header,
+            "more_code": code,
+        }
+    trains, begun = (" or train_step()", []) if e.learns else ("", ["  begun = true;"])
     return {
-        "more_header": header + _STATE_HEADER,
-        "more_code": code + _RESET.format(values="\n".join(_first_values(e))),
+        "more_header": header + _STATE_HEADER.format(trains=trains),
+        "more_code": code + _RESET.format(values="\n".join([*_first_values(e), *begun])),
         "include": "#include <string.h>\n\n",
         "state": _STATE,
         "begin": "  if (!begun) reset_state();\n",
+        "first": "  reset_state();\n",
     }
 
 

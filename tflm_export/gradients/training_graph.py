@@ -54,6 +54,7 @@ def trained_ops(graph: Graph, plan: UpdatePlan) -> tuple[Trained, ...]:
     if not (plan.head or plan.layers or plan.pool):
         return ()
     _check_edges(graph)
+    _check_states(graph, plan)
     check_logits(graph, plan.loss)
     return resolve(graph, plan, logits_of(graph, plan.loss))
 
@@ -65,10 +66,13 @@ def _check_edges(graph: Graph) -> None:
                 f"model: an engine that learns needs one {end}, got {len(names)}: {list(names)}; to infer "
                 "only, set the plan's head to false and name no layers."
             )
-    if graph.states:
+
+
+def _check_states(graph: Graph, plan: UpdatePlan) -> None:
+    if graph.states and (plan.memory is not None or plan.pool is not None):
         raise ExportError(
-            f"model: it keeps {len(graph.states)} states from one inference to the next, and an engine that "
-            "learns keeps none; to infer only, set the plan's head to false and name no layers."
+            f"model: it keeps {len(graph.states)} states from one inference to the next, and samples that "
+            "are learned again would come between them; take the memory and the pool out of the plan."
         )
 
 

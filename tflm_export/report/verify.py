@@ -141,12 +141,15 @@ def verify(
     host = host_engine(compiled)
     simulator = simulator_of(compiled.graph, compiled.plan, compiled.exemplars)
     inferred = [host.infer(x) for x in _take(xs, count)]
-    host.reset_state()
     by_simulator = _differing(inferred, [simulator.infer(x) for x in _take(xs, count)])
+    host.reset_state()
+    simulator.reset_state()
     by_tflm, unrun = _compare_with_tflm(compiled, _take(xs, count), inferred) if tflm else (None, "")
     steps = steps if compiled.graph.loss is not None else 0
     cosines = gradient_cosines(compiled, _take(xs, min(steps, 8)), _take(ts, min(steps, 8)))
     outputs = [host.infer(x) for x in _take(xs, BOARD_INFERENCES)] if board else []
+    for x in _take(xs, len(outputs) if compiled.graph.states else 0):
+        simulator.infer(x)
     for x, t in zip(_take(xs, steps), _take(ts, steps), strict=True):
         host.train_step(x, t)
         simulator.train_step(x, t)
@@ -237,6 +240,7 @@ def gradient_cosines(compiled: Compiled, xs: Sequence[np.ndarray], ts: Sequence[
     for x, t in zip(xs, ts, strict=True):
         if np.abs(loss_gradient(compiled.graph, simulator.logits(x), x, t)).max() < LEAST_LOSS_GRADIENT:
             continue
+        simulator.reset_state()
         device, exact = simulator.gradients(x, t), exact_gradients(compiled.graph, x, t)
         for name, gradient in device.items():
             lowest[name] = min(lowest.get(name, 1.0), exact[name].agreement(gradient))

@@ -50,7 +50,8 @@ class Exact:
 def reference_gradients(graph: Graph, x: np.ndarray, target: Target = None) -> dict[str, np.ndarray]:
     """Real gradients of every trained tensor (its trained part) for one sample, w.r.t. real parameters.
 
-    graph: from `backward.training_graph`. x: int8 input. target: as `Simulator.train_step` takes it.
+    graph: from `backward.training_graph`. x: int8 input. target: as `Simulator.train_step` takes it. States
+    are what the first step finds.
     """
     return {name: exact.gradient for name, exact in exact_gradients(graph, x, target).items()}
 
@@ -59,6 +60,7 @@ def exact_gradients(graph: Graph, x: np.ndarray, target: Target = None) -> dict[
     """The same with what int16 gradients resolve: of a bias, part of the sum of its gradients' magnitudes."""
     layers, trained = graph.layers, {v.op.name: v for v in variables(graph)}
     values: dict[str, Any] = {graph.inputs[0]: x}
+    values |= {state.tensor: state.initial for state in graph.states}
     found: dict[str, Exact] = {}
     for op in layers.values():
         inputs = [values.get(name, graph.tensors[name].data) if name else None for name in op.inputs]

@@ -88,7 +88,9 @@ class Simulator:
 
         Returns the loss before the step.
         """
-        return self._stepped(self._run(x, label), label)
+        values = self._run(x, label)
+        self._keep(values)
+        return self._stepped(values, label)
 
     def gradients(self, x: np.ndarray, label: Target = None) -> dict[str, np.ndarray]:
         """Real gradients (float64, w.r.t. real parameters) of one sample for every trained tensor, by the
@@ -107,8 +109,12 @@ class Simulator:
         for op in self.graph.ops:
             if op.role == "forward":
                 run_forward(op, self.graph, values)
-        self._kept |= {state.tensor: values[state.next] for state in self.graph.states if state.next}
+        self._keep(values)
         return values
+
+    def _keep(self, values: dict[str, Any]) -> None:
+        """What this inference or step leaves for the next one."""
+        self._kept |= {state.tensor: values[state.next] for state in self.graph.states if state.next}
 
     def _given(self, x: np.ndarray) -> dict[str, Any]:
         """What is there before the first op."""

@@ -41,10 +41,10 @@ $checks
 $input_code
 const int8_t* output() { return s8(at::$output); }
 const int8_t* logits() { return s8(at::$logits_at); }
-
+$more_code
 void reset() {
   tfodl::enable_instruction_cache();
-$reset
+$first$reset
   ready = true;
 }
 

@@ -36,7 +36,7 @@ float train_step($target_type$target);
 $verdict_header// Takes effect in the next step. The plan's: $learning_rate. False, and nothing changes, for what is no rate (NaN,
 // infinity, 0 or less, more than a million).
 bool set_learning_rate(float learning_rate);
-
+$more_header
 // Weights, optimizer and step count as they were flashed.
 void reset();
 

@@ -73,10 +73,12 @@ def test_any_order_of_reads_and_assignments(seed):
             np.testing.assert_array_equal(engine.infer(x), outputs_of(graph).join(expected))
 
 
-def test_it_only_infers():
-    assert "keeps 2 states" in usual_plan(read_tflite(keyword_net())).unlearned
-    with pytest.raises(ExportError, match="an engine that learns keeps none; to infer only"):
-        compile_model(keyword_net(), UpdatePlan())
+def test_its_head_learns():
+    """A step goes on from the state that the last inference or step left, on the board, too."""
+    plan = usual_plan(read_tflite(keyword_net())).plan
+    assert plan.head
+    result = verify(compile_model(keyword_net(), plan), count=6, steps=6, board=True)
+    assert result.ok and result.tflm_mismatches == 0 and result.board_steps == 6, result.summary()
 
 
 ZEROS = np.zeros((1, 4), np.int8)
