@@ -72,7 +72,8 @@ def split(e: Engine) -> tuple[list[Op], list[Op], list[Op]]:
     """Ops of (training and inference alike, inference after these, training after these)."""
     ops = list(e.graph.ops)
     first = next(i for i, op in enumerate(ops) if op.role != "forward" or len(op.outputs) > 1)
-    needed = {name for op in ops if op.role != "forward" for name in op.inputs}
+    needed = {state.next for state in e.graph.states}
+    needed |= {name for op in ops if op.role != "forward" for name in op.inputs}
     training: list[Op] = []
     for op in reversed(ops[first:]):
         if op.role != "forward" or needed & set(op.outputs):

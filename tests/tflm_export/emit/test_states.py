@@ -14,7 +14,7 @@ from tflm_export.front.simplify import simplify
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.measure import measure
 from tflm_export.memory.lifetimes import lifetimes
-from tflm_export.plan import UpdatePlan
+from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
 from tflm_export.report.verify import samples, verify
 from tflm_export.simulate.step import Simulator
 from tflm_export.usual import usual_plan
@@ -79,6 +79,13 @@ def test_its_head_learns():
     assert plan.head
     result = verify(compile_model(keyword_net(), plan), count=6, steps=6, board=True)
     assert result.ok and result.tflm_mismatches == 0 and result.board_steps == 6, result.summary()
+
+
+def test_a_layer_learns_whose_output_is_remembered():
+    """Its frame of now has a gradient, those of before have none; a step leaves the state that it made."""
+    plan = UpdatePlan((LayerUpdate("a/w", "out", (1, 2, 5), "none"),), optimizer=Optimizer(0.5))
+    result = verify(compile_model(keyword_net(), plan), count=2, steps=8)
+    assert result.ok and len(result.gradient_cosines) == 2, result.summary()
 
 
 ZEROS = np.zeros((1, 4), np.int8)
