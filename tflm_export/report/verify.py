@@ -29,7 +29,8 @@ from tflm_export.simulate.step import Simulator
 from tflm_export.variable import variables
 
 COSINE = 0.999
-LEAST_LOSS_GRADIENT = 2.0**-26  # the device's softmax ends at 2^-30
+LEAST_LOSS_GRADIENT = 2.0**-26  # the device's probabilities have steps of 2^-30
+LEAST_CROSSENTROPY_GRADIENT = 2.0**-20  # and the table that its softmax makes them of of 2^-24
 BOARD_INFERENCES = 4
 
 
@@ -236,9 +237,11 @@ def gradient_cosines(compiled: Compiled, xs: Sequence[np.ndarray], ts: Sequence[
     Samples that the net knows so well that the device sees no loss are left out.
     """
     lowest: dict[str, float] = {}
-    simulator = Simulator(compiled.graph, compiled.plan)
+    simulator, loss = Simulator(compiled.graph, compiled.plan), compiled.graph.loss
+    by_softmax = loss is not None and loss.kind == "SOFTMAX_CROSSENTROPY"
+    least = LEAST_CROSSENTROPY_GRADIENT if by_softmax else LEAST_LOSS_GRADIENT
     for x, t in zip(xs, ts, strict=True):
-        if np.abs(loss_gradient(compiled.graph, simulator.logits(x), x, t)).max() < LEAST_LOSS_GRADIENT:
+        if np.abs(loss_gradient(compiled.graph, simulator.logits(x), x, t)).max() < least:
             continue
         simulator.reset_state()
         device, exact = simulator.gradients(x, t), exact_gradients(compiled.graph, x, t)
