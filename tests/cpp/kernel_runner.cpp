@@ -274,6 +274,8 @@ bool gradient_call(const std::string& kernel) {
   KERNEL(binary_cross_entropy_s8);
   KERNEL(reconstruction_error_s8);
   KERNEL(reconstruction_squares_s8);
+  KERNEL(reconstruction_error_coarse_s8);
+  KERNEL(reconstruction_squares_coarse_s8);
   KERNEL(conv_input_grad_s16_scratch_bytes);
   KERNEL(conv_input_grad_s16);
   KERNEL(pointwise_input_grad_s16_scratch_bytes);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tflm_export.emit.engine import Engine
 from tflm_export.ops import LOSSES
-from tflm_export.ops.reconstruction_loss import error_text, reconstruction_struct
+from tflm_export.ops.reconstruction_loss import error_text, reconstruction_kernel
 
 _GUESS = """// The class with the largest logit in the last train_step, before the step; -1 before the first.
 int32_t guess();
@@ -25,7 +25,7 @@ _PREDICT_BODY = """int32_t predict() {{
 }}"""
 _SCORE_BODY = """float score() {{
   infer();
-  const uint64_t observed = tfodl::reconstruction_squares_s8({arguments});
+  const uint64_t observed = tfodl::{name}({arguments});
   return {error};
 }}"""
 _LABEL = {
@@ -93,5 +93,6 @@ def _one_sigmoid(e: Engine) -> bool:
 
 
 def _score(e: Engine) -> str:
-    struct = reconstruction_struct(e, e.loss)
-    return _SCORE_BODY.format(arguments=f"{struct}, output(), input(), kOutputs", error=error_text(e, e.loss))
+    name, first = reconstruction_kernel(e, e.loss, "squares")
+    arguments = ", ".join(map(str, (*first, "output()", "input()", "kOutputs")))
+    return _SCORE_BODY.format(name=name, arguments=arguments, error=error_text(e, e.loss))

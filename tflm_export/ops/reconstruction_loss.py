@@ -2,6 +2,7 @@
 
 Both have quantisations of their own, so differences are taken in 1/64 LSB of the output:
 `d = sat16(64 (q - z_y) - rshift((x - z_x) F, 9 - k))` with `s_x / s_y = F 2^(k - 15)` (docs/anomaly.md).
+Where the input's scale is more than twice the output's, the fraction is as coarse as it takes for all to fit.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tflm_export.ops.result import tensor_quant
 from tflm_export.ops.text import kernel_call
 
 FRACTION_BITS = 6  # of a difference
+LARGEST_FINE = 2.0  # ratio of the scales up to which a gradient may saturate, from 256 LSB on at the earliest
 LARGEST_RATIO = 64.0  # of the scales, either way
 
 
@@ -29,6 +31,7 @@ class Scales:
 
     y: QParams
     x: QParams
+    exact: bool = False  # float32 takes the difference itself, and this one only to tell of the loss
 
     def __post_init__(self) -> None:
         if not 1 / LARGEST_RATIO <= self.ratio <= LARGEST_RATIO:
@@ -42,28 +45,36 @@ class Scales:
         return self.x.scale[0] / self.y.scale[0]
 
     @property
+    def bits(self) -> int:
+        """Fraction bits of a difference."""
+        if self.exact or self.ratio <= LARGEST_FINE:
+            return FRACTION_BITS
+        return max(0, math.floor(math.log2((2**15 - 1) / (2 * 255 * (1 + self.ratio)))))
+
+    @property
     def factor(self) -> tuple[int, int]:
-        """F and the shift that turn a centred input into 1/64 LSB of the output."""
+        """F and the shift that turn a centred input into `2^-bits` LSB of the output."""
         fraction, exponent = fraction_q15(self.ratio)
-        return fraction, 15 - FRACTION_BITS - exponent
+        return fraction, 15 - self.bits - exponent
 
     def difference(self, q: np.ndarray, x: np.ndarray) -> np.ndarray:
         """`d` int64 of an output int8 and its input, which has as many values."""
         factor, shift = self.factor
         wanted = rshift((x.astype(np.int64).reshape(q.shape) - self.x.zero_point[0]) * factor, shift)
-        return saturate((q.astype(np.int64) - self.y.zero_point[0]) * 2**FRACTION_BITS - wanted, 16)
+        return saturate((q.astype(np.int64) - self.y.zero_point[0]) * 2**self.bits - wanted, 16)
 
 
 def scales_of(op: Op, graph: Graph) -> Scales:
     """Of a loss op."""
-    return Scales(tensor_quant(graph, op.inputs[0]), tensor_quant(graph, op.inputs[1]))
+    exact = graph.tensors[op.outputs[0]].dtype == "float32"
+    return Scales(tensor_quant(graph, op.inputs[0]), tensor_quant(graph, op.inputs[1]), exact)
 
 
 def reconstruction_gradient(q: np.ndarray, x: np.ndarray, scales: Scales) -> Gradient:
     """d mean((y - x)^2) / d real y."""
     factor, exponent = mse_factor(scales.y.scale[0], q.size)
     values = saturate(rshift(2 * scales.difference(q, x) * factor, 15), 16).astype(np.int16)
-    return Gradient(values, exponent - FRACTION_BITS)
+    return Gradient(values, exponent - scales.bits)
 
 
 def reconstruction_gradient_f32(q: np.ndarray, x: np.ndarray, scales: Scales) -> np.ndarray:
@@ -77,7 +88,7 @@ def reconstruction_gradient_f32(q: np.ndarray, x: np.ndarray, scales: Scales) ->
 def reconstruction_error(q: np.ndarray, x: np.ndarray, scales: Scales) -> float:
     """mean((y - x)^2) in real units: the loss, and how strange an input is."""
     squares = float((scales.difference(q, x) ** 2).sum())
-    return squares * scales.y.scale[0] ** 2 / (q.size * 4.0**FRACTION_BITS)
+    return squares * scales.y.scale[0] ** 2 / (q.size * 4.0**scales.bits)
 
 
 def _reference(op: Op, graph: Graph, q: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -99,10 +110,18 @@ def reconstruction_struct(e: Emitter, op: Op) -> str:
     return e.struct("Reconstruction", "reconstruction", rows)
 
 
+def reconstruction_kernel(e: Emitter, op: Op, what: str) -> tuple[str, tuple[object, ...]]:
+    """The name of the kernel that gives `what`, and its first arguments."""
+    struct, bits = reconstruction_struct(e, op), scales_of(op, e.graph).bits
+    if bits == FRACTION_BITS:
+        return f"reconstruction_{what}_s8", (struct,)
+    return f"reconstruction_{what}_coarse_s8", (struct, bits)
+
+
 def error_text(e: Emitter, op: Op) -> str:
     """The error in real units, from `observed`."""
     scale, n = tensor_quant(e.graph, op.inputs[0]).scale[0], e.tensor(op.inputs[0]).size
-    unit = literal("float", math.ldexp(scale * scale / n, -2 * FRACTION_BITS))
+    unit = literal("float", math.ldexp(scale * scale / n, -2 * scales_of(op, e.graph).bits))
     return f"static_cast<float>(observed) * {unit}"
 
 
@@ -112,8 +131,9 @@ def _tensors(e: Emitter, op: Op) -> tuple[object, ...]:
 
 
 def _call(e: Emitter, op: Op) -> list[str]:
+    name, first = reconstruction_kernel(e, op, "error")
     args = (*_tensors(e, op), e.at(op.outputs[0], "s16"), e.scale(op), "&observed")
-    return kernel_call("reconstruction_error_s8", reconstruction_struct(e, op), *args)
+    return kernel_call(name, *first, *args)
 
 
 def _call_f32(e: Emitter, op: Op) -> list[str]:

@@ -78,15 +78,17 @@ def _bce(q: Any, dy: Any, quants: Quants) -> Narrowed:
 
 def _mse(q: Any, dy: Any, quants: Quants) -> Narrowed:
     target = _steps(_target(q, dy, quants), quants.scale, quants.zero_point)
-    return _squares((q - target) * 2**FRACTION_BITS, quants.scale)
+    return _squares((q - target) * 2**FRACTION_BITS, quants.scale, FRACTION_BITS)
 
 
 def _reconstruction(q: Any, dy: Any, quants: Quants) -> Narrowed:
     """Of the input's int8 values, which the target holds."""
     x = _steps(_target(q, dy, quants), quants.input_scale, quants.input_zero)
-    factor, k = fraction_q15(quants.input_scale / quants.scale)
-    wanted = rshift((x - quants.input_zero) * factor, 15 - FRACTION_BITS - k)
-    return _squares(int16((q - quants.zero_point) * 2**FRACTION_BITS - wanted), quants.scale)
+    ratio = quants.input_scale / quants.scale
+    factor, k = fraction_q15(ratio)
+    bits = FRACTION_BITS if ratio <= 2 else max(0, math.floor(math.log2(32767 / 510 / (1 + ratio))))
+    wanted = rshift((x - quants.input_zero) * factor, 15 - bits - k)
+    return _squares(int16((q - quants.zero_point) * 2**bits - wanted), quants.scale, bits)
 
 
 def _target(q: Any, dy: Any, quants: Quants) -> Any:
@@ -100,10 +102,10 @@ def _steps(real: Any, scale: float, zero_point: int) -> Any:
     return tf.clip_by_value(tf.cast(tf.round(real / scale), tf.int64) + zero_point, -128, 127)
 
 
-def _squares(difference: Any, scale: float) -> Narrowed:
-    """The gradient of a mean of squares, from differences in 1/64 LSB."""
+def _squares(difference: Any, scale: float, bits: int) -> Narrowed:
+    """The gradient of a mean of squares, from differences in 2^-bits LSB."""
     factor, k = fraction_q15(scale / difference.shape[0])
-    return int16(rshift(2 * difference * factor, 15)), tf.constant(k - FRACTION_BITS, tf.int64)
+    return int16(rshift(2 * difference * factor, 15)), tf.constant(k - bits, tf.int64)
 
 
 def _shifted(g: Any, e: int) -> Narrowed:

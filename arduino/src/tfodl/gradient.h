@@ -31,6 +31,11 @@ bool reconstruction_error_s8(const Reconstruction& p, const int8_t* q, const int
                              GradScale& s, uint64_t* squares);
 // Sum of the squared differences, in 1/4096 LSB^2 of the output.
 uint64_t reconstruction_squares_s8(const Reconstruction& p, const int8_t* q, const int8_t* x, int32_t n);
+// The same with `bits` fraction bits, less than 6, of a difference: an input's scale of more than twice the output's.
+bool reconstruction_error_coarse_s8(const Reconstruction& p, int32_t bits, const int8_t* q, const int8_t* x, int32_t n,
+                                    int16_t* g, GradScale& s, uint64_t* squares);
+uint64_t reconstruction_squares_coarse_s8(const Reconstruction& p, int32_t bits, const int8_t* q, const int8_t* x,
+                                          int32_t n);
 
 // CONV_2D, also k = 1 with a stride. g_y [out_h][out_w][out_c] -> g_x [in_h][in_w][in_c].
 // Scratch: prepared gradients of k_h output rows and the sums of one input pixel.

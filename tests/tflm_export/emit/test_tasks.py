@@ -33,7 +33,11 @@ def autoencoder():
 @pytest.mark.parametrize("gradients", ["int16", "float32"])
 @pytest.mark.parametrize(
     "net, loss",
-    [(dense_net(6, 8, 3, end="LOGISTIC"), "bce"), (dense_net(12, 8, 12, out_scale=0.07), "reconstruction")],
+    [
+        (dense_net(6, 8, 3, end="LOGISTIC"), "bce"),
+        (dense_net(12, 8, 12, out_scale=0.07), "reconstruction"),
+        (dense_net(12, 8, 12, out_scale=0.02), "reconstruction"),
+    ],
 )
 def test_an_engine_is_right(net, loss, gradients):
     result = verify(engine(net, loss, gradients=gradients), count=8, steps=12, board=gradients == "int16")

@@ -23,6 +23,8 @@ NETS = {
     "labels": (dense_net(4, 7, end="LOGISTIC"), "bce"),
     "numbers": (dense_net(4, 3), "mse"),
     "autoencoder": (dense_net(9, 9, out_scale=0.021, out_zero=-11), "reconstruction"),
+    "autoencoder of a wide input": (dense_net(9, 9, out_scale=0.012, out_zero=-11), "reconstruction"),
+    "autoencoder of a very wide input": (dense_net(9, 9, out_scale=0.002, out_zero=9), "reconstruction"),
 }
 
 

@@ -195,6 +195,10 @@ def test_reconstruction_error(data, n, scale, ratio):
     np.testing.assert_array_equal(g, np.clip(rshift(2 * d * factor, 15), -32767, 32767))
     assert (s.exponent, s.shift, nonzero) == (k - 6, 5, d.any())
     assert squares[0] == (d**2).sum() == call("reconstruction_squares_s8", p, q, x, n)
+    finest = np.zeros(n, np.int16), GradScale(7, 5), np.zeros(1, np.uint64)
+    assert nonzero == call("reconstruction_error_coarse_s8", p, 6, q, x, n, *finest)
+    np.testing.assert_array_equal(finest[0], g)
+    assert squares[0] == finest[2][0] == call("reconstruction_squares_coarse_s8", p, 6, q, x, n)
     target = scale * ratio * (x.astype(np.float64) - x_zero)
     y = scale * (q.astype(np.float64) - y_zero)
     if np.abs(exact).max() < 16000:

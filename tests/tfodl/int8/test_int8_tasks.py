@@ -16,6 +16,7 @@ TASKS = {
     "labels": (dense_net(6, 8, 3, end="LOGISTIC"), "bce"),
     "numbers": (dense_net(6, 8, 2), "mse"),
     "autoencoder": (dense_net(12, 8, 12, out_scale=0.07), "reconstruction"),
+    "autoencoder of a wide input": (dense_net(12, 8, 12, out_scale=0.02), "reconstruction"),
 }
 
 

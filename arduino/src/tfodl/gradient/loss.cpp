@@ -8,10 +8,35 @@ namespace {
 
 constexpr int32_t kProbabilityBits = 30;
 
-// 64 times the difference of an output and its input, in LSB of the output.
-inline int32_t difference(const Reconstruction& p, int32_t q, int32_t x) {
-  return saturate_s16(64 * (q - p.y_zero) - rshift((x - p.x_zero) * p.ratio, p.shift));
+struct Fine {
+  static constexpr int32_t bits() { return 6; }
+};
+
+struct Coarse {
+  int32_t n;
+  int32_t bits() const { return n; }
+};
+
+// 2^bits times the difference of an output and its input, in LSB of the output.
+template <class Fraction>
+inline int32_t difference(const Reconstruction& p, const Fraction f, int32_t q, int32_t x) {
+  return saturate_s16((q - p.y_zero) * (1 << f.bits()) - rshift((x - p.x_zero) * p.ratio, p.shift));
 }
+
+template <class Fraction>
+inline bool error(const Reconstruction& p, const Fraction f, const int8_t* q, const int8_t* x, int32_t n, int16_t* g,
+                  GradScale& s, uint64_t* squares) {
+  uint64_t total = 0;
+  for (int32_t i = 0; i < n; ++i) {
+    const int32_t d = difference(p, f, q[i], x[i]);
+    total += static_cast<uint32_t>(d * d);
+    g[i] = saturate_s16(rshift(2 * d * p.factor, 15));
+  }
+  s.exponent = static_cast<int16_t>(p.exponent - f.bits());
+  if (squares) *squares = total;
+  return total != 0;
+}
+
 
 }  // namespace
 
@@ -70,21 +95,28 @@ bool binary_cross_entropy_s8(const uint32_t* table, uint32_t one, int16_t expone
 
 bool reconstruction_error_s8(const Reconstruction& p, const int8_t* q, const int8_t* x, int32_t n, int16_t* g,
                              GradScale& s, uint64_t* squares) {
-  uint64_t total = 0;
-  for (int32_t i = 0; i < n; ++i) {
-    const int32_t d = difference(p, q[i], x[i]);
-    total += static_cast<uint32_t>(d * d);
-    g[i] = saturate_s16(rshift(2 * d * p.factor, 15));
-  }
-  s.exponent = static_cast<int16_t>(p.exponent - 6);
-  if (squares) *squares = total;
-  return total != 0;
+  return error(p, Fine(), q, x, n, g, s, squares);
+}
+
+bool reconstruction_error_coarse_s8(const Reconstruction& p, int32_t bits, const int8_t* q, const int8_t* x, int32_t n,
+                                    int16_t* g, GradScale& s, uint64_t* squares) {
+  return error(p, Coarse{bits}, q, x, n, g, s, squares);
 }
 
 uint64_t reconstruction_squares_s8(const Reconstruction& p, const int8_t* q, const int8_t* x, int32_t n) {
   uint64_t total = 0;
   for (int32_t i = 0; i < n; ++i) {
-    const int32_t d = difference(p, q[i], x[i]);
+    const int32_t d = difference(p, Fine(), q[i], x[i]);
+    total += static_cast<uint32_t>(d * d);
+  }
+  return total;
+}
+
+uint64_t reconstruction_squares_coarse_s8(const Reconstruction& p, int32_t bits, const int8_t* q, const int8_t* x,
+                                          int32_t n) {
+  uint64_t total = 0;
+  for (int32_t i = 0; i < n; ++i) {
+    const int32_t d = difference(p, Coarse{bits}, q[i], x[i]);
     total += static_cast<uint32_t>(d * d);
   }
   return total;
