@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,7 @@ def make_report(
     facts |= {} if store is None else {"store": store}
     facts["peak"] = peak_tensors(compiled)
     facts["layers"] = layer_table(compiled.graph)
+    facts["dilated"] = [op.name for op in compiled.graph.layers.values() if "dilated" in op.attrs]
     facts["live_bytes"] = memory.live_bytes()
     facts["arena_map"] = arena_map(compiled)
     facts["flash_parts"] = flash_parts(measured.flash_symbols, measured.flash_bytes, compiled.name)
@@ -203,7 +204,14 @@ def _training_rows(facts: Mapping[str, Any]) -> list[str]:
         _work_row(facts, "train_step", work),
         f"| learns | {facts['trained_parameters']:,} parameters by {facts['gradients']} gradients of "
         f"{facts['loss']} |",
+        *_dilated_rows(facts.get("dilated", ())),
     ]
+
+
+def _dilated_rows(names: Sequence[str]) -> list[str]:
+    """The row that says which layers' weights can never learn."""
+    said = "weights of dilated convolutions, whose biases can"
+    return [f"| cannot learn | {said}: {', '.join(names)} |"] if names else []
 
 
 def _store_rows(store: Mapping[str, Any] | None) -> list[str]:

@@ -216,3 +216,9 @@ def test_agreement():
 def test_cosine():
     assert cosine(np.zeros(3), np.zeros(3)) == 1 and cosine(np.ones(3), np.zeros(3)) == 0
     assert cosine(np.array([3.0, 4.0]), np.array([3, 4])) == pytest.approx(1)
+
+
+def test_a_report_says_what_cannot_learn():
+    made = reports.report(compile_model(nets.gated_net(), UpdatePlan()), steps=1)
+    said = "| cannot learn | weights of dilated convolutions, whose biases can: #0 |"
+    assert said in made.to_text() and made.facts["dilated"] == ["#0"]
