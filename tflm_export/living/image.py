@@ -145,7 +145,9 @@ def read_image(area: bytes, graph: Graph, plan: UpdatePlan) -> Image:
             best = max(best or (0, 0, b""), (head.sequence, head.epoch, data))
     if best is None:
         raise ExportError(NONE_THERE)
-    return _read(best[2], best[1], layout, graph, _axis(plan))
+    image = _read(best[2], best[1], layout, graph, _axis(plan))
+    _check_holds(image.selection, graph, plan)
+    return image
 
 
 def read_selection(read: Callable[[int, int], bytes], graph: Graph, plan: UpdatePlan) -> Selection:
@@ -163,7 +165,20 @@ def read_selection(read: Callable[[int, int], bytes], graph: Graph, plan: Update
         raise ExportError(NONE_THERE)
     step = int.from_bytes(read(start + layout.parts[-1].at + STEP_AT, 4), "little")
     bits = read(start + layout.chosen, layout.nbytes - layout.chosen)
-    return _selection(bits, epoch, step, candidates(graph), _axis(plan))
+    selection = _selection(bits, epoch, step, candidates(graph), _axis(plan))
+    _check_holds(selection, graph, plan)
+    return selection
+
+
+def _check_holds(selection: Selection, graph: Graph, plan: UpdatePlan) -> None:
+    """Raise `ExportError` where more channels learn than the pool holds: no engine writes that."""
+    most = plan.pool.bytes if plan.pool is not None else 0
+    cost = sum(c.cost(plan.optimizer) * len(selection.channels[c.layer.name]) for c in candidates(graph))
+    if cost > most:
+        raise ExportError(
+            f"images: the channels that learn take {cost:,} bytes and the pool has {most:,}; the area is "
+            "damaged. Take another copy of it, or format the device's."
+        )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ tfodl::StoreStatus open(tfodl::FlashArea& area, const uint8_t* mapped) {
   reset();
   const tfodl::StoreStatus status = images.open(area, mapped);
   if (status != tfodl::StoreStatus::kOk) return status;
+  if (!tfodl::pool_holds(pool, images.newest() + $chosen_at)) return tfodl::StoreStatus::kDamaged;
   source = images.newest();
   for (const Part& part : parts) memcpy(part.data, source + part.at, part.bytes);
   memcpy(pool_chosen, source + $chosen_at, sizeof pool_chosen);

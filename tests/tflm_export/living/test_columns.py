@@ -1,5 +1,6 @@
 """A pool of input channels: numpy = host = Cortex-M4, frozen columns untouched, whole images or none."""
 
+import zlib
 from dataclasses import replace
 
 import nets
@@ -29,7 +30,7 @@ from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.front.spare import add_spare_classes
 from tflm_export.living.choosing import ChoosingSimulator, simulator_of
-from tflm_export.living.image import read_image, read_selection
+from tflm_export.living.image import HEAD, image_layout, read_image, read_selection
 from tflm_export.living.pool import candidates, costs
 from tflm_export.living.selection import from_json, to_json
 from tflm_export.machines.choosing_cost import measure_choosing
@@ -204,6 +205,30 @@ def test_a_damaged_image_is_not_taken(axis):
         found = engine.selection()
         assert found.epoch == newest - 1 and found.channels == both[newest - 1].channels
         assert read_image(bytes(damaged), compiled.graph, plan).selection == found
+
+
+@pytest.mark.parametrize("axis", ["out", "in"])
+def test_an_image_that_chooses_more_than_the_pool_holds_is_damaged(axis):
+    """Though its checksums are right: forged."""
+    plan = replace(SMALL, pool=replace(INPUTS, axis=axis))
+    compiled = compile_model(nets.residual_net(), plan)
+    engine = ChoosingEngine(compiled)
+    learn([engine], *pictures(compiled.graph, 6))
+    layout, size = image_layout(compiled.graph, plan), len(engine.image) // 2
+    forged = bytearray(engine.image)
+    for start in (0, size):
+        forged[start + layout.chosen : start + layout.nbytes] = b"\xff" * (layout.nbytes - layout.chosen)
+        head = list(HEAD.unpack_from(forged, start))
+        head[-2] = zlib.crc32(forged[start + HEAD.size : start + size])
+        HEAD.pack_into(forged, start, *head)
+        crc = zlib.crc32(forged[start : start + HEAD.size - 4])
+        forged[start + HEAD.size - 4 : start + HEAD.size] = crc.to_bytes(4, "little")
+    with pytest.raises(ExportError, match="open: .*damaged|open: .*not as it was written"):
+        engine.open(bytes(forged))
+    assert engine.selection().epoch == 0
+    for read in (read_image, lambda area, *of: read_selection(lambda at, n: area[at : at + n], *of)):
+        with pytest.raises(ExportError, match="the pool has .*; the area is damaged"):
+            read(bytes(forged), compiled.graph, plan)
 
 
 def test_refusals():

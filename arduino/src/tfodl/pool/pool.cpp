@@ -136,6 +136,15 @@ void save(const ChannelPool& pool, Images& images) {
 
 }  // namespace
 
+bool pool_holds(const ChannelPool& pool, const uint8_t* chosen) {
+  int32_t left = pool.size;
+  for (int32_t i = 0; i < pool.count; ++i) {
+    const Candidate& c = pool.layers[i];
+    for (int32_t k = 0; k < c.channels && left >= 0; ++k) left -= is_chosen(chosen, c.first + k) ? c.cost : 0;
+  }
+  return left >= 0;
+}
+
 void pool_reads(const ChannelPool& pool, const uint8_t* image) {
   for (int32_t i = 0; i < pool.count; ++i) {
     const Candidate& c = pool.layers[i];

@@ -50,6 +50,9 @@ struct ChannelPool {
 
 inline bool is_chosen(const uint8_t* chosen, int32_t i) { return (chosen[i >> 3] >> (i & 7)) & 1; }
 
+// Whether the channels of these bits cost no more than the pool holds.
+bool pool_holds(const ChannelPool& pool, const uint8_t* chosen);
+
 // Where all candidates' frozen weights and biases are read: in an image, or null: as flashed. pool_measures: all of
 // them, those that learn too.
 void pool_reads(const ChannelPool& pool, const uint8_t* image);
