@@ -58,7 +58,7 @@ def streams(rows: Sequence[dict[str, Any]], task: str) -> str:
 def exemplars(rows: Sequence[dict[str, Any]]) -> str:
     """Rules of choice on every task, class after class."""
     known = cells(rows)
-    tasks = list(dict.fromkeys(row["task"] for row in rows if row["rule"] != "random"))
+    tasks = sorted({row["task"] for row in rows if row["rule"] != "random"})
     lines = [
         "| exemplars | " + " | ".join(f"{task}, target | source" for task in tasks) + " |",
         "|---|" + "--:|" * (2 * len(tasks)),

@@ -135,7 +135,7 @@ def settings() -> dict[str, list[tuple[Setting, str]]]:
     single = [Setting(policy, *mix) for mix in mixes for policy in policies]
     summed = [Setting("reservoir", *mix, summed=True) for mix in ((3, 3), (3, 0))]
     more = [Setting("reservoir", *mix) for mix in ((3, 3), (3, 7))]
-    rested = [Setting("reservoir", *mix, rest=RESTED) for mix in ((3, 0), (3, 3), (3, 7), (3, 15))]
+    rested = [Setting("reservoir", *mix, rest=RESTED) for mix in ((3, 0), (3, 3), (3, 5), (3, 7), (3, 15))]
     rules = [("random", 0), ("random", 1), ("random", 2), ("nearest", 0), ("herding", 0)]
     shipped = [Setting("reservoir", 3, 1, False, *rule) for rule in rules]
     return {
@@ -145,7 +145,7 @@ def settings() -> dict[str, list[tuple[Setting, str]]]:
         "more": list(itertools.product([*more, *rested], ORDERS)),
         "summed": list(itertools.product(summed, ORDERS)),
         "recipe": list(itertools.product([rested[1], Setting()], ORDERS)),
-        "source": list(itertools.product(rested[3:], ORDERS)),
+        "source": list(itertools.product(rested[4:], ORDERS)),
     }
 
 
