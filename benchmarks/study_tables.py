@@ -115,6 +115,23 @@ def engine_costs(rows: Sequence[Row], engines: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def searched(rows: Sequence[Row], others: Sequence[Row]) -> str:
+    """The scheme that was found beside the published ones and rules at the same budget."""
+    known, against = cells(rows), ("sparse_update", "top_layers_random", "velocity", "random")
+    every = known | cells(others)
+    lines = [
+        "| set | accuracy, % | "
+        + " | ".join(f"- {NAMES[name]}" for name in against)
+        + " | RAM, KiB | parameters |",
+        "|---|" + "--:|" * (len(against) + 3),
+    ]
+    for key, cell in known.items():
+        gaps = [compare(every, [key], [(key[0], name, key[2])]) for name in against]
+        size = f"{mean(cell, 'ram_bytes') / 1024:.1f} | {mean(cell, 'params'):,.0f}"
+        lines.append(f"| {key[0]} | {accuracy(cell)} | {' | '.join(map(gap_text, gaps))} | {size} |")
+    return "\n".join(lines) + "\n"
+
+
 def fair_random(rows: Sequence[Row]) -> str:
     """Velocity against Random with as many parameters, and with what it was given in the published code."""
     known = cells(rows)

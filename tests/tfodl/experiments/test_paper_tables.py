@@ -99,6 +99,13 @@ def test_engines_stand_with_what_of_the_backward_pass_they_save():
     assert lines[3].endswith("| 5.00 | 75 % | 50 % | 0 % |") and len(lines) == 4
 
 
+def test_a_scheme_that_was_found_stands_beside_the_rules():
+    found = [row("out/scheme.json", s, RAM, correct=bits([1] * 9 + [0])) for s in range(2)]
+    others = [row(m, s, RAM) for m, s in itertools.product(("velocity", "random"), range(2))]
+    line = study_tables.searched(found, others).splitlines()[2]
+    assert line.startswith("| dots | 90.0 (sd 0.0) |  |  | +10.0 ± ") and line.endswith(" | 2.0 | 20 |")
+
+
 def test_random_stands_with_both_budgets():
     rows = [row("velocity", s, {"params_share": 0.088}) for s in range(2)]
     for share in (0.02992, 0.088):
@@ -169,6 +176,6 @@ def test_nothing_run_is_said(monkeypatch, tmp_path, capsys):
     assert paper_tables.main() == 2 and "run scripts/equal_bytes.py" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", {study for study, *_ in paper_tables.TABLES.values()})
+@pytest.mark.parametrize("name", paper_tables.studies())
 def test_tables_name_their_study(name):
     assert (paper_tables.ROOT / "scripts" / f"{name}.py").is_file()
