@@ -167,9 +167,11 @@ def table(rows: list[dict[str, Any]]) -> str:
     taken = [row for row in rows if row["tflm"] == "runs"]
     compiled = [row for row in taken if row["compile"] == "ok"]
     heads = [row for row in rows if "head" in row]
+    projects = {str(row["file"]).partition(": ")[0] for row in rows}
     deep = [row["blocks"] for row in heads if row["blocks"] != "no layer before the head"]
     lines = [
-        f"{len(rows)} int8 files; TFLite Micro takes {len(taken)} of them. Of these:",
+        f"{len(rows)} int8 files of {len(projects)} projects; TFLite Micro takes {len(taken)} of them. "
+        "Of these:",
         "",
         "| | files |",
         "|---|--:|",
