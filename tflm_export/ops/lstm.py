@@ -34,8 +34,8 @@ def prepare(op: Op, tensors: check.Tensors) -> dict[str, Any]:
     a = op.attrs
     check.require(a["activation"] == "TANH", op, f"its activation is {a['activation']}; allowed: TANH.")
     power = round(math.log2(a["cell_scale"]))
-    exact = a["cell_scale"] == 2.0**power and -15 <= power <= 0
-    check.require(exact, op, f"its cell's scale is {a['cell_scale']:g}; allowed: 2^-15 to 1, powers of two.")
+    exact = a["cell_scale"] == 2.0**power and -24 <= power <= 0
+    check.require(exact, op, f"its cell's scale is {a['cell_scale']:g}; allowed: 2^-24 to 1, powers of two.")
     gates = [_gate(op, tensors, k, (units, depth), (qx, qh)) for k in range(4)]
     return {
         "units": units,
