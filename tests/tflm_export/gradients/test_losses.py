@@ -117,7 +117,9 @@ def test_what_a_loss_cannot_read_is_refused(net, loss, message):
         training_graph(read_tflite(net), UpdatePlan(loss=loss))
 
 
-def test_a_difference_beyond_256_steps_counts_as_256():
-    scales = Scales(QParams((0.01,), (0,)), QParams((0.5,), (0,)))
-    found = scales.difference(np.array([-128], np.int8), np.array([127], np.int8))
-    assert found.tolist() == [-32767]
+def test_a_difference_saturates_only_where_the_scales_are_alike():
+    lowest, highest = np.array([-128], np.int8), np.array([127], np.int8)
+    alike = Scales(QParams((0.01,), (127,)), QParams((0.02,), (-128,)))
+    assert alike.bits == 6 and alike.difference(lowest, highest).tolist() == [-32767]
+    wide = Scales(QParams((0.01,), (127,)), QParams((0.5,), (-128,)))
+    assert wide.bits == 0 and wide.difference(lowest, highest).tolist() == [-255 - 50 * 255]
