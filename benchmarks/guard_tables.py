@@ -19,6 +19,7 @@ MEASURED = {
     for name in ("guard", "doubt", "new_class", "endurance")
 }
 BLOCK = re.compile(r"(<!-- judged:(\w+) -->\n).*?(<!-- end -->)", re.S)
+NETS = {"mbv2-w0.35": "mbv2-w0.35, 96 px", "mcunet-5fps": "mcunet-5fps, 128 px"}
 Rows = Sequence[dict[str, Any]]
 
 
@@ -64,15 +65,16 @@ def _is(row: dict[str, Any], task: str, harm: str, guard: bool) -> bool:
 def new_classes(rows: Rows) -> str:
     """What 5 samples of a class that was held back made of it, and of the others."""
     lines = [
-        "| held back | learned | new class right | others before | others, change |",
-        "|---|---|--:|--:|--:|",
+        "| net | held back | learned | new class right | others before | others, change |",
+        "|---|---|---|--:|--:|--:|",
     ]
-    for key in sorted({(row["held_back"], row.get("rest", -1)) for row in rows}, key=_place):
-        cell = [row for row in rows if (row["held_back"], row.get("rest", -1)) == key]
+    for net, *key in sorted({_cell(row) for row in rows}, key=_place):
+        cell = [row for row in rows if _cell(row) == (net, *key)]
         new = _spread([100 * row["new"] for row in cell])
         change = _spread([100 * (row["others"] - row["others_before"]) for row in cell], "+")
         before = 100 * cell[0]["others_before"]
-        lines.append(f"| class {key[0]} | {_learned(key[1])} | {new} | {before:.1f} | {change} |")
+        where = f"{NETS[net]} | class {key[0]}"
+        lines.append(f"| {where} | {_learned(key[1])} | {new} | {before:.1f} | {change} |")
     return "\n".join(lines) + "\n"
 
 
@@ -95,9 +97,14 @@ def endurance(rows: Rows) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _place(key: tuple[int, int]) -> tuple[int, bool, int]:
+def _cell(row: dict[str, Any]) -> tuple[str, int, int]:
+    """Net, class and rounds of rest of a row of new classes; -1 for the head that is trained anew."""
+    return row["net"], row["held_back"], row.get("rest", -1)
+
+
+def _place(cell: tuple[str, int, int]) -> tuple[int, int, bool, int]:
     """Every class by itself, the head that is trained anew last."""
-    return key[0], key[1] < 0, key[1]
+    return list(NETS).index(cell[0]), cell[1], cell[2] < 0, cell[2]
 
 
 def _learned(rest: int) -> str:

@@ -2,12 +2,12 @@
 
     python scripts/new_class_study.py
 
-mbv2-w0.35 at 96 px, the "49 KB" scheme, flower_photos as the pictures are. For each held-back class the head
-is trained anew on half of the pictures of the four others; its fifth output is spare. The device remembers 20
-samples a class of the others, from the other half. Then come 5 samples of the new class, each a `train_step`
-and a `remember`, and rest: rounds of replays. Every seed draws other samples. Beside it stands what a head
-comes to that is trained anew, in float, on all known pictures, 150 of the class among them. Writes --out, one
-line a run; a killed run goes on. `benchmarks/guard_tables.py` makes the table.
+mbv2-w0.35 at 96 px or mcunet-5fps at 128, their "49 KB" schemes, flower_photos as the pictures are. For each
+held-back class the head is trained anew on half of the pictures of the four others; its fifth output is
+spare. The device remembers 20 samples a class of the others, from the other half. Then come 5 samples of the
+new class, each a `train_step` and a `remember`, and rest: rounds of replays. Every seed draws other samples.
+Beside it stands what a head comes to that is trained anew, in float, on all known pictures, 150 of the class
+among them. Writes --out, one line a run; a killed run goes on. `benchmarks/guard_tables.py` makes the table.
 """
 
 from __future__ import annotations
@@ -32,10 +32,14 @@ from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import Memory
 from tflm_export.simulate.evaluate import run_forward
 
-TASK = "flower_photos, same domain"
+TASKS = {
+    "mbv2-w0.35": "flower_photos, same domain",
+    "mcunet-5fps": "flower_photos, same domain, mcunet-5fps",
+}
 SHOTS, A_CLASS, REPLAYS, EPOCHS, PULL, UNUSED = 5, 20, 3, 400, 0.05, -(2**24)
 FOLDER = "build/stream"
 
+flags.DEFINE_multi_enum("net", list(TASKS), list(TASKS), "nets")
 flags.DEFINE_multi_integer("held_back", [0, 2, 4], "classes that the net does not know")
 flags.DEFINE_multi_integer("rest", [0, 100], "rounds of replays after the samples")
 flags.DEFINE_multi_float("rate", [0.001], "learning rates")
@@ -46,9 +50,9 @@ FLAGS = flags.FLAGS
 
 
 @functools.lru_cache(1)
-def task_without(held_back: int) -> tuple[Task, LivingEngine]:
+def task_without(net: str, held_back: int) -> tuple[Task, LivingEngine]:
     """The task with the held-back class last, its output spare, and the engine, built for this host."""
-    task = prepare(TASK, Path(FLAGS.cache))
+    task = prepare(TASKS[net], Path(FLAGS.cache))
     last = task.classes - 1
     names = np.array([c if c < held_back else c - 1 for c in range(last + 1)])
     names[held_back] = last
@@ -112,9 +116,9 @@ def _features(graph: Graph, head: Op, x: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(1)
-def _seen() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _seen(net: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Features and classes of the known pictures and of the test pictures."""
-    task = prepare(TASK, Path(FLAGS.cache))
+    task = prepare(TASKS[net], Path(FLAGS.cache))
     graph = task.compile(task.plan).graph
     assert graph.loss is not None
     head = next(op for op in graph.layers.values() if graph.loss.inputs[0] in op.outputs)
@@ -123,9 +127,9 @@ def _seen() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {"known": found["known"], "test": (test[0], test[1])}
 
 
-def retrain(held_back: int) -> dict[str, Any]:
+def retrain(net: str, held_back: int) -> dict[str, Any]:
     """What a head knows that is trained anew on all known pictures, beside one that never saw the class."""
-    (x, y), (x_test, y_test) = _seen()["known"], _seen()["test"]
+    (x, y), (x_test, y_test) = _seen(net)["known"], _seen(net)["test"]
     old, old_test = y != held_back, y_test != held_back
     others = np.delete(np.arange(y.max() + 1), held_back)
     w, b = _regression(x[old], np.searchsorted(others, y[old]))
@@ -136,9 +140,9 @@ def retrain(held_back: int) -> dict[str, Any]:
     return {name: round(float(share.mean()), 4) for name, share in shares.items()}
 
 
-def play(held_back: int, rate: float, rest: int, seed: int) -> dict[str, Any]:
+def play(net: str, held_back: int, rate: float, rest: int, seed: int) -> dict[str, Any]:
     """One run; shares of the test pictures that are right before and after."""
-    task, engine = task_without(held_back)
+    task, engine = task_without(net, held_back)
     last, x, y = task.classes - 1, task.x["stream"], task.y["stream"]
     engine.reset()
     engine.set_learning_rate(rate)
@@ -147,7 +151,7 @@ def play(held_back: int, rate: float, rest: int, seed: int) -> dict[str, Any]:
     for i in rng.permutation(old[choose(x[old], y[old], A_CLASS, "random", seed)]):
         engine.infer(x[i : i + 1])
         engine.remember(int(y[i]))
-    before = _before(held_back)
+    before = _before(net, held_back)
     for i in rng.permutation(np.flatnonzero(y == last))[:SHOTS]:
         engine.train_step(x[i : i + 1], last)
         engine.remember(last)
@@ -158,9 +162,9 @@ def play(held_back: int, rate: float, rest: int, seed: int) -> dict[str, Any]:
 
 
 @functools.lru_cache(1)
-def _before(held_back: int) -> tuple[float, float]:
+def _before(net: str, held_back: int) -> tuple[float, float]:
     """Shares of the test pictures that are right before anything is learned."""
-    task, engine = task_without(held_back)
+    task, engine = task_without(net, held_back)
     return _right(task, engine)
 
 
@@ -175,11 +179,12 @@ def _right(task: Task, engine: LivingEngine) -> tuple[float, float]:
 
 def main(_: list[str]) -> None:
     runs = Runs(Path(FLAGS.out))
-    for held_back in FLAGS.held_back:
-        runs.get({"held_back": held_back, "samples": "all"}, functools.partial(retrain, held_back))
-    cells = itertools.product(FLAGS.held_back, FLAGS.rate, FLAGS.rest, range(FLAGS.seeds))
+    for net, held_back in itertools.product(FLAGS.net, FLAGS.held_back):
+        key = {"net": net, "held_back": held_back, "samples": "all"}
+        runs.get(key, functools.partial(retrain, net, held_back))
+    cells = itertools.product(FLAGS.net, FLAGS.held_back, FLAGS.rate, FLAGS.rest, range(FLAGS.seeds))
     for cell in cells:
-        key = dict(zip(("held_back", "learning_rate", "rest", "seed"), cell, strict=True))
+        key = dict(zip(("net", "held_back", "learning_rate", "rest", "seed"), cell, strict=True))
         runs.get(key, functools.partial(play, *cell))
 
 

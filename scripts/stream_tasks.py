@@ -21,11 +21,11 @@ from tflm_export.emit import emit
 from tflm_export.files import write_bytes
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
+from tflm_export.gradients.cut import Cut, find_cut, latent_reader
 from tflm_export.ir import Graph
 from tflm_export.library import library_sources
 from tflm_export.living.capacity import check_exemplars
 from tflm_export.living.choose import latents
-from tflm_export.living.cut import Cut, find_cut, latent_reader
 from tflm_export.living.memory import Exemplars
 from tflm_export.machines.host import HostEngine
 from tflm_export.plan import Optimizer, UpdatePlan
@@ -144,20 +144,25 @@ def digits() -> Made:
     return tflite, layer_map.address(plan, aware, tflite), domains, config.device_samples
 
 
-def mbv2(data: str, domains_of: Callable[[DemoConfig], Domains] = make_domains) -> Callable[[], Made]:
-    """mbv2-w0.35 with ImageNet weights and a head of the source half of `data`; the "49 KB" scheme learns the
+def pretrained(
+    data: str,
+    domains_of: Callable[[DemoConfig], Domains] = make_domains,
+    net: str = "mbv2-w0.35",
+    size: int = SIZE,
+) -> Callable[[], Made]:
+    """`net` with ImageNet weights and a head of the source half of `data`; its "49 KB" scheme learns the
     other half, as a badly mounted device sees it, or whatever `domains_of` makes of it."""
 
     def make() -> Made:
-        domains = domains_of(DemoConfig(data=data, size=SIZE)).each(models.preprocess)
+        domains = domains_of(DemoConfig(data=data, size=size)).each(models.preprocess)
         model = models.build(
-            "mbv2-w0.35", input_shape=domains.input_shape, classes=domains.classes, weights="imagenet"
+            net, input_shape=domains.input_shape, classes=domains.classes, weights="imagenet"
         )
         x, y, x_test, y_test = domains.source
         _probe(model, x, y)
         logging.info("%s: float %.3f on source", data, adapt.accuracy(model, x_test, y_test))
         tflite = convert.to_int8(model, x[:256], isolate=True)
-        plan = replace(schemes.plan("mbv2-w0.35-49kb", model), optimizer=Optimizer(0.002))
+        plan = replace(schemes.plan(f"{net}-49kb", model), optimizer=Optimizer(0.002))
         return tflite, layer_map.address(plan, model, tflite), domains, len(domains.target[0])
 
     return make
@@ -206,7 +211,10 @@ def _probe(model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
 
 TASKS: dict[str, Callable[[], Made]] = {
     "digits": digits,
-    "flower_photos": mbv2("flower_photos_128"),
-    "flower_photos, same domain": mbv2("flower_photos_128", same_domain),
-    "flowers102": mbv2("flowers102_128", first_classes(20)),
+    "flower_photos": pretrained("flower_photos_128"),
+    "flower_photos, same domain": pretrained("flower_photos_128", same_domain),
+    "flower_photos, same domain, mcunet-5fps": pretrained(
+        "flower_photos_128", same_domain, "mcunet-5fps", 128
+    ),
+    "flowers102": pretrained("flowers102_128", first_classes(20)),
 }
