@@ -10,7 +10,8 @@ from tflm_export.library import library_root
 from tflm_export.machines.host_store import StoreEngine
 from tflm_export.machines.m4 import ARDUINO_FLAGS, build
 from tflm_export.machines.measure import measure
-from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
+from tflm_export.plan import LayerUpdate, Memory, Optimizer, UpdatePlan
+from tflm_export.report.lasting_section import lasting_section
 from tflm_export.report.report import make_report
 from tflm_export.report.verify import samples
 from tflm_export.store.facts import CODE_BYTES, ERASES, STORE_RAM_BYTES, store_facts
@@ -47,6 +48,11 @@ def test_the_report_has_a_row():
     assert (
         "| store, beside all this | 16,384 B of flash (lasts 40,000 saves of everything)" in report.to_text()
     )
+    plan = dataclasses.replace(PLAN, memory=Memory(samples=4, where="flash"), store_bytes=8 * 4096)
+    remembering = make_report(compile_model(residual_net(), plan), measured)
+    held = remembering.facts["store"]["samples"]
+    assert f"| samples in it | 4 of {held['bytes']} B; 4 may be replaced" in remembering.to_text()
+    assert f"it takes {held['lasts']:,} samples" in str(lasting_section(remembering.facts).body[0])
     plain = make_report(compile_model(residual_net(), dataclasses.replace(PLAN, store_bytes=0)), measured)
     assert "store" not in plain.facts
     assert "| store" not in plain.to_text()

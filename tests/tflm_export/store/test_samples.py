@@ -18,6 +18,7 @@ from tflm_export.machines.keeping_host import KeepingEngine
 from tflm_export.machines.m4 import ARDUINO_FLAGS, build
 from tflm_export.machines.sanitize import run_sanitized
 from tflm_export.plan import Guard, Memory, Pool, UpdatePlan
+from tflm_export.pool_options import PoolOptions
 from tflm_export.report.verify import verify
 from tflm_export.store.arrays import store_identity, stored_arrays
 from tflm_export.store.facts import ERASES, SAMPLES_CODE_BYTES, changes_between_saves, store_facts
@@ -343,6 +344,10 @@ def test_refusals():
     with pytest.raises(TfodlError, match=r"where must be one of \('ram', 'flash'\), got 'disk'"):
         Memory(samples=1, where="disk")
     assert UpdatePlan.from_json(PLAN.to_json()) == PLAN
+    asked = PoolOptions.of({"memory_in": "flash"})
+    assert asked.given(replace(PLAN, memory=Memory(samples=10, replays=2))) == PLAN
+    with pytest.raises(ExportError, match="--memory-in says where a memory is; give --memory N, too"):
+        asked.given(UpdatePlan())
     with pytest.raises(ExportError, match=r"does not hold 2000 samples of 220 bytes .*; remember fewer"):
         compiled_with(replace(PLAN, memory=replace(PLAN.memory, samples=2000)))
     compiled = compiled_with()
