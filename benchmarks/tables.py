@@ -153,7 +153,7 @@ def samples(_: list[dict[str, Any]]) -> str:
         "the same, samples in flash": f"{static['flash']:,} B, and {found['index_bytes']:,} of the store",
         "flash a sample": f"{held['bytes']:,} B, of which {found['latent_bytes']} are the latent",
         "saved samples that may be replaced before a save": f"{held['changes']}",
-        "samples that a full memory keeps a page erased, a save every 20": f"{found['kept_an_erase']:.2f}",
+        "samples that a full memory keeps a page erased, weights unchanged": f"{found['kept_an_erase']:.2f}",
         "one kept sample a minute lasts (64 pages of 10,000 erases)": f"{years:.1f} years",
         "replay, its latent in RAM": _at_64_mhz(cycles["ram"]),
         "replay, its latent in flash": _at_64_mhz(cycles["flash"]),
