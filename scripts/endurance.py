@@ -6,8 +6,8 @@ The engine of the demo (digits) with a memory, exemplars, a guard and a store. A
 domain goes from source to target and back; classes come in runs; of the pictures 2 % are noise,
 and once in 1,000 steps 50 labels are drawn at random. Every 100 steps in the mean the engine saves; in half
 of the saves the power fails at a random write or erase, and the device starts anew from its store, its memory
-empty, or, with --memory_in=flash, as it was saved. Writes a line a season to --out; a killed run goes on from
-the store of its last season.
+empty, or, with --memory_in=flash and half as many samples, as it was saved. Writes a line a season to --out;
+a killed run goes on from the store of its last season.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from tflm_export.plan import Guard, Memory, UpdatePlan
 
 SEASON, RUN, BURST, BETWEEN = 5000, 20, 50, 1000  # steps: a season, a class, wrong labels, bursts of them
 NOISE, SAVES, OPERATIONS = 0.02, 100, 300  # share of pictures; steps a save; writes and erases until a cut
-A_CLASS, SHIPPED, PART = 20, 5, 500  # PART: steps whose pictures the emulated board holds at a time
+SHIPPED, PART = 5, 500  # PART: steps whose pictures the emulated board holds at a time
 PARTS = ("known", "stream")  # pictures of the source and of the target domain
-STORE_BYTES = {"ram": 16 * 4096, "flash": 64 * 4096}
+A_CLASS, STORE_BYTES = {"ram": 20, "flash": 10}, {"ram": 16 * 4096, "flash": 64 * 4096}
 
 flags.DEFINE_integer("steps", 100_000, "on the host build, whole seasons", lower_bound=SEASON)
 flags.DEFINE_integer("board_steps", 2000, "on the emulated board; 0: none", lower_bound=0)
@@ -46,11 +46,12 @@ FLAGS = flags.FLAGS
 
 def plan_of(task: Task) -> UpdatePlan:
     """What the device lives with."""
-    memory = Memory(samples=A_CLASS * task.classes, replays=3, policy="balanced", where=FLAGS.memory_in)
+    held = A_CLASS[FLAGS.memory_in] * task.classes
+    memory = Memory(samples=held, replays=3, policy="balanced", where=FLAGS.memory_in)
     optimizer = replace(task.plan.optimizer, learning_rate=FLAGS.rate)
     guard = Guard(samples=8 * task.classes, every=100)
-    plan = replace(task.plan, memory=memory, optimizer=optimizer, guard=guard)
-    return replace(plan, store_bytes=STORE_BYTES[FLAGS.memory_in])
+    area = STORE_BYTES[FLAGS.memory_in]
+    return replace(task.plan, memory=memory, optimizer=optimizer, guard=guard, store_bytes=area)
 
 
 def life(task: Task, season: int, steps: int = SEASON) -> Life:
