@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from serial_board import WatchedBoard
+from streaming_nets import keyword_net
 from task_nets import dense_net
 
 from tflm_export.board.learned import read_weights
 from tflm_export.compiler import compile_model
-from tflm_export.plan import UpdatePlan
+from tflm_export.plan import Optimizer, UpdatePlan
 from tflm_export.simulate.step import Simulator
 
 TASKS = {  # net, loss, bytes of a target, the plotter's name of the score
@@ -38,3 +39,17 @@ def test_a_board_learns_its_task(task):
         assert label == (-1 if target is None else outputs.argmax())
     last = dict(part.split(":") for part in lines[-1].split("\t"))
     assert list(last) == ["loss", name] and float(last[name]) == pytest.approx(np.mean(scores), abs=2e-3)
+
+
+def test_a_net_that_remembers_learns_a_step_a_frame():
+    """A step goes on from the state that the frame before it left, and so does an answer."""
+    compiled = compile_model(keyword_net(), UpdatePlan(optimizer=Optimizer(0.05)))
+    simulator, rng = Simulator(compiled.graph, compiled.plan), np.random.default_rng(0)
+    with WatchedBoard(compiled) as board, board.client(timeout=5) as client:
+        for label in (0, 2, 1, 0):
+            x = rng.integers(-128, 128, compiled.input.shape).astype(np.int8)
+            assert client.train(x, label).loss == pytest.approx(simulator.train_step(x, label), rel=1e-3)
+            _, outputs = client.predict(x)
+            np.testing.assert_array_equal(outputs, simulator.infer(x).reshape(-1))
+        for tensor, array in read_weights(client, compiled).items():
+            np.testing.assert_array_equal(array, simulator.weights[tensor])
