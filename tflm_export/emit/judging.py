@@ -10,6 +10,7 @@ from tflm_export.ops.loss import exp_table, loss_scale
 from tflm_export.plan import Guard
 from tflm_export.template import fill
 
+_ONCE = "    if (judges_already()) return true;"
 _STEP_DONE = "\n  step_done();"
 _EMPTY = ("judging_parts", "judging_reset", "judging_header", "offer_judge", "hold_out", "step_done", "judge")
 
@@ -24,7 +25,7 @@ def judging_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:
         "judging_parts": fill("judging_parts.cpp", fields).rstrip(),
         "judging_reset": _RESET,
         "judging_header": fill("judging.h", fields),
-        "offer_judge": f"\n  if ({_held_out(e)}) {{\n{living['keep_judge']}\n  }}",
+        "offer_judge": f"\n  if ({_held_out(e)}) {{\n{_ONCE}\n{living['keep_judge']}\n  }}",
         "hold_out": f"\n  if ({_held_out(e)}) return unlearned(label);",
         "step_done": _STEP_DONE,
         "judge": fill("judging.cpp", fields),

@@ -117,6 +117,11 @@ class Judging(Replays):
             self._good = here
         return True
 
+    def judges_already(self, latent: np.ndarray) -> bool:
+        """Whether this picture is among the judges: it counts once, however often it comes."""
+        held = self.judges.latents[: len(self.judges)]
+        return bool((held == latent.reshape(held.shape[1:])).all(axis=tuple(range(1, held.ndim))).any())
+
     def _probabilities(self) -> np.ndarray:
         """Of the judges' labels, Q15, int64 [judges]."""
         held = len(self.judges)

@@ -147,7 +147,8 @@ class NewClasses(Judging):
         """A sample for the memory, or for the judges when held out. Raises `ExportError` for no class."""
         self.check_class(label)
         if self.is_judge(latent, label):
-            self.judges.remember(latent, label)
+            if not self.judges_already(latent):
+                self.judges.remember(latent, label)
             return
         self.admit(latent, label)
         self.memory.remember(latent, label)

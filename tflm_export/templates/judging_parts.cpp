@@ -23,6 +23,15 @@ uint16_t verdict(int32_t i) {
   return static_cast<uint16_t>(probability(latent, judge_labels[i]) >> 15);
 }
 
+// Whether the picture seen last judges already: it counts once, however often it comes.
+bool judges_already() {
+  for (int32_t i = 0; i < judge_counts.held; ++i) {
+    const int8_t* latent = $judge_i;
+    if (memcmp(latent, last, kLatentBytes) == 0) return true;
+  }
+  return false;
+}
+
 // The optimizer's momentum and sums start at 0.
 void forget_steps() {
 $forget_steps

@@ -115,6 +115,17 @@ def test_pictures_that_judge_are_never_learned(compiled, engine):
     assert 10 < judging < 30 and engine.judging() == 8
 
 
+def test_a_picture_judges_once_however_often_it_comes(compiled, engine):
+    samples = target_digits(compiled.graph, 12)
+    simulator = LivingSimulator(compiled.graph, compiled.plan)
+    engine.reset()
+    for machine in (engine, simulator):
+        learn(machine, samples, [*range(12)] * 3)
+    held = len(simulator.judges)
+    assert 1 < held < 8 and engine.judging() == held
+    assert len(np.unique(simulator.judges.latents[:held].reshape(held, -1), axis=0)) == held
+
+
 def test_ten_steps_saved_and_ten_more_are_twenty(compiled, engine):
     samples = target_digits(compiled.graph, 40)
     engine.reset()
