@@ -1,7 +1,7 @@
 """Which neurons should learn, as a device asks it: every rule in the same RAM of the compiled engine.
 
     python scripts/equal_bytes.py              # every method, set and budget: two nights of two cores
-    python scripts/equal_bytes.py --small      # what results/papers holds: half an hour
+    python scripts/equal_bytes.py --small      # what results/papers holds: one budget, an hour
 
 mbv2-w0.35 from ImageNet weights at 96 px, batch norm folded, in int8 with quantisation-aware scaling; the
 last three blocks (59 % of the convolutions' weights) may learn, on features computed once. A budget is a
@@ -18,7 +18,7 @@ from tfodl.experiments.rules import RULES
 
 UNLIMITED = ("head", "all")  # whatever the budget
 COMPARED = ["random", "velocity", "top_layers_random", "sparse_update", "head", "all"]
-SMALL = dict.fromkeys(("flowers102_128", "flower_photos_128"), COMPARED)
+SMALL = dict.fromkeys(study_flags.SETS, COMPARED)
 
 flags.DEFINE_list("methods", list(RULES), "rules")
 study_flags.define("results/papers/equal_bytes")
