@@ -83,10 +83,10 @@ def differences(rows: Sequence[Row]) -> str:
 def over_budgets(rows: Sequence[Row]) -> str:
     """Pairs of methods at every budget, mean over the sets that have all of them, and over the budgets."""
     known = cells(rows)
-    every = sorted(budgets(known), key=percent)
+    every = sorted(budgets(known), key=lambda budget: float(percent(budget)[:-2]))
     names = [data for data in sets(known) if all((data, "random", budget) in known for budget in every)]
     lines = [
-        f"| points, mean of {len(names)} sets | {' | '.join(map(percent, every))} | all |",
+        f"| points, {names[0] if len(names) == 1 else f'mean of {len(names)} sets'} | {' | '.join(map(percent, every))} | all |",
         "|---|" + "--:|" * (len(every) + 1),
     ]
     for a, b in PAIRS:
