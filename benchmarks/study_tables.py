@@ -85,8 +85,9 @@ def over_budgets(rows: Sequence[Row]) -> str:
     known = cells(rows)
     every = sorted(budgets(known), key=lambda budget: float(percent(budget)[:-2]))
     names = [data for data in sets(known) if all((data, "random", budget) in known for budget in every)]
+    over = names[0] if len(names) == 1 else f"mean of {len(names)} sets"
     lines = [
-        f"| points, {names[0] if len(names) == 1 else f'mean of {len(names)} sets'} | {' | '.join(map(percent, every))} | all |",
+        f"| points, {over} | {' | '.join(map(percent, every))} | all |",
         "|---|" + "--:|" * (len(every) + 1),
     ]
     for a, b in PAIRS:
