@@ -58,19 +58,6 @@ def interval_figure(differences: Mapping[str, Mapping[str, tuple[float, float]]]
     return figure
 
 
-def trade_off_figure(points: Mapping[str, Sequence[tuple[float, float]]], x_label: str) -> Figure:
-    """Accuracy against a cost, both as shares: `{name: [(cost, accuracy), ...]}`, each name a line."""
-    figure = Figure(figsize=(6.5, 4.2))
-    axes = figure.subplots()
-    for name, marks in points.items():
-        x, y = zip(*sorted(marks), strict=True)
-        axes.plot(100 * np.asarray(x), 100 * np.asarray(y), marker="o", label=name)
-    axes.set(xlabel=x_label, ylabel="accuracy, %")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    return figure
-
-
 def selection_shares(plans: Sequence[UpdatePlan], channels: Mapping[str, int]) -> np.ndarray:
     """Share of each layer's channels that every epoch's plan trains: float [layers, epochs].
 
