@@ -9,15 +9,16 @@ stream; a killed run goes on. `benchmarks/choose_tables.py` makes the table.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from absl import app, flags
-from choose_study import plan_of, play
+from choose_study import at_best_rate, plan_of, play
 from runs import Runs
-from stream_tasks import HELD_OUT_SEED, Task, above, prepare
+from stream_tasks import Task, above, prepare
 
 from tflm_export.errors import TfodlError
 
@@ -39,23 +40,13 @@ def row(task: Task, rule: str, axis: Axis, rate: float, seed: int) -> dict[str, 
     return play(task, replace(plan, pool=replace(plan.pool, axis=axis)), "stream", rate, seed)
 
 
-def study(runs: Runs, task: Task, rule: str, axis: Axis, seed: int) -> None:
-    """The stream `seed`, at the rate that was best with the one that is not counted."""
-
-    def run(kind: str, rate: float, seed: int) -> dict[str, Any]:
-        key = {"kind": kind, "task": task.name, "rule": rule, "axis": axis, "rate": rate, "seed": seed}
-        return runs.get(key, lambda: row(task, rule, axis, rate, seed))
-
-    found = {rate: run("rate", rate, HELD_OUT_SEED)["accuracy"]["target"] for rate in RATES}
-    run("test", max(RATES, key=found.__getitem__), seed)
-
-
 def main(_: list[str]) -> None:
     runs = Runs(Path(FLAGS.axis_rows))
     task = prepare("digits", Path(FLAGS.made))
     task = above(task, plan_of(task, "head", 0, ()))
     for seed, rule, axis in itertools.product(range(FLAGS.draws), RULES, AXES):
-        study(runs, task, rule, axis, seed)
+        key = {"task": task.name, "rule": rule, "axis": axis}
+        at_best_rate(runs, key, RATES, functools.partial(row, task, rule, axis), seed)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ killed run goes on. `benchmarks/choose_tables.py` makes the tables.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -98,11 +99,25 @@ def play(task: Task, plan: UpdatePlan, part: str, rate: float, seed: int) -> dic
 
 def study(runs: Runs, task: Task, setting: str, source: tuple[LayerUpdate, ...], seed: int) -> None:
     """The stream `seed` of a setting, at the rate that was best with the one that is not counted."""
-    rates = SETUPS[task.name].rates
+
+    def row(rate: float, seed: int) -> dict[str, Any]:
+        return play(task, plan_of(task, setting, seed, source), "stream", rate, seed)
+
+    at_best_rate(runs, {"task": task.name, "setting": setting}, SETUPS[task.name].rates, row, seed)
+
+
+def at_best_rate(
+    runs: Runs,
+    key: dict[str, Any],
+    rates: Sequence[float],
+    row: Callable[[float, int], dict[str, Any]],
+    seed: int,
+) -> None:
+    """The stream `seed`, at the rate that was best with the one that is not counted. row(rate, seed): one
+    stream; key: what its rows are known by."""
 
     def run(kind: str, rate: float, seed: int) -> dict[str, Any]:
-        key = {"kind": kind, "task": task.name, "setting": setting, "rate": rate, "seed": seed}
-        return runs.get(key, lambda: play(task, plan_of(task, setting, seed, source), "stream", rate, seed))
+        return runs.get({"kind": kind, **key, "rate": rate, "seed": seed}, lambda: row(rate, seed))
 
     found = {rate: run("rate", rate, HELD_OUT_SEED)["accuracy"]["target"] for rate in rates}
     run("test", max(rates, key=found.__getitem__), seed)

@@ -10,19 +10,14 @@ stream; a killed run goes on. `benchmarks/guard_tables.py` makes the table.
 
 from __future__ import annotations
 
-import functools
-import itertools
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from absl import app, flags
-from guard_study import OTHER_RATE, RATES, Paced, domain, engine, harmful
-from runs import Runs
+from guard_study import Paced, study
 
 from tflm_export.errors import TfodlError
 from tflm_export.ops.result import tensor_quant
-from tfodl import stream
 
 SURE, FULL, ENOUGH = 0.9, 32, 8
 
@@ -54,6 +49,9 @@ class Doubting(Paced):
         if not self.doubted:
             self._host.remember(label)
 
+    def facts(self) -> dict[str, Any]:
+        return {"doubted": self.all_doubted}
+
     def _answer(self, x: np.ndarray) -> tuple[int, bool]:
         """What the net takes it for, and whether it is sure."""
         graph = self._host.compiled.graph
@@ -63,24 +61,8 @@ class Doubting(Paced):
         return int(odds.argmax()), bool(odds.max() >= SURE * odds.sum())
 
 
-def play(name: str, harm: str, guarded: bool, seed: int) -> dict[str, Any]:
-    """One stream; accuracies before and after, and how many samples were doubted."""
-    task, compiled, host = engine(name, guarded)
-    rng = np.random.default_rng(seed)
-    samples, test = domain(task, name, rng)
-    shown = harmful(samples, harm, task.classes, rng)
-    machine = Doubting(host, RATES.get(name, OTHER_RATE), 0)
-    result = stream.play(compiled, shown, {"test": test}, machine=machine, points=1)
-    before, after = (round(float(a), 4) for a in result.overall["test"])
-    return {"samples": len(result.labels), "doubted": machine.all_doubted, "before": before, "after": after}
-
-
 def main(_: list[str]) -> None:
-    runs = Runs(Path(FLAGS.out))
-    for name, guarded in itertools.product(FLAGS.task, (True, False)):
-        for harm, seed in itertools.product(FLAGS.harms, range(FLAGS.seeds)):
-            key = {"task": name, "harm": harm, "guard": guarded, "trust": FLAGS.trust, "seed": seed}
-            runs.get(key, functools.partial(play, name, harm, guarded, seed))
+    study(Doubting, trust=FLAGS.trust)
 
 
 if __name__ == "__main__":

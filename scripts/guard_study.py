@@ -99,25 +99,36 @@ class Paced:
         self._seen += 1
         return self._host.train_step(x, label)
 
+    def facts(self) -> dict[str, Any]:
+        """What else is to be told of a stream."""
+        return {}
 
-def play(name: str, harm: str, guarded: bool, seed: int) -> dict[str, Any]:
+
+def play(name: str, harm: str, guarded: bool, seed: int, paced: type[Paced]) -> dict[str, Any]:
     """One stream; accuracies before and after."""
     task, compiled, host = engine(name, guarded)
     rng = np.random.default_rng(seed)
     samples, test = domain(task, name, rng)
     rate, hot = RATES.get(name, OTHER_RATE), STEPS if harm == "rate" else 0
     shown = harmful(samples, harm, task.classes, rng)
-    result = stream.play(compiled, shown, {"test": test}, machine=Paced(host, rate, hot), points=1)
+    machine = paced(host, rate, hot)
+    result = stream.play(compiled, shown, {"test": test}, machine=machine, points=1)
     before, after = (round(float(a), 4) for a in result.overall["test"])
-    return {"learning_rate": rate, "samples": len(result.labels), "before": before, "after": after}
+    row = {"learning_rate": rate, "samples": len(result.labels), "before": before, "after": after}
+    return row | machine.facts()
 
 
-def main(_: list[str]) -> None:
+def study(paced: type[Paced], **more: Any) -> None:
+    """Every stream, through engines of this kind. more: what else a row is known by."""
     runs = Runs(Path(FLAGS.out))
     for name, guarded in itertools.product(FLAGS.task, (True, False)):
         for harm, seed in itertools.product(FLAGS.harms, range(FLAGS.seeds)):
-            key = {"task": name, "harm": harm, "guard": guarded, "seed": seed}
-            runs.get(key, functools.partial(play, name, harm, guarded, seed))
+            key = {"task": name, "harm": harm, "guard": guarded, **more, "seed": seed}
+            runs.get(key, functools.partial(play, name, harm, guarded, seed, paced))
+
+
+def main(_: list[str]) -> None:
+    study(Paced)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
 from tflm_export.plan import UpdatePlan
 from tfodl.datasets.split import draw, hold_out
-from tfodl.experiments.learner import CACHE, DEVICE, Learner, Recipe, learner
+from tfodl.experiments import study_flags
+from tfodl.experiments.learner import DEVICE, Learner, Recipe, cache, learner
 from tfodl.experiments.rules import ram_budget
 from tfodl.experiments.study import Study, study
 from tfodl.experiments.transfer import Start, Task, prepare
@@ -61,7 +61,7 @@ def contributions(start: Start, out: Path) -> Contributions:
     measured = analyse(
         start.fp32(),
         (x[kept], y[kept], x[held], y[held]),
-        Path(os.environ.get(CACHE, "build/transfer")) / "su_search",
+        cache() / "su_search",
         training=Training(Recipe.epochs, Recipe.batch_size, learning_rate=0.02),
         ratios=RATIOS,
         seeds=range(FLAGS.analysis_seeds),
@@ -98,14 +98,13 @@ def addressed(scheme: Found, convs: list[NeuronGroup]) -> UpdatePlan:
 
 def main(_: list[str]) -> None:
     out = Path(FLAGS.out)
-    cache = Path(os.environ.get(CACHE, "build/transfer"))
-    start = prepare(task(FLAGS.searched), cache)
+    rates = study_flags.numbers("rates")
+    start = prepare(task(FLAGS.searched), cache())
     scheme, plan = searched(contributions(start, out), start, learner(task(FLAGS.searched)))
     plan.save(out / "scheme.json")
     write_text(out / "found.json", json.dumps(_found(scheme), indent=2) + "\n")
     budgets: dict[str, Any] = {str(out / "scheme.json"): [{"ram_share": FLAGS.share}]}
     for data in FLAGS.sets:
-        rates = [float(rate) for rate in FLAGS.rates]
         study(Study(task(data), Recipe(), budgets, rates, FLAGS.seeds), out / "runs.jsonl", FLAGS.workers)
 
 

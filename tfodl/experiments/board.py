@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,7 @@ import numpy as np
 from tflm_export.compiler import compile_model
 from tflm_export.machines.measure import measure
 from tflm_export.plan import UpdatePlan
-from tfodl.experiments.learner import CACHE
+from tfodl.experiments.learner import cache
 from tfodl.experiments.transfer import Task, prepare
 from tfodl.int8.graph import Int8Model
 from tfodl.quantize.layer_map import address
@@ -28,7 +26,7 @@ def engine(task: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, int]:
     Returns ram_bytes (static and stack), flash_bytes, inference_cycles, step_cycles. Raises `ExportError` as
     `compile_model` and `measure` do.
     """
-    start = prepare(Task(**task), Path(os.environ.get(CACHE, "build/transfer")))
+    start = prepare(Task(**task), cache())
     named = UpdatePlan.from_json(json.dumps(plan))
     compiled = compile_model(start.tflite, address(named, Int8Model(start.tflite), start.tflite))
     rng, graph = np.random.default_rng(0), compiled.graph

@@ -69,8 +69,13 @@ def train(
 
 @functools.cache
 def learner(task: Task) -> Learner:
-    """The `Learner` of a task, made once; features lie in `$TFODL_CACHE` (build/transfer)."""
-    return Learner(prepare(task, Path(os.environ.get(CACHE, "build/transfer"))))
+    """The `Learner` of a task, made once; features lie in `cache()`."""
+    return Learner(prepare(task, cache()))
+
+
+def cache() -> Path:
+    """The folder for features: `$TFODL_CACHE`, or build/transfer."""
+    return Path(os.environ.get(CACHE, "build/transfer"))
 
 
 class Learner:
