@@ -1,4 +1,4 @@
-// A store on an area of flash: 300 records, a start anew, a refusal. For the drivers' tests.
+// A store on an area of flash: 300 records, a refusal, a start anew. For the drivers' tests.
 #pragma once
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,8 +11,10 @@ inline void require(bool ok, const char* what) {
   exit(1);
 }
 
-// mapped: the area in the address space. refuse: makes the area refuse writes.
-inline void try_area(tfodl::FlashArea& area, const uint8_t* mapped, void (*refuse)()) {
+// mapped: the area in the address space. refuse: makes the area refuse writes; null: nothing can. after: called
+// behind every record.
+inline void try_area(tfodl::FlashArea& area, const uint8_t* mapped, void (*refuse)() = nullptr,
+                     void (*after)() = nullptr) {
   const uint16_t first[] = {0, 2};
   const tfodl::StoreLayout layout = {{1}, first, 1};
   uint16_t where[2];
@@ -23,9 +25,14 @@ inline void try_area(tfodl::FlashArea& area, const uint8_t* mapped, void (*refus
       memset(payload, i & 255, sizeof payload);
       require(store.put(0, i & 1, payload, sizeof payload) == tfodl::StoreStatus::kOk, "put");
       if (i % 4 == 0) store.tidy();
+      if (after) after();
     }
   }
   tfodl::Store store(area, layout, where);
+  if (refuse) {
+    refuse();
+    require(store.put(0, 0, payload, 4) == tfodl::StoreStatus::kRefused, "refused");
+  }
   require(store.mount() == tfodl::StoreStatus::kOk, "mount");
   tfodl::StoredRecord record;
   require(store.find(0, 1, &record) && store.read(&record, found, 700) == 700, "find");
@@ -34,6 +41,4 @@ inline void try_area(tfodl::FlashArea& area, const uint8_t* mapped, void (*refus
     area.read(uint32_t{page} * area.page_bytes, found, sizeof found);
     require(memcmp(found, mapped + uint32_t{page} * area.page_bytes, sizeof found) == 0, "mapped");
   }
-  refuse();
-  require(store.put(0, 0, payload, 4) == tfodl::StoreStatus::kRefused, "refused");
 }

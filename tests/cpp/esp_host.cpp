@@ -51,8 +51,8 @@ int main(int, char** argv) {
   static tfodl::SketchFlash area(8, nullptr);
   try_area(area, area.mapped(), [] {
     fails = true;
-    const uint8_t zeros[4] = {};
-    area.write(0, zeros, sizeof zeros);
+    const uint8_t nothing[4] = {0xFF, 0xFF, 0xFF, 0xFF};
+    area.write(0, nothing, sizeof nothing);
   });
   printf("tried 1\n");
   return 0;

@@ -153,10 +153,9 @@ def test_twenty_epochs_are_those_of_numpy(case):
     assert not any(np.frombuffer(part, np.uint8)[3::4].any() for part in newest if set(part) != {255})
 
 
-def test_the_board_chooses_the_same():
-    """With all that may go with a pool: it judges, goes back, meets a new class."""
+def assert_the_board_chooses_the_same(plan):
+    """A plan with two spare classes, one of which is met: the emulated board's image is numpy's."""
     net = add_spare_classes(nets.residual_net(), 2)
-    plan = replace(EVERYTHING, pool=replace(VELOCITY, skip_dead=True))
     compiled = compile_model(net, plan)
     xs, ys = pictures(compiled.graph, 18)
     ys = [4 if i in (4, 7, 11) else y for i, y in enumerate(ys)]
@@ -166,10 +165,17 @@ def test_the_board_chooses_the_same():
         learn([simulator], [x], [y])
         if i % 3 == 2:
             simulator.new_epoch()
-    assert simulator.classes_in_use == 5 and len(simulator.judges) == 4
     assert measured.image.selection == simulator.history[-1]
     for name, weights in measured.image.weights.items():
         np.testing.assert_array_equal(weights, simulator.weights[name], err_msg=name)
+    return simulator, measured
+
+
+def test_the_board_chooses_the_same():
+    """With all that may go with a pool: it judges, goes back, meets a new class."""
+    plan = replace(EVERYTHING, pool=replace(VELOCITY, skip_dead=True))
+    simulator, measured = assert_the_board_chooses_the_same(plan)
+    assert simulator.classes_in_use == 5 and len(simulator.judges) == 4
     assert measured.train_step.cycles < measured.new_epoch.cycles
 
 

@@ -18,6 +18,7 @@ from test_choosing import (
     NEW,
     SMALL,
     WIDE,
+    assert_the_board_chooses_the_same,
     learn,
     pictures,
     wide_net,
@@ -28,12 +29,10 @@ from tflm_export.emit import emit
 from tflm_export.errors import ExportError, TfodlError
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
-from tflm_export.front.spare import add_spare_classes
 from tflm_export.living.choosing import ChoosingSimulator, simulator_of
 from tflm_export.living.image import HEAD, image_layout, read_image, read_selection
 from tflm_export.living.pool import candidates, costs
 from tflm_export.living.selection import from_json, to_json
-from tflm_export.machines.choosing_cost import measure_choosing
 from tflm_export.machines.choosing_host import ChoosingEngine, host_engine
 from tflm_export.plan import Guard, LayerUpdate, Memory, Optimizer, UpdatePlan
 from tflm_export.pool import Pool
@@ -97,20 +96,8 @@ def _moved(engine, compiled, c):
 
 def test_the_board_chooses_the_same():
     """With all that may go with a pool: it judges, goes back, meets a new class."""
-    net = add_spare_classes(nets.residual_net(), 2)
     plan = replace(EVERYTHING, pool=replace(INPUTS, rule="top_layers_random", epoch=None))
-    compiled = compile_model(net, plan)
-    xs, ys = pictures(compiled.graph, 18)
-    ys = [4 if i in (4, 7, 11) else y for i, y in enumerate(ys)]
-    measured = measure_choosing(compiled, xs, ys, every=3)
-    simulator = ChoosingSimulator(compiled.graph, plan)
-    for i, (x, y) in enumerate(zip(xs, ys, strict=True)):
-        learn([simulator], [x], [y])
-        if i % 3 == 2:
-            simulator.new_epoch()
-    assert measured.image.selection == simulator.history[-1]
-    for name, weights in measured.image.weights.items():
-        np.testing.assert_array_equal(weights, simulator.weights[name], err_msg=name)
+    assert_the_board_chooses_the_same(plan)
 
 
 def test_columns_go_through_streams():
@@ -186,13 +173,18 @@ def test_what_a_candidate_has(small):
     assert not [v for v in variables(graph) if v.bias and v.layer.name in ("#1", "#3")]
 
 
+def learned(axis, steps):
+    compiled = compile_model(nets.residual_net(), replace(SMALL, pool=replace(INPUTS, axis=axis)))
+    engine = ChoosingEngine(compiled)
+    learn([engine], *pictures(compiled.graph, steps))
+    return engine
+
+
 @pytest.mark.parametrize("axis", ["out", "in"])
 def test_a_damaged_image_is_not_taken(axis):
     """One byte of the newest image changed, wherever: the device goes on from the one before."""
-    plan = replace(SMALL, pool=replace(INPUTS, axis=axis))
-    compiled = compile_model(nets.residual_net(), plan)
-    engine = ChoosingEngine(compiled)
-    learn([engine], *pictures(compiled.graph, 12))
+    engine = learned(axis, 12)
+    compiled, plan = engine.compiled, engine.compiled.plan
     size = len(engine.image) // 2
     both = {s.epoch: s for s in engine.history[-2:]}
     newest = max(both)
@@ -210,10 +202,8 @@ def test_a_damaged_image_is_not_taken(axis):
 @pytest.mark.parametrize("axis", ["out", "in"])
 def test_an_image_that_chooses_more_than_the_pool_holds_is_damaged(axis):
     """Though its checksums are right: forged."""
-    plan = replace(SMALL, pool=replace(INPUTS, axis=axis))
-    compiled = compile_model(nets.residual_net(), plan)
-    engine = ChoosingEngine(compiled)
-    learn([engine], *pictures(compiled.graph, 6))
+    engine = learned(axis, 6)
+    compiled, plan = engine.compiled, engine.compiled.plan
     layout, size = image_layout(compiled.graph, plan), len(engine.image) // 2
     forged = bytearray(engine.image)
     for start in (0, size):

@@ -1,32 +1,34 @@
-"""The flash of boards beside the nRF52840: their cores' functions played on the host, a store on top."""
+"""The boards' flash: registers and functions of their cores played on the host, a store on top."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
+from test_store import CPP, SANITIZE, SOURCES, SRC, run_host
 
-from tflm_export.library import library_root
 from tflm_export.machines.host import compile_cpp
 
-CPP = Path(__file__).parents[2] / "cpp"
-SRC = library_root() / "src"
-SOURCES = [SRC / "tfodl" / name for name in ("store/store.cpp", "store/store_scan.cpp", "detail/crc32.cpp")]
-SANITIZE = ("-std=c++14", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined")
+STRICT = ("-Wall", "-Wextra", "-Werror")
 
 
 def build(name, driver, define, out):
     files = [CPP / f"{name}_host.cpp", SRC / "tfodl" / "store" / driver, *SOURCES]
     include = [f"-I{SRC}", f"-I{CPP}", f"-I{CPP / name}", f"-D{define}"]
-    compile_cpp([*map(str, files), *include, "-o", str(out)], (*SANITIZE, "-fno-sanitize-recover=all"))
+    compile_cpp([*map(str, files), *include, "-o", str(out)], (*SANITIZE, *STRICT))
     return out
+
+
+def test_the_nrf52840s_flash(tmp_path):
+    """No stop of the processor is longer than 10 ms, its worst case of 1.09 times the slice included."""
+    found = run_host(build("nvmc", "nvmc_flash.cpp", "NRF52840_XXAA", tmp_path / "nvmc"))
+    assert found["wrong"] == 0
+    assert found["longest_ms"] * 1.09 <= 10
+    assert found["erased"] > 30
+    assert found["pauses"] > 10 * found["erased"]
 
 
 def test_the_rp2040s_flash(tmp_path):
     """Whole pages and sectors above the program and below the file system, while nothing else runs."""
-    program = build("pico", "pico_flash.cpp", "ARDUINO_ARCH_RP2040", tmp_path / "pico")
-    done = subprocess.run([program], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    found = {name: int(value) for name, value in (line.split() for line in done.stdout.splitlines())}
+    found = run_host(build("pico", "pico_flash.cpp", "ARDUINO_ARCH_RP2040", tmp_path / "pico"))
     assert found["wrong"] == 0 and found["erased"] > 30 and found["written"] > 300 and found["pauses"] > 300
 
 
@@ -37,8 +39,7 @@ def esp(tmp_path_factory):
 
 def test_an_esp32s_partition(esp):
     """A larger one does, and a write that failed is the last."""
-    done = subprocess.run([esp, "tfodl", "9"], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+    assert run_host(esp, "tfodl", "9") == {"tried": 1}
 
 
 @pytest.mark.parametrize(("label", "pages"), [("spiffs", 64), ("tfodl", 7)])

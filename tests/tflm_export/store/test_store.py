@@ -139,17 +139,3 @@ int main() {
     assert (result.number("ok"), result.number("lost")) == (1, 0)
     assert result.number("cuts") > 2_000
     assert elf.flash_bytes < 5_000  # the store, with memcpy and what the start needs
-
-
-def test_the_nrf52840s_flash(tmp_path):
-    """No stop of the processor is longer than 10 ms, its worst case of 1.09 times the slice included."""
-    out = tmp_path / "nvmc"
-    driver = SRC / "tfodl" / "store" / "nvmc_flash.cpp"
-    files = [CPP / "nvmc_host.cpp", driver, *SOURCES]
-    include = [f"-I{SRC}", f"-I{CPP / 'nvmc'}", "-DNRF52840_XXAA"]
-    compile_cpp([*map(str, files), *include, "-o", str(out)], SANITIZE)
-    found = run_host(out)
-    assert found["wrong"] == 0
-    assert found["longest_ms"] * 1.09 <= 10
-    assert found["erased"] > 30
-    assert found["pauses"] > 10 * found["erased"]
