@@ -26,6 +26,7 @@ def sample_parts(e: Engine, cut: str) -> dict[str, str]:
 
 def _in_ram(cut: str) -> dict[str, str]:
     stored = "tfodl::stored_latent({}, kLatentBytes, i)".format
+    put = f"memcpy(s8(at::{cut}), {{}}, kLatentBytes);".format
     return {
         "latents_array": "int8_t latents[kMemory * kLatentBytes];\n",
         "latents": "latents",
@@ -36,8 +37,8 @@ def _in_ram(cut: str) -> dict[str, str]:
         "samples_parts": "",
         "forget_samples": "",
         "changes_left": "",
-        "put_latent": f"memcpy(s8(at::{cut}), latent, kLatentBytes);",
-        "put_stored": f"memcpy(s8(at::{cut}), stored, kLatentBytes);",
+        "put_latent": put("latent"),
+        "put_stored": put("stored"),
         "stored_i": stored("latents"),
         "judge_i": stored("judge_latents"),
         "replay_place": _RAM_REPLAY,
@@ -64,7 +65,7 @@ def _in_flash(e: Engine, samples: Samples, cut: str) -> dict[str, str]:
             "judges_lost": "\n  judge_counts.held = 0;",
             "judges_whole": " && tfodl::is_whole(samples, judge_samples, kLogits)",
         }
-    guarded = f"if (latent != s8(at::{cut})) memcpy(s8(at::{cut}), latent, kLatentBytes);"
+    put = f"if ({{0}} != s8(at::{cut})) memcpy(s8(at::{cut}), {{0}}, kLatentBytes);".format
     return {
         "latents_array": "",
         "latents": "nullptr",
@@ -75,8 +76,8 @@ def _in_flash(e: Engine, samples: Samples, cut: str) -> dict[str, str]:
         "samples_parts": fill("samples_parts.cpp", fields),
         "forget_samples": "\n  samples.forget();",
         "changes_left": "\n\nint32_t changes_left() { return samples.changes_left(); }",
-        "put_latent": guarded,
-        "put_stored": guarded.replace("latent !=", "stored !=").replace(", latent,", ", stored,"),
+        "put_latent": put("latent"),
+        "put_stored": put("stored"),
         "stored_i": "stored(i)",
         "judge_i": "stored(kMemory + i)",
         "replay_place": _FLASH_REPLAY,

@@ -103,8 +103,9 @@ class DeviceUpdate(IntegerUpdate):
     def _units(self, variable: Any, gradient: Any) -> Any:
         """U of one sample: `-floor(A 2^e r 2^16)`, saturated."""
         rate, limit = self.rates[variable.path], LARGEST_STEP[variable.quantum.is_weight]
-        split = gradient / tf.constant(rate.unit) * SPLIT
-        sums = split - (split - gradient / tf.constant(rate.unit))  # A 2^e without the division's rounding
+        divided = gradient / tf.constant(rate.unit)
+        split = divided * SPLIT
+        sums = split - (split - divided)  # A 2^e without the division's rounding
         r = tf.cast(tf.cast(self.learning_rate, tf.float32) * tf.constant(rate.steps), tf.float64)
         return tf.clip_by_value(-tf.floor(sums * r * ONE), 1 - limit, limit)
 
