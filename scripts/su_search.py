@@ -23,7 +23,7 @@ from tflm_export.files import write_text
 from tflm_export.plan import UpdatePlan
 from tfodl.datasets.split import draw, hold_out
 from tfodl.experiments import study_flags
-from tfodl.experiments.learner import DEVICE, Learner, Recipe, cache, learner
+from tfodl.experiments.learner import DEVICE, Int8Learner, Recipe, cache, learner
 from tfodl.experiments.rules import ram_budget
 from tfodl.experiments.study import Study, study
 from tfodl.experiments.transfer import Start, Task, prepare
@@ -71,7 +71,7 @@ def contributions(start: Start, out: Path) -> Contributions:
     return measured
 
 
-def searched(measured: Contributions, start: Start, made: Learner) -> tuple[Found, UpdatePlan]:
+def searched(measured: Contributions, start: Start, made: Int8Learner) -> tuple[Found, UpdatePlan]:
     """The scheme of most gain whose engine keeps the RAM, and its plan on the int8 graph."""
     floats, ints = neuron_groups(start.fp32()), convolutions(made.model.groups)
     limit = ram_budget(FLAGS.share, made.engine, made.model.groups, DEVICE).ram_bytes

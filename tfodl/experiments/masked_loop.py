@@ -1,4 +1,4 @@
-"""`MaskedLoop`: epochs of an int8 model as one traced loop, whatever trains.
+"""`MaskedLoop`: epochs of a model as one traced loop, whatever trains.
 
 Keras's `fit` traces a step anew when a rule opens another layer. Here everything is differentiated and what
 trains is a mask, an argument: one trace for all rules, plans and seeds. (XLA's gradients of these layers take
@@ -13,16 +13,18 @@ import numpy as np
 import tensorflow as tf
 
 from tfodl.int8.graph import Int8Model
+from tfodl.selective.model import SelectiveModel
 
 
 class MaskedLoop:
-    """Trains `model`, compiled with an `IntegerUpdate`, by cross-entropy of its logits.
+    """Trains `model` by cross-entropy of its logits: in int8 with an `IntegerUpdate`, in float with an
+    optimizer that leaves a weight alone whose gradient is 0.
 
-    The steps are those of `Int8Model.fit` under the same plan but for the order in which float gradients are
+    The steps are those of its `fit` under the same plan but for the order in which float gradients are
     summed: integer weights differ where a step lay within that of a rounding's edge.
     """
 
-    def __init__(self, model: Int8Model) -> None:
+    def __init__(self, model: Int8Model | SelectiveModel) -> None:
         self._model, self._variables = model, list(model.base.trainable_variables)
         self._steps = tf.function(self._every_step)
 

@@ -19,6 +19,7 @@ from tfodl.callbacks.base import Selection
 from tfodl.callbacks.fisher import Fisher
 from tfodl.callbacks.gradients import weight_gradients
 from tfodl.callbacks.top_layers import TopLayersRandom
+from tfodl.neurons.cost import plan_cost
 from tfodl.neurons.group import NeuronGroup
 from tfodl.selection import schemes
 from tfodl.selection.engine import Engine
@@ -30,14 +31,14 @@ BIASES = 16  # of the last convolutions, that the smallest published scheme of m
 class Setting:
     """What a rule is given. held_out: `(x, y)` that it may measure on; seed: of its random choices.
 
-    device: the board's optimizer. engine: sizes of the whole net's engines.
+    device: the board's optimizer. engine: sizes of the whole net's engines; None in float.
     """
 
     budget: Budget
     held_out: tuple[np.ndarray, np.ndarray]
     seed: int
     device: Optimizer
-    engine: Engine
+    engine: Engine | None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -95,38 +96,39 @@ class LastLayers(StaticRandom):
 
 
 class SparseUpdate(FixedSelection):
-    """The published Sparse Update schemes, cut to a budget in bytes of the engine.
+    """The published Sparse Update schemes, cut to a budget in bytes of the engine or in parameters.
 
     Biases of the last `BIASES` convolutions, then input channels in the order of how many of the net's
-    schemes train them, those next to the output first, until the engine is full. (Lin et al. 2022 search
+    schemes train them, those next to the output first, until the budget is spent. (Lin et al. 2022 search
     their schemes anew for each memory; these are theirs for mbv2-w0.35, 49 to 138 KB by their count.)
-    Raises `TfodlError` for a budget without `ram_bytes`, or one that not even the biases fit.
+    Raises `TfodlError` for a budget of neither or both, or one that not even the biases fit.
     """
 
     method = "sparse_update"
 
     def __init__(self, budget: Budget, net: str, **options: Any) -> None:
         super().__init__("head", **options)
-        if budget.ram_bytes is None:
-            raise TfodlError(f"sparse_update: needs a budget of ram_bytes, got {budget}.")
-        self.ram_bytes, self.net = budget.ram_bytes, net
+        if (budget.ram_bytes is None) == (budget.params is None):
+            raise TfodlError(f"sparse_update: needs a budget of ram_bytes or of params, got {budget}.")
+        self.limit, self.net = budget, net
 
     def begin(self) -> None:
         convs = [group for group in self.groups if group.kind in ("conv", "depthwise") and not group.head]
         order = published_order(self.net, convs)
         low, high = 0, len(order) + 1
         if not self._fits(convs, []):
-            raise TfodlError(
-                f"sparse_update: {self.ram_bytes:,} B of RAM do not hold {BIASES} layers' biases."
-            )
+            raise TfodlError(f"sparse_update: {self.limit} does not hold {BIASES} layers' biases.")
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if self._fits(convs, order[:middle]) else (low, middle)
         self.wanted = self._plan(convs, order[:low])
 
     def _fits(self, convs: Sequence[NeuronGroup], chosen: Sequence[tuple[int, int]]) -> bool:
-        assert self.given_engine is not None
-        return self.given_engine.ram_bytes(self._plan(convs, chosen)) <= self.ram_bytes
+        plan = self._plan(convs, chosen)
+        if self.limit.params is not None:
+            return plan_cost(plan, self.groups).params <= self.limit.params
+        assert self.given_engine is not None and self.limit.ram_bytes is not None
+        return self.given_engine.ram_bytes(plan) <= self.limit.ram_bytes
 
     def _plan(self, convs: Sequence[NeuronGroup], chosen: Sequence[tuple[int, int]]) -> UpdatePlan:
         rows = []
@@ -137,6 +139,25 @@ class SparseUpdate(FixedSelection):
                 axis = "in" if group.kind == "conv" else "out"
                 rows.append(LayerUpdate(group.layer, axis, channels, "all" if biased else "none"))  # type: ignore[arg-type]
         return self.completed(UpdatePlan(tuple(rows), head=True, provenance={"method": self.method}))
+
+
+class SchemeFirst(Selection):
+    """The first epoch trains what `SparseUpdate` would (table 1 of Quélennec et al., 2024)."""
+
+    def first_plan(self, epoch: int) -> UpdatePlan:
+        scheme = SparseUpdate(self.budget, NET, engine=self.given_engine, device=self.device, batchnorm=False)
+        scheme.set_model(self.model)
+        scheme.groups = self.groups
+        scheme.begin()
+        return scheme.plan(epoch)
+
+
+class VelocitySchemeFirst(SchemeFirst, VelocitySelection):
+    """`VelocitySelection` from a published scheme on."""
+
+
+class RandomSchemeFirst(SchemeFirst, RandomSelection):
+    """`RandomSelection` from a published scheme on."""
 
 
 def published_order(net: str, convs: Sequence[NeuronGroup]) -> list[tuple[int, int]]:
@@ -160,7 +181,8 @@ def published_order(net: str, convs: Sequence[NeuronGroup]) -> list[tuple[int, i
     return sorted(votes, key=lambda place: (-votes[place], -place[0], place[1]))
 
 
-CONVOLUTIONS = {"mbv2-w0.35": 51}
+NET = "mbv2-w0.35"  # of the published schemes that are cut
+CONVOLUTIONS = {NET: 51}
 
 
 def _velocity(setting: Setting, **options: Any) -> Selection:
@@ -178,7 +200,9 @@ RULES: Mapping[str, Callable[[Setting], Selection]] = {
     "importance_random": lambda s: ImportanceRandom(s.budget, s.held_out, **s.options),
     "fisher": lambda s: Fisher(s.budget, s.held_out, **s.options),
     "last_layers": lambda s: LastLayers(s.budget, **s.options),
-    "sparse_update": lambda s: SparseUpdate(s.budget, "mbv2-w0.35", **s.options),
+    "sparse_update": lambda s: SparseUpdate(s.budget, NET, **s.options),
+    "velocity_scheme_first": lambda s: VelocitySchemeFirst(s.budget, s.held_out, initial=NET, **s.options),
+    "random_scheme_first": lambda s: RandomSchemeFirst(s.budget, initial=NET, **s.options),
 }
 
 

@@ -8,7 +8,7 @@ that is cut short has whole pairs. All of it is one `sweep`: what its file holds
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,10 +84,13 @@ def best_rates(jobs: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str,
     return {method: -rate for method, (_, rate) in found.items()}
 
 
-def study(wanted: Study, results: Path, workers: int | None = None) -> Jobs:
+def study(
+    wanted: Study, results: Path, workers: int | None = None, train: Callable[..., Any] = train
+) -> Jobs:
     """Choose rates, then train what counts; returns the test results in the order of the jobs.
 
-    A grid of one rate needs no trial. results: `.jsonl`, of `sweep.run`, which is raised from, too.
+    A grid of one rate needs no trial. results: `.jsonl`, of `sweep.run`, which is raised from, too. train:
+    `learner.train`, or `float_learner.train`.
     """
     jobs = wanted.rate_jobs()
     best = dict.fromkeys(wanted.budgets, float(wanted.rates[0]))

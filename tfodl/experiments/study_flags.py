@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import app, flags
 
 from tflm_export.errors import TfodlError
-from tfodl.experiments.learner import Recipe
+from tfodl.experiments.learner import Recipe, train
 from tfodl.experiments.study import Budget, Study, study
 from tfodl.experiments.transfer import Task
 
@@ -39,8 +40,9 @@ def numbers(name: str) -> list[float]:
         raise TfodlError(f"--{name}: needs numbers, got {','.join(FLAGS[name].value)!r}.") from error
 
 
-def run(script: str, budgets: Callable[[], Mapping[str, Budgets]]) -> None:
-    """Main function of a script. budgets: by data set and method, asked for when the flags are read."""
+def run(script: str, budgets: Callable[[], Mapping[str, Budgets]], train: Callable[..., Any] = train) -> None:
+    """Main function of a script. budgets: by data set and method, asked for when the flags are read; train:
+    of `study`."""
 
     def main(_: list[str]) -> None:
         recipe = Recipe(FLAGS.pictures, epochs=FLAGS.epochs)
@@ -51,7 +53,7 @@ def run(script: str, budgets: Callable[[], Mapping[str, Budgets]]) -> None:
             for name, cells in budgets().items()
         ]
         for one in wanted:
-            study(one, Path(FLAGS.out) / "runs.jsonl", FLAGS.workers)
+            study(one, Path(FLAGS.out) / "runs.jsonl", FLAGS.workers, train)
 
     try:
         app.run(main)

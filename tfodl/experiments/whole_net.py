@@ -31,6 +31,7 @@ OPTIMIZERS = ("sgd", "adam")
 class Config:
     """One experiment.
 
+    width: of the channels. weights: "imagenet", or "" to draw them (the ResNets but 50 have no others).
     train_limit, test_limit: pictures at most, 0 is all. probe_epochs: the classifier first trains alone on
     frozen features, for every method alike. learning_rate: reached by a line over warm_up epochs, then a
     cosine to 0. batchnorm: every gamma and beta trains, on batch statistics, outside the budget. budget:
@@ -43,6 +44,8 @@ class Config:
     data: str = "flowers"
     model: str = "mobilenet_v2"
     size: int = 128
+    width: float = 1.0
+    weights: str = "imagenet"
     train_limit: int = 0
     test_limit: int = 0
     probe_epochs: int = 0
@@ -74,7 +77,13 @@ def train(config: Mapping[str, Any], method: str, seed: int) -> dict[str, Any]:
     options = Config(**config)
     keras.utils.set_random_seed(seed)
     x, y, x_test, y_test, held_out, classes = _data(options, seed)
-    net = models.build(options.model, input_shape=x.shape[1:], classes=classes, weights="imagenet")
+    net = models.build(
+        options.model,
+        input_shape=x.shape[1:],
+        classes=classes,
+        weights=options.weights or None,
+        width=None if options.width == 1.0 else options.width,
+    )
     if options.probe_epochs:
         _probe(net, x, y, options)
     model = SelectiveModel(net)

@@ -10,7 +10,7 @@ import pytest
 
 from tflm_export.errors import TfodlError
 from tflm_export.plan import LayerUpdate, UpdatePlan
-from tfodl.experiments.learner import DEVICE, Learner, Recipe
+from tfodl.experiments.learner import DEVICE, Int8Learner, Recipe
 from tfodl.experiments.rules import RULES, Setting, all_but_head, channel_norms, ram_budget, rule
 from tfodl.experiments.transfer import Start, Task, draw_head, head_of
 from tfodl.int8.graph import Int8Model
@@ -40,7 +40,7 @@ def learner():
     split = {"train": slice(0, 300), "test": slice(300, None)}
     parts = {("int8", name): x[rows] for name, rows in split.items()}
     labels = {name: y[rows] for name, rows in split.items()}
-    return Learner(Start(Task("mbv2-w0.35", "spots"), tflite, "#1", parts, labels))
+    return Int8Learner(Start(Task("mbv2-w0.35", "spots"), tflite, "#1", parts, labels))
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_a_masked_step_is_keras_step(learner):
     half = tuple(LayerUpdate(g.layer, "out", tuple(range(0, g.channels, 2)), "selected") for g in groups)
     found = []
     for keras_steps in (False, True):
-        learner._reset(3)
+        learner.reset(3)
         first = learner.model.get_weights()
         learner.model.set_plan(UpdatePlan(half, head=True))
         if keras_steps:
@@ -165,7 +165,11 @@ def test_what_is_no_method_or_budget_is_refused(learner):
         ram_budget(1.5, learner.engine, learner.model.groups, DEVICE)
     with pytest.raises(TfodlError, match="one of ram_share, params_share or a limit, got"):
         learner.budget({"ram_share": 0.5, "params": 100})
-    with pytest.raises(TfodlError, match="sparse_update: needs a budget of ram_bytes, got"):
-        learner.run(RECIPE, "sparse_update", {"params": 100}, 0.02, 1, False)
+    with pytest.raises(TfodlError, match="sparse_update: needs a budget of ram_bytes or of params, got"):
+        learner.run(RECIPE, "sparse_update", {"macs": 100}, 0.02, 1, False)
+    with pytest.raises(
+        TfodlError, match=r"sparse_update: Budget\(params=1.* does not hold 16 layers' biases"
+    ):
+        learner.run(RECIPE, "sparse_update", {"params": 1}, 0.02, 1, False)
     with pytest.raises(TfodlError, match="no cut before the last 9 blocks of 'mbv2-w0.35'"):
         Task("mbv2-w0.35", "digits", blocks=9)
