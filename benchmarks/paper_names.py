@@ -11,6 +11,8 @@ NAMES = {
     "random": "Random",
     "static_random": "Random, drawn once",
     "velocity": "Velocity",
+    "velocity_scheme_first": "Velocity, from a scheme on",
+    "random_scheme_first": "Random, from a scheme on",
     "velocity_authors": "Velocity, the authors' code",
     "top_layers_random": "TopLayersRandom (TraDy)",
     "importance_random": "its weighted redraw (MeDyate)",

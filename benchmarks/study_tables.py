@@ -9,21 +9,24 @@ from pathlib import Path
 
 import numpy as np
 from paper_names import NAMES, PUBLISHED
-from study_cells import (
+
+from tfodl.experiments.cells import (
     Cell,
     Cells,
     Key,
     Row,
+    between,
     budgets,
     cells,
     compare,
     correct,
     key_of,
     mean,
+    over_sets,
     percent,
     sets,
+    whole_sets,
 )
-
 from tfodl.experiments.figures import interval_figure, save_figure
 from tfodl.experiments.paired import Difference, mean_of
 
@@ -38,6 +41,9 @@ PAIRS = (
     ("velocity_authors", "velocity"),
     ("importance_random", "top_layers_random"),
     ("last_layers", "velocity"),
+    ("velocity_scheme_first", "random_scheme_first"),
+    ("velocity_scheme_first", "velocity"),
+    ("random_scheme_first", "random"),
     ("all", "head"),
 )
 
@@ -68,7 +74,7 @@ def differences(rows: Sequence[Row]) -> str:
         "|---|" + "--:|" * (len(names) + 3),
     ]
     for a, b in PAIRS:
-        found = [_between(known, data, a, b, [_first_budget(known, data)]) for data in names]
+        found = [between(known, data, a, b, [_first_budget(known, data)]) for data in names]
         there = [one for one in found if one is not None]
         if there:
             overall = mean_of(there)
@@ -83,16 +89,15 @@ def differences(rows: Sequence[Row]) -> str:
 def over_budgets(rows: Sequence[Row]) -> str:
     """Pairs of methods at every budget, mean over the sets that have all of them, and over the budgets."""
     known = cells(rows)
-    every = sorted(budgets(known), key=lambda budget: float(percent(budget)[:-2]))
-    names = [data for data in sets(known) if all((data, "random", budget) in known for budget in every)]
+    every, names = budgets(known), whole_sets(known, "random")
     over = names[0] if len(names) == 1 else f"mean of {len(names)} sets"
     lines = [
         f"| points, {over} | {' | '.join(map(percent, every))} | all |",
         "|---|" + "--:|" * (len(every) + 1),
     ]
     for a, b in PAIRS:
-        columns = [_over_sets(known, names, a, b, [budget]) for budget in every]
-        columns.append(_over_sets(known, names, a, b, every))
+        columns = [over_sets(known, names, a, b, [budget]) for budget in every]
+        columns.append(over_sets(known, names, a, b, every))
         if columns[-1] is not None and "all" not in (a, b):
             lines.append(f"| {NAMES[a]} - {NAMES[b]} | {' | '.join(map(gap_text, columns))} |")
     return "\n".join(lines) + "\n"
@@ -190,7 +195,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     for data in sets(known):
         budget = _first_budget(known, data)
         for method in NAMES:
-            gap = _between(known, data, method, "random", [budget]) if method != "random" else None
+            gap = between(known, data, method, "random", [budget]) if method != "random" else None
             if gap is not None:
                 found.setdefault(data, {})[NAMES[method]] = gap.mean, gap.half
     save_figure(interval_figure(found, "points above Random, redrawn every epoch; 95 %"), path)
@@ -213,17 +218,6 @@ def gap_text(found: Difference | None) -> str:
 def _first_budget(known: Cells, data: str) -> str:
     """What the rates of a set were chosen at."""
     return next(budget for name, method, budget in known if name == data)
-
-
-def _between(known: Cells, data: str, a: str, b: str, at: Sequence[str]) -> Difference | None:
-    keys = [[key_of(known, data, method, budget) for budget in at] for method in (a, b)]
-    return compare(known, *keys)
-
-
-def _over_sets(known: Cells, names: Sequence[str], a: str, b: str, at: Sequence[str]) -> Difference | None:
-    found = [_between(known, data, a, b, at) for data in names]
-    there = [one for one in found if one is not None]
-    return mean_of(there) if there and len(there) == len(names) else None
 
 
 def _share(budget: str) -> float:

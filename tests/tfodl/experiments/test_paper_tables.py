@@ -7,12 +7,11 @@ import float_tables
 import numpy as np
 import paper_tables
 import pytest
-import study_cells
 import study_jobs
 import study_tables
 from paper_names import PUBLISHED
 
-from tfodl.experiments import sweep
+from tfodl.experiments import cells, sweep
 from tfodl.experiments.figures import interval_figure
 
 
@@ -52,8 +51,8 @@ def test_a_row_a_method_from_the_best_down_with_what_it_takes():
 def test_cells_that_were_cut_are_left_out_and_rates_do_not_count():
     rows = [row("velocity", s, RAM) for s in range(3)] + [row("random", s, RAM) for s in range(2)]
     rows += [row("random", 2, RAM, validate=True)]
-    assert [key[1] for key in study_cells.cells(rows)] == ["velocity"]
-    assert "velocity" not in study_cells.cells(rows[:1])
+    assert [key[1] for key in cells.cells(rows)] == ["velocity"]
+    assert "velocity" not in cells.cells(rows[:1])
 
 
 def test_pairs_over_sets_stand_beside_the_papers():

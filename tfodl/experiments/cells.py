@@ -1,4 +1,4 @@
-"""The runs of a study, by cell: what the tables of docs/results.md compare."""
+"""The runs of a study, by cell: what the tables of docs/results.md and `comparison` compare."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfodl.experiments.paired import Difference, difference
+from tfodl.experiments.paired import Difference, difference, mean_of
 
 Row = dict[str, Any]
 Cell = list[Row]  # the runs of a cell, by seed
@@ -51,14 +51,33 @@ def compare(known: Cells, a: Sequence[Key], b: Sequence[Key]) -> Difference | No
     return Difference(100 * found.mean, 100 * found.error, found.freedom)
 
 
+def over_sets(known: Cells, names: Sequence[str], a: str, b: str, at: Sequence[str]) -> Difference | None:
+    """Method `a` minus `b` at the budgets `at`, mean over the sets `names`; None where a cell lacks."""
+    found = [between(known, data, a, b, at) for data in names]
+    there = [one for one in found if one is not None]
+    return mean_of(there) if there and len(there) == len(names) else None
+
+
+def between(known: Cells, data: str, a: str, b: str, at: Sequence[str]) -> Difference | None:
+    """Method `a` minus `b` on one set at the budgets `at`."""
+    keys = [[key_of(known, data, method, budget) for budget in at] for method in (a, b)]
+    return compare(known, *keys)
+
+
+def whole_sets(known: Cells, method: str) -> list[str]:
+    """The sets that have `method` at every budget that there is."""
+    return [d for d in sets(known) if all(key_of(known, d, method, b) in known for b in budgets(known))]
+
+
 def sets(known: Cells) -> list[str]:
     """Data sets, as they come."""
     return list(dict.fromkeys(data for data, *_ in known))
 
 
 def budgets(known: Cells) -> list[str]:
-    """Budgets, the first trained first."""
-    return list(dict.fromkeys(budget for *_, budget in known))
+    """Budgets, the smallest first."""
+    every = dict.fromkeys(budget for *_, budget in known)
+    return sorted(every, key=lambda budget: float(next(iter(json.loads(budget).values()))))
 
 
 def key_of(known: Cells, data: str, method: str, budget: str) -> Key:
