@@ -1,103 +1,108 @@
-"""The tables and the figure of the float trainings (scripts/table1.py, table2.py, figure4.py, figure5.py)."""
+"""The tables and figures of the float trainings (scripts/table1.py, table2.py) in docs/results.md."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from paper_names import NAMES, PUBLISHED
+from paper_files import PUBLISHED
 
-from tfodl.experiments.figures import accuracy_figure, save_figure
+from tfodl.experiments.cells import Cells, Key, Row, budgets, cells, correct, key_of, percent, sets
+from tfodl.experiments.titles import NAMES
 
-LIKE = {"person_windows_96": "VWW", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "vww": "VWW"}
-LIKE |= {"flowers": "Flowers", "food": "Food", "pets": "Pets", "cub": "CUB"}  # the paper's columns
-Row = dict[str, Any]
-Key = tuple[str, float, str, str]  # data set, budget, rule, first epoch's neurons
-
-
-def cells(rows: Sequence[Row]) -> dict[Key, list[Row]]:
-    """Runs by cell."""
-    found: dict[Key, list[Row]] = {}
-    for row in rows:
-        config = row["arguments"]["config"]
-        key = config["data"], config["budget"], row["arguments"]["method"], config["first"]
-        found.setdefault(key, []).append(row)
-    return found
+RULES = ("sparse_update", "velocity_scheme_first", "velocity", "random_scheme_first", "random")
+TABLE = {name: "table1" for name in ("sparse_update", "velocity_scheme_first", "random_scheme_first")}
 
 
-def table1(rows: Sequence[Row]) -> str:
-    """Every set, budget and rule in float, and the paper's row of the set that it is or is like."""
+def float_grid(*studies: Sequence[Row]) -> str:
+    """Every budget and rule: accuracy on every set, the mean, and the mean of the paper's seven sets."""
+    known = cells([row for rows in studies for row in rows])
+    names = sets(known)
     lines = [
-        "| set | budget | rule | trained | accuracy, % | the paper's | on |",
-        "|---|--:|---|--:|--:|--:|---|",
+        f"| budget | rule | {' | '.join(names)} | mean | the paper's mean of seven |",
+        "|--:|---|" + "--:|" * (len(names) + 2),
     ]
-    for (data, budget, method, first), cell in cells(rows).items():
-        values = [100 * row["result"]["accuracy"][-1] for row in cell]
-        mean, spread = np.mean(values), np.std(values, ddof=1) if len(values) > 1 else math.nan
-        paper = _paper(data, budget, method, first)
-        parts = [data, f"{100 * budget:.1f} %", NAMES[method], f"{100 * cell[0]['result']['share']:.1f} %"]
-        lines.append(f"| {' | '.join(parts)} | {mean:.1f} (sd {spread:.1f}) | {paper} |")
+    lines.append(_grid_line(known, names, "", "head"))
+    lines += [_grid_line(known, names, b, rule) for b in _shares(known) for rule in RULES]
+    lines.append(_grid_line(known, names, "", "all"))
     return "\n".join(lines) + "\n"
 
 
-def table1_scale(rows: Sequence[Row]) -> str:
+def flops_saved(*studies: Sequence[Row]) -> str:
+    """Of the backward pass of all that may learn, what the last plans save: as the papers count, in truth.
+
+    The papers count a frozen neuron's share of the forward work as saved, dX and dW alike; in truth a layer
+    above the shallowest one that trains needs its whole dX.
+    """
+    known = cells([row for rows in studies for row in rows])
+    shares = _shares(known)
+    lines = [
+        f"| rule | {' | '.join(f'{percent(b)}: their count | in truth' for b in shares)} |",
+        "|---|" + "--:|" * 2 * len(shares),
+    ]
+    for rule in RULES:
+        found = [_saved(known, rule, budget, name) for budget in shares for name in ("_paper", "")]
+        lines.append(f"| {NAMES[rule]} | {' | '.join(found)} |")
+    return "\n".join(lines) + "\n"
+
+
+def resnet(rows: Sequence[Row]) -> str:
+    """ResNet-18 under each rule: what it trains, accuracy, and the paper's row on CIFAR-10."""
+    papers = json.loads(PUBLISHED.read_text(encoding="utf-8"))["velocity"]
+    place = papers["sets"].index("CIFAR-10")
+    lines = ["| rule | trained | accuracy, % | the paper's, CIFAR-10 |", "|---|--:|--:|--:|"]
+    for method in dict.fromkeys(row["arguments"]["method"] for row in rows):
+        cell = [row["result"] for row in rows if row["arguments"]["method"] == method]
+        values = np.array([100 * result["accuracy"][-1] for result in cell])
+        budget = "1" if method == "all" else f"{rows[0]['arguments']['config']['budget']:g}"
+        paper = papers["resnet18"].get(budget, {}).get(method)
+        spread = f"{values.mean():.1f} (sd {values.std(ddof=1):.1f})"
+        printed = f"{paper[place]:.1f}" if paper else ""
+        lines.append(f"| {NAMES[method]} | {100 * cell[0]['share']:.1f} % | {spread} | {printed} |")
+    return "\n".join(lines) + "\n"
+
+
+def resnet_scale(rows: Sequence[Row]) -> str:
     """What was run, in words, and how far a test set of that size can tell."""
     config = rows[0]["arguments"]["config"]
     rates = [(row["result"]["accuracy"][-1], row["result"]["test"]) for row in rows]
     error = np.mean([math.sqrt(p * (1 - p) / n) for p, n in rates])
     return (
-        f"{len(rows)} trainings: {config['model']} at {config['size']} px, {config['train_limit'] or 'all'} "
-        f"pictures, {config['probe_epochs']} epochs of the head alone, then {config['epochs']} by each rule, "
-        f"{len({row['arguments']['seed'] for row in rows})} seeds. The test set's own standard error is "
-        f"{100 * error:.1f} points.\n"
+        f"{len(rows)} trainings: {config['model']} {config['width']:g} as wide, from drawn weights, on "
+        f"{config['data']} at {config['size']} px, {config['train_limit']} pictures, "
+        f"{config['epochs']} epochs, {len({row['arguments']['seed'] for row in rows})} seeds. "
+        f"The test set's own standard error is {100 * error:.1f} points.\n"
     )
 
 
-def flops_saved(rows: Sequence[Row]) -> str:
-    """Of the backward pass of all, what each rule's last plan saves: as the papers count, and in truth.
-
-    The papers count a frozen neuron's share of the forward work as saved, dX and dW alike; in truth a layer
-    above the shallowest one that trains needs its whole dX.
-    """
-    found = cells(rows)
-    whole = next(cell[0]["result"]["macs"] for key, cell in found.items() if key[2] == "all")
-    lines = [
-        "| set | budget | rule | saved, the papers' count | saved in truth | dX left | dW left |",
-        "|---|--:|---|--:|--:|--:|--:|",
-    ]
-    for (data, budget, method, _), cell in found.items():
-        dx, dw = (float(np.mean([row["result"]["macs"][part] for row in cell])) for part in ("dx", "dw"))
-        shares = [1 - dw / whole["forward"], 1 - (dx + dw) / (whole["dx"] + whole["dw"])]
-        shares += [dx / whole["dx"], dw / whole["dw"]]
-        numbers = " | ".join(f"{100 * share:.0f} %" for share in shares)
-        lines.append(f"| {data} | {100 * budget:.1f} % | {NAMES[method]} | {numbers} |")
-    return "\n".join(lines) + "\n"
+def _shares(known: Cells) -> list[str]:
+    """The budgets, but what head and all were given where that is none of the others'."""
+    return budgets({key: cell for key, cell in known.items() if key[1] not in ("head", "all")})
 
 
-def accuracy_curves(rows: Sequence[Row], path: Path) -> None:
-    """Test accuracy after every epoch, mean over seeds, of the first set and budget."""
-    found = cells(rows)
-    first = next(iter(found))[:2]
-    curves = {
-        NAMES[key[2]]: np.mean([row["result"]["accuracy"] for row in cell], axis=0)
-        for key, cell in found.items()
-        if key[:2] == first
-    }
-    drawn = {name: (range(1, len(curve) + 1), curve) for name, curve in curves.items()}
-    every = np.concatenate(list(curves.values()))
-    figure = accuracy_figure(drawn, {}, "epoch")
-    figure.axes[0].set_ylim(100 * every.min() - 1, 100 * every.max() + 1)
-    save_figure(figure, path)
+def _grid_line(known: Cells, names: Sequence[str], budget: str, rule: str) -> str:
+    found = [_accuracy(known, key_of(known, data, rule, budget)) for data in names]
+    mean = f"{np.mean(found):.1f}" if not any(map(math.isnan, found)) else ""
+    values = [f"{value:.1f}" if not math.isnan(value) else "" for value in found]
+    share = percent(budget) if budget else ""
+    return f"| {share} | {NAMES[rule]} | {' | '.join(values)} | {mean} | {_papers_mean(rule, budget)} |"
 
 
-def _paper(data: str, budget: float, method: str, first: str) -> str:
-    papers = json.loads(PUBLISHED.read_text(encoding="utf-8"))["velocity"]
-    table = papers["table1" if first == "sparse_update" else "table2"]
-    row = table.get("1" if method == "all" else f"{budget:g}", {}).get(method)
-    if row is None or data not in LIKE:
-        return "| "
-    return f"{row[papers['sets'].index(LIKE[data])]:.2f} | {LIKE[data]}"
+def _accuracy(known: Cells, key: Key) -> float:
+    return float(100 * correct(known[key]).mean()) if key in known else math.nan
+
+
+def _papers_mean(rule: str, budget: str) -> str:
+    table = json.loads(PUBLISHED.read_text(encoding="utf-8"))["velocity"][TABLE.get(rule, "table2")]
+    share = "1" if rule == "all" else f"{next(iter(json.loads(budget).values())):g}" if budget else ""
+    row = table.get(share, {}).get(rule.removesuffix("_scheme_first"))
+    return f"{np.mean(row):.1f}" if row else ""
+
+
+def _saved(known: Cells, rule: str, budget: str, name: str) -> str:
+    """Mean over sets and seeds of the last epoch's share."""
+    keys = [(data, rule, budget) for data in sets(known)]
+    shares = [row["result"][f"flops_saved{name}"][-1] for key in keys for row in known.get(key, [])]
+    return f"{100 * np.mean(shares):.0f} %" if shares else ""

@@ -11,8 +11,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from float_tables import accuracy_curves, flops_saved, table1, table1_scale
-from paper_names import RESULTS
+from float_tables import float_grid, flops_saved, resnet, resnet_scale
+from paper_files import RESULTS
+from rest_tables import at_rest, at_rest_scale, share_curve
+from saved_tables import draw_saved, saved
 from study_tables import (
     differences,
     draw,
@@ -25,25 +27,49 @@ from study_tables import (
 )
 
 from tfodl.experiments import sweep
+from tfodl.experiments.comparison import page
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "results.md"
 BLOCK = re.compile(r"(<!-- papers:(\w+) -->\n).*?(<!-- end -->)", re.S)
-EQUAL, SEARCHED, FAIR, TABLE1 = (
-    f"{study}/runs.jsonl" for study in ("equal_bytes", "su_search", "fair_random", "table1")
+EQUAL, SEARCHED, FAIR, NEQ, SCOTTI = (
+    f"{study}/runs.jsonl" for study in ("equal_bytes", "su_search", "fair_random", "neq", "scotti")
 )
+ENGINES, HOST = "equal_bytes/engines.jsonl", "equal_bytes/host.jsonl"
+FLOATS, RESNET = ("table1/small.jsonl", "table2/small.jsonl"), "table2/resnet18.jsonl"
+SCRIPTS = {  # that write the files
+    EQUAL: "scripts/equal_bytes.py --small",
+    ENGINES: "scripts/engines.py",
+    HOST: "scripts/figure5.py",
+    SEARCHED: "scripts/su_search.py",
+    FAIR: "scripts/fair_random.py --small",
+    FLOATS[0]: "scripts/table1.py --small",
+    FLOATS[1]: "scripts/table2.py --small",
+    RESNET: "scripts/table2.py --small",
+    NEQ: "scripts/neq.py --small",
+    SCOTTI: "scripts/scotti.py --small",
+}
 TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {  # a function of its files' rows
     "equal_bytes": (equal_bytes, (EQUAL,)),
     "equal_bytes_scale": (scale, (EQUAL,)),
     "differences": (differences, (EQUAL,)),
     "over_budgets": (over_budgets, (EQUAL,)),
-    "engine_costs": (engine_costs, (EQUAL, "equal_bytes/engines.jsonl")),
+    "engine_costs": (engine_costs, (EQUAL, ENGINES)),
+    "compare": (page, (EQUAL, ENGINES)),
+    "saved": (saved, (EQUAL, ENGINES, HOST)),
     "su_search": (searched, (SEARCHED, EQUAL)),
     "fair_random": (fair_random, (FAIR,)),
     "fair_random_scale": (scale, (FAIR,)),
-    "table1": (table1, (TABLE1,)),
-    "table1_scale": (table1_scale, (TABLE1,)),
-    "flops_saved": (flops_saved, (TABLE1,)),
+    "float_grid": (float_grid, FLOATS),
+    "float_scale": (lambda *studies: scale([row for rows in studies for row in rows]), FLOATS),
+    "float_budgets": (lambda *studies: over_budgets([row for rows in studies for row in rows]), FLOATS),
+    "flops_saved": (flops_saved, FLOATS),
+    "resnet": (resnet, (RESNET,)),
+    "resnet_scale": (resnet_scale, (RESNET,)),
+    "neq": (at_rest, (NEQ,)),
+    "neq_scale": (at_rest_scale, (NEQ,)),
+    "scotti": (at_rest, (SCOTTI,)),
+    "scotti_scale": (at_rest_scale, (SCOTTI,)),
 }
 
 
@@ -57,20 +83,22 @@ def filled(page: str, results: Path = RESULTS) -> str:
     return BLOCK.sub(table, page)
 
 
-def studies() -> list[str]:
-    """The folders that tables are made of."""
-    return list(dict.fromkeys(name.split("/")[0] for _, files in TABLES.values() for name in files))
+def files() -> list[str]:
+    """What tables are made of."""
+    return list(dict.fromkeys(name for _, names in TABLES.values() for name in names))
 
 
 def main() -> int:
     """Write the tables into the page and draw the figures; 2 where a study was not run."""
-    missing = [study for study in studies() if not (RESULTS / study / "runs.jsonl").is_file()]
+    missing = [name for name in files() if not (RESULTS / name).is_file()]
     if missing:
-        print(f"paper_tables: {RESULTS / missing[0]} is empty; run scripts/{missing[0]}.py.", file=sys.stderr)
+        print(f"paper_tables: no {RESULTS / missing[0]}; run {SCRIPTS[missing[0]]}.", file=sys.stderr)
         return 2
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    draw(sweep.load(RESULTS / EQUAL), RESULTS / "equal_bytes" / "above_random.png")
-    accuracy_curves(sweep.load(RESULTS / TABLE1), RESULTS / "table1" / "curves.png")
+    rows = {name: sweep.load(RESULTS / name) for name in files()}
+    draw(rows[EQUAL], RESULTS / "equal_bytes" / "above_random.png")
+    draw_saved(rows[EQUAL], rows[ENGINES], rows[HOST], RESULTS / "equal_bytes" / "figure5.png")
+    share_curve(rows[NEQ], RESULTS / "neq" / "shares.png")
     return 0
 
 

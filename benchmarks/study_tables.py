@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from paper_names import NAMES, PUBLISHED
+from paper_files import PUBLISHED
 
 from tfodl.experiments.cells import (
     Cell,
@@ -24,11 +24,13 @@ from tfodl.experiments.cells import (
     mean,
     over_sets,
     percent,
+    plan_key,
     sets,
     whole_sets,
 )
 from tfodl.experiments.figures import interval_figure, save_figure
 from tfodl.experiments.paired import Difference, mean_of
+from tfodl.experiments.titles import NAMES
 
 PAIRS = (
     ("velocity", "random"),
@@ -106,8 +108,8 @@ def over_budgets(rows: Sequence[Row]) -> str:
 def engine_costs(rows: Sequence[Row], engines: Sequence[Row]) -> str:
     """What the compiled engines of the first budget take, mean over the sets, and what of the backward pass
     they save: as the papers count, in MACs, in cycles."""
-    known, sizes = cells(rows), {_plan(row["arguments"]): row["result"] for row in engines}
-    found = {key: sizes.get(_plan(cell[0]["result"])) for key, cell in known.items()}
+    known, sizes = cells(rows), {plan_key(row["arguments"]): row["result"] for row in engines}
+    found = {key: sizes.get(plan_key(cell[0]["result"])) for key, cell in known.items()}
     lines = [
         "| method | RAM, B | flash, B | a step, M cycles | saved, the papers' count | in MACs | in cycles |",
         "|---|--:|--:|--:|--:|--:|--:|",
@@ -208,11 +210,8 @@ def accuracy(cell: Cell) -> str:
 
 
 def gap_text(found: Difference | None) -> str:
-    """With its interval; bold where that leaves 0 out."""
-    if found is None:
-        return ""
-    text = f"{found.mean:+.1f} ± {found.half:.1f}"
-    return f"**{text}**" if found.real else text
+    """With its interval; nothing where there is none."""
+    return found.text if found else ""
 
 
 def _first_budget(known: Cells, data: str) -> str:
@@ -227,10 +226,6 @@ def _share(budget: str) -> float:
 def _costs(cell: Cell) -> str:
     ram, macs = mean(cell, "ram_bytes") / 1024, mean(cell, "backward_macs") / 1e6
     return f"{ram:.1f} | {mean(cell, 'params'):,.0f} | {macs:.2f} | {cell[0]['arguments']['rate']:g}"
-
-
-def _plan(holder: Row) -> str:
-    return json.dumps(holder.get("plan"), sort_keys=True)
 
 
 def _sizes(pairs: Sequence[tuple[Row, Row]]) -> str:

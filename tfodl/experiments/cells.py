@@ -69,6 +69,11 @@ def whole_sets(known: Cells, method: str) -> list[str]:
     return [d for d in sets(known) if all(key_of(known, d, method, b) in known for b in budgets(known))]
 
 
+def plan_key(holder: Mapping[str, Any]) -> str:
+    """The plan in a result, or in the arguments of scripts/engines.py, as text."""
+    return json.dumps(holder.get("plan"), sort_keys=True)
+
+
 def sets(known: Cells) -> list[str]:
     """Data sets, as they come."""
     return list(dict.fromkeys(data for data, *_ in known))

@@ -40,6 +40,20 @@ def accuracy_figure(
     return figure
 
 
+def curves_figure(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+    """Accuracy after every epoch, a panel a data set: `{set: {name: fractions}}`."""
+    figure = Figure(figsize=(max(6, 3.4 * len(panels)), 3.2))
+    every = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, curves) in zip(every, panels.items(), strict=True):
+        for name, curve in curves.items():
+            axes.plot(range(1, len(curve) + 1), 100 * np.asarray(curve), marker="o", markersize=3, label=name)
+        axes.set(title=title, xlabel="epoch")
+        axes.grid(alpha=0.3)
+    every[0].set_ylabel("test accuracy, %")
+    every[0].legend(fontsize=7)
+    return figure
+
+
 def interval_figure(differences: Mapping[str, Mapping[str, tuple[float, float]]], x_label: str) -> Figure:
     """A row a name, a mark a set with its interval: `{set: {name: (mean, half)}}`; 0 is a line."""
     names = list(dict.fromkeys(name for row in differences.values() for name in row))

@@ -46,6 +46,16 @@ class Difference:
         """Whether the 95 % interval leaves 0 out."""
         return abs(self.mean) > self.half
 
+    @property
+    def text(self) -> str:
+        """With its interval, in Markdown: bold where that leaves 0 out.
+
+        >>> Difference(1.0, 0.1, 1e9).text
+        '**+1.0 ± 0.2**'
+        """
+        text = f"{self.mean:+.1f} ± {self.half:.1f}"
+        return f"**{text}**" if self.real else text
+
 
 def difference(a: ArrayLike, b: ArrayLike) -> Difference:
     """`mean(a - b)` over seeds and pictures. a, b: right or wrong, bool `[seeds, pictures]`, paired.

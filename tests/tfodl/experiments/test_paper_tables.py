@@ -9,7 +9,7 @@ import paper_tables
 import pytest
 import study_jobs
 import study_tables
-from paper_names import PUBLISHED
+from paper_files import PUBLISHED
 
 from tfodl.experiments import cells, sweep
 from tfodl.experiments.figures import interval_figure

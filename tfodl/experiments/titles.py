@@ -1,11 +1,7 @@
-"""What the tables of docs/results.md call the rules, and where their figures lie."""
+"""What pages call the rules of a study."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-RESULTS = Path(__file__).parent.parent / "results" / "papers"
-PUBLISHED = RESULTS / "published.json"
 NAMES = {
     "head": "head only",
     "random": "Random",
