@@ -20,8 +20,16 @@ bench: setup-dev
 
 reproduce-small: setup-dev
 	$(PY) scripts/equal_bytes.py --small
+	$(PY) scripts/engines.py
+	$(PY) scripts/figure5.py
+	$(PY) scripts/compare.py
 	$(PY) scripts/fair_random.py --small
 	$(PY) scripts/table1.py --small
+	$(PY) scripts/table2.py --small
+	$(PY) scripts/figure4.py --small
+	$(PY) scripts/su_search.py
+	$(PY) scripts/neq.py --small
+	$(PY) scripts/scotti.py --small
 	$(PY) benchmarks/paper_tables.py
 
 lint: setup-dev

@@ -19,11 +19,12 @@ from tfodl.experiments import sweep
 from tfodl.experiments.at_rest import METHODS, Config, train
 
 SMALL = Config(data="cifar10_sub", width=0.25, train_limit=2000, test_limit=2000, epochs=6)
+SMALL_SEEDS = 2
 
 flags.DEFINE_list("methods", ["all", "neq"], f"of {', '.join(METHODS)}")
 flags.DEFINE_list("eps", ["1e-4", "5e-4", "1e-3", "5e-3", "1e-2", "5e-2"], "thresholds; all takes the first")
 flags.DEFINE_integer("seeds", 4, "trainings a cell", lower_bound=1)
-flags.DEFINE_boolean("small", False, "what two cores can do")
+flags.DEFINE_boolean("small", False, "what two cores can do, with two seeds")
 flags.DEFINE_enum("engine", "local", sweep.ENGINES, "processes of this machine, or a Ray cluster")
 flags.DEFINE_integer("workers", None, "trainings at a time")
 flags.DEFINE_string("out", "results/papers/neq", "folder for results")
@@ -39,7 +40,7 @@ def jobs() -> list[dict[str, Any]]:
     config = SMALL if FLAGS.small else Config()
     return [
         {"config": dataclasses.asdict(dataclasses.replace(config, eps=eps)), "method": method, "seed": seed}
-        for seed in range(FLAGS.seeds)
+        for seed in range(SMALL_SEEDS if FLAGS.small else FLAGS.seeds)
         for method in FLAGS.methods
         for eps in (thresholds[:1] if method == "all" else thresholds)
     ]

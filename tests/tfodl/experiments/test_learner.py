@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 
-import keras
 import numpy as np
 import pytest
+from spots import spots
 
 from tflm_export.errors import TfodlError
 from tflm_export.plan import LayerUpdate, UpdatePlan
 from tfodl.experiments.learner import DEVICE, Int8Learner, Recipe
 from tfodl.experiments.rules import RULES, Setting, all_but_head, channel_norms, ram_budget, rule
-from tfodl.experiments.transfer import Start, Task, draw_head, head_of
-from tfodl.int8.graph import Int8Model
+from tfodl.experiments.transfer import Task, draw_head, head_of
 from tfodl.neurons.groups import neuron_groups
-from tfodl.quantize.convert import to_int8
 
-L = keras.layers
 RULES_RUN = ("head", "velocity", "top_layers_random", "importance_random", "sparse_update", "all")
 RECIPE = Recipe(pictures=32, held_out=8, epochs=2, batch_size=8)
 HALF = {"ram_share": 0.5}
@@ -25,22 +22,7 @@ HALF = {"ram_share": 0.5}
 
 @pytest.fixture(scope="module")
 def learner():
-    """Four convolutions, cut after the first, on noise with a spot for a class."""
-    keras.utils.set_random_seed(0)
-    rng = np.random.default_rng(0)
-    y = np.arange(400) % 4
-    x = rng.normal(0, 0.3, (400, 8, 8, 1)).astype(np.float32)
-    x[np.arange(400), 2 * y, 2 * y] += 1
-    image = keras.Input((8, 8, 1))
-    z = L.Conv2D(8, 3, 2, "same", activation="relu")(image)
-    z = L.Conv2D(16, 1, activation="relu")(z)
-    z = L.Conv2D(8, 1)(L.DepthwiseConv2D(3, padding="same", activation="relu")(z))
-    tflite = to_int8(keras.Model(image, L.Dense(4)(L.GlobalAveragePooling2D()(z))), x, isolate=False)
-    x = Int8Model(tflite).features(x, "#1")
-    split = {"train": slice(0, 300), "test": slice(300, None)}
-    parts = {("int8", name): x[rows] for name, rows in split.items()}
-    labels = {name: y[rows] for name, rows in split.items()}
-    return Int8Learner(Start(Task("mbv2-w0.35", "spots"), tflite, "#1", parts, labels))
+    return Int8Learner(spots())
 
 
 @pytest.fixture(scope="module")
