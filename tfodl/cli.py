@@ -81,7 +81,8 @@ def _add_finetune(commands: argparse._SubParsersAction[Any]) -> None:
         "--fit", metavar="BOARD", help="keep the engine within this board (default nano33ble); none: any size"
     )
     tune.add_argument(
-        "--method", help="velocity, random, top_layers_random, fisher, equilibrium, scotti, head, all"
+        "--method",
+        help="top_layers_random (default), velocity, random, fisher, equilibrium, scotti, head, all",
     )
     tune.add_argument("--momentum", type=float, help="of SGD (default 0; 4 B a trained weight on the board)")
     tune.add_argument("--head-epochs", type=int, help="of the classifier alone first (default: if it is new)")

@@ -71,9 +71,9 @@ def _refusal(over: list[str], engine: Engine, plan: UpdatePlan) -> str:
     head = engine.ram_bytes(dataclasses.replace(plan, layers=()))
     return (
         f"what this method trains does not fit: {'; '.join(over)}. The classifier alone (--method head) takes"
-        f" {head:,} B of RAM; --method velocity chooses what fits; smaller pictures (--size) or a narrower "
-        "network take less; --device-batch 1 without --momentum saves 4 to 8 B a trained weight; --fit none "
-        "lets it pass."
+        f" {head:,} B of RAM; --method top_layers_random chooses what fits; smaller pictures (--size) or a "
+        "narrower network take less; --device-batch 1 without --momentum saves 4 to 8 B a trained weight; "
+        "--fit none lets it pass."
     )
 
 

@@ -90,7 +90,8 @@ class FinetuneJob(_Job):
     """Fine-tune a Keras model under a budget.
 
     learning_rate: None finds one by short trials on held-out pictures.
-    method: a key of `finetune.METHODS`. fit: a board whose RAM and flash bound the budget, or "none".
+    method: a key of `finetune.METHODS`; the default is what scripts/compare.py recommends.
+    fit: a board whose RAM and flash bound the budget, or "none".
     momentum: of SGD, in [0, 1); the board keeps it, at 4 bytes a trained weight.
     head_epochs: of the classifier alone before the method; None is some where the head is new.
     device_batch: samples a step on the board, with the rate in proportion; None is `batch_size`. More than 1
@@ -103,7 +104,7 @@ class FinetuneJob(_Job):
     head_epochs: int | None = None
     device_batch: int | None = None
     calibration: int = 64
-    method: str = "velocity"
+    method: str = "top_layers_random"
     budget: Budget = field(default_factory=Budget)
     fit: str = "nano33ble"
 

@@ -6,7 +6,8 @@ import json
 import float_tables
 import numpy as np
 import paper_tables
-import pytest
+import rest_tables
+import saved_tables
 import study_jobs
 import study_tables
 from paper_files import PUBLISHED
@@ -124,20 +125,93 @@ def test_published_means_are_those_of_the_seven_sets():
     assert study_tables.published("velocity", "sparse_update")[0] == f"{mean:+.1f}"
 
 
-def test_a_float_row_stands_beside_the_papers_of_its_set_and_first_epoch():
-    def trained(method, seed, first, accuracy):
-        config = {"data": "person_windows_96", "budget": 0.088, "first": first, "model": "m", "size": 96}
-        config |= {"train_limit": 0, "probe_epochs": 0, "epochs": 4}
-        result = {"accuracy": [0.1, accuracy], "share": 0.087, "test": 100}
-        return {"arguments": {"config": config, "method": method, "seed": seed}, "result": result}
-
-    rows = [trained("velocity", s, first, 0.8) for first in ("random", "sparse_update") for s in (0, 1)]
-    lines = float_tables.table1([*rows, trained("head", 0, "random", 0.5)]).splitlines()[2:]
-    assert lines[0].endswith("| Velocity | 8.7 % | 80.0 (sd 0.0) | 90.95 | VWW |")
-    assert lines[1].endswith("| 91.40 | VWW |") and lines[2].endswith("(sd nan) | |  |")
-    assert "all pictures" in float_tables.table1_scale(rows) and "is 4.0 points" in float_tables.table1_scale(
-        rows
+def test_float_rows_stand_by_budget_beside_the_papers_means():
+    share, every = {"params_share": 0.088}, {"params_share": 0.5}
+    right = {"velocity": bits([1] * 9 + [0]), "all": bits([1] * 10)}
+    rows = [
+        row(m, s, b, data, correct=right.get(m, BASE["correct"]))
+        for data, s in itertools.product(("dots", "spots"), range(2))
+        for m, b in (("head", share), ("velocity", every), ("velocity", share), ("all", share))
+    ]
+    schemes = [row("velocity_scheme_first", s, share, "dots") for s in range(2)]
+    lines = float_tables.float_grid(rows, schemes).splitlines()
+    assert lines[0].startswith("| budget | rule | dots | spots | mean | the paper")
+    assert lines[2] == "|  | head only | 80.0 | 80.0 | 80.0 |  |"
+    found = {tuple(line.split(" | ")[:2]): line for line in lines[3:]}
+    papers = json.loads(PUBLISHED.read_text())["velocity"]
+    assert found["| 8.8 %", "Velocity"].endswith(
+        f"| 90.0 | 90.0 | 90.0 | {np.mean(papers['table2']['0.088']['velocity']):.1f} |"
     )
+    assert found["| 8.8 %", "Velocity, from a scheme on"].endswith(
+        f"| 80.0 |  |  | {np.mean(papers['table1']['0.088']['velocity']):.1f} |"
+    )
+    assert found["| 50.0 %", "Velocity"].endswith("| 90.0 | 90.0 | 90.0 |  |")
+    assert lines[-1].endswith(f"| 100.0 | {np.mean(papers['table2']['1']['all']):.1f} |")
+
+
+def test_what_is_saved_stands_by_budget_in_both_counts():
+    saved = {"flops_saved": [0.2, 0.5], "flops_saved_paper": [0.9, 0.75]}
+    rows = [row("random", s, {"params_share": b}, **saved) for s in range(2) for b in (0.3, 0.1)]
+    lines = float_tables.flops_saved(rows).splitlines()
+    assert lines[0] == "| rule | 10.0 %: their count | in truth | 30.0 %: their count | in truth |"
+    assert "| Random | 75 % | 50 % | 75 % | 50 % |" in lines
+
+
+def test_resnet_18_stands_beside_its_own_row():
+    config = {"data": "dots", "budget": 0.088, "model": "resnet18", "size": 32, "width": 0.25, "epochs": 8}
+    config |= {"train_limit": 2000}
+    rows = [
+        {
+            "arguments": {"config": config, "method": method, "seed": seed},
+            "result": {"accuracy": [0.1, 0.8], "share": share, "test": 100},
+        }
+        for method, share in (("velocity", 0.087), ("head", 0.0), ("all", 1.0))
+        for seed in range(2)
+    ]
+    lines = float_tables.resnet(rows).splitlines()[2:]
+    assert lines[0] == "| Velocity | 8.7 % | 80.0 (sd 0.0) | 95.5 |"
+    assert lines[1].endswith("80.0 (sd 0.0) |  |") and lines[2].endswith("| 96.2 |")
+    assert "6 trainings: resnet18 0.25 as wide" in float_tables.resnet_scale(rows)
+    assert "is 4.0 points" in float_tables.resnet_scale(rows)
+
+
+def rest(method, eps, seed, **result):
+    config = {"eps": eps, "model": "resnet32", "width": 0.25, "data": "dots", "train_limit": 0, "epochs": 3}
+    config |= {"batch_size": 100}
+    made = {"updated_share": [1.0, 0.5], "flops_saved": [0.0, 0.2], "flops_saved_paper": [0.0, 0.5]}
+    made |= {"test": 10, "correct": bits([1] * 8 + [0] * 2)}
+    return {"arguments": {"config": config, "method": method, "seed": seed}, "result": {**made, **result}}
+
+
+def test_neurons_at_rest_stand_by_eps_beside_what_is_printed(tmp_path):
+    worse = bits([1] * 6 + [0] * 4)
+    rows = [rest("neq", eps, s, correct=worse) for eps in (0.05, 0.001) for s in range(2)]
+    rows += [rest("all", 0.001, s) for s in range(2)]
+    lines = rest_tables.at_rest(rows).splitlines()[2:]
+    assert lines[0] == "| all |  | 80.0 (80.0 to 80.0) |  | 50 % | 25 % | 10 % | 93.05 |"
+    assert lines[1].startswith("| NEq | 0.001 | 60.0 (60.0 to 60.0) | -20.0 ± ") and lines[1].endswith(
+        "| 92.97 |"
+    )
+    assert lines[2].endswith("| 86.49 |") and len(lines) == 3
+    assert rest_tables.at_rest_scale(rows).startswith(
+        "6 trainings: resnet32 0.25 as wide, on dots, all pictures"
+    )
+    rest_tables.share_curve(rows, tmp_path / "f.png")
+    assert (tmp_path / "f.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_four_counts_of_what_is_saved(tmp_path):
+    plans = {"head": {"a": 0}, "all": {"a": 1}, "velocity": {"a": 2}}
+    saved = {"flops_saved": [0.2, 0.5], "flops_saved_paper": [0.9, 0.75]}
+    rows = [row(m, s, RAM, plan=plans[m], **saved) for m, s in itertools.product(plans, range(2))]
+    cycles = {"head": 100, "all": 300, "velocity": 150}
+    engines = [{"arguments": {"plan": plans[m]}, "result": {"step_cycles": cycles[m]}} for m in plans]
+    asked = {"task": {"data": "dots"}, "plans": plans}
+    host = [{"arguments": asked, "result": {"head": 1.0, "all": 2.0, "velocity": 2.1}}]
+    lines = saved_tables.saved(rows, engines, host).splitlines()
+    assert lines[2:] == ["| Velocity | 75 % | 50 % | -10 % | 75 % |"]
+    saved_tables.draw_saved(rows, engines, host, tmp_path / "f.png")
+    assert (tmp_path / "f.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_a_page_is_filled_from_the_runs(tmp_path):
@@ -175,6 +249,7 @@ def test_nothing_run_is_said(monkeypatch, tmp_path, capsys):
     assert paper_tables.main() == 2 and "run scripts/equal_bytes.py" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", paper_tables.studies())
-def test_tables_name_their_study(name):
-    assert (paper_tables.ROOT / "scripts" / f"{name}.py").is_file()
+def test_every_file_has_a_script_that_writes_it():
+    assert set(paper_tables.files()) == set(paper_tables.SCRIPTS)
+    for command in paper_tables.SCRIPTS.values():
+        assert (paper_tables.ROOT / command.split()[0]).is_file()

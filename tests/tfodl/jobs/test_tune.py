@@ -115,7 +115,9 @@ def test_what_does_not_fit_is_refused_before_training():
     plan = check_rule(model, everything, Budget(ram_bytes=10**6, flash_bytes=10**6))
     assert len(plan.layers) > 3
     budget = Budget(ram_bytes=engine.ram_bytes(plan) - 1)
-    with pytest.raises(TfodlError, match=r"RAM [\d,]+ B, allowed [\d,]+\..*--method head.*--method velocity"):
+    with pytest.raises(
+        TfodlError, match=r"RAM [\d,]+ B, allowed [\d,]+\..*--method head.*--method top_layers"
+    ):
         check_rule(model, everything, budget)
 
 
