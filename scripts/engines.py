@@ -2,7 +2,8 @@
 
     python scripts/engines.py --study results/papers/equal_bytes
 
-Compiles the last epoch's plan of every set, method and budget, seed 0, and runs it (needs arm-none-eabi-g++).
+Compiles the last epoch's plan of every set and method at one budget, seed 0, and runs it (needs
+arm-none-eabi-g++).
 Writes engines.jsonl beside the study's runs.jsonl, one line an engine; a killed run goes on.
 """
 
@@ -18,6 +19,7 @@ from tfodl.experiments import sweep
 from tfodl.experiments.board import engine
 
 flags.DEFINE_string("study", "results/papers/equal_bytes", "folder of a study")
+flags.DEFINE_float("share", 0.212, "the budget; what has none is compiled, too")
 flags.DEFINE_integer("workers", 1, "engines at a time", lower_bound=1)
 FLAGS = flags.FLAGS
 
@@ -28,7 +30,7 @@ def jobs(study: Path) -> list[dict[str, Any]]:
     return [
         {"task": row["arguments"]["task"], "plan": row["result"]["plan"]}
         for row in rows
-        if "plan" in row["result"]
+        if "plan" in row["result"] and FLAGS.share in row["arguments"]["budget"].values()
     ]
 
 
