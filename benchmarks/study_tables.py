@@ -158,7 +158,23 @@ def fair_random(rows: Sequence[Row]) -> str:
                 f"| {data} | {NAMES[key[1]]}, {percent(key[2])} | {mean(known[key], 'params'):,.0f} "
                 f"| {accuracy(known[key])} | {gap_text(gap)} | {known[key][0]['arguments']['rate']:g} |"
             )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_fair_means(known)]) + "\n"
+
+
+def _fair_means(known: Cells) -> list[str]:
+    """Velocity minus Random at each of Random's budgets, mean over the sets that have both."""
+    found: dict[float, list[Difference]] = {}
+    for data, method, budget in known:
+        others = [key for key in known if key[:2] == (data, "random") and _share(key[2]) <= _share(budget)]
+        for key in others if method == "velocity" else []:
+            gap = compare(known, [(data, method, budget)], [key])
+            if gap is not None:
+                found.setdefault(_share(key[2]), []).append(gap)
+    return [
+        f"| mean of {len(gaps)} | Random, {100 * share:.1f} % |  |  | {mean_of(gaps).text} |  |"
+        for share, gaps in sorted(found.items(), reverse=True)
+        if len(gaps) > 1
+    ]
 
 
 def scale(rows: Sequence[Row]) -> str:

@@ -42,10 +42,7 @@ def page(rows: Sequence[Row], engines: Sequence[Row] = ()) -> str:
     known = cells(rows)
     every = budgets(known)
     columns = [*map(percent, every), "mean", f"- {NAMES[BASELINE]}", "RAM, KiB", "M cycles", "flash, KiB"]
-    lines = [
-        f"| rule | {' | '.join(columns)} | flash, KiB | for |",
-        "|---|" + "--:|" * (len(columns) + 1) + "---|",
-    ]
+    lines = [f"| rule | {' | '.join(columns)} | for |", "|---|" + "--:|" * len(columns) + "---|"]
     for rule in sorted(_whole(known), key=lambda rule: -_mean(known, rule, every)):
         values = [f"{_mean(known, rule, [budget]):.1f}" for budget in every]
         values += [f"{_mean(known, rule, every):.1f}", _lead(known, rule), *_engine(known, rule, engines)]

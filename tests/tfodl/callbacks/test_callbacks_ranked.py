@@ -92,6 +92,32 @@ def test_top_as_a_share_takes_as_many_layers_as_it_needs():
     assert len(everything.layers) == len(everything.earnings)
 
 
+def test_a_budget_for_more_than_the_best_layers_goes_on_to_the_next():
+    """Top 1 of five layers: within it channels are drawn; past it layers follow by what they earn; a budget
+    for all trains all, with biases."""
+    model = selective()
+    every = sum(group.weights + group.channels_out * group.bias for group in model.groups if group.selectable)
+    plans = {}
+    for budget in (every // 2, every):
+        callback = tfodl.TopLayersRandom(budget, data(16), top=1, batchnorm=False, rule="fill")
+        fit(model, callback, 1)
+        plans[budget] = callback.plans[0]
+        assert plan_cost(plans[budget], model.groups).params <= budget
+    half, best = plans[every // 2], callback.ranked
+    whole = {entry.name for entry in half.layers if len(entry.channels) == channels_of(model, entry)}
+    assert best[0] in whole and {entry.name for entry in half.layers} > {best[0]}
+    assert plan_cost(plans[every], model.groups).params == every
+    assert {entry.axis for entry in plans[every].layers} == {"out"}
+    strict = tfodl.TopLayersRandom(every, data(16), top=1, beyond=False, batchnorm=False)
+    fit(model, strict, 1)
+    assert [entry.name for entry in strict.plans[0].layers] == strict.layers
+
+
+def channels_of(model, entry):
+    """Of the entry's layer, along its axis."""
+    return {g.layer: g.channels for g in tfodl.neuron_groups(model, entry.axis)}[entry.name]
+
+
 @pytest.mark.parametrize(
     "callback, text",
     [

@@ -52,6 +52,7 @@ def test_the_page_has_a_row_a_rule_from_the_best_down(rows):
     ]
     lines = comparison.page(json.loads(json.dumps(rows)), engines).splitlines()
     assert lines[0].startswith("| rule | 10.0 % | 20.0 % | mean | - Velocity | RAM, KiB")
+    assert len({line.count("|") for line in lines}) == 1
     assert [line.split(" | ")[0] for line in lines[2:5]] == [
         "| all that may learn",
         "| Sparse Update",

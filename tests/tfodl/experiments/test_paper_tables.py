@@ -107,15 +107,19 @@ def test_a_scheme_that_was_found_stands_beside_the_rules():
 
 
 def test_random_stands_with_both_budgets():
-    rows = [row("velocity", s, {"params_share": 0.088}) for s in range(2)]
-    for share in (0.02992, 0.088):
-        rows += [row("random", s, {"params_share": share}) for s in range(2)]
-    lines = study_tables.fair_random(rows).splitlines()[2:]
+    worse, rows = bits([1] * 6 + [0] * 4), []
+    for data, s in itertools.product(("dots", "spots"), range(2)):
+        rows += [row("velocity", s, {"params_share": 0.088}, data)]
+        rows += [row("random", s, {"params_share": 0.02992}, data, correct=worse)]
+        rows += [row("random", s, {"params_share": 0.088}, data)]
+    *lines, fair, wrong = study_tables.fair_random(rows).splitlines()[2:]
+    assert fair == "| mean of 2 | Random, 8.8 % |  |  | +0.0 ± 0.0 |  |"
+    assert wrong.startswith("| mean of 2 | Random, 3.0 % |  |  | **+20.0 ± ")
     assert [line.split("|")[2].strip() for line in lines] == [
         "Velocity, 8.8 %",
         "Random, 8.8 %",
         "Random, 3.0 %",
-    ]
+    ] * 2
 
 
 def test_published_means_are_those_of_the_seven_sets():
