@@ -13,7 +13,12 @@ import dataclasses
 
 from tflm_export.compiler import Compiled
 from tflm_export.emit import emit, emit_apart
+from tflm_export.emit.constants import ConstantsImage
 from tflm_export.errors import ExportError
+from tflm_export.ir import Graph
+from tflm_export.living.memory import Exemplars
+from tflm_export.memory.place import MemoryPlan
+from tflm_export.plan import UpdatePlan
 
 MOST_ADDRESS = 1 << 32
 
@@ -30,19 +35,27 @@ def apart(compiled: Compiled, address: int) -> Compiled:
         )
     if compiled.constants is not None and compiled.constants.address == address:
         return compiled
-    parts = (compiled.graph, compiled.memory, compiled.plan, compiled.name, compiled.exemplars)
-    pauses = compiled.facts["pauses"]
-    _check_own(compiled, emit(*parts, pauses))
-    texts, image = emit_apart(*parts, pauses, address)
+    _check_own(compiled, _texts(compiled, compiled.constants))
+    texts, image = emit_apart(*_parts(compiled), address)
     sources = dict(compiled.sources) | {f"src/{path}": text for path, text in texts.items()}
     facts = dict(compiled.facts) | {"constants_at": address, "constants_bytes": len(image.data)}
     return dataclasses.replace(compiled, sources=sources, facts=facts, constants=image)
 
 
+def _parts(compiled: Compiled) -> tuple[Graph, MemoryPlan, UpdatePlan, str, Exemplars | None, bool]:
+    own = (compiled.graph, compiled.memory, compiled.plan, compiled.name)
+    return (*own, compiled.exemplars, compiled.facts["pauses"])
+
+
+def _texts(compiled: Compiled, image: ConstantsImage | None) -> dict[str, str]:
+    """The engine's sources as the compiler writes them."""
+    if image is None:
+        return emit(*_parts(compiled))
+    return emit_apart(*_parts(compiled), image.address)[0]
+
+
 def _check_own(compiled: Compiled, texts: dict[str, str]) -> None:
     """Refuse sources that are not what the compiler wrote: what was changed would be lost."""
-    if compiled.constants is not None:
-        return
     changed = [path for path, text in texts.items() if compiled.sources[f"src/{path}"] != text]
     if changed:
         raise ExportError(
