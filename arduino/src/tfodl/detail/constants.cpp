@@ -7,13 +7,14 @@
 namespace tfodl {
 
 ConstantsStatus check_constants(const void* image, const ConstantsHead& expected) {
+  constexpr uint32_t kHeadBytes = sizeof(ConstantsHead);
   const uint8_t* const bytes = static_cast<const uint8_t*>(image);
   ConstantsHead head;
-  memcpy(&head, bytes, sizeof head);
+  memcpy(&head, bytes, kHeadBytes);
   if (head.magic != kConstantsMagic) return ConstantsStatus::kMissing;
-  if (head.head_crc != crc32(0, bytes, sizeof head - 4)) return ConstantsStatus::kDamaged;
-  if (memcmp(&head, &expected, sizeof head) != 0) return ConstantsStatus::kForeign;
-  const uint32_t crc = crc32(0, bytes + sizeof head, expected.bytes - sizeof head);
+  if (head.head_crc != crc32(0, bytes, kHeadBytes - 4)) return ConstantsStatus::kDamaged;
+  if (memcmp(&head, &expected, kHeadBytes) != 0) return ConstantsStatus::kForeign;
+  const uint32_t crc = crc32(0, bytes + kHeadBytes, expected.bytes - kHeadBytes);
   return crc == expected.constants_crc ? ConstantsStatus::kOk : ConstantsStatus::kDamaged;
 }
 
