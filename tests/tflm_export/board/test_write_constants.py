@@ -130,6 +130,12 @@ def test_a_cut_anywhere_is_gone_on_with(program, frames, power):
             learns_as_numpy_does(client, 2)
 
 
+def test_a_simulated_board_has_its_own_image(program):
+    with WatchedBoard(COMPILED, program=program) as board, board.client() as client:
+        assert constants_place(client).status == "ok"
+        learns_as_numpy_does(client, 2)
+
+
 def test_a_flipped_bit_costs_one_page(program):
     bad = bytearray(IMAGE)
     bad[PAGE + 3] ^= 4
