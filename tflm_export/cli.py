@@ -193,7 +193,7 @@ def sketch_command(options: argparse.Namespace) -> int:
     asked = (costs, names, example, options.format, manifest)
     print(make_sketch(compiled, options.board, options.out, *asked))
     if compiled.constants is not None:
-        print(f"constants: {_place(compiled.constants)}; write them before the sketch runs (docs/sketch.md)")
+        print(f"constants: {_place(compiled.constants)}; tfodl board constants writes them (docs/sketch.md)")
     return 0
 
 

@@ -124,7 +124,7 @@ def test_the_command_line(tmp_path, capsys):
     place = f"constants: {len(image.data):,} B at 0x90000 of the flash"
     assert place in capsys.readouterr().out
     assert main(["sketch", str(folder), "--board", NAME, "--out", str(tmp_path / "x.zip"), "--measure"]) == 0
-    assert "write them before the sketch runs" in capsys.readouterr().out
+    assert "tfodl board constants writes them" in capsys.readouterr().out
     with zipfile.ZipFile(tmp_path / "x.zip") as packed:
         facts = json.loads(packed.read("TFODL_engine/extras/metadata.json"))
     assert facts["flash_bytes"] > 20_000 and facts["constants_bytes"] == len(image.data)
