@@ -12,7 +12,24 @@ from typing import Literal
 from tflm_export.errors import ExportError
 
 CORE_BYTES = 53_424  # static data of mbed core 2.4.1 with USB and Serial's buffers on a Nano 33 BLE
-Area = Literal["", "sketch", "partition"]
+Area = Literal["", "sketch", "partition", "constants"]
+
+
+@dataclass(frozen=True)
+class FlashRange:
+    """Addresses [start, end) of a chip's flash, whole pages.
+
+    >>> FlashRange(0x90000, 0xE0000).nbytes
+    327680
+    """
+
+    start: int
+    end: int
+
+    @property
+    def nbytes(self) -> int:
+        """How much it holds."""
+        return self.end - self.start
 
 
 @dataclass(frozen=True)
@@ -24,8 +41,12 @@ class Board:
     fqbn: the name for arduino-cli. clock_hz: of the core. core: as compilers call it. measured: whether RAM
     was read off an empty sketch of this board, and the cycle model is of its core; elsewhere it is the
     published limit less `CORE_BYTES`. area: where a store or a pool
-    lies: at the end of the "sketch"'s flash, or in a "partition" of its own; "": the library has no place
-    for it. platformio: platform and board there; "" where its registry has none.
+    lies: at the end of the "sketch"'s flash, in a "partition" of its own, or at the end of the "constants"
+    beside the sketch; "": the library has no place for it. platformio: platform and board there; "" where its
+    registry has none. constants: flash beside the sketch where an engine's constants go (docs/sketch.md);
+    None: they are part of it. loaded_bytes: RAM into which a sketch is loaded, that
+    the engine's program and static data share, after what the sketch itself and its loader take; 0: programs
+    run in flash.
     """
 
     title: str
@@ -38,6 +59,8 @@ class Board:
     measured: bool = False
     area: Area = ""
     platformio: str = ""
+    constants: FlashRange | None = None
+    loaded_bytes: int = 0
 
     def milliseconds(self, cycles: int) -> float:
         """How long the core takes for `cycles`.
@@ -61,22 +84,28 @@ class _Published:
     stack: int
     platformio: str = ""
     area: Area = ""
+    constants: FlashRange | None = None
+    loaded: int = 0
 
     def board(self) -> Board:
         """Its row."""
         ram, hertz = self.data - CORE_BYTES, self.megahertz * 1_000_000
         return Board(
             self.title, self.fqbn, ram, self.stack, self.sketch, hertz, self.core, area=self.area,
-            platformio=self.platformio,
+            platformio=self.platformio, constants=self.constants, loaded_bytes=self.loaded,
         )  # fmt: skip
 
 
 _MBED_STACK, _PICO_STACK, _ESP_STACK = 32_768, 4_096, 8_192  # of the thread or task that runs loop()
 _ESP_DATA, _ESP_SKETCH = 327_680, 1_310_720  # of the family's dev modules, 4 MB of flash in the default parts
 _PUBLISHED = {
-    # Sketches are loaded into RAM there: what is left of 128 KB, and 96 KB of program and constants
+    # Sketches of at most 96 KB are loaded into 131,072 B of RAM there, of which we leave 24,000: of a sketch
+    # for mbv2-w0.35 6,138 B are not the engine's, and the loader holds 16,812 B of symbols' names beside it.
+    # The constants lie where neither core nor sketch is in any of ArduinoCore-zephyr's partitions that we
+    # know (docs/add_board.md).
     "nano33ble_zephyr": _Published(
-        "Arduino Nano 33 BLE (Zephyr)", "arduino:zephyr:nano33ble", 131_072, 98_304, 64, "cortex-m4", 4_096
+        "Arduino Nano 33 BLE (Zephyr)", "arduino:zephyr:nano33ble", 131_072, 98_304, 64, "cortex-m4", 4_096,
+        area="constants", constants=FlashRange(0x90000, 0xE0000), loaded=107_072,
     ),
     "portenta_h7": _Published(
         "Arduino Portenta H7 (M7)", "arduino:mbed_portenta:envie_m7", 523_624, 786_432, 480, "cortex-m7",

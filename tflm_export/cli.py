@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def compile_command(options: argparse.Namespace) -> int:
     """`compile`: write the engine's folder."""
+    from tflm_export.apart import apart
     from tflm_export.compiler import compile_model, with_spare_classes
     from tflm_export.front.dead_facts import dead_lines
     from tflm_export.living.pool_facts import pool_text
@@ -66,6 +67,8 @@ def compile_command(options: argparse.Namespace) -> int:
     how |= {"row_fed": options.row_fed, "ram_bytes": options.ram, "pauses": options.pauses}
     exemplars = _exemplars(options, tflite, plan, how)
     compiled = compile_model(tflite, plan, name=options.name, exemplars=exemplars, **how)
+    if options.constants_at is not None:
+        compiled = apart(compiled, options.constants_at)
     folder = compiled.save(options.out)
     facts = compiled.facts
     print(
@@ -78,6 +81,8 @@ def compile_command(options: argparse.Namespace) -> int:
         print(f"price: {ram_price(compiled.graph)}; tflm-export report {folder} counts the cycles")
     if "pool" in facts:
         print(f"chooses: {pool_text(facts['pool'])}")
+    if compiled.constants is not None:
+        print(f"constants: {_place(compiled.constants)}, constants.bin and .hex")
     print(f"input: {contract.text if contract else UNKNOWN_INPUT}")
     if exemplars is not None:
         nbytes = len(exemplars) * facts["latent"]["bytes_a_sample"]
@@ -85,6 +90,10 @@ def compile_command(options: argparse.Namespace) -> int:
     for line in dead_lines(facts["dead"]):
         print(line)
     return 0
+
+
+def _place(image: Any) -> str:
+    return f"{len(image.data):,} B at {image.address:#x} of the flash, beside the program"
 
 
 def _exemplars(options: argparse.Namespace, tflite: bytes, plan: Any, how: dict[str, Any]) -> Any:
@@ -167,20 +176,24 @@ def sketch_command(options: argparse.Namespace) -> int:
     from tflm_export.board.examples import Example
     from tflm_export.board.layout import check_format
     from tflm_export.board.manifest import Manifest
-    from tflm_export.board.sketch import make_sketch
+    from tflm_export.board.sketch import make_sketch, placed
     from tflm_export.boards import board
+    from tflm_export.engine_folder import load
 
     check_format(options.format, board(options.board))
     example = Example(options.example, options.hz, options.unit)
     manifest = Manifest(options.maintainer, options.url)
+    compiled = placed(load(options.folder), board(options.board))
     costs = None
     if options.measure:
         from tflm_export.report.report import report
 
-        costs = report(options.folder).facts
+        costs = report(compiled).facts
     names = options.classes.split(",") if options.classes else ()
     asked = (costs, names, example, options.format, manifest)
-    print(make_sketch(options.folder, options.board, options.out, *asked))
+    print(make_sketch(compiled, options.board, options.out, *asked))
+    if compiled.constants is not None:
+        print(f"constants: {_place(compiled.constants)}; tfodl board constants writes them (docs/sketch.md)")
     return 0
 
 

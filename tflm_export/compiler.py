@@ -22,6 +22,7 @@ from tflm_export import __version__
 from tflm_export.contracts import Contract
 from tflm_export.cpp import wrap
 from tflm_export.emit import emit
+from tflm_export.emit.constants import ConstantsImage
 from tflm_export.errors import ExportError
 from tflm_export.files import replace_folder
 from tflm_export.front.dead_facts import dead_facts
@@ -63,7 +64,8 @@ class Compiled:
 
     graph: the training graph. sources: C++ text by path, library included. facts: plain values for JSON.
     contract: what a picture's pixels, or a sensor's values, are to the model; None where nobody said.
-    exemplars: samples in flash that the plan's memory replays; None for no such.
+    exemplars: samples in flash that the plan's memory replays; None for no such. constants: the image in
+    which the constants lie beside the program (`apart`); None: they are part of it.
     """
 
     tflite: bytes
@@ -75,6 +77,7 @@ class Compiled:
     facts: Mapping[str, Any]
     contract: Contract | None = None
     exemplars: Exemplars | None = None
+    constants: ConstantsImage | None = None
 
     @property
     def input(self) -> Tensor:
@@ -114,6 +117,7 @@ class Compiled:
         files["plan.json"] = (self.plan.to_json() + "\n").encode()
         if self.exemplars is not None:
             files[EXEMPLARS] = self.exemplars.to_bytes()
+        files |= {} if self.constants is None else self.constants.files()
         files["engine.json"] = (json.dumps(dict(self.facts), indent=2) + "\n").encode()
         return files
 

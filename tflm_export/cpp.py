@@ -8,6 +8,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 WIDTH = 108
+DTYPES = {
+    "int8_t": "<i1",
+    "uint8_t": "<u1",
+    "int16_t": "<i2",
+    "uint16_t": "<u2",
+    "int32_t": "<i4",
+    "uint32_t": "<u4",
+    "float": "<f4",
+    "unsigned char": "<u1",
+}  # of the arrays that an engine may have
 
 
 @dataclass
@@ -24,17 +34,7 @@ class Tables:
     @property
     def nbytes(self) -> int:
         """Bytes in flash."""
-        widths = {
-            "int8_t": 1,
-            "uint8_t": 1,
-            "int16_t": 2,
-            "uint16_t": 2,
-            "int32_t": 4,
-            "uint32_t": 4,
-            "float": 4,
-            "unsigned char": 1,
-        }
-        return sum(widths[ctype] * values.size for ctype, values, _ in self.items.values())
+        return sum(np.dtype(DTYPES[ctype]).itemsize * v.size for ctype, v, _ in self.items.values())
 
     def declarations(self) -> str:
         """`extern const` lines."""

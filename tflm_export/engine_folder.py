@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+from tflm_export.apart import apart
 from tflm_export.compiler import EXEMPLARS, Compiled, compile_model
 from tflm_export.contracts import contract_from_dict
 from tflm_export.errors import ExportError
@@ -27,7 +28,7 @@ def load(folder: str | os.PathLike[str]) -> Compiled:
         tflite = (path / "model.tflite").read_bytes()
         name, gradients, rule = facts["name"], facts["gradients"], facts["input"]
         keep_dead, row_fed, ram_bytes = facts["dead"]["kept"], facts["row_fed"], facts["ram_bytes"]
-        pauses = facts.get("pauses", False)
+        pauses, address = facts.get("pauses", False), facts.get("constants_at")
         files = sorted((path / "src").rglob("*.[ch]*"))
         sources = {file.relative_to(path).as_posix(): file.read_text(encoding="utf-8") for file in files}
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -49,6 +50,7 @@ def load(folder: str | os.PathLike[str]) -> Compiled:
         ram_bytes=ram_bytes,
         pauses=pauses,
     )
+    compiled = compiled if address is None else apart(compiled, address)
     return dataclasses.replace(compiled, sources=sources)
 
 

@@ -95,6 +95,13 @@ def _compile(one: argparse.ArgumentParser) -> None:
     )
 
     one.add_argument(
+        "--constants-at",
+        type=_constants_at,
+        metavar="ADDRESS",
+        help="read weights and other constants from an image of their own at this address of the flash, or "
+        "where a board has them, by its name; sketch --board does so by itself (docs/sketch.md)",
+    )
+    one.add_argument(
         "--spare-classes",
         type=_positive,
         metavar="K",
@@ -196,6 +203,19 @@ def _ram(text: str) -> int:
             f"{text!r} is neither bytes nor a board; boards: {', '.join(BOARDS)}"
         )
     return int(text)
+
+
+def _constants_at(text: str) -> int:
+    row = BOARDS.get(text)
+    if row is not None and row.constants is not None:
+        return row.constants.start
+    try:
+        return int(text, 0)
+    except ValueError:
+        known = ", ".join(name for name, row in BOARDS.items() if row.constants is not None)
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither an address, as 0x90000, nor a board with a place for constants: {known}"
+        ) from None
 
 
 def _positive(text: str) -> int:

@@ -12,6 +12,7 @@ C = Command
 PICTURES = {C.PREDICT: 0, C.TRAIN: 4, C.EVALUATE: 4, C.NEW_CLASS: 16}  # bytes before the picture
 SIZES = {C.READ_WEIGHTS: 8, C.LEARNING_RATE: 4, C.PARAMETER: 2, C.ABOUT: 6, C.END_WEIGHTS: 4, C.CONFUSION: 1}
 SIZES |= {C.REMEMBER: 4, C.CLASS_NAME: 20, C.READ_FLASH: 6}
+SIZES |= {C.CONSTANTS_PAGE: 2, C.BEGIN_CONSTANTS: 33, C.WRITE_CONSTANTS: 68}
 RARE = {C.NEW_EPOCH, C.SAVE, C.RESTORE, C.FACTORY_RESET, C.RESET, C.BEGIN_WEIGHTS, C.JUDGE, C.REST}
 COMMANDS = [*C, 0, 200, 255]
 SHARES = [*(0.05 if command in RARE else 1.0 for command in C), 0.2, 0.2, 0.2]
@@ -68,7 +69,7 @@ def _payload(rng, command, picture_bytes, labels):
     payload = bytearray(rng.randbytes(SIZES.get(command, 0)))
     if command == C.WRITE_WEIGHTS:
         payload = bytearray(6 + rng.choice([1, 4, 8, 256]))
-    if command in (C.READ_WEIGHTS, C.WRITE_WEIGHTS, C.PARAMETER):
+    if command in (C.READ_WEIGHTS, C.WRITE_WEIGHTS, C.PARAMETER, C.CONSTANTS_PAGE, C.WRITE_CONSTANTS):
         struct.pack_into("<H", payload, 0, rng.randrange(0, 6))
     if command in (C.READ_WEIGHTS, C.WRITE_WEIGHTS):
         struct.pack_into("<I", payload, 2, rng.choice(PLACES))

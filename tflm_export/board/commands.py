@@ -35,6 +35,11 @@ class Command(IntEnum):
     RESTORE = 21
     FACTORY_RESET = 22
     READ_FLASH = 23
+    CONSTANTS = 24
+    CONSTANTS_PAGE = 25
+    BEGIN_CONSTANTS = 26
+    WRITE_CONSTANTS = 27
+    END_CONSTANTS = 28
 
 
 ONCE = frozenset(
@@ -51,6 +56,9 @@ ONCE = frozenset(
         Command.SAVE,
         Command.RESTORE,
         Command.FACTORY_RESET,
+        Command.BEGIN_CONSTANTS,
+        Command.WRITE_CONSTANTS,
+        Command.END_CONSTANTS,
     }
 )  # they change something: the same frame twice in a row is carried out once
 
@@ -66,6 +74,10 @@ STATUS = {
     5: "a value or index is out of range.",
     6: "its engine has no part for this (memory, store, guard, spare classes, pool); compile it with one.",
     7: "its weights are written half way; write them again, or reset it.",
+    8: "the constants in its flash are missing, damaged or of another engine, so that nothing runs; "
+    "tfodl board constants writes them.",
+    9: "these are the constants of another engine, or of another place.",
+    10: "something else lies where its constants belong: is the core of this version? --over writes over it.",
 }
 
 

@@ -150,6 +150,11 @@ class Example:
                 f"example {self.name!r} does not run on {target.title}: its sensor's library is for "
                 f"{running}."
             )
+        if target.constants is not None and self.name != "serial":
+            raise ExportError(
+                f"example {self.name!r} does not run on {target.title}: the constants lie beside the sketch "
+                "there, and it has no words for it where they are missing; take --example serial."
+            )
         reason = self.kind.misfit(compiled)
         if reason:
             fitting = [name for name, kind in EXAMPLES.items() if not kind.misfit(compiled)]

@@ -30,8 +30,9 @@ TICK = 0.02  # seconds within which a thread sees that the cable is out
 class SimulatedBoard:
     """A board with power and a cable; `port` is where its serial line can be opened. For POSIX systems.
 
-    compiled, names, flags: as `build_sketch` takes them. program: what it built, where it did so before. Its
-    flash outlives `cut_power`.
+    compiled, names, flags: as `build_sketch` takes them. program: what it built, where it did so before.
+    constants: what lies in flash where an engine has its constants beside the sketch; None: its own. Flash
+    outlives `cut_power`.
     """
 
     def __init__(
@@ -40,12 +41,15 @@ class SimulatedBoard:
         names: Sequence[str] = (),
         flags: Sequence[str] = FLAGS,
         program: Path | None = None,
+        constants: bytes | None = None,
     ):
         self._compiled = compiled
         self._temporary = tempfile.TemporaryDirectory(prefix="tfodl-board-")
         self._folder = Path(self._temporary.name)
         self.port = str(self._folder / "port")
         self._program = program or build_sketch(compiled, self._folder / "library", names, flags)
+        own = b"" if compiled.constants is None else compiled.constants.data
+        (self._folder / "constants.bin").write_bytes(own if constants is None else constants)
         self._lock, self._ends = threading.Lock(), (-1, -1)  # of the terminal: ours, the client's
         self._closing = False
         self._process = self._power_on()
@@ -108,7 +112,8 @@ class SimulatedBoard:
         return status
 
     def _power_on(self) -> subprocess.Popen[bytes]:
-        environment = os.environ | {"TFODL_FLASH": str(self._folder / "flash.bin")}
+        files = {"TFODL_FLASH": "flash.bin", "TFODL_CONSTANTS": "constants.bin"}
+        environment = os.environ | {name: str(self._folder / file) for name, file in files.items()}
         return subprocess.Popen(
             [self._program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=environment
         )

@@ -15,7 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tflm_export.apart import apart
 from tflm_export.board.examples import Example
+from tflm_export.board.fit import check_fits
 from tflm_export.board.layout import check_format, check_place, write_folder
 from tflm_export.board.manifest import Manifest, check_name
 from tflm_export.board.partitions import PARTITIONS, partitions
@@ -28,14 +30,12 @@ from tflm_export.errors import ExportError
 from tflm_export.files import write_bytes
 from tflm_export.library import library_root
 from tflm_export.living.image import area_bytes
-from tflm_export.memory.engine_size import flash_estimate
-from tflm_export.memory.storage import STACK_BYTES
 
 SERIAL, OWN = Example("serial"), Manifest()
 MANIFESTS = ("library.properties", "library.json", "CMakeLists.txt")  # Arduino's, PlatformIO's, CMake's
 COPIED = (*MANIFESTS, "keywords.txt", "LICENSE", "README.md")
 SIZES = ("arena_bytes", "planned_static_ram_bytes", "static_ram_bytes", "stack_bytes", "flash_bytes")
-COSTS = (*SIZES, "macs", "cycles", "milliseconds", "instructions")
+COSTS = (*SIZES, "constants_at", "constants_bytes", "macs", "cycles", "milliseconds", "instructions")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file, so that the same engine gives the same bytes
 
 
@@ -58,7 +58,8 @@ def make_sketch(
     where the board has no area for it, or has more static memory than the board, or a wrong number of
     names.
     """
-    target, compiled = board(board_name), opened(engine)
+    target = board(board_name)
+    compiled = placed(opened(engine), target)
     check_format(form, target)
     check_name(library_name(compiled))
     if compiled.graph.loss is None:
@@ -69,7 +70,7 @@ def make_sketch(
     example.check(compiled, target)
     _check_keeps(compiled, target)
     facts = dict(compiled.facts) | dict(costs or {})
-    _check_fits(compiled, facts, target)
+    check_fits(compiled, costs or {}, target)
     _check_names(compiled, names)
     check_place(form, Path(out))
     library = library_name(compiled)
@@ -77,7 +78,21 @@ def make_sketch(
     if form != "arduino":
         return write_folder(form, Path(out), files, library, example, target)
     write_bytes(out, archive(files, library))
+    for path, data in _constants_files(compiled).items():  # for a flashing tool
+        write_bytes(Path(out).with_suffix(f".{path}"), data)
     return Path(out)
+
+
+def placed(compiled: Compiled, target: Board) -> Compiled:
+    """The engine with its constants where the board has them. Raises `ExportError` where it has no place."""
+    if target.constants is not None:
+        return apart(compiled, target.constants.start)
+    if compiled.constants is not None:
+        raise ExportError(
+            f"engine {compiled.name!r} reads its constants at {compiled.constants.address:#x}, and on "
+            f"{target.title} they are part of the sketch; compile without --constants-at."
+        )
+    return compiled
 
 
 def sketch_files(
@@ -98,6 +113,7 @@ def sketch_files(
     files["src/TFODL.h"] = f'#include "{library}.h"\n'.encode()
     if target.area == "partition" and area_bytes(compiled.graph, compiled.plan):
         files[example.beside(PARTITIONS)] = partitions(area_bytes(compiled.graph, compiled.plan)).encode()
+    files |= {f"extras/{path}": data for path, data in _constants_files(compiled).items()}
     files["extras/model.tflite"] = compiled.tflite
     files["extras/plan.json"] = (compiled.plan.to_json() + "\n").encode()
     files["extras/memory.md"] = memory_table(compiled.graph, compiled.memory).encode()
@@ -112,6 +128,8 @@ def metadata(facts: Mapping[str, Any], target: Board) -> dict[str, Any]:
         "stack_bytes": target.stack_bytes,
         "flash_bytes": target.flash_bytes,
     }
+    if target.constants is not None:
+        allowed |= {"constants_bytes": target.constants.nbytes, "loaded_bytes": target.loaded_bytes}
     used = {name: facts[name] for name in COSTS if name in facts}
     kept = ("name", "version", "model_sha256", "trained_parameters", "gradients", "input")
     about = {name: facts[name] for name in kept}
@@ -143,6 +161,10 @@ def archive(files: Mapping[str, bytes], top: str) -> bytes:
     return stream.getvalue()
 
 
+def _constants_files(compiled: Compiled) -> dict[str, bytes]:
+    return {} if compiled.constants is None else compiled.constants.files()
+
+
 def _check_keeps(compiled: Compiled, target: Board) -> None:
     """Refuse an engine with a store or a pool where the library knows no area of flash for it."""
     plan = compiled.plan
@@ -152,26 +174,6 @@ def _check_keeps(compiled: Compiled, target: Board) -> None:
             f"engine {compiled.name!r} keeps what it learned in flash, and the library has no area for it on "
             f"{target.title}; it has one on {keeping}. Compile without store_bytes and pool, or add the "
             "board's flash (docs/add_board.md)."
-        )
-
-
-def _check_fits(compiled: Compiled, facts: Mapping[str, Any], target: Board) -> None:
-    """Refuse an engine that is larger than the board, by its measured costs where there are any."""
-    planned = flash_estimate(compiled.graph) if "flash_bytes" not in facts else facts["flash_bytes"]
-    area = area_bytes(compiled.graph, compiled.plan) if target.area == "sketch" else 0
-    used = {
-        "static RAM": (facts.get("static_ram_bytes", facts["planned_static_ram_bytes"]), target.ram_bytes),
-        "stack": (facts.get("stack_bytes", STACK_BYTES), target.stack_bytes),
-        "flash": (planned + area, target.flash_bytes),
-    }
-    over = [
-        f"{what} {have:,} B, {have - most:,} B too much" for what, (have, most) in used.items() if have > most
-    ]
-    if over:
-        found = "" if "flash_bytes" in facts else " (planned; --measure links it)"
-        raise ExportError(
-            f"engine {facts['name']!r} does not fit {target.title}: {'; '.join(over)}{found}. "
-            "tflm-export report shows which tensors take it and which smaller plan fits."
         )
 
 

@@ -93,7 +93,15 @@ _PARTS = {  # template -> rows of the commands in it
         "kFactoryReset, kOnce | kLong, 0, 0, factory_reset",
     ],
     "restore": ["kRestore, kOnce | kLong, 0, 0, restore"],
+    "constants": [
+        "kConstants, kBare, 0, 0, constants",
+        "kConstantsPage, kBare, 2, 2, constants_page",
+        "kBeginConstants, kBare | kOnce, 33, 33, begin_constants",
+        "kWriteConstants, kBare | kOnce | kLong, 5, kStagingBytes, write_constants",
+        "kEndConstants, kBare | kOnce | kLong, 0, 0, end_constants",
+    ],
 }
+_APART = '#include "tfodl/serial/constants.h"\n#include "tfodl/store/constants_flash.h"\n'
 
 
 def library_header(compiled: Compiled, names: Sequence[str] = ()) -> str:
@@ -109,7 +117,7 @@ def library_header(compiled: Compiled, names: Sequence[str] = ()) -> str:
         name=compiled.name,
         version=__version__,
         summary=_summary(compiled.facts, graph),
-        includes='#include "tfodl/store/sketch_flash.h"\n' if flash else "",
+        includes='#include "tfodl/store/sketch_flash.h"\n' * flash + _APART * ("constants" in parts),
         target_bytes={"label": 4, "values": graph.tensors[loss.inputs[0]].size, "input": 0}[
             LOSSES[loss.kind].target
         ],
@@ -119,15 +127,22 @@ def library_header(compiled: Compiled, names: Sequence[str] = ()) -> str:
         pixels=input_code(compiled),
         counts=_counts(plan, loss.kind),
         parts="".join(fill(f"sketch_{part}.h", _fields(compiled)) for part in parts),
-        start=_start(flash, compiled.facts["pauses"]),
+        start=_start(parts, compiled.facts["pauses"]),
         own=own_samples(compiled, names),
         learner="" if compiled.facts["row_fed"] else _learner(compiled, names),
     )
 
 
-def _start(flash: bool, pauses: bool) -> str:
-    lines = ["flash_pause() = pause;"] * flash + ["net::set_pause(pause);"] * pauses or ["(void)pause;"]
-    return "\n".join(f"  {line}" for line in [*lines, "open_saved();" if flash else "net::reset();"])
+def _start(parts: Sequence[str], pauses: bool) -> str:
+    lines = ["flash_pause() = pause;"] * ("flash" in parts) + ["net::set_pause(pause);"] * pauses
+    if "constants" in parts:
+        lines += ["constants_pause() = pause;", "constants_place();"]
+    return "\n".join(f"  {line}" for line in [*(lines or ["(void)pause;"]), f"{_open(parts)};"])
+
+
+def _open(parts: Sequence[str]) -> str:
+    """What puts the engine to what was saved last, or flashed."""
+    return "open_saved()" if "flash" in parts else "net::reset()"
 
 
 def _learner(compiled: Compiled, names: Sequence[str]) -> str:
@@ -141,6 +156,7 @@ def _learner(compiled: Compiled, names: Sequence[str]) -> str:
         rows=_rows(_parts(compiled), plan),
         engine_id=", ".join(f"0x{byte:02x}" for byte in engine_id(compiled)),
         about=_literal(about_json(compiled, names)),
+        constants_ok="" if compiled.constants is None else "\n      net::constants_ok,",
     )
 
 
@@ -160,6 +176,7 @@ def _parts(compiled: Compiled) -> list[str]:
         "names": bool(plan.store_bytes) and bool(plan.spare_classes),
         "pool": plan.pool is not None,
         "restore": bool(plan.store_bytes) or plan.pool is not None,
+        "constants": compiled.constants is not None,
     }
     return [part for part in _PARTS if has[part]]
 
@@ -192,7 +209,8 @@ def _fields(compiled: Compiled) -> dict[str, str]:
     pages = "net::kAreaPages" if plan.pool is not None else "net::kStoreBytes / 4096"
     judge = "  net::judge();\n" if plan.guard is not None else ""
     room = "  make_room();\n" if _in_flash(plan) else ""
-    return {"classes": "net::kLogits", "pages": pages, "judge": judge, "make_room": room}
+    fields = {"classes": "net::kLogits", "pages": pages, "judge": judge, "make_room": room}
+    return fields | {"open": _open(["flash"] * (bool(plan.store_bytes) or plan.pool is not None))}
 
 
 def _literal(text: str) -> str:

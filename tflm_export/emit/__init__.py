@@ -11,6 +11,7 @@ from tflm_export import __version__
 from tflm_export.cpp import literal
 from tflm_export.emit import body
 from tflm_export.emit.choosing import choosing_parts
+from tflm_export.emit.constants import ConstantsImage, apart_parts, constants_sources, guarded
 from tflm_export.emit.edges import edge_parts, title
 from tflm_export.emit.engine import Engine, KernelCall
 from tflm_export.emit.input import input_parts
@@ -26,7 +27,7 @@ from tflm_export.ops.result import tensor_quant
 from tflm_export.plan import UpdatePlan
 from tflm_export.template import fill
 
-__all__ = ["KernelCall", "emit", "emit_with_laps"]
+__all__ = ["KernelCall", "emit", "emit_apart", "emit_with_laps"]
 
 
 def emit(
@@ -46,6 +47,26 @@ def emit(
     return _sources(Engine(graph, plan, memory, exemplars, pauses=pauses), name)
 
 
+def emit_apart(
+    graph: Graph,
+    memory: MemoryPlan,
+    plan: UpdatePlan,
+    name: str,
+    exemplars: Exemplars | None,
+    pauses: bool,
+    address: int,
+) -> tuple[dict[str, str], ConstantsImage]:
+    """What `emit` gives, of an engine whose constants lie at `address` beside the program; and these."""
+    engine = Engine(graph, plan, memory, exemplars, pauses=pauses)
+    fields = _fields(engine, name)
+    image = ConstantsImage.of(engine.tables, address)
+    fields |= apart_parts(image, fields, engine.learns)
+    fields["apart_include"] = f"\n{fields['store_include']}" if not engine.learns else ""
+    sources = _engine_sources(engine, name, fields)
+    sources[f"{name}.cpp"] = guarded(sources[f"{name}.cpp"])
+    return sources | constants_sources(name, engine.tables, image), image
+
+
 def emit_with_laps(
     graph: Graph, memory: MemoryPlan, plan: UpdatePlan, name: str, exemplars: Exemplars | None = None
 ) -> tuple[dict[str, str], list[KernelCall]]:
@@ -57,19 +78,29 @@ def emit_with_laps(
 
 
 def _sources(engine: Engine, name: str) -> dict[str, str]:
+    fields = _fields(engine, name)
+    constants = engine.tables.definitions("TFODL_TABLE")
+    return _engine_sources(engine, name, fields) | {
+        f"{name}_constants.h": fill("constants.h", fields | {"tables": engine.tables.declarations()}),
+        f"{name}_constants.cpp": fill("constants.cpp", fields | {"tables": constants}),
+    }
+
+
+def _fields(engine: Engine, name: str) -> dict[str, str]:
+    """Every field of the engine's templates. Fills its tables."""
     facts = _facts(engine) | (_training_facts(engine) if engine.learns else {})
     fields = {"name": identifier(name), "version": __version__} | facts | body.parts(engine)
     fields |= input_parts(engine) | edge_parts(engine) | store_parts(engine)
     fields |= pause_parts(engine, fields)
     fields |= living_parts(engine, fields)
-    fields |= choosing_parts(engine, fields)
+    return fields | choosing_parts(engine, fields) | {"apart_include": ""}
+
+
+def _engine_sources(engine: Engine, name: str, fields: dict[str, str]) -> dict[str, str]:
     template = "engine" if engine.learns else "inference"
-    constants = engine.tables.definitions("TFODL_TABLE")
     return {
         f"{name}.h": fill(f"{template}.h", fields),
         f"{name}.cpp": _without_unused(fill(f"{template}.cpp", fields)),
-        f"{name}_constants.h": fill("constants.h", fields | {"tables": engine.tables.declarations()}),
-        f"{name}_constants.cpp": fill("constants.cpp", fields | {"tables": constants}),
     }
 
 

@@ -22,7 +22,7 @@ from tflm_export.errors import ExportError
 from tflm_export.living.image import Image, image_layout, read_image
 from tflm_export.machines.host_store import STATUS
 from tflm_export.machines.m4 import ARDUINO_FLAGS, ROOMY, Count, Memories, build, run
-from tflm_export.machines.measure import board_program
+from tflm_export.machines.measure import beside, board_program
 from tflm_export.plan import PAGE_BYTES
 
 
@@ -62,7 +62,7 @@ def measure_choosing(
         folder = compiled.save(Path(name) / "engine")
         sources = sorted((folder / "src").rglob("*.cpp"))
         elf = build(sources, [folder / "src"], main, Path(name) / "engine.elf", flags, memories)
-        result = run(elf, {"samples.bin": samples, "area.bin": area}, timeout)
+        result = run(elf, {"samples.bin": samples, "area.bin": area}, timeout, beside(compiled))
     status = result.number("new_epoch status")
     if status:
         raise ExportError(f"new_epoch on the emulated board: {STATUS[status]}.")

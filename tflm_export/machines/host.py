@@ -50,11 +50,19 @@ class HostEngine:
         library = Path(self._temporary.name) / "engine.so"
         build_library(folder / "src", self.compiled, library, flags)
         self._library = self._bind(ctypes.CDLL(str(library)))
+        if self.compiled.constants is not None:
+            self.write_constants(self.compiled.constants.data)
         graph = self.compiled.graph
         self._inputs, self._outputs = inputs_of(graph), outputs_of(graph)
         self._loss = graph.loss
         self._variables = variables(graph)
         self.reset()
+
+    def write_constants(self, image: bytes) -> None:
+        """Put `image` where an engine whose constants lie apart has them; it looks there anew."""
+        place = ctypes.c_char.in_dll(self._library, f"{self.compiled.name}_constants")
+        ctypes.memmove(ctypes.addressof(place), image, len(image))
+        self._library.shim_constants_changed()
 
     def _bind(self, library: ctypes.CDLL) -> ctypes.CDLL:
         """The library's functions with their types."""
@@ -214,7 +222,7 @@ def _shim(compiled: Compiled) -> str:
     elif target:
         taker = "train_label" if target == "label" else "train_target"
         calls[taker] = f"{name}::train_step({taker.removeprefix('train_')})"
-    files = ["shim.cpp"]
+    files = ["shim.cpp"] + ["shim_constants.cpp"] * (compiled.constants is not None)
     if loss is not None:
         files += ["shim_training.cpp"]
         if compiled.plan.store_bytes or compiled.plan.pool is not None:

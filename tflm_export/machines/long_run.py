@@ -28,7 +28,7 @@ from tflm_export.errors import ExportError
 from tflm_export.machines.host_store import StoreEngine
 from tflm_export.machines.keeping_host import KeepingEngine
 from tflm_export.machines.m4 import ARDUINO_FLAGS, ROOMY, build, run
-from tflm_export.machines.measure import board_program, stored_weights
+from tflm_export.machines.measure import beside, board_program, stored_weights
 
 NOTHING, SAVE = -2, -1  # actions
 
@@ -144,7 +144,7 @@ def on_board(compiled: Compiled, life: Life, image: bytes | None = None, timeout
         folder = compiled.save(Path(name) / "engine")
         sources = sorted((folder / "src").rglob("*.cpp"))
         elf = build(sources, [folder / "src"], main, Path(name) / "engine.elf", ARDUINO_FLAGS, ROOMY)
-        result = run(elf, files, timeout)
+        result = run(elf, files, timeout, beside(compiled))
     counts = {key: result.number(key) for key in ("saves", "cuts", "lost", "erases")}
     weights = stored_weights(compiled.graph, result.files["weights.bin"])
     return Lived(**counts, weights=weights, image=result.files["area.bin"])

@@ -58,7 +58,8 @@ def measure(
     """Run `inferences` of the first pictures, then (an engine that learns) a training step on every picture.
 
     pictures: int8 [n, ...input shape]. targets: n class indices, or int8 [n, ...]; an engine that only infers
-    and an autoencoder have None. memories: `ROOMY` measures what is too large for the board, too.
+    and an autoencoder have None. memories: `ROOMY` measures what is too large for the board, too. Where the
+    constants lie apart, the flash is the program's, without them.
     Raises `ExportError` when the tools are missing, the program does not fit or faults.
     """
     main, samples = board_program(compiled, pictures, targets, inferences)
@@ -66,7 +67,7 @@ def measure(
         folder = compiled.save(Path(name) / "engine")
         sources = sorted((folder / "src").rglob("*.cpp"))
         elf = build(sources, [folder / "src"], main, Path(name) / "engine.elf", flags, memories)
-        result = run(elf, {"samples.bin": samples}, timeout)
+        result = run(elf, {"samples.bin": samples}, timeout, beside(compiled))
     learns, remembers = compiled.graph.loss is not None, compiled.plan.memory is not None
     return Measured(
         result.cost("inference").count,
@@ -79,6 +80,12 @@ def measure(
         result.cost("replay_step").count if remembers else Count(0, 0, 0),
         elf.symbols,
     )
+
+
+def beside(compiled: Compiled) -> dict[int, bytes]:
+    """What an engine has in flash beside its program, by address: the image of its constants."""
+    image = compiled.constants
+    return {} if image is None else {image.address: image.data}
 
 
 def board_program(

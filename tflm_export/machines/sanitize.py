@@ -25,8 +25,13 @@ def run_sanitized(
     """One inference, then a training step on every picture; the trained parameters in RAM by tensor name.
 
     pictures: int8 [n, ...input shape]. targets: n class indices, or int8 [n, ...] for MSE.
-    Raises `ExportError` with the sanitizer's first complaint.
+    Raises `ExportError` with the sanitizer's first complaint, and for an engine whose constants lie apart: it
+    has no image here.
     """
+    if compiled.constants is not None:
+        raise ExportError(
+            "sanitized run: the engine's constants lie apart; take the engine that has them in it."
+        )
     main, samples = board_program(compiled, pictures, targets, inferences=1)
     with tempfile.TemporaryDirectory(prefix="tfodl-sanitize-") as name:
         folder = Path(name)

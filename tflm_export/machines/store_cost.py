@@ -20,7 +20,7 @@ import numpy as np
 
 from tflm_export.compiler import Compiled
 from tflm_export.machines.m4 import ARDUINO_FLAGS, ROOMY, Cost, Memories, build, run
-from tflm_export.machines.measure import board_program, stored_weights
+from tflm_export.machines.measure import beside, board_program, stored_weights
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def measure_store(
         folder = compiled.save(Path(name) / "engine")
         sources = sorted((folder / "src").rglob("*.cpp"))
         elf = build(sources, [folder / "src"], main, Path(name) / "engine.elf", flags, memories)
-        result = run(elf, {"samples.bin": samples, "area.bin": image}, timeout)
+        result = run(elf, {"samples.bin": samples, "area.bin": image}, timeout, beside(compiled))
     return StoreMeasured(
         {name: result.cost(name) for name in NAMES},
         {name: result.number(f"{name} status") for name in NAMES},

@@ -194,6 +194,14 @@ def _input_text(facts: Mapping[str, Any]) -> str:
     return "int8 values" if rule is None else contract_from_dict(rule).text
 
 
+def _constants_rows(facts: Mapping[str, Any]) -> list[str]:
+    """The row of the table of totals about constants that lie apart."""
+    if "constants_at" not in facts:
+        return []
+    size, address = facts["constants_bytes"], facts["constants_at"]
+    return [f"| constants, beside all this | {size:,} B of flash at {address:#x} |"]
+
+
 def _training_rows(facts: Mapping[str, Any]) -> list[str]:
     """Rows of the table of totals about training."""
     macs = facts["macs"]
@@ -246,6 +254,7 @@ def _text(facts: Mapping[str, Any]) -> str:
         f"= {facts['total_ram_bytes']:,} B |",
         f"| of which arena | {facts['arena_bytes']:,} B ({over_bound:.1%} over the lower bound) |",
         f"| flash | {facts['flash_bytes']:,} B |",
+        *_constants_rows(facts),
         f"| input | {_input_text(facts)} |",
         _work_row(facts, "inference", f"{facts['macs']['forward']:,}"),
         *_training_rows(facts),

@@ -1,4 +1,5 @@
-// Runs a sketch on a computer. TFODL_FLASH: a file that is its flash, so that it outlives the power.
+// Runs a sketch on a computer. TFODL_FLASH: a file that is its flash, so that it outlives the power; TFODL_CONSTANTS: one
+// that is the flash of constants which lie beside the sketch.
 #include <Arduino.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -59,6 +60,18 @@ uint8_t* host_flash(uint32_t bytes) {
   if (flash == MAP_FAILED) exit(2);
   if (is.st_size != static_cast<off_t>(bytes)) memset(flash, 0xFF, bytes);
   return static_cast<uint8_t*>(flash);
+}
+
+void host_constants(void* place, uint32_t bytes) {
+  const char* path = getenv("TFODL_CONSTANTS");
+  if (path == nullptr) return;
+  const size_t whole = (bytes + 4095) / 4096 * 4096;
+  const int file = open(path, O_RDWR | O_CREAT, 0600);
+  struct stat is = {};
+  if (file < 0 || fstat(file, &is) != 0 || ftruncate(file, static_cast<off_t>(whole)) != 0) exit(2);
+  if (mmap(place, whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0) == MAP_FAILED) exit(2);
+  const size_t held = static_cast<size_t>(is.st_size);
+  if (held < whole) memset(static_cast<char*>(place) + held, 0xFF, whole - held);
 }
 
 }  // namespace tfodl

@@ -3,7 +3,7 @@
 // Nothing learns; arena $arena_bytes bytes.
 #pragma once
 #include <stdint.h>
-
+$apart_include
 namespace $name {
 
 constexpr int32_t kInputBytes = $input_bytes;  // $input_shape, int8

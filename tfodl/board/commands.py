@@ -24,6 +24,9 @@ def add_board(commands: argparse._SubParsersAction[Any]) -> None:
     push = _action(one, "push", _push, "write a learned .tflite into a board, and save it there")
     push.add_argument("engine", metavar="ENGINE", help="folder of the engine that it runs")
     push.add_argument("model", metavar="LEARNED.tflite")
+    constants = _action(one, "constants", _constants, "write an engine's constants beside a board's sketch")
+    constants.add_argument("engine", metavar="ENGINE", help="folder of the engine that it runs")
+    constants.add_argument("--over", action="store_true", help="whatever lies there, write over it")
     _action(one, "about", _about, "what a board runs and how it stands, as JSON")
 
 
@@ -78,6 +81,12 @@ def _push(args: argparse.Namespace) -> None:
     from tfodl.board.job import push
 
     push(args.engine, args.model, getattr(args, "port", None))
+
+
+def _constants(args: argparse.Namespace) -> None:
+    from tfodl.board.job import put_constants
+
+    put_constants(args.engine, getattr(args, "port", None), getattr(args, "over", False))
 
 
 def _about(args: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""What `tfodl board` does: `learn`, `pull`, `push`, `about`."""
+"""What `tfodl board` does: `learn`, `pull`, `push`, `constants`, `about`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
+from tflm_export.board.constants import write_constants
 from tflm_export.board.learned import read_weights, write_weights
 from tflm_export.board.simulated import SimulatedBoard
 from tflm_export.compiler import Compiled
@@ -116,6 +117,21 @@ def push(engine: str, model: str, port: str | None) -> None:
         if compiled.plan.store_bytes:
             line.do(lambda client: client.save())
     print(f"{len(weights)} tensors of {model} are on the board")
+
+
+def put_constants(engine: str, port: str | None, over: bool = False) -> None:
+    """Write an engine's constants into a board that has them beside its sketch; a pulled cable is waited for.
+
+    over: as `write_constants` takes it. Raises `TfodlError` as that does.
+    """
+    compiled = load(engine)
+
+    def told(done: int, pages: int) -> None:
+        print(f"\r{done} of {pages} pages", end="", flush=True)
+
+    with Line(Port(port), compiled) as line:
+        written = line.do(lambda client: write_constants(client, compiled, over=over, on_page=told))
+    print(f"\r{written} pages of constants were written" if written else "the board has its constants")
 
 
 def about(port: str | None) -> dict[str, Any]:

@@ -136,6 +136,8 @@ void SerialProtocol::finish() {
     answer_kept();
   } else if ((command_->traits & kWhole) && writing_) {
     answer(Status::kUnfinished);
+  } else if (!(command_->traits & kBare) && learner_.constants_ok != nullptr && !learner_.constants_ok()) {
+    answer(Status::kNoConstants);
   } else {
     execute();
   }

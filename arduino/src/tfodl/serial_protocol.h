@@ -50,7 +50,12 @@ enum class Command : uint8_t {
   kRestore = 21,
   kFactoryReset = 22,
   kReadFlash = 23,
-  kLast = kReadFlash,
+  kConstants = 24,
+  kConstantsPage = 25,
+  kBeginConstants = 26,
+  kWriteConstants = 27,
+  kEndConstants = 28,
+  kLast = kEndConstants,
 };
 
 enum class Status : uint8_t {
@@ -62,6 +67,9 @@ enum class Status : uint8_t {
   kOutOfRange = 5,  // parameter, offset, label or value
   kNoPart = 6,      // this engine has no memory, store, ... that the command is for
   kUnfinished = 7,  // weights are being written; end that, or reset
+  kNoConstants = 8, // what the engine reads in flash is missing, damaged or another's; write it
+  kForeign = 9,     // constants of another engine
+  kOccupied = 10,   // something else lies where the constants belong
   kFlash = 16,      // and above: 16 + StoreStatus
   kWorking = 255,   // the frame is good; its answer takes a while
 };
@@ -72,6 +80,7 @@ enum Trait : uint8_t {
   kOnce = 2,     // it changes something
   kLong = 4,     // it takes more than a moment
   kWhole = 8,    // not while weights are being written
+  kBare = 16,    // it needs no constants
 };
 
 class SerialProtocol;
@@ -110,6 +119,7 @@ struct Learner {
   uint32_t about_bytes;
   const ServedCommand* commands;
   uint8_t command_count;
+  bool (*constants_ok)() = nullptr;  // null: they are part of the program
 };
 
 constexpr uint8_t kProtocolVersion = 2;

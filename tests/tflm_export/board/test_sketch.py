@@ -371,7 +371,8 @@ def test_who_answers_for_a_library(who):
 def test_what_a_board_cannot_keep_is_refused(tmp_path):
     compiled = compile_model(residual_net(), replace(PLAN, store_bytes=8 * 4096))
     with pytest.raises(
-        ExportError, match="no area for it on Arduino Giga R1 .* it has one on nano33ble, pico, pico2"
+        ExportError,
+        match="no area for it on Arduino Giga R1 .* it has one on nano33ble, nano33ble_zephyr, pico",
     ):
         make_sketch(compiled, "giga", tmp_path / "x.zip")
 

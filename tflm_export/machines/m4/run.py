@@ -45,10 +45,12 @@ class M4Result:
         raise ExportError(f"Cortex-M4 run: the program printed no {name!r}: {_tail(self.stdout)}")
 
 
-def run(elf: Elf, files_in: Mapping[str, bytes], timeout: float = 120.0) -> M4Result:
+def run(
+    elf: Elf, files_in: Mapping[str, bytes], timeout: float = 120.0, memory: Mapping[int, bytes] | None = None
+) -> M4Result:
     """Run `elf` in an empty folder that holds `files_in`.
 
-    timeout: seconds of the host's clock.
+    timeout: seconds of the host's clock. memory: what lies in flash beside the program, by address.
     Raises `ExportError` on a fault, a non-zero exit status, a timeout, or when QEMU, or the gcc that
     compiles the cycle counter, is not installed.
     """
@@ -60,9 +62,20 @@ def run(elf: Elf, files_in: Mapping[str, bytes], timeout: float = 120.0) -> M4Re
             (folder / file).write_bytes(data)
         counter = f"{plugin()},harness={elf.harness_address:#x},out={marks}"
         command = [qemu, *_MACHINE, *_SEMIHOSTING, "-kernel", str(elf.path.resolve()), "-plugin", counter]
+        command += _loaders(memory or {}, Path(name))
         stdout = _execute(command, folder, timeout)
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
         return M4Result(stdout, files, read_costs(stdout, marks.read_text()))
+
+
+def _loaders(memory: Mapping[int, bytes], folder: Path) -> list[str]:
+    """QEMU's options that put bytes at addresses before the program starts."""
+    options = []
+    for address, data in memory.items():
+        file = folder / f"{address:#x}.bin"
+        file.write_bytes(data)
+        options += ["-device", f"loader,file={file},addr={address:#x},force-raw=on"]
+    return options
 
 
 def _execute(command: list[str], folder: Path, timeout: float) -> str:

@@ -51,15 +51,15 @@ Status of_flash(Complaint complaint) {
 }
 
 // Rows of `Learner::commands`.
-constexpr ServedCommand info_row() { return {Command::kInfo, 0, 0, 0, info}; }
-constexpr ServedCommand about_row() { return {Command::kAbout, 0, 6, 6, about}; }
+constexpr ServedCommand info_row() { return {Command::kInfo, kBare, 0, 0, info}; }
+constexpr ServedCommand about_row() { return {Command::kAbout, kBare, 6, 6, about}; }
 constexpr ServedCommand predict_row() { return {Command::kPredict, kPicture | kWhole, 0, 0, predict}; }
 constexpr ServedCommand train_row(uint16_t target_bytes) {
   return {Command::kTrain, kPicture | kOnce | kLong | kWhole, target_bytes, target_bytes, train};
 }
 constexpr ServedCommand learning_rate_row() { return {Command::kLearningRate, 0, 4, 4, set_learning_rate}; }
 constexpr ServedCommand reset_row() { return {Command::kReset, kOnce, 0, 0, reset}; }
-constexpr ServedCommand parameter_row() { return {Command::kParameter, 0, 2, 2, parameter}; }
+constexpr ServedCommand parameter_row() { return {Command::kParameter, kBare, 2, 2, parameter}; }
 constexpr ServedCommand read_weights_row() { return {Command::kReadWeights, 0, 8, 8, read_weights}; }
 constexpr ServedCommand begin_weights_row() { return {Command::kBeginWeights, kOnce, 0, 0, begin_weights}; }
 constexpr ServedCommand write_weights_row() { return {Command::kWriteWeights, 0, 7, kStagingBytes, write_weights}; }

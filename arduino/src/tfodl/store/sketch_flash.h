@@ -36,7 +36,12 @@ class SketchFlash : public NvmcFlash {
   const uint8_t* mapped() const { return reinterpret_cast<const uint8_t*>(start(pages)); }
 
  private:
-  static uintptr_t start(uint8_t page_count) { return 0x100000u - 4096u * page_count; }
+#if defined(ARDUINO_ARCH_ZEPHYR)
+  static constexpr uint32_t kEnd = 0xE0000;  // of what lies between the core and the sketch; docs/add_board.md
+#else
+  static constexpr uint32_t kEnd = 0x100000;
+#endif
+  static uintptr_t start(uint8_t page_count) { return kEnd - 4096u * page_count; }
 };
 
 }  // namespace tfodl
