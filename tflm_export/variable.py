@@ -98,6 +98,11 @@ class Variable:
             return 0
         return (math.prod(self.shape) if self.resident else self.count) * np.dtype(self.dtype).itemsize
 
+    @property
+    def written_bytes(self) -> int:
+        """Bytes that a host writes: what is in RAM, or the whole tensor where its rows are in the pool."""
+        return math.prod(self.shape) if self.in_pool else self.nbytes
+
     def of(self, channels: Sequence[int]) -> Variable:
         """The same tensor, of which these channels train."""
         return replace(self, op=replace(self.op, attrs={**self.op.attrs, "channels": tuple(channels)}))
@@ -134,3 +139,8 @@ def variables(graph: Graph) -> tuple[Variable, ...]:
     layers = graph.layers
     updates = (op for op in layers.values() if op.role == "update")
     return tuple(Variable(op, layers[op.of], graph.tensors[op.inputs[-1]].shape) for op in updates)
+
+
+def numbered(graph: Graph) -> tuple[Variable, ...]:
+    """The trained tensors as a board counts them: those in RAM, then those of which rows are in the pool."""
+    return tuple(sorted(variables(graph), key=lambda variable: variable.in_pool))

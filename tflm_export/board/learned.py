@@ -26,7 +26,7 @@ from tflm_export.emit.names import parameter_name
 from tflm_export.errors import ExportError
 from tflm_export.living import image
 from tflm_export.living.selection import Selection
-from tflm_export.variable import Variable, variables
+from tflm_export.variable import Variable, numbered
 
 BIAS_LIMIT, WEIGHT_LIMIT = 2**30, 127  # what a training step keeps within, and the kernels promise for
 
@@ -69,13 +69,10 @@ def write_weights(board: BoardClient, compiled: Compiled, weights: Mapping[str, 
     """Set trained tensors from whole arrays, as `read_weights` gives them; those left out are as flashed.
 
     All or nothing to see: until the last byte is there and the board has checked the whole, it neither
-    predicts nor learns. Its optimizer starts afresh, its memory is empty. Raises `ExportError` for values
-    that the kernels do not promise for, another engine, and one that chooses what learns.
+    predicts nor learns. Its optimizer starts afresh, its memory is empty. An engine that chooses what learns
+    begins its first epoch with them, in flash; cut half way, it has what it had after a restart. Raises
+    `ExportError` for values that the kernels do not promise for, and another engine.
     """
-    if compiled.plan.pool is not None:
-        raise ExportError(
-            "an engine that chooses what learns keeps its weights in flash; nothing can be pushed."
-        )
     board.info().check(compiled)
     known = _variables(board, compiled)
     raw = [_bytes(variable, _whole(compiled, variable, weights)) for _, variable in known]
@@ -110,11 +107,11 @@ def _bytes(variable: Variable, whole: np.ndarray) -> bytes:
 
 def _variables(board: BoardClient, compiled: Compiled) -> list[tuple[int, Variable]]:
     """The engine's trained tensors with their number on the board."""
-    known = list(enumerate(variables(compiled.graph)))
+    known = list(enumerate(numbered(compiled.graph)))
     for i, variable in known:
         answer = board.ask(Command.PARAMETER, struct.pack("<H", i))
         actual = answer[4:].decode("utf-8", "replace"), int.from_bytes(answer[:4], "little")
-        wanted = parameter_name(variable.tensor), variable.nbytes
+        wanted = parameter_name(variable.tensor), variable.written_bytes
         if actual != wanted:
             raise ExportError(f"the board's tensor {i} is {actual}; expected {wanted}.")
     return known

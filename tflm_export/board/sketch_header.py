@@ -70,6 +70,8 @@ _TASKS = {  # fields of the header by the loss
 }
 _BASE = ["info", "about", "predict", "learning_rate", "reset", "parameter", "read_weights"]
 _WRITE = ["begin_weights", "write_weights", "end_weights"]
+_FLASH, _IMAGE = (f'#include "tfodl/{name}.h"\n' for name in ("store/sketch_flash", "serial/image"))
+_ELSEWHERE = {"parameter", *_WRITE}  # a pool has its own
 _PARTS = {  # template -> rows of the commands in it
     "confusion": ["kEvaluate, kPicture | kOnce | kWhole, 4, 4, evaluate", "kConfusion, 0, 1, 1, confusion"],
     "samples": [],
@@ -91,6 +93,10 @@ _PARTS = {  # template -> rows of the commands in it
     "pool": [
         "kNewEpoch, kOnce | kLong | kWhole, 0, 0, new_epoch",
         "kFactoryReset, kOnce | kLong, 0, 0, factory_reset",
+        "kParameter, kBare, 2, 2, parameter",
+        "kBeginWeights, kOnce | kLong, 0, 0, begin_weights",
+        "kWriteWeights, 0, 7, kStagingBytes, write_weights",
+        "kEndWeights, kOnce | kLong, 4, 4, end_weights",
     ],
     "restore": ["kRestore, kOnce | kLong, 0, 0, restore"],
     "constants": [
@@ -117,7 +123,7 @@ def library_header(compiled: Compiled, names: Sequence[str] = ()) -> str:
         name=compiled.name,
         version=__version__,
         summary=_summary(compiled.facts, graph),
-        includes='#include "tfodl/store/sketch_flash.h"\n' * flash + _APART * ("constants" in parts),
+        includes=_IMAGE * ("pool" in parts) + _FLASH * flash + _APART * ("constants" in parts),
         target_bytes={"label": 4, "values": graph.tensors[loss.inputs[0]].size, "input": 0}[
             LOSSES[loss.kind].target
         ],
@@ -186,8 +192,9 @@ def _in_flash(plan: UpdatePlan) -> bool:
 
 
 def _rows(parts: Sequence[str], plan: UpdatePlan) -> str:
-    """The table of commands. Frozen rows of an engine that chooses lie in flash: nobody writes them."""
-    rows = [f"      serial::{row}_row()," for row in _BASE + (_WRITE if plan.pool is None else [])]
+    """The table of commands."""
+    served = [row for row in _BASE + _WRITE if plan.pool is None or row not in _ELSEWHERE]
+    rows = [f"      serial::{row}_row()," for row in served]
     rows += ["      serial::train_row(kTargetBytes),"]
     rows += [f"      {{Command::{row}}}," for part in parts for row in _PARTS[part]]
     return "\n".join(rows)

@@ -10,9 +10,10 @@ from tflm_export.cpp import literal
 from tflm_export.emit import body
 from tflm_export.emit.dispatch import call
 from tflm_export.emit.engine import Engine
+from tflm_export.emit.names import parameter_name
 from tflm_export.emit.new_classes import OPENED
 from tflm_export.emit.store import scales_in_one
-from tflm_export.living.image import ImageLayout, Part, image_identity, image_layout
+from tflm_export.living.image import ImageLayout, Part, image_identity, image_layout, written_tensors
 from tflm_export.living.measuring import Workspace, workspace
 from tflm_export.living.new_classes import outlives_power
 from tflm_export.living.pool import (
@@ -38,6 +39,14 @@ RULES = {
 _CLEAR_PADDING = (
     "  for (tfodl::GradScale& scale : scales) reinterpret_cast<uint8_t*>(&scale)[3] = 0;  // no field's\n"
 )
+_PUT_MEASURED = """\
+  for (int32_t i = 0; i < 2 * kChannels && status == tfodl::StoreStatus::kOk; i += 16) {{
+    float first[16];  // phi, then v
+    int32_t n = 0;
+    for (; n < 16 && i + n < 2 * kChannels; ++n) first[n] = i + n < kChannels ? 1.0f : 0.0f;
+    status = images.put({at} + 4 * static_cast<uint32_t>(i), first, 4 * static_cast<uint32_t>(n));
+  }}
+"""
 
 
 def choosing_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
@@ -55,7 +64,7 @@ def choosing_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
         "structs": "\n\n".join(e.structs),
         "checks": plain["checks"] + fill("choosing_parts.cpp", fields),
         "reset": f"{plain['reset']}\n  first_epoch();",
-        "living": plain["living"] + fill("choosing.cpp", fields),
+        "living": plain["living"] + fill("choosing.cpp", fields) + fill("choosing_image.cpp", fields),
         "living_header": plain["living_header"] + fill("choosing.h", fields),
         "store_include": '#include "tfodl/pool/pool.h"\n',
     }
@@ -82,6 +91,8 @@ def _facts(e: Engine, pool: Pool, layout: ImageLayout) -> dict[str, str]:
         "opened": OPENED if outlives_power(e.plan) else "",
         "measured": str(layout.measured),
         "chosen_at": str(layout.chosen),
+        "image_tensors": str(len(written_tensors(e.graph, e.plan))),
+        "put_measured": _PUT_MEASURED.format(at=layout.measured) if layout.measured >= 0 else "",
     }
 
 
@@ -115,6 +126,7 @@ def _tables(e: Engine, pool: Pool, layout: ImageLayout, space: Workspace) -> dic
         "top": literal("float", pool.top),
         "candidates": "\n".join(_candidate(e, i, layout, space) for i in range(len(e.candidates))),
         "parts": "\n".join(_part(part) for part in layout.parts if part.nbytes),
+        "image_rows": "\n".join(_image_row(part) for part in written_tensors(e.graph, e.plan)),
     }
 
 
@@ -173,6 +185,13 @@ def _seen(space: Workspace, i: int) -> str:
 
 def _part(part: Part) -> str:
     return f"    {{{'&sgd' if part.symbol == 'sgd' else part.symbol}, {part.at}, {part.nbytes}}},"
+
+
+def _image_row(part: Part) -> str:
+    """One `tfodl::ImageTensor`."""
+    assert part.variable is not None
+    name, bias = parameter_name(part.variable.tensor), int(part.variable.bias)
+    return f'      {{"{name}", {part.at}, {part.nbytes}, {bias}}},'
 
 
 def _epoch(e: Engine, space: Workspace, layout: ImageLayout) -> dict[str, str]:

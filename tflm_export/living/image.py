@@ -19,7 +19,7 @@ from tflm_export.ops.convolution.update import STATE_BYTES, state_arrays
 from tflm_export.plan import PAGE_BYTES, UpdatePlan
 from tflm_export.round_up import round_up
 from tflm_export.store.arrays import scale_count, store_identity
-from tflm_export.variable import Variable, variables
+from tflm_export.variable import Variable, numbered, variables
 
 MAGIC = 0x4D495401
 HEAD = struct.Struct("<I8sIIII16xI")
@@ -74,6 +74,15 @@ def image_layout(graph: Graph, plan: UpdatePlan) -> ImageLayout:
     if plan.pool is not None and plan.pool.rule == "velocity":
         measured, chosen = begin, begin + 8 * count
     return ImageLayout(tuple(tensors), parts, measured, chosen, chosen + round_up(-(-count // 8)))
+
+
+def written_tensors(graph: Graph, plan: UpdatePlan) -> tuple[Part, ...]:
+    """Where a host writes the trained tensors in an image, as a board counts them."""
+    layout = image_layout(graph, plan)
+    at = {part.variable.tensor: part.at for part in layout.parts if part.variable is not None}
+    for c, (weights, bias) in zip(candidates(graph), layout.tensors, strict=True):
+        at |= {c.weights.tensor: weights} | ({} if c.bias is None else {c.bias.tensor: bias})
+    return tuple(Part(v.tensor, at[v.tensor], v.written_bytes, v) for v in numbered(graph))
 
 
 def area_bytes(graph: Graph, plan: UpdatePlan) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -20,7 +21,7 @@ from tflm_export.machines.host_store import STATUS
 from tflm_export.machines.keeping_host import KeepingEngine
 from tflm_export.machines.living_host import LivingEngine
 from tflm_export.simulate.step import Target
-from tflm_export.variable import Variable
+from tflm_export.variable import Variable, numbered
 
 OK, EMPTY = 0, 1  # StoreStatus of store.h
 
@@ -138,8 +139,21 @@ class ChoosingEngine(LivingEngine):
         return learning.put(frozen, _int8(self._library.shim_learning(layer), learning.count))
 
     def load_weights(self, weights: Mapping[str, np.ndarray]) -> None:
-        """Not offered: frozen rows lie in flash."""
-        raise ExportError("load_weights: an engine that chooses takes its weights from an image; use open.")
+        """A first epoch with trained tensors from arrays like those of `weights()`; those left out are as
+        flashed. They go into flash, as a host writes them. Raises `ExportError` when that refuses."""
+        known = numbered(self.compiled.graph)
+        whole = [(v, weights.get(v.tensor, self.compiled.graph.constant(v.tensor))) for v in known]
+        raw = [v.take(array).astype(v.dtype).tobytes() for v, array in whole]
+        self._done(self._library.shim_begin_image())
+        for i, data in enumerate(raw):
+            self._done(self._library.shim_put_image(i, 0, data, len(data)))
+        self._done(self._library.shim_end_image(zlib.crc32(b"".join(raw))))
+        self.history = [self.selection()]
+
+    @staticmethod
+    def _done(status: int) -> None:
+        if status:
+            raise ExportError(f"load_weights: {STATUS[status]}.")
 
 
 def _int8(address: int, count: int) -> np.ndarray:

@@ -5,11 +5,9 @@ uint32_t step() { return sgd.step; }
 const tfodl::ChannelPool& chosen() { return pool; }
 tfodl::StoreStatus format() { return images.format(); }
 
-tfodl::StoreStatus open(tfodl::FlashArea& area, const uint8_t* mapped) {
-  reset();
-  const tfodl::StoreStatus status = images.open(area, mapped);
-  if (status != tfodl::StoreStatus::kOk) return status;
-  if (!tfodl::pool_holds(pool, images.newest() + $chosen_at)) return tfodl::StoreStatus::kDamaged;
+namespace {
+
+void take_newest() {
   source = images.newest();
   for (const Part& part : parts) memcpy(part.data, source + part.at, part.bytes);
   memcpy(pool_chosen, source + $chosen_at, sizeof pool_chosen);
@@ -17,10 +15,7 @@ tfodl::StoreStatus open(tfodl::FlashArea& area, const uint8_t* mapped) {
   last_end = sgd.step;
   tfodl::pool_copies(pool, source);
   load();$opened
-  return status;
 }
-
-namespace {
 
 // The old epoch goes on though its rows' place was worked in: they are in flash already.
 tfodl::StoreStatus go_on(tfodl::StoreStatus status) {
@@ -31,6 +26,15 @@ tfodl::StoreStatus go_on(tfodl::StoreStatus status) {
 }
 
 }  // namespace
+
+tfodl::StoreStatus open(tfodl::FlashArea& area, const uint8_t* mapped) {
+  reset();
+  const tfodl::StoreStatus status = images.open(area, mapped);
+  if (status != tfodl::StoreStatus::kOk) return status;
+  if (!tfodl::pool_holds(pool, images.newest() + $chosen_at)) return tfodl::StoreStatus::kDamaged;
+  take_newest();
+  return status;
+}
 
 tfodl::StoreStatus new_epoch() {
   if (!ready) reset();

@@ -26,3 +26,16 @@ tfodl::StoreStatus format();
 
 // The candidates and the bits of their $axis channels that learn.
 const tfodl::ChannelPool& chosen();
+
+// The trained tensors that a host writes: parameters(), and behind them those of which $axis channels are in the pool.
+constexpr int32_t kImageTensors = $image_tensors;
+const tfodl::ImageTensor* image_tensors();
+
+// Other weights, of all tensors, in place of what was learned. begin_image() makes room, and the engine is as it was
+// flashed; put_image() takes bytes of a tensor in any order, each once, from a multiple of 4 on and, but at the tensor's
+// end, a multiple of 4 of them: weights of -127..127 and biases within 2^30. end_image() begins a first epoch with them
+// where `crc` is theirs, one behind the other, else (kBadRecord) does nothing. Do not learn before. After a power cut at
+// any moment before the last write open() finds the last epoch.
+tfodl::StoreStatus begin_image();
+tfodl::StoreStatus put_image(int32_t tensor, uint32_t offset, const void* data, uint32_t n);
+tfodl::StoreStatus end_image(uint32_t crc);

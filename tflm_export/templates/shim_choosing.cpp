@@ -11,6 +11,11 @@ void* shim_area() { return area_memory; }
 int32_t shim_area_bytes() { return sizeof area_memory; }
 int32_t shim_open() { return static_cast<int32_t>($name::open(area, area_memory)); }
 int32_t shim_new_epoch() { return static_cast<int32_t>($name::new_epoch()); }
+int32_t shim_begin_image() { return static_cast<int32_t>($name::begin_image()); }
+int32_t shim_put_image(int32_t tensor, uint32_t offset, const void* data, uint32_t n) {
+  return static_cast<int32_t>($name::put_image(tensor, offset, data, n));
+}
+int32_t shim_end_image(uint32_t crc) { return static_cast<int32_t>($name::end_image(crc)); }
 int32_t shim_format() { return static_cast<int32_t>($name::format()); }
 bool shim_epoch_is_over() { return $name::epoch_is_over(); }
 uint32_t shim_epoch() { return $name::epoch(); }

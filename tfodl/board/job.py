@@ -116,7 +116,8 @@ def push(engine: str, model: str, port: str | None) -> None:
         line.do(lambda client: write_weights(client, compiled, weights))
         if compiled.plan.store_bytes:
             line.do(lambda client: client.save())
-    print(f"{len(weights)} tensors of {model} are on the board")
+    begins = ", which begins a first epoch with them" if compiled.plan.pool is not None else ""
+    print(f"{len(weights)} tensors of {model} are on the board{begins}")
 
 
 def put_constants(engine: str, port: str | None, over: bool = False) -> None:

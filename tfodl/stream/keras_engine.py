@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -79,6 +80,7 @@ class KerasEngine(NewClasses):
             self.model.device.known = tf.Variable(self.head.classes - self.head.spare)
         self.memory.reset()
         self._latent: np.ndarray | None = None
+        self._to_features: keras.Model | None = None
         self.shown, self._used = 0, False
         self.begin_judging(self.compiled.graph)
 
@@ -136,7 +138,9 @@ class KerasEngine(NewClasses):
         assert self.head is not None
         if self.head.op == self._first:
             return latent
-        found = self.model.below(self.head.op).predict_on_batch(self._real(latent[None]))
+        if self._to_features is None:
+            self._to_features = self.model.below(self.head.op)
+        found = self._to_features.predict_on_batch(self._real(latent[None]))
         return np.asarray(found).astype(np.int8)
 
     def trained(self) -> dict[str, np.ndarray]:

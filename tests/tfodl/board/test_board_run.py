@@ -20,6 +20,7 @@ from tflm_export.input_contract import InputContract
 from tflm_export.living.simulator import LivingSimulator
 from tflm_export.machines.host import HostEngine
 from tflm_export.plan import Guard, Memory, Optimizer, UpdatePlan
+from tflm_export.pool import Pool
 from tflm_export.report.run_lines import read_lines, read_run_file
 from tflm_export.signal_contract import SignalContract
 from tfodl.board.curve import Curve
@@ -162,6 +163,28 @@ def test_what_was_learned_is_pulled_and_pushed(board, compiled, folder, samples,
     (tmp_path / "other.tflite").write_bytes(residual_net())
     assert main(["board", "push", folder, str(tmp_path / "other.tflite"), *port]) == 2
     assert "tfodl: " in capsys.readouterr().err
+
+
+def test_what_a_board_that_chooses_learned_goes_into_another(samples, tmp_path, capsys):
+    pool = Pool(2000, "random", epoch=12)
+    plan = UpdatePlan(candidates=("#1", "#2", "#3"), memory=Memory(samples=8, replays=1), pool=pool)
+    compiled = compile_model(
+        digits_net(), plan, contract=InputContract.parse("0..255", (14, 14, 1)), name="choosing"
+    )
+    folder, new = str(compiled.save(tmp_path / "engine")), str(tmp_path / "new.tflite")
+    with SimulatedBoard(compiled) as one, SimulatedBoard(compiled, program=one._program) as two:
+        learned = learn(one, compiled, samples, tmp_path / "run.jsonl")
+        assert any((array != compiled.graph.constant(name)).any() for name, array in learned.items())
+        assert main(["board", "pull", folder, "--out", new, "--port", one.port]) == 0
+        assert main(["board", "push", folder, new, "--port", two.port]) == 0
+        assert "are on the board, which begins a first epoch" in capsys.readouterr().out
+        two.cut_power()
+        with two.client() as client, one.client() as first:
+            assert_same(read_weights(client, compiled), learned)
+            first.restore()
+            for x in compiled.quantize(samples.x[:5]):
+                assert (client.predict(x[None])[1] == first.predict(x[None])[1]).all()
+            assert client.info().epoch == 0 < first.info().epoch
 
 
 def test_classes_that_a_board_does_not_know_are_opened(tmp_path):

@@ -4,6 +4,8 @@ What the Keras model's first convolution reads is taken from the Keras model its
 from LiteRT's interpreter.
 """
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -36,12 +38,18 @@ def folder(tmp_path_factory):
     return folder
 
 
-def trained(folder, begin, outside, end=None):
-    """A small net that begins with `begin`, trained on the pictures as `outside` gives them."""
+def small_net(begin, end=None):
+    """One convolution that reads what `begin` makes of a picture."""
     keras.utils.set_random_seed(0)
     image = keras.Input(SHAPE)
     x = L.Conv2D(6, 3, activation="relu", name="first")(begin(image))
-    model = keras.Model(image, L.Dense(3, activation=end)(L.GlobalAveragePooling2D()(x)))
+    return keras.Model(image, L.Dense(3, activation=end)(L.GlobalAveragePooling2D()(x)))
+
+
+@functools.cache
+def trained(folder, begin, outside, end=None):
+    """`small_net`, trained on the pictures as `outside` gives them."""
+    model = small_net(begin, end)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=end is None)
     model.compile(keras.optimizers.Adam(0.02), loss)
     data = datasets.load(folder)
@@ -135,7 +143,7 @@ def test_the_companion_is_of_one_file(folder, tmp_path, monkeypatch, capsys):
     saved = read_companion("out/model.keras")
     assert saved == InputContract.parse("0..1", SHAPE)
     assert f"input: {saved.text}" in (tmp_path / "out" / "plan.json").read_text().replace('"', "")
-    trained(folder, pixels, pixels).save("out/model.keras")  # another model now
+    small_net(pixels).save("out/model.keras")  # another model now
     job[1] = "out/model.keras"
     assert tfodl(["quantize", *job]) == 2
     assert "was written for another 'model.keras'" in capsys.readouterr().err

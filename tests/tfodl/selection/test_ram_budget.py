@@ -70,8 +70,8 @@ def test_the_engine_keeps_the_budget_and_uses_it(seed):
         plan = dataclasses.replace(frame, layers=rows)
         used = compiled_ram(tflite, ops, plan) / budget.ram_bytes
         assert used <= 1
-        larger = min(map(engine.ram_bytes, one_more(groups, plan)))
-        assert used >= 0.97 or larger > budget.ram_bytes, (used, larger)
+        if used < 0.97:
+            assert min(map(engine.ram_bytes, one_more(groups, plan))) > budget.ram_bytes, used
         assert used >= 0.94  # no layer of these nets is so dear that more stays free
 
 

@@ -16,7 +16,6 @@ struct Images::Head {
 namespace {
 
 constexpr uint32_t kMagic = 0x4D495401;  // "TIM", version 1
-constexpr uint32_t kWriteBytes = 64;     // between two pauses
 
 }  // namespace
 
@@ -88,6 +87,13 @@ StoreStatus Images::flush() {
   return failed_ ? StoreStatus::kWriteFailed : StoreStatus::kOk;
 }
 
+void Images::erase(uint32_t page) {
+  for (uint8_t i = 0; i < area_->erase_slices; ++i) {
+    area_->erase_slice(static_cast<uint8_t>(page));
+    area_->pause();
+  }
+}
+
 // The page that ends at at_. What an image had there stays when it is the same and was committed.
 void Images::write_page() {
   const uint32_t size = area_->page_bytes, first = at_ - size, head = first == 0 ? kImageHead : 0;
@@ -95,12 +101,9 @@ void Images::write_page() {
   crc_ = crc32(crc_, page_ + head, size - head);
   if (first != 0 && other_whole_ && memcmp(there, page_, size) == 0) return;
   const uint32_t at = static_cast<uint32_t>(there - mapped_);
-  for (uint8_t i = 0; i < area_->erase_slices; ++i) {
-    area_->erase_slice(static_cast<uint8_t>(at / size));
-    area_->pause();
-  }
-  for (uint32_t i = head; i < size; i += kWriteBytes) {
-    area_->write(at + i, page_ + i, size - i < kWriteBytes ? size - i : kWriteBytes);
+  erase(at / size);
+  for (uint32_t i = head; i < size; i += kImageWriteBytes) {
+    area_->write(at + i, page_ + i, size - i < kImageWriteBytes ? size - i : kImageWriteBytes);
     area_->pause();
   }
   failed_ |= memcmp(there + head, page_ + head, size - head) != 0;
@@ -109,12 +112,16 @@ void Images::write_page() {
 StoreStatus Images::commit(uint32_t epoch) {
   const StoreStatus status = flush();
   if (status != StoreStatus::kOk) return status;
+  return at_ == pages() * area_->page_bytes ? write_head(epoch) : StoreStatus::kBadRecord;
+}
+
+// From here on the image that was written, whose checksum is crc_, is the newest.
+StoreStatus Images::write_head(uint32_t epoch) {
   const uint8_t* const image = written();
   Head head = {kMagic, {}, bytes_, sequence_ + 1, epoch, crc_, {0, 0, 0, 0}, 0};
   memcpy(head.identity, identity_, 8);
   head.crc = crc32(0, &head, kImageHead - 4);
   const int32_t i = newest_ < 0 ? 0 : 1 - newest_;
-  if (at_ != pages() * area_->page_bytes) return StoreStatus::kBadRecord;
   area_->write(static_cast<uint32_t>(image - mapped_), &head, kImageHead);
   Head found;
   if (!read_head(i, &found) || memcmp(&found, &head, kImageHead) != 0) {
@@ -134,10 +141,7 @@ StoreStatus Images::format() {
   // The older one first: a power cut between leaves the newest, or nothing.
   for (int32_t k = 0; k < 2; ++k) {
     const int32_t i = newest_ < 0 ? k : k == 0 ? 1 - newest_ : newest_;
-    for (uint8_t s = 0; s < area_->erase_slices; ++s) {
-      area_->erase_slice(static_cast<uint8_t>(uint32_t(i) * pages()));
-      area_->pause();
-    }
+    erase(uint32_t(i) * pages());
   }
   newest_ = -1;
   sequence_ = epoch_ = 0;

@@ -31,7 +31,14 @@ class Images {
   StoreStatus flush();  // fills the page up; whether flash holds all that was appended
   StoreStatus commit(uint32_t epoch);
 
-  // The image that is being written: what flush() found good there can be read.
+  // Or in place, bytes in any order and each once: clear, put what is behind the head, seal. clear() leaves the newest
+  // image alone, and so does all that follows until seal() is through. put: from `at` on, a multiple of 4; the last word
+  // is filled up with 0. The same bytes again change nothing, others there are kBadRecord; n > 0.
+  StoreStatus clear();
+  StoreStatus put(uint32_t at, const void* data, uint32_t n);
+  StoreStatus seal(uint32_t epoch);
+
+  // The image that is being written: what flush() or put() found good there can be read.
   const uint8_t* written() const { return start(1 - (newest_ < 0 ? 1 : newest_)); }
 
  private:
@@ -41,6 +48,8 @@ class Images {
   bool read_head(int32_t i, Head* head) const;
   bool is_whole(int32_t i, const Head& head) const;
   void write_page();
+  void erase(uint32_t page);
+  StoreStatus write_head(uint32_t epoch);
 
   uint32_t bytes_;
   const uint8_t* identity_;
@@ -55,7 +64,19 @@ class Images {
   bool other_whole_ = false;     // pages of the older image may stay where they hold what is wanted
 };
 
-constexpr uint32_t kImageHead = 48;  // bytes before the data
+constexpr uint32_t kImageHead = 48;        // bytes before the data
+constexpr uint32_t kImageWriteBytes = 64;  // between two pauses
+
+// A tensor in an image, whole.
+struct ImageTensor {
+  const char* name;  // the tensor's name in the .tflite
+  uint32_t at;       // bytes from the image's start
+  uint32_t nbytes : 31;
+  uint32_t is_bias : 1;
+};
+
+// CRC-32 of tensors, one behind the other.
+uint32_t tensors_crc(const uint8_t* image, const ImageTensor* tensors, int32_t count);
 
 }  // namespace tfodl
 

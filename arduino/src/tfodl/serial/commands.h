@@ -21,6 +21,8 @@ Status write_weights(SerialProtocol& p);
 Status end_weights(SerialProtocol& p);
 uint32_t weights_crc(const Learner& learner);
 
+// Whether n bytes are values that a training step may leave: weights -127..127, biases, n / 4 of them, within kMostBias.
+bool in_range(const uint8_t* data, uint32_t n, bool is_bias);
 constexpr int32_t kMostBias = 1 << 30;  // what a step keeps a bias within, and the kernels promise for
 
 // Counts [n][n] of true classes and predicted ones, up to 65,535.

@@ -13,7 +13,8 @@ const Parameter* named(const SerialProtocol& p) {
   return index < p.learner().parameter_count ? p.learner().parameters() + index : nullptr;
 }
 
-// Whether values are what a training step may leave: weights -127..127, biases within 2^30.
+}  // namespace
+
 bool in_range(const uint8_t* data, uint32_t n, bool is_bias) {
   for (uint32_t i = 0; i < n; i += is_bias ? 4 : 1) {
     int32_t bias = 0;
@@ -23,8 +24,6 @@ bool in_range(const uint8_t* data, uint32_t n, bool is_bias) {
   }
   return true;
 }
-
-}  // namespace
 
 uint32_t weights_crc(const Learner& learner) {
   uint32_t crc = 0;
