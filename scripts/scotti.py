@@ -14,6 +14,7 @@ from absl import flags
 FLAGS = flags.FLAGS
 FLAGS.set_default("methods", ["all", "neq", "scotti", "scotti_ultimate", "ultimate_neq"])
 FLAGS.set_default("eps", ["0.05"])
+FLAGS.set_default("small_eps", ["0.05"])
 FLAGS.set_default("out", "results/papers/scotti")
 
 

@@ -1,8 +1,10 @@
-"""A tiny task for the trainings of studies: four convolutions, cut after the first, a spot for a class."""
+"""A tiny task for the trainings of studies: four convolutions, cut after the first, a spot for a class; and
+four steps of it by the studies' loop and by Keras."""
 
 import keras
 import numpy as np
 
+from tflm_export.plan import LayerUpdate, UpdatePlan
 from tfodl.experiments.transfer import Start, Task
 from tfodl.int8.graph import Int8Model
 from tfodl.quantize.convert import to_int8
@@ -42,3 +44,24 @@ def spots():
     start = Spots(Task("mbv2-w0.35", "spots"), tflite, "#1", parts, labels)
     object.__setattr__(start, "tail", keras.Model(cut, model.output))
     return start
+
+
+def half_trained(learner, recipe):
+    """Weights before, after four steps of `learner.loop` in which every other channel trains, and after the
+    same four by Keras."""
+    x, y, *_ = learner._data(recipe, 0, False)
+    groups = [group for group in learner.model.groups if not group.head]
+    half = tuple(LayerUpdate(g.layer, "out", tuple(range(0, g.channels, 2)), "selected") for g in groups)
+    batches, found = np.arange(32).reshape(4, 8), []
+    for keras_steps in (False, True):
+        learner.reset(3)
+        first = learner.model.get_weights()
+        learner.model.set_plan(UpdatePlan(half, head=True))
+        if keras_steps:
+            learner.model.optimizer.learning_rate = 0.05
+            for rows in batches:
+                learner.model.train_on_batch(x[rows], y[rows])
+        else:
+            learner.loop.run(x, y, batches, np.full(4, 0.05))
+        found.append(learner.model.get_weights())
+    return first, *found

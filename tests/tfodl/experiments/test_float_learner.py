@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from spots import spots
+from spots import half_trained, spots
 
 from tflm_export.errors import TfodlError
-from tflm_export.plan import LayerUpdate, UpdatePlan
 from tfodl.experiments.float_learner import FloatLearner
 from tfodl.experiments.learner import Recipe
 from tfodl.experiments.transfer import head_of
@@ -65,21 +64,8 @@ def test_the_head_is_that_of_the_int8_training(learner):
 
 def test_a_masked_step_is_keras_step(learner):
     """The same plan and pictures: frozen weights bit for bit as they were, the others as by Keras."""
-    x, y, *_ = learner._data(RECIPE, 0, False)
+    first, *found = half_trained(learner, RECIPE)
     groups = [group for group in learner.model.groups if not group.head]
-    half = tuple(LayerUpdate(g.layer, "out", tuple(range(0, g.channels, 2)), "selected") for g in groups)
-    found = []
-    for keras_steps in (False, True):
-        learner.reset(3)
-        first = learner.model.get_weights()
-        learner.model.set_plan(UpdatePlan(half, head=True))
-        if keras_steps:
-            learner.model.optimizer.learning_rate = 0.05
-            for rows in np.arange(32).reshape(4, 8):
-                learner.model.train_on_batch(x[rows], y[rows])
-        else:
-            learner.loop.run(x, y, np.arange(32).reshape(4, 8), np.full(4, 0.05))
-        found.append(learner.model.get_weights())
     for one, other, start in zip(*found, first, strict=True):
         assert np.allclose(one, other, atol=1e-5) and not np.array_equal(one, start)
     for kernel, start, group in zip(found[0][:-2:2], first[:-2:2], groups, strict=True):

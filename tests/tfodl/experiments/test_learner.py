@@ -6,10 +6,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from spots import spots
+from spots import half_trained, spots
 
 from tflm_export.errors import TfodlError
-from tflm_export.plan import LayerUpdate, UpdatePlan
 from tfodl.experiments.learner import DEVICE, Int8Learner, Recipe
 from tfodl.experiments.rules import RULES, Setting, all_but_head, channel_norms, ram_budget, rule
 from tfodl.experiments.transfer import Task, draw_head, head_of
@@ -77,21 +76,8 @@ def test_rates_are_chosen_without_test_pictures(learner):
 def test_a_masked_step_is_keras_step(learner):
     """The same plan, pictures and random numbers: frozen weights as they were, trained ones as by Keras but
     where a step lay at a rounding's edge, within the rounding of float32 sums."""
-    x, y, *_ = learner._data(RECIPE, 0, False)
-    groups = [group for group in learner.model.groups if not group.head]
-    half = tuple(LayerUpdate(g.layer, "out", tuple(range(0, g.channels, 2)), "selected") for g in groups)
-    found = []
-    for keras_steps in (False, True):
-        learner.reset(3)
-        first = learner.model.get_weights()
-        learner.model.set_plan(UpdatePlan(half, head=True))
-        if keras_steps:
-            learner.model.optimizer.learning_rate = 0.05
-            for rows in np.arange(32).reshape(4, 8):
-                learner.model.train_on_batch(x[rows], y[rows])
-        else:
-            learner.loop.run(x, y, np.arange(32).reshape(4, 8), np.full(4, 0.05))
-        found.append(np.concatenate([w.ravel() for w in learner.model.get_weights()]))
+    first, *after = half_trained(learner, RECIPE)
+    found = [np.concatenate([w.ravel() for w in weights]) for weights in after]
     start = np.concatenate([w.ravel() for w in first])
     assert (found[0] != start).mean() > 0.04
     assert (found[0] != found[1]).mean() < 0.004 and np.abs(found[0] - found[1]).max() <= 2
