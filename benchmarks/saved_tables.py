@@ -35,7 +35,7 @@ def draw_saved(rows: Sequence[Row], engines: Sequence[Row], host: Sequence[Row],
     axes.set_xticks(range(len(found)), [NAMES[rule] for rule in found], fontsize=8)
     axes.set_ylabel("of the backward pass saved, %")
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, ncols=len(COUNTS), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     save_figure(figure, path)
 
 
