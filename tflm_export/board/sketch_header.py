@@ -10,6 +10,7 @@ from tflm_export.board.engine_id import about_json, engine_id
 from tflm_export.board.input_code import input_code
 from tflm_export.board.own_samples import own_samples
 from tflm_export.compiler import Compiled
+from tflm_export.emit.living import takes_weights
 from tflm_export.ir import Graph
 from tflm_export.living.capacity import classes
 from tflm_export.ops import LOSSES
@@ -162,8 +163,16 @@ def _learner(compiled: Compiled, names: Sequence[str]) -> str:
         rows=_rows(_parts(compiled), plan),
         engine_id=", ".join(f"0x{byte:02x}" for byte in engine_id(compiled)),
         about=_literal(about_json(compiled, names)),
-        constants_ok="" if compiled.constants is None else "\n      net::constants_ok,",
+        hooks=_hooks(compiled),
     )
+
+
+def _hooks(compiled: Compiled) -> str:
+    """What the protocol asks, and tells, engines that need it."""
+    written = takes_weights(compiled.plan)
+    apart = "nullptr" if compiled.constants is None else "net::constants_ok"
+    names = [apart] * (written or compiled.constants is not None) + ["net::weights_written"] * written
+    return "".join(f"\n      {name}," for name in names)
 
 
 def _parts(compiled: Compiled) -> list[str]:

@@ -6,12 +6,11 @@ from tflm_export.emit.body import symbol_of
 from tflm_export.emit.engine import Engine
 from tflm_export.emit.judging import judging_parts
 from tflm_export.emit.names import shape_text
-from tflm_export.emit.new_classes import new_classes_parts
+from tflm_export.emit.new_classes import OPENED, new_classes_parts
 from tflm_export.emit.samples import sample_parts
 from tflm_export.gradients.cut import Cut, latent_reader
-from tflm_export.living.new_classes import outlives_power
 from tflm_export.ops.convolution.update import state_arrays
-from tflm_export.plan import Memory
+from tflm_export.plan import Memory, UpdatePlan
 from tflm_export.store.samples import LABEL_BYTES, capacity
 from tflm_export.template import fill
 
@@ -26,6 +25,13 @@ float learn(int32_t label) {
   layers_above_cut();"""
 
 _REST = "\n\n// What inference alone runs.\nvoid layers_to_output() {{\n{}\n}}"
+
+
+_WRITTEN = """
+// To be called when the trained tensors were written from outside: their classes are no young ones, and a
+// guard goes back to them.
+void weights_written();
+"""
 
 
 def living_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
@@ -45,6 +51,7 @@ def living_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
     fields |= judging | spare
     hoisted = e.plan.guard is not None or bool(e.plan.spare_classes)
     rest = _REST.format(plain["infer"]) if hoisted else ""
+    written = _written(e)
     parts = rest + judging["judging_parts"] + spare["spare_parts"] + fields["samples_parts"].rstrip()
     forget = ("memset(offered, 0, sizeof offered);", "counts = {0, 0, 0, 0};", "seen = false;")
     return {
@@ -56,10 +63,26 @@ def living_parts(e: Engine, plain: dict[str, str]) -> dict[str, str]:
         "infer": "  layers_to_output();" if hoisted else plain["infer"],
         "frozen": "  layers_below_cut();\n  layers_above_cut();",
         "step_begins": _LEARN,
-        "living": fill("living.cpp", fields) + spare["spare_functions"] + plain["store"],
+        "living": fill("living.cpp", fields) + spare["spare_functions"] + written["code"] + plain["store"],
         "store": "",
-        "living_header": fill("living.h", fields) + judging["judging_header"] + spare["spare_header"],
+        "living_header": fill("living.h", fields)
+        + judging["judging_header"]
+        + spare["spare_header"]
+        + written["header"],
     }
+
+
+def takes_weights(plan: UpdatePlan) -> bool:
+    """Whether an engine is told that its weights were written from outside. A pool takes them in flash."""
+    return plan.pool is None and (plan.guard is not None or bool(plan.spare_classes))
+
+
+def _written(e: Engine) -> dict[str, str]:
+    """What such an engine has for it."""
+    if not takes_weights(e.plan):
+        return {"code": "", "header": ""}
+    body = OPENED * bool(e.plan.spare_classes) + "\n  keep();" * (e.plan.guard is not None)
+    return {"code": f"\nvoid weights_written() {{{body}\n}}\n", "header": _WRITTEN}
 
 
 def _facts(e: Engine, memory: Memory, cut: Cut) -> dict[str, str]:
@@ -111,6 +134,6 @@ def _state_table(e: Engine) -> list[str]:
     if e.plan.guard is not None:
         arrays += ["judge_latents", "judge_labels", "judge_offered", "good"]
         objects += ["judge_counts", "steps_judged"]
-    objects += ["old_classes"] if outlives_power(e.plan) else []
+    objects += ["old_classes"] if e.plan.spare_classes else []
     rows = [(name, name) for name in arrays] + [(name, f"&{name}") for name in objects]
     return [f'      {{"{name}", {pointer}, sizeof {name}, 0}},' for name, pointer in rows]

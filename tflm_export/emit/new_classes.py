@@ -5,7 +5,7 @@ from __future__ import annotations
 from tflm_export.emit.body import symbol_of
 from tflm_export.emit.engine import Engine
 from tflm_export.emit.judging import unlearned_parts
-from tflm_export.living.new_classes import SpareHead, outlives_power, spare_head
+from tflm_export.living.new_classes import SpareHead, spare_head
 from tflm_export.template import fill
 
 _EMPTY = (
@@ -20,10 +20,9 @@ _EMPTY = (
 )
 OPENED = "\n  old_classes = classes();"
 _FIRST = """// Whether a picture may open its class: that has no sample yet.
-bool is_first(int32_t label) {{ return label >= {oldest} && offered[label] == 0; }}
+bool is_first(int32_t label) { return label >= old_classes && offered[label] == 0; }
 
 """
-_OLD = "\nint32_t old_classes;  // in use when the power came: no samples of them are held\n"
 
 
 def new_classes_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:
@@ -42,7 +41,7 @@ def new_classes_parts(e: Engine, living: dict[str, str]) -> dict[str, str]:
         "admit": "\n  admit(label);",
         "is_young": "\n  if (is_young(label)) return unlearned(label);",
         "settle": "\n  settle(label);",
-        "spare_reset": OPENED if outlives_power(e.plan) else "",
+        "spare_reset": OPENED,
     }
 
 
@@ -59,16 +58,9 @@ def _facts(e: Engine, head: SpareHead) -> dict[str, str]:
         "logit": str(head.logit),
         "logit_zero": str(head.logit_zero),
         "spare": str(head.spare),
-        "is_first": "" if e.plan.guard is None else _FIRST.format(oldest=_oldest(e)),
-        "old_classes": _OLD if outlives_power(e.plan) else "",
-        "oldest": _oldest(e),
+        "is_first": "" if e.plan.guard is None else _FIRST,
         "into_good": _into_good(e, head, features) if e.plan.guard is not None else "",
     }
-
-
-def _oldest(e: Engine) -> str:
-    """From which class on all samples since it was opened were offered to the memory."""
-    return "old_classes" if outlives_power(e.plan) else "kLogits - kSpareClasses"
 
 
 def _into_good(e: Engine, head: SpareHead, features: int) -> str:

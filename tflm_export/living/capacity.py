@@ -8,7 +8,7 @@ from tflm_export.errors import ExportError
 from tflm_export.gradients.cut import find_cut, latent_reader
 from tflm_export.ir import Graph
 from tflm_export.living.memory import Exemplars
-from tflm_export.living.new_classes import outlives_power, spare_head
+from tflm_export.living.new_classes import spare_head
 from tflm_export.living.pool import most_row_bytes
 from tflm_export.plan import UpdatePlan
 from tflm_export.store.samples import LABEL_BYTES, SLOTS, capacity, samples_in_flash
@@ -17,7 +17,7 @@ from tflm_export.variable import variables
 COUNTS_BYTES, OFFERED_BYTES, SEEN_BYTES = 16, 4, 4  # tfodl::ReplayCounts, a class, a flag
 STEPS_BYTES, VERDICT_BYTES = 4, 2  # of a guard: a counter; a judge
 SAMPLES_BYTES = 12  # tfodl::Samples
-SUM_BYTES, OLD_BYTES = 4, 4  # of a feature, to imprint a spare class; how many classes the power found
+SUM_BYTES, OLD_BYTES = 4, 4  # of a feature, to imprint a spare class; how many classes are old
 
 
 def classes(graph: Graph) -> int:
@@ -35,7 +35,7 @@ def memory_ram(graph: Graph, plan: UpdatePlan) -> int:
     counts = OFFERED_BYTES * classes(graph) + COUNTS_BYTES
     spare = spare_head(graph, plan)
     sums = SUM_BYTES * graph.tensors[spare.weights].shape[1] if spare is not None else 0
-    old = OLD_BYTES if outlives_power(plan) else 0
+    old = OLD_BYTES if spare is not None else 0
     samples = 0 if plan.memory.where == "ram" else SAMPLES_BYTES
     return cut.nbytes + held + counts + SEEN_BYTES + guard_ram(graph, plan) + sums + old + samples
 

@@ -119,6 +119,7 @@ class NewClasses(Judging):
     """What `LivingSimulator` and the Keras engine share of spare outputs. head: None without them."""
 
     head: SpareHead | None
+    old_classes = 0  # in use when it was reset: their rows are learned
 
     @abstractmethod
     def latent(self) -> np.ndarray:
@@ -158,12 +159,12 @@ class NewClasses(Judging):
 
     def is_judge(self, latent: np.ndarray, label: int) -> bool:
         """Whether the picture of this latent judges, and is not learned from."""
-        spare = self.head.spare if self.head is not None else 0
+        spare = self.head.classes - self.old_classes if self.head is not None else 0
         return is_judge(latent, label, self.guard, spare, self.memory)
 
     def is_young(self, label: int) -> bool:
         """Whether a class that was spare has so few samples that its row is their mean."""
-        if self.head is None or label < self.head.classes - self.head.spare:
+        if self.head is None or label < self.old_classes:
             return False
         return bool(self.memory.offered[label] <= YOUNG)
 

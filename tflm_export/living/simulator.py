@@ -47,6 +47,7 @@ class LivingSimulator(NewClasses, Simulator):
     def reset(self) -> None:
         """As it was flashed: nothing remembered."""
         super().reset()
+        self.old_classes = self.classes_in_use
         self.memory.reset()
         self.shown, self._latent = 0, None
         self.begin_judging(self.graph)

@@ -1,5 +1,5 @@
 
-${old_classes}
+int32_t old_classes;  // not opened since the reset, the power or a host brought them: their rows are learned
 // The head, whose last rows wait for classes.
 int32_t feature_sums[$features];
 const tfodl::SpareHead head = {$weights, $bias, $features, $zero, kLogits, kSpareClasses, $unused, $logit, $logit_zero};
@@ -54,7 +54,7 @@ void admit(int32_t label) {
 }
 
 // Whether a class that was spare has so few samples that its row is their mean.
-bool is_young(int32_t label) { return label >= $oldest && offered[label] <= tfodl::kYoung; }
+bool is_young(int32_t label) { return label >= old_classes && offered[label] <= tfodl::kYoung; }
 
 ${is_first}// Makes the row of a young class anew, from its samples in memory.
 void settle(int32_t label) {

@@ -14,7 +14,7 @@ $rows
       $epoch_is_over,          net::set_learning_rate,
       net::reset,       net::parameters,   net::kParameters,       count,
       kEngineId,        kAbout,            sizeof kAbout - 1,      kCommands,
-      sizeof kCommands / sizeof *kCommands,$constants_ok
+      sizeof kCommands / sizeof *kCommands,$hooks
   };
   return kLearner;
 }

@@ -78,6 +78,7 @@ class KerasEngine(NewClasses):
         if self.head is not None:
             assert self.model.device is not None
             self.model.device.known = tf.Variable(self.head.classes - self.head.spare)
+            self.old_classes = self.classes_in_use
         self.memory.reset()
         self._latent: np.ndarray | None = None
         self._to_features: keras.Model | None = None

@@ -120,6 +120,7 @@ struct Learner {
   const ServedCommand* commands;
   uint8_t command_count;
   bool (*constants_ok)() = nullptr;  // null: they are part of the program
+  void (*written)() = nullptr;       // told when a host has written the parameters
 };
 
 constexpr uint8_t kProtocolVersion = 2;

@@ -13,6 +13,7 @@ from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError
 from tflm_export.front.spare import add_spare_classes
 from tflm_export.living.choosing import ChoosingSimulator
+from tflm_export.living.judging import is_held_out
 from tflm_export.living.simulator import LivingSimulator
 from tflm_export.plan import Guard, LayerUpdate, Memory, Optimizer, Pool, UpdatePlan
 from tflm_export.store import state
@@ -133,6 +134,33 @@ def test_what_is_saved_outlives_the_power(rich, pictures):
         board.cut_power()
         found = read_weights(reconnected(board, client), compiled)
         assert all((array == saved[name]).all() for name, array in found.items())
+
+
+def test_pushed_weights_are_the_state_to_go_back_to_and_their_classes_are_learned(rich, pictures):
+    """Judges that would have the flashed weights back do not get them; a class that was opened elsewhere is
+    no young one, whose row is the mean of its samples."""
+    compiled, board = rich
+    x, labels = pictures(60, seed=8)
+    simulator = LivingSimulator(compiled.graph, compiled.plan)
+    seen = [(int(simulator.infer(picture).argmax()), simulator.latent()) for picture in x]
+    judging = [i for i, (_, latent) in enumerate(seen) if is_held_out(latent, RICH.guard)]
+    learning = [i for i in range(len(x)) if i not in judging]
+    with board.client(timeout=10) as client:
+        client.factory_reset()
+        for i in range(6):
+            client.train(x[i], labels[i])
+        client.new_class(x[learning[-1]], "eel")
+        learned = read_weights(client, compiled)
+        client.factory_reset()
+        write_weights(client, compiled, learned)
+        for i in judging:
+            client.train(x[i], seen[i][0])
+            client.remember(seen[i][0])
+        assert client.judge()[1] == 6
+        found = read_weights(client, compiled)
+        assert all((array == learned[name]).all() for name, array in found.items())
+        client.train(x[learning[0]], 4)
+        assert any((array != learned[name]).any() for name, array in read_weights(client, compiled).items())
 
 
 def test_a_memory_in_flash_outlives_the_power(pictures):

@@ -73,6 +73,7 @@ Status write_weights(SerialProtocol& p) {
 Status end_weights(SerialProtocol& p) {
   if (weights_crc(p.learner()) != p.staged_u32(0)) return Status::kUnfinished;
   p.set_writing(false);
+  if (p.learner().written != nullptr) p.learner().written();
   return Status::kOk;
 }
 
