@@ -7,7 +7,6 @@ import study_jobs
 from sweep_jobs import begun
 
 from tflm_export.errors import TfodlError
-from tfodl.experiments import study as studies
 from tfodl.experiments import sweep
 from tfodl.experiments.learner import Recipe
 from tfodl.experiments.study import RATE_SEED, Study, best_rates, study
@@ -18,8 +17,7 @@ TWO = [{"params": 10}, {"params": 20}]
 
 
 @pytest.fixture
-def log(tmp_path, monkeypatch):
-    monkeypatch.setattr(studies, "train", study_jobs.train)
+def log(tmp_path):
     return tmp_path / "log"
 
 
@@ -28,7 +26,7 @@ def wanted(log, seeds=2, methods=("velocity", "random")):
 
 
 def test_every_method_is_tried_at_its_own_best_rate(log, tmp_path):
-    study(wanted(log), tmp_path / "runs.jsonl", workers=1)
+    study(wanted(log), tmp_path / "runs.jsonl", workers=1, train=study_jobs.train)
     rows = [row["arguments"] for row in sweep.load(tmp_path / "runs.jsonl")]
     chosen = [row for row in rows if row["validate"]]
     assert {(row["method"], row["rate"]) for row in chosen} == {
@@ -42,19 +40,19 @@ def test_every_method_is_tried_at_its_own_best_rate(log, tmp_path):
 
 def test_a_cut_study_goes_on_with_what_is_missing(log, tmp_path):
     path = tmp_path / "runs.jsonl"
-    whole = study(wanted(log), path, workers=1)
+    whole = study(wanted(log), path, workers=1, train=study_jobs.train)
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:5]) + lines[5][:30])  # killed while it wrote its sixth line
     done = len(begun(log))
-    assert study(wanted(log), path, workers=1) == whole
+    assert study(wanted(log), path, workers=1, train=study_jobs.train) == whole
     assert len(begun(log)) == done + len(lines) - 5
-    study(wanted(log, seeds=3), path, workers=1)
+    study(wanted(log, seeds=3), path, workers=1, train=study_jobs.train)
     assert begun(log)[done + len(lines) - 5 :] == [2, 2, 2, 2]
 
 
 def test_one_rate_needs_no_trial(log, tmp_path):
     one = dataclasses.replace(wanted(log), rates=[0.02])
-    study(one, tmp_path / "runs.jsonl", workers=1)
+    study(one, tmp_path / "runs.jsonl", workers=1, train=study_jobs.train)
     rows = [row["arguments"] for row in sweep.load(tmp_path / "runs.jsonl")]
     assert (
         len(rows) == 8
