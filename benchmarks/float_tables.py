@@ -9,16 +9,28 @@ from collections.abc import Sequence
 import numpy as np
 from paper_files import PUBLISHED
 
-from tfodl.experiments.cells import Cells, Key, Row, budgets, cells, correct, key_of, percent, sets
+from tfodl.experiments.cells import (
+    UNLIMITED,
+    Cells,
+    Key,
+    Row,
+    budgets,
+    cells,
+    correct,
+    key_of,
+    percent,
+    sets,
+    share,
+)
 from tfodl.experiments.titles import NAMES
 
 RULES = ("sparse_update", "velocity_scheme_first", "velocity", "random_scheme_first", "random")
 TABLE = {name: "table1" for name in ("sparse_update", "velocity_scheme_first", "random_scheme_first")}
 
 
-def float_grid(*studies: Sequence[Row]) -> str:
+def float_grid(rows: Sequence[Row]) -> str:
     """Every budget and rule: accuracy on every set, the mean, and the mean of the paper's seven sets."""
-    known = cells([row for rows in studies for row in rows])
+    known = cells(rows)
     names = sets(known)
     lines = [
         f"| budget | rule | {' | '.join(names)} | mean | the paper's mean of seven |",
@@ -30,13 +42,13 @@ def float_grid(*studies: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def flops_saved(*studies: Sequence[Row]) -> str:
+def flops_saved(rows: Sequence[Row]) -> str:
     """Of the backward pass of all that may learn, what the last plans save: as the papers count, in truth.
 
     The papers count a frozen neuron's share of the forward work as saved, dX and dW alike; in truth a layer
     above the shallowest one that trains needs its whole dX.
     """
-    known = cells([row for rows in studies for row in rows])
+    known = cells(rows)
     shares = _shares(known)
     lines = [
         f"| rule | {' | '.join(f'{percent(b)}: their count | in truth' for b in shares)} |",
@@ -79,15 +91,15 @@ def resnet_scale(rows: Sequence[Row]) -> str:
 
 def _shares(known: Cells) -> list[str]:
     """The budgets, but what head and all were given where that is none of the others'."""
-    return budgets({key: cell for key, cell in known.items() if key[1] not in ("head", "all")})
+    return budgets({key: cell for key, cell in known.items() if key[1] not in UNLIMITED})
 
 
 def _grid_line(known: Cells, names: Sequence[str], budget: str, rule: str) -> str:
     found = [_accuracy(known, key_of(known, data, rule, budget)) for data in names]
     mean = f"{np.mean(found):.1f}" if not any(map(math.isnan, found)) else ""
     values = [f"{value:.1f}" if not math.isnan(value) else "" for value in found]
-    share = percent(budget) if budget else ""
-    return f"| {share} | {NAMES[rule]} | {' | '.join(values)} | {mean} | {_papers_mean(rule, budget)} |"
+    at = percent(budget) if budget else ""
+    return f"| {at} | {NAMES[rule]} | {' | '.join(values)} | {mean} | {_papers_mean(rule, budget)} |"
 
 
 def _accuracy(known: Cells, key: Key) -> float:
@@ -96,8 +108,8 @@ def _accuracy(known: Cells, key: Key) -> float:
 
 def _papers_mean(rule: str, budget: str) -> str:
     table = json.loads(PUBLISHED.read_text(encoding="utf-8"))["velocity"][TABLE.get(rule, "table2")]
-    share = "1" if rule == "all" else f"{next(iter(json.loads(budget).values())):g}" if budget else ""
-    row = table.get(share, {}).get(rule.removesuffix("_scheme_first"))
+    column = "1" if rule == "all" else f"{share(budget):g}" if budget else ""
+    row = table.get(column, {}).get(rule.removesuffix("_scheme_first"))
     return f"{np.mean(row):.1f}" if row else ""
 
 

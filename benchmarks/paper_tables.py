@@ -6,9 +6,10 @@ results/papers/published.json. A table lies between `<!-- papers:NAME -->` and `
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from float_tables import float_grid, flops_saved, resnet, resnet_scale
@@ -27,6 +28,7 @@ from study_tables import (
 )
 
 from tfodl.experiments import sweep
+from tfodl.experiments.cells import Row
 from tfodl.experiments.comparison import page
 
 ROOT = Path(__file__).parent.parent
@@ -49,6 +51,13 @@ SCRIPTS = {  # that write the files
     NEQ: "scripts/neq.py --small",
     SCOTTI: "scripts/scotti.py --small",
 }
+
+
+def together(table: Callable[[Sequence[Row]], str]) -> Callable[..., str]:
+    """`table` of the rows of several files."""
+    return lambda *files: table([row for rows in files for row in rows])
+
+
 TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {  # a function of its files' rows
     "equal_bytes": (equal_bytes, (EQUAL,)),
     "equal_bytes_scale": (scale, (EQUAL,)),
@@ -60,10 +69,10 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {  # a function 
     "su_search": (searched, (SEARCHED, EQUAL)),
     "fair_random": (fair_random, (FAIR,)),
     "fair_random_scale": (scale, (FAIR,)),
-    "float_grid": (float_grid, FLOATS),
-    "float_scale": (lambda *studies: scale([row for rows in studies for row in rows]), FLOATS),
-    "float_budgets": (lambda *studies: over_budgets([row for rows in studies for row in rows]), FLOATS),
-    "flops_saved": (flops_saved, FLOATS),
+    "float_grid": (together(float_grid), FLOATS),
+    "float_scale": (together(scale), FLOATS),
+    "float_budgets": (together(over_budgets), FLOATS),
+    "flops_saved": (together(flops_saved), FLOATS),
     "resnet": (resnet, (RESNET,)),
     "resnet_scale": (resnet_scale, (RESNET,)),
     "neq": (at_rest, (NEQ,)),
@@ -74,11 +83,12 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {  # a function 
 
 
 def filled(page: str, results: Path = RESULTS) -> str:
-    """The page with its tables."""
+    """The page with its tables; a file is read once."""
+    load = functools.cache(lambda name: sweep.load(results / name))
 
     def table(match: re.Match[str]) -> str:
         make, files = TABLES[match[2]]
-        return match[1] + make(*(sweep.load(results / name) for name in files)) + match[3]
+        return match[1] + make(*map(load, files)) + match[3]
 
     return BLOCK.sub(table, page)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from tfodl.experiments.cells import Row, cells, plan_key
+from tfodl.experiments.cells import UNLIMITED, Row, cells, plan_key
 from tfodl.experiments.figures import save_figure
 from tfodl.experiments.titles import NAMES
 
@@ -50,12 +50,7 @@ def _shares(
     found = {}
     for (name, rule, _), cell in cells(rows).items():
         result = cell[0]["result"]
-        if (
-            name == data
-            and rule in timed
-            and result.get("plan") == timed[rule]
-            and rule not in ("head", "all")
-        ):
+        if name == data and rule in timed and result.get("plan") == timed[rule] and rule not in UNLIMITED:
             counted = result["flops_saved_paper"][-1], result["flops_saved"][-1]
             found[rule] = (*counted, _beyond_head(seconds, rule), _beyond_head(board, rule))
     return found

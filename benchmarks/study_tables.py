@@ -26,6 +26,7 @@ from tfodl.experiments.cells import (
     percent,
     plan_key,
     sets,
+    share,
     whole_sets,
 )
 from tfodl.experiments.figures import interval_figure, save_figure
@@ -150,9 +151,9 @@ def fair_random(rows: Sequence[Row]) -> str:
     for data, method, budget in known:
         if method != "velocity":
             continue
-        share = _share(budget)
-        others = sorted((key for key in known if key[:2] == (data, "random")), key=lambda k: -_share(k[2]))
-        for key in [(data, method, budget), *(k for k in others if _share(k[2]) <= share)]:
+        most = share(budget)
+        others = sorted((key for key in known if key[:2] == (data, "random")), key=lambda k: -share(k[2]))
+        for key in [(data, method, budget), *(k for k in others if share(k[2]) <= most)]:
             gap = compare(known, [(data, method, budget)], [key]) if key[1] != method else None
             lines.append(
                 f"| {data} | {NAMES[key[1]]}, {percent(key[2])} | {mean(known[key], 'params'):,.0f} "
@@ -165,14 +166,14 @@ def _fair_means(known: Cells) -> list[str]:
     """Velocity minus Random at each of Random's budgets, mean over the sets that have both."""
     found: dict[float, list[Difference]] = {}
     for data, method, budget in known:
-        others = [key for key in known if key[:2] == (data, "random") and _share(key[2]) <= _share(budget)]
+        others = [key for key in known if key[:2] == (data, "random") and share(key[2]) <= share(budget)]
         for key in others if method == "velocity" else []:
             gap = compare(known, [(data, method, budget)], [key])
             if gap is not None:
-                found.setdefault(_share(key[2]), []).append(gap)
+                found.setdefault(share(key[2]), []).append(gap)
     return [
-        f"| mean of {len(gaps)} | Random, {100 * share:.1f} % |  |  | {mean_of(gaps).text} |  |"
-        for share, gaps in sorted(found.items(), reverse=True)
+        f"| mean of {len(gaps)} | Random, {100 * given:.1f} % |  |  | {mean_of(gaps).text} |  |"
+        for given, gaps in sorted(found.items(), reverse=True)
         if len(gaps) > 1
     ]
 
@@ -184,12 +185,12 @@ def scale(rows: Sequence[Row]) -> str:
     hours = sum(row["result"]["seconds"] for row in rows) / 3600
     rates = sorted({row["arguments"]["rate"] for row in rows if row["arguments"]["validate"]})
     seeds = max(map(len, cells(rows).values()), default=0)
-    shares = sorted({share for row in rows for share in row["arguments"]["budget"].values()})
+    shares = sorted({given for row in rows for given in row["arguments"]["budget"].values()})
     return (
         f"{len(rows)} trainings in {hours:.1f} hours of one shared core: {task['net']} at {task['size']} px, "
         f"the last {task['blocks']} blocks and the head, {recipe['pictures']} pictures, {recipe['epochs']} "
         f"epochs, batch {recipe['batch_size']}, rates from {', '.join(f'{rate:g}' for rate in rates)}, "
-        f"{seeds} seeds; budgets {', '.join(f'{100 * share:.1f}' for share in shares)} %.\n"
+        f"{seeds} seeds; budgets {', '.join(f'{100 * given:.1f}' for given in shares)} %.\n"
     )
 
 
@@ -233,10 +234,6 @@ def gap_text(found: Difference | None) -> str:
 def _first_budget(known: Cells, data: str) -> str:
     """What the rates of a set were chosen at."""
     return next(budget for name, method, budget in known if name == data)
-
-
-def _share(budget: str) -> float:
-    return float(json.loads(budget)["params_share"])
 
 
 def _costs(cell: Cell) -> str:

@@ -25,29 +25,23 @@ flags.DEFINE_integer("rounds", 30, "steps of each", lower_bound=3)
 FLAGS = flags.FLAGS
 
 
-def plans(study: Path) -> dict[str, dict[str, Any]]:
-    """By rule, the plan that was compiled. Raises `TfodlError` where the set has none."""
+def job(study: Path) -> dict[str, Any]:
+    """The cut net of the set, and by rule the compiled plan. Raises `TfodlError` where there is none."""
     compiled = {plan_key(row["arguments"]) for row in sweep.load(study / "engines.jsonl")}
     found = {
-        method: cell[0]["result"]["plan"]
+        method: cell[0]
         for (data, method, _), cell in cells(sweep.load(study / "runs.jsonl")).items()
         if data == FLAGS.data and plan_key(cell[0]["result"]) in compiled
     }
     if not {"head", "all"} <= found.keys():
         raise TfodlError(f"{study}: no engines of {FLAGS.data!r} for head and all; run scripts/engines.py.")
-    return found
+    plans = {method: row["result"]["plan"] for method, row in found.items()}
+    return {"task": found["all"]["arguments"]["task"], "plans": plans, "rounds": FLAGS.rounds}
 
 
 def main(_: list[str]) -> None:
     study = Path(FLAGS.study)
-    chosen = plans(study)
-    task = next(
-        row["arguments"]["task"]
-        for row in sweep.load(study / "runs.jsonl")
-        if row["arguments"]["task"]["data"] == FLAGS.data
-    )
-    asked = {"task": task, "plans": chosen, "rounds": FLAGS.rounds}
-    sweep.run(step_seconds, [asked], study / "host.jsonl", workers=1)
+    sweep.run(step_seconds, [job(study)], study / "host.jsonl", workers=1)
 
 
 if __name__ == "__main__":

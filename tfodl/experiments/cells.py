@@ -82,7 +82,7 @@ def sets(known: Cells) -> list[str]:
 def budgets(known: Cells) -> list[str]:
     """Budgets, the smallest first."""
     every = dict.fromkeys(budget for *_, budget in known)
-    return sorted(every, key=lambda budget: float(next(iter(json.loads(budget).values()))))
+    return sorted(every, key=share)
 
 
 def key_of(known: Cells, data: str, method: str, budget: str) -> Key:
@@ -97,6 +97,11 @@ def mean(cell: Cell, name: str) -> float:
     return float(np.mean([row["result"][name] for row in cell]))
 
 
+def share(budget: str) -> float:
+    """The number in a budget, which is one share."""
+    return float(next(iter(json.loads(budget).values())))
+
+
 def percent(budget: str) -> str:
     """A budget that is a share."""
-    return f"{100 * next(iter(json.loads(budget).values())):.1f} %"
+    return f"{100 * share(budget):.1f} %"

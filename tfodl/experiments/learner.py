@@ -10,6 +10,7 @@ import functools
 import json
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,7 @@ def cache() -> Path:
     return Path(os.environ.get(CACHE, "build/transfer"))
 
 
-class Learner:
+class Learner(ABC):
     """Trains from `start` again and again: one compiled model for every rule, rate and seed.
 
     arithmetic: of the features. curve: note the accuracy on the test pictures after every epoch, too.
@@ -100,9 +101,9 @@ class Learner:
         self.loop = MaskedLoop(model)
         self.first = model.get_weights()
 
+    @abstractmethod
     def reset(self, seed: int) -> None:
         """First weights under a head of this seed, no optimizer state, the seed's random numbers."""
-        raise NotImplementedError
 
     def run(
         self, recipe: Recipe, method: str, budget: Mapping[str, Any], rate: float, seed: int, validate: bool

@@ -138,7 +138,7 @@ def test_float_rows_stand_by_budget_beside_the_papers_means():
         for m, b in (("head", share), ("velocity", every), ("velocity", share), ("all", share))
     ]
     schemes = [row("velocity_scheme_first", s, share, "dots") for s in range(2)]
-    lines = float_tables.float_grid(rows, schemes).splitlines()
+    lines = float_tables.float_grid([*rows, *schemes]).splitlines()
     assert lines[0].startswith("| budget | rule | dots | spots | mean | the paper")
     assert lines[2] == "|  | head only | 80.0 | 80.0 | 80.0 |  |"
     found = {tuple(line.split(" | ")[:2]): line for line in lines[3:]}
