@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from tfodl.experiments.learner import Learner, Recipe, cache
-from tfodl.experiments.transfer import Start, Task, draw_head, head_of, prepare
+from tfodl.experiments.transfer import Start, Task, draw_head, prepare, real_head
 from tfodl.selective.model import SelectiveModel
 
 
@@ -51,6 +51,4 @@ class FloatLearner(Learner):
         """As in int8, in real values: the head is the one that an int8 training of this seed begins with."""
         keras.utils.set_random_seed(seed)
         draw_head(self.int8, seed)
-        drawn = head_of(self.int8)
-        kernel = drawn.kernel.numpy() * drawn.kernel.quantum.scale
-        self.model.set_weights([*self.first[:-2], kernel, 0.0 * self.first[-1]])
+        self.model.set_weights([*self.first[:-2], *real_head(self.int8)])

@@ -86,9 +86,7 @@ class Start:
     def fp32(self) -> keras.Model:
         """The same layers in float."""
         model = _float_model(self.task, len(np.unique(self.y["train"])))
-        head = head_of(Int8Model(self.tflite, first=self.first))
-        scale = head.kernel.quantum.scale
-        model.layers[-1].set_weights([np.asarray(head.kernel) * scale, np.asarray(head.bias) * 0.0])
+        model.layers[-1].set_weights(real_head(Int8Model(self.tflite, first=self.first)))
         tail = keras.Model(model.get_layer(CUTS[self.task.net, self.task.blocks][0]).output, model.output)
         return keras.models.clone_model(tail, clone_function=lambda layer: layer)
 
@@ -108,6 +106,12 @@ def prepare(task: Task, cache: Path, data_dir: str | None = None) -> Start:
 def head_of(model: Int8Model) -> Any:
     """The classifier's layer."""
     return model.weighted()[-1][1]
+
+
+def real_head(model: Int8Model) -> list[np.ndarray]:
+    """The classifier's weights as real values, and biases of 0."""
+    head = head_of(model)
+    return [np.asarray(head.kernel) * head.kernel.quantum.scale, np.zeros(head.bias.shape)]
 
 
 def draw_head(model: Int8Model, seed: int) -> None:
