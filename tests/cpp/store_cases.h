@@ -26,13 +26,16 @@ inline uint8_t left_of(Left left, uint8_t before, uint8_t after, Random& random)
   }
 }
 
-constexpr uint32_t kMostBytes = 64 * 512;
+#ifndef TFODL_MOST_BYTES
+#define TFODL_MOST_BYTES 64 * 512
+#endif
+constexpr uint32_t kMostBytes = TFODL_MOST_BYTES;
 constexpr uint8_t kUnstable = 2;
 
 // Written once between two erases, unit by unit; anything else is counted in `misused`.
 class Flash : public tfodl::FlashArea {
  public:
-  Flash(uint16_t page_bytes, uint8_t pages, uint8_t write_bytes, uint8_t slices)
+  Flash(uint32_t page_bytes, uint8_t pages, uint8_t write_bytes, uint8_t slices)
       : FlashArea(page_bytes, pages, write_bytes, slices) {
     memset(memory, 0xFF, sizeof memory);
     memset(used, 0, sizeof used);
@@ -69,15 +72,15 @@ class Flash : public tfodl::FlashArea {
     ++operations;
     if (slices_done[page] == erase_slices) ++erases[page];
     for (uint32_t i = 0; i < page_bytes; ++i) {
-      uint8_t& byte = memory[page * uint32_t{page_bytes} + i];
+      uint8_t& byte = memory[page * page_bytes + i];
       byte = whole ? uint8_t{0xFF} : left_of(Left::kBits, byte, 0xFF, random);
     }
-    memset(used + page * uint32_t{page_bytes}, whole ? 0 : 1, page_bytes);
+    memset(used + page * page_bytes, whole ? 0 : 1, page_bytes);
   }
 
   bool may_write() override { return supply; }
 
-  uint32_t bytes() const { return uint32_t{page_bytes} * pages; }
+  uint32_t bytes() const { return page_bytes * pages; }
 
   // What is left when power fails during the operation that is about to start.
   void interrupt(uint8_t page, uint32_t at, const uint8_t* unit, Left left) {
@@ -89,7 +92,7 @@ class Flash : public tfodl::FlashArea {
       return;
     }
     for (uint32_t i = 0; i < page_bytes; ++i) {
-      const uint32_t place = page * uint32_t{page_bytes} + i;
+      const uint32_t place = page * page_bytes + i;
       memory[place] = left_of(left, memory[place], 0xFF, random);
       used[place] = kUnstable;
     }

@@ -18,7 +18,7 @@ using tfodl::StoreStatus;
 namespace {
 
 struct Geometry {
-  uint16_t page_bytes;
+  uint32_t page_bytes;
   uint8_t pages, write_bytes, slices;
 };
 
@@ -392,7 +392,7 @@ int main(int argc, char** argv) {
   if (argc != 4 && argc != 8) return 2;
   Geometry g = {512, 8, 4, 3};
   if (argc == 8) {
-    g = {static_cast<uint16_t>(atoi(argv[4])), static_cast<uint8_t>(atoi(argv[5])), static_cast<uint8_t>(atoi(argv[6])),
+    g = {static_cast<uint32_t>(atoi(argv[4])), static_cast<uint8_t>(atoi(argv[5])), static_cast<uint8_t>(atoi(argv[6])),
          static_cast<uint8_t>(atoi(argv[7]))};
   }
   const uint64_t seed = strtoull(argv[2], nullptr, 10);

@@ -76,6 +76,7 @@ class _Area:
     def __init__(self, image: bytes, page_bytes: int, write_bytes: int):
         self.image, self.page_bytes, self.write_bytes = image, page_bytes, write_bytes
         self.count = len(image) // page_bytes
+        self.grain = max(1, page_bytes // 32_768)  # bytes, of the ends in heads
         self.begin = self._aligned(PAGE_HEAD.size)
         self.heads = [self._head(i) for i in range(self.count)]
 
@@ -138,7 +139,7 @@ def read_log(image: bytes, identity: Identity, *, page_bytes: int = 4096, write_
 
 
 def _owned(head: _Page, identity: Identity, area: _Area) -> bool:
-    ends = head.accepted_end <= area.page_bytes and head.previous_end <= area.page_bytes
+    ends = max(head.accepted_end, head.previous_end) * area.grain <= area.page_bytes
     pages = head.accepted_page < area.count and head.oldest < area.count and head.pages == area.count
     return head.version == VERSION and head.identity == identity.engine and pages and ends
 
@@ -155,7 +156,7 @@ def _check_owner(head: _Page, identity: Identity, area: _Area) -> None:
 
 def _rebuild(area: _Area, head: _Page, newest: int, identity: Identity) -> Records | None:
     """The committed records, or None where the log is damaged."""
-    accepted = (newest, area.begin) if head.flags & FIRST else (head.accepted_page, head.accepted_end)
+    accepted = (newest, area.begin) if head.flags & FIRST else (head.accepted_page, area.grain * head.accepted_end)
     oldest = head.oldest
     for record in area.records(newest, head.sequence):
         if record.kind == COMMIT:
@@ -187,7 +188,8 @@ def _trace(
         target_age = (newest - target) % area.count
         if not age < target_age <= depth:
             return ends
-        ends[target] = (head.previous_end, False) if whole else (head.accepted_end, True)
+        end = area.grain * (head.previous_end if whole else head.accepted_end)
+        ends[target] = (end, not whole)
         below = area.heads[target]
         if below is None or not _owned(below, identity, area) or below.sequence >= head.sequence:
             return None

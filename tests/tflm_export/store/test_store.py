@@ -19,6 +19,7 @@ PACKING = [SRC / "tfodl" / "store" / name for name in ("packing.cpp", "kept.cpp"
 SANITIZE = ("-std=c++14", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 IDENTITY = Identity(bytes(range(1, 9)), (0, 1, 9, 20, 24))
 SMALL, WIDE, MANY = ("512", "8", "4", "3"), ("512", "16", "16", "2"), ("256", "40", "8", "1")
+WORDS, SECTORS = ("1024", "6", "32", "1"), ("131072", "4", "32", "3")  # of 32 bytes; an STM32H7's
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,7 @@ def program(tmp_path_factory):
             *map(str, [*SOURCES, *PACKING]),
             f"-I{SRC}",
             f"-I{CPP}",
+            f"-DTFODL_MOST_BYTES={4 * 131072}",
             "-o",
             str(out),
         ],
@@ -46,16 +48,16 @@ def run_host(program, *arguments, folder=None):
     return {line.split()[0]: int(line.split()[1]) for line in done.stdout.splitlines()}
 
 
-@pytest.mark.parametrize("geometry", [SMALL, WIDE, MANY], ids=" ".join)
+@pytest.mark.parametrize("geometry", [SMALL, WIDE, MANY, WORDS], ids=" ".join)
 def test_a_cut_at_every_operation_of_200_commits(program, geometry):
     """Four things that a cut may leave of the unit or page, each: the last commit is there."""
     found = run_host(program, "everywhere", 1, 200, *geometry)
     assert found["lost"] == found["misused"] == 0
-    assert found["cuts"] > 10_000
+    assert found["cuts"] > 9_000
     assert found["erases"] > 2 * int(geometry[1])  # compaction took place
 
 
-@pytest.mark.parametrize(("seed", "geometry"), [(1, SMALL), (2, SMALL), (4, WIDE), (6, MANY)], ids=str)
+@pytest.mark.parametrize(("seed", "geometry"), [(1, SMALL), (2, SMALL), (4, WIDE), (6, MANY), (8, WORDS)], ids=str)
 def test_random_cuts(program, seed, geometry):
     """100,000 operations in all; with an even seed, what a cut left reads differently every time."""
     found = run_host(program, "random", seed, 25_000, *geometry)
@@ -88,7 +90,7 @@ def payload(slot, version):
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("geometry", [SMALL, WIDE], ids=" ".join)
+@pytest.mark.parametrize("geometry", [SMALL, WIDE, SECTORS], ids=" ".join)
 def test_python_reads_what_the_device_reads(program, geometry, seed, tmp_path):
     run_host(program, "image", seed, 60 + 37 * seed, *geometry, folder=tmp_path)
     versions = np.frombuffer((tmp_path / "versions.bin").read_bytes(), "<u2").tolist()

@@ -6,11 +6,14 @@
 
 namespace tfodl {
 
-// pages [4, 64], page_bytes a power of two [256, 32768], write_bytes 4, 8 or 16; all of it at most 65536 * write_bytes.
+constexpr uint32_t kMostWriteBytes = 32;
+
+// pages [4, 64], page_bytes a power of two [256, 131072], write_bytes 4, 8, 16 or 32 and at least page_bytes / 16384;
+// all of it at most 65536 * write_bytes.
 // Erased bytes are 0xFF, and a unit of write_bytes is written at most once between two erases.
 class FlashArea {
  public:
-  FlashArea(uint16_t page_size, uint8_t page_count, uint8_t write_size, uint8_t slices)
+  FlashArea(uint32_t page_size, uint8_t page_count, uint8_t write_size, uint8_t slices)
       : page_bytes(page_size), pages(page_count), write_bytes(write_size), erase_slices(slices) {}
 
   // at: bytes from the start of the area. write: at and n are multiples of write_bytes.
@@ -26,7 +29,7 @@ class FlashArea {
   // After every stop: a chance to serve a watchdog or a serial line. Must not use the store.
   virtual void pause() {}
 
-  const uint16_t page_bytes;
+  const uint32_t page_bytes;
   const uint8_t pages, write_bytes, erase_slices;
 
  protected:
@@ -37,7 +40,7 @@ class FlashArea {
 class MemoryFlash : public FlashArea {
  public:
   // memory [pages * page_bytes], the caller's.
-  MemoryFlash(uint8_t* memory, uint16_t page_size, uint8_t page_count, uint8_t write_size = 4)
+  MemoryFlash(uint8_t* memory, uint32_t page_size, uint8_t page_count, uint8_t write_size = 4)
       : FlashArea(page_size, page_count, write_size, 1), memory_(memory) {}
 
   void read(uint32_t at, void* data, uint32_t n) const override { memcpy(data, memory_ + at, n); }
@@ -45,7 +48,7 @@ class MemoryFlash : public FlashArea {
     for (uint32_t i = 0; i < n; ++i) memory_[at + i] &= static_cast<const uint8_t*>(data)[i];
   }
   void erase_slice(uint8_t page) override {
-    memset(memory_ + uint32_t{page} * page_bytes, 0xFF, page_bytes);
+    memset(memory_ + page * page_bytes, 0xFF, page_bytes);
   }
 
  private:

@@ -11,7 +11,7 @@ constexpr uint8_t kContinues = 2;  // a transaction goes on from the page before
 constexpr uint8_t kData = 0xD1;
 constexpr uint8_t kCommit = 0xC3;  // key: the oldest page that is still needed
 constexpr uint16_t kCommitted = 1;  // with the end of a page, in RAM: a commit stands there
-constexpr uint32_t kMostPages = 64;
+constexpr uint32_t kMostPages = 64, kMostPageBytes = 131072;
 constexpr uint32_t kLastSequence = 0xFFFFFF00u;
 
 // At the start of every page.
@@ -19,7 +19,7 @@ struct Store::Page {
   uint32_t magic;
   uint8_t identity[8];
   uint32_t sequence;      // rises with every page that is opened
-  uint16_t accepted_end;  // where the last commit before this page ends: bytes in its page
+  uint16_t accepted_end;  // where the last commit before this page ends: grains in its page
   uint16_t previous_end;  // kContinues: where the page before this one ends
   uint8_t accepted_page;
   uint8_t oldest;         // the oldest page that is still needed

@@ -53,6 +53,19 @@ namespace tfodl {
 using SketchFlash = PicoFlash;
 }  // namespace tfodl
 
+#elif defined(STM32H747xx) && defined(CORE_CM7)
+#include "tfodl/store/bank_flash.h"
+
+namespace tfodl {
+
+// Of sectors, four whatever the engine asks for: `sketch --board` has seen that it fits. Not for a pool.
+class SketchFlash : public BankFlash {
+ public:
+  SketchFlash(uint8_t, void (*between)()) : BankFlash(between) {}
+};
+
+}  // namespace tfodl
+
 #elif defined(ESP_PLATFORM)
 #include "tfodl/store/partition_flash.h"
 

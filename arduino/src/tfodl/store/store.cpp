@@ -20,7 +20,7 @@ StoreStatus Store::format() {
   const StoreStatus status = open_page(kFirst);
   if (status != StoreStatus::kOk) return status;
   oldest_ = page_;
-  accepted_ = {page_, static_cast<uint16_t>(at_ - start(page_))};
+  accepted_ = {page_, end_of(at_, page_)};
   mounted_ = true;
   return status;
 }
@@ -80,7 +80,7 @@ StoreStatus Store::copy(uint32_t at) {
 
 // The next page in the ring becomes the newest.
 StoreStatus Store::open_page(uint8_t flags) {
-  const uint16_t end = flags & kContinues ? static_cast<uint16_t>(at_ - start(page_)) : uint16_t{0};
+  const uint16_t end = flags & kContinues ? end_of(at_, page_) : uint16_t{0};
   Page head = {kStoreMagic, {}, 0, accepted_.end, end, accepted_.page, oldest_, flags, area_.pages, 0};
   memcpy(head.identity, layout_.identity, sizeof head.identity);
   const bool first = flags & kFirst;
@@ -211,7 +211,7 @@ StoreStatus Store::commit() {
   if (status == StoreStatus::kOk) status = close();
   if (status != StoreStatus::kOk) return status;
   budget_ = 0;
-  accepted_ = {page_, static_cast<uint16_t>(at_ - start(page_))};
+  accepted_ = {page_, end_of(at_, page_)};
   return status;
 }
 

@@ -83,11 +83,12 @@ class Store {
   struct Head;  // the head of a record
   struct Place {
     uint8_t page;
-    uint16_t end;
+    uint16_t end;  // grains
   };
 
   uint32_t aligned(uint32_t n) const { return (n + area_.write_bytes - 1) & ~uint32_t{area_.write_bytes - 1u}; }
-  uint32_t start(uint8_t page) const { return uint32_t{page} * area_.page_bytes; }
+  uint32_t start(uint8_t page) const { return page * area_.page_bytes; }
+  uint32_t grain() const { return area_.page_bytes > 32768 ? area_.page_bytes / 32768 : 1; }  // bytes, of an end
   uint8_t next(uint8_t page) const { return page + 1 < area_.pages ? static_cast<uint8_t>(page + 1) : uint8_t{0}; }
   uint8_t previous(uint8_t page) const { return static_cast<uint8_t>((page ? page : area_.pages) - 1); }
   uint8_t distance(uint8_t from, uint8_t to) const {
@@ -95,6 +96,8 @@ class Store {
   }
   uint8_t free_pages() const { return static_cast<uint8_t>(area_.pages - 1 - distance(oldest_, page_)); }
   uint32_t usable() const;
+
+  uint16_t end_of(uint32_t at, uint8_t page) const { return static_cast<uint16_t>((at - start(page)) / grain()); }
 
   bool fits() const;
   bool read_page(uint8_t page, Page* head) const;
@@ -138,7 +141,7 @@ class Store {
   uint8_t filled_ = 0;        // bytes in unit_
   bool mounted_ = false;
   bool writing_ = false;      // page_ was opened since mount(): only such a page is written to
-  uint8_t unit_[16];
+  uint8_t unit_[kMostWriteBytes];
 };
 
 }  // namespace tfodl

@@ -11,7 +11,8 @@ Store::Store(FlashArea& area, const StoreLayout& layout, uint16_t* where)
 }
 
 bool Store::fits() const {
-  return area_.pages >= 4 && area_.pages <= kMostPages && area_.page_bytes >= 256 && area_.page_bytes <= 32768 &&
+  return area_.pages >= 4 && area_.pages <= kMostPages && area_.page_bytes >= 256 && area_.page_bytes <= kMostPageBytes &&
+         area_.write_bytes >= 2 * grain() && area_.write_bytes <= kMostWriteBytes &&
          start(area_.pages) <= 65536u * area_.write_bytes;
 }
 
@@ -27,7 +28,7 @@ bool Store::read_page(uint8_t page, Page* head) const {
 bool Store::own(const Page& head) const {
   return head.magic == kStoreMagic && memcmp(head.identity, layout_.identity, sizeof head.identity) == 0 &&
          head.pages == area_.pages && head.accepted_page < area_.pages && head.oldest < area_.pages &&
-         head.accepted_end <= area_.page_bytes && head.previous_end <= area_.page_bytes;
+         head.accepted_end * grain() <= area_.page_bytes && head.previous_end * grain() <= area_.page_bytes;
 }
 
 bool Store::find_newest(Page* newest, uint8_t* page) const {
@@ -63,14 +64,14 @@ uint32_t Store::check(uint8_t page, uint32_t sequence, uint32_t at, Head* head) 
 void Store::find_last_commit(const Page& newest, uint8_t page) {
   const uint32_t begin = aligned(kPageHeadBytes);
   accepted_ = {newest.accepted_page, newest.accepted_end};
-  if (newest.flags & kFirst) accepted_ = {page, static_cast<uint16_t>(begin)};
+  if (newest.flags & kFirst) accepted_ = {page, static_cast<uint16_t>(begin / grain())};
   oldest_ = newest.oldest;
   uint32_t at = start(page) + begin;
   Head head;
   while (const uint32_t size = check(page, newest.sequence, at, &head)) {
     at += size;
     if (head.kind != kCommit) continue;
-    accepted_ = {page, static_cast<uint16_t>(at - start(page))};
+    accepted_ = {page, end_of(at, page)};
     oldest_ = static_cast<uint8_t>(head.key);
   }
 }
@@ -98,7 +99,7 @@ bool Store::trace(Page head, uint8_t page, uint16_t* ends) const {
 // Takes over the records of a page. A commit at its end is taken on trust: whoever set that end saw it whole, and a
 // unit whose write was cut may read differently now.
 bool Store::apply(uint8_t page, uint16_t mark) {
-  const uint32_t end = start(page) + (mark & ~kCommitted);
+  const uint32_t end = start(page) + (mark & ~kCommitted) * grain();
   uint32_t sequence;
   area_.read(start(page) + 12, &sequence, sizeof sequence);
   uint32_t at = start(page) + aligned(kPageHeadBytes);

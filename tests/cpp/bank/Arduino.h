@@ -1,0 +1,5 @@
+// The clock that BankFlash waits by.
+#pragma once
+#include <stdint.h>
+
+unsigned long millis();
