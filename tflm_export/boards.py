@@ -12,7 +12,7 @@ from typing import Literal
 from tflm_export.errors import ExportError
 
 CORE_BYTES = 53_424  # static data of mbed core 2.4.1 with USB and Serial's buffers on a Nano 33 BLE
-Area = Literal["", "sketch", "partition", "constants"]
+Area = Literal["", "sketch", "partition", "constants", "beside", "bank"]
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,9 @@ class Board:
     fqbn: the name for arduino-cli. clock_hz: of the core. core: as compilers call it. measured: whether RAM
     was read off an empty sketch of this board, and the cycle model is of its core; elsewhere it is the
     published limit less `CORE_BYTES`. area: where a store or a pool
-    lies: at the end of the "sketch"'s flash, in a "partition" of its own, or at the end of the "constants"
-    beside the sketch; "": the library has no place for it. platformio: platform and board there; "" where its
+    lies: at the end of the "sketch"'s flash, in a "partition" of its own, at the end of the "constants"
+    beside the sketch, "beside" the sketch, or in the other "bank", in sectors of 128 KB, where no pool can
+    lie; "": the library has no place for it. platformio: platform and board there; "" where its
     registry has none. constants: flash beside the sketch where an engine's constants go (docs/sketch.md);
     None: they are part of it. loaded_bytes: RAM into which a sketch is loaded, that
     the engine's program and static data share, after what the sketch itself and its loader take; 0: programs
@@ -109,19 +110,19 @@ _PUBLISHED = {
     ),
     "portenta_h7": _Published(
         "Arduino Portenta H7 (M7)", "arduino:mbed_portenta:envie_m7", 523_624, 786_432, 480, "cortex-m7",
-        _MBED_STACK, "ststm32/portenta_h7_m7",
+        _MBED_STACK, "ststm32/portenta_h7_m7", "bank",
     ),
     "giga": _Published(
         "Arduino Giga R1 (M7)", "arduino:mbed_giga:giga", 523_624, 1_966_080, 480, "cortex-m7",
-        _MBED_STACK, "ststm32/giga_r1_m7",
+        _MBED_STACK, "ststm32/giga_r1_m7", "bank",
     ),
     "nicla_vision": _Published(
         "Arduino Nicla Vision", "arduino:mbed_nicla:nicla_vision", 523_624, 1_966_080, 480, "cortex-m7",
-        _MBED_STACK, "ststm32/nicla_vision",
+        _MBED_STACK, "ststm32/nicla_vision", "bank",
     ),
     "nano_rp2040": _Published(
         "Arduino Nano RP2040 Connect", "arduino:mbed_nano:nanorp2040connect", 270_336, 16_777_216, 125,
-        "cortex-m0plus", _MBED_STACK, "raspberrypi/nanorp2040connect",
+        "cortex-m0plus", _MBED_STACK, "raspberrypi/nanorp2040connect", "beside",
     ),
     "pico": _Published(
         "Raspberry Pi Pico", "rp2040:rp2040:rpipico", 262_144, 2_093_056, 125, "cortex-m0plus",

@@ -5,14 +5,20 @@
 #include "area_test.h"
 #include "tfodl/store/sketch_flash.h"
 
-constexpr uint32_t kBytes = 256 * 1024, kFileSystem = kBytes - 5 * FLASH_SECTOR_SIZE, kPages = 8;
+#if defined(ARDUINO_ARCH_MBED)
+constexpr uint32_t kBytes = 16 << 20, kFileSystem = 15 << 20, kPages = 8, kReaching = 64;
+#define BINARY_END "15500000"
+#else
+constexpr uint32_t kBytes = 256 * 1024, kFileSystem = kBytes - 5 * FLASH_SECTOR_SIZE, kPages = 8, kReaching = 48;
+#define BINARY_END "65536"
+#endif
 alignas(FLASH_SECTOR_SIZE) uint8_t flash_memory[kBytes];
 Played rp2040;
 
 // The linker script's: a file system of four sectors and the EEPROM at the end; the program at the start.
 __asm__(".globl _FS_start\n.set _FS_start, flash_memory + 241664\n"
-        ".globl __flash_binary_end\n.set __flash_binary_end, flash_memory + 65536\n");
-static_assert(kFileSystem == 241664, "the number above");
+        ".globl __flash_binary_end\n.set __flash_binary_end, flash_memory + " BINARY_END "\n");
+static_assert(kFileSystem == 241664 || kFileSystem == 0xF00000, "the number above; the driver's");
 
 void flash_range_erase(uint32_t offset, size_t count) {
   const bool ours = offset >= kFileSystem - kPages * FLASH_SECTOR_SIZE && offset + count <= kFileSystem;
@@ -30,8 +36,11 @@ void flash_range_program(uint32_t offset, const uint8_t* data, size_t count) {
 
 int main() {
   memset(flash_memory, 0xFF, sizeof flash_memory);
+#if defined(ARDUINO_ARCH_MBED)
+  rp2040.other_core = false;
+#endif
   static uint32_t pauses = 0;
-  tfodl::SketchFlash area(kPages, [] { ++pauses; }), reaching(48, nullptr);
+  tfodl::SketchFlash area(kPages, [] { ++pauses; }), reaching(kReaching, nullptr);
   const uint16_t first[] = {0, 1};
   const tfodl::StoreLayout layout = {{1}, first, 1};
   uint16_t where[1];

@@ -30,6 +30,8 @@ from tflm_export.errors import ExportError
 from tflm_export.files import write_bytes
 from tflm_export.library import library_root
 from tflm_export.living.image import area_bytes
+from tflm_export.store.facts import check_area
+from tflm_export.store.geometry import BANK, BANK_PAGES
 
 SERIAL, OWN = Example("serial"), Manifest()
 MANIFESTS = ("library.properties", "library.json", "CMakeLists.txt")  # Arduino's, PlatformIO's, CMake's
@@ -166,15 +168,26 @@ def _constants_files(compiled: Compiled) -> dict[str, bytes]:
 
 
 def _check_keeps(compiled: Compiled, target: Board) -> None:
-    """Refuse an engine with a store or a pool where the library knows no area of flash for it."""
+    """Refuse an engine with a store or a pool where the library has no area of flash that holds it."""
     plan = compiled.plan
-    if (plan.store_bytes or plan.pool is not None) and not target.area:
+    if not (plan.store_bytes or plan.pool is not None):
+        return
+    if not target.area:
         keeping = ", ".join(name for name, row in BOARDS.items() if row.area)
         raise ExportError(
             f"engine {compiled.name!r} keeps what it learned in flash, and the library has no area for it on "
             f"{target.title}; it has one on {keeping}. Compile without store_bytes and pool, or add the "
             "board's flash (docs/add_board.md)."
         )
+    if target.area != "bank":
+        return
+    if plan.pool is not None:
+        raise ExportError(
+            f"engine {compiled.name!r} chooses: it reads what it learned where it lies, in pages of 4 KB, "
+            f"and the flash of {target.title} is erased in sectors of 128 KB. Compile it without the pool, "
+            "with store_bytes, or take another board."
+        )
+    check_area(compiled.graph, plan, BANK_PAGES, BANK, target.title)
 
 
 def _check_names(compiled: Compiled, names: Sequence[str]) -> None:

@@ -82,7 +82,7 @@ def memory_facts(graph: Graph, plan: UpdatePlan, exemplars: Exemplars | None) ->
     samples = samples_in_flash(graph, plan)
     if samples is not None:
         in_ram = sample_ram(plan, cut.nbytes)
-        facts |= {"where": "flash", "ram_a_sample": in_ram, "flash_a_sample": samples.room}
+        facts |= {"where": "flash", "ram_a_sample": in_ram, "flash_a_sample": samples.room()}
     if plan.guard is not None:
         facts |= {"judges": plan.guard.samples, "guard_ram_bytes": guard_ram(graph, plan)}
     return {"latent": facts}

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from tflm_export.compiler import Compiled
 from tflm_export.errors import ExportError
 from tflm_export.machines.host import FLAGS, HostEngine
+from tflm_export.store.geometry import BANK, BANK_PAGES, NORDIC, Geometry
 
 STATUS = (
     "ok",
@@ -36,7 +37,8 @@ STATUS = (
 class StoreEngine(HostEngine):
     """A host engine with its store, whose flash is memory here.
 
-    image: what the area holds at first, `plan.store_bytes` bytes; None: erased.
+    image: what the area holds at first, `plan.store_bytes` bytes; None: erased. geometry: of its flash; an
+    area of `BANK` is as large as an STM32H7's.
     Raises `ExportError` for an engine without a store, an image of another size, and, from the calls, for
     everything but success.
     """
@@ -46,13 +48,15 @@ class StoreEngine(HostEngine):
         engine: Compiled | str | os.PathLike[str],
         image: bytes | None = None,
         flags: Sequence[str] = FLAGS,
+        geometry: Geometry = NORDIC,
     ):
-        super().__init__(engine, flags)
+        super().__init__(engine, (*flags, "-DTFODL_BANK") if geometry == BANK else flags)
         size = self.compiled.plan.store_bytes
         if not size or self.compiled.graph.loss is None:
             raise ExportError("this engine has no store; compile it with a plan that has store_bytes.")
         self._library.shim_store_memory.restype = ctypes.c_void_p
         self._library.shim_store_pages_opened.restype = ctypes.c_uint32
+        size = BANK_PAGES * BANK.page_bytes if geometry == BANK else size
         address = self._library.shim_store_memory()
         self._memory = (ctypes.c_char * size).from_address(address)
         self.load_image(b"\xff" * size if image is None else image)

@@ -22,6 +22,7 @@ from tflm_export.compiler import Compiled
 from tflm_export.machines.host import FLAGS
 from tflm_export.machines.host_store import StoreEngine
 from tflm_export.machines.living_host import LivingEngine
+from tflm_export.store.geometry import NORDIC, Geometry
 
 
 class KeepingEngine(StoreEngine, LivingEngine):  # type: ignore[misc]
@@ -36,8 +37,9 @@ class KeepingEngine(StoreEngine, LivingEngine):  # type: ignore[misc]
         engine: Compiled | str | os.PathLike[str],
         image: bytes | None = None,
         flags: Sequence[str] = FLAGS,
+        geometry: Geometry = NORDIC,
     ):
-        super().__init__(engine, image, flags)
+        super().__init__(engine, image, flags, geometry)
         memory = self.compiled.plan.memory
         self.in_flash = memory is not None and memory.where == "flash"
         if image is None:

@@ -7,31 +7,18 @@ tflm_export.errors.ExportError: store: the area holds no log; let the device sav
 
 from __future__ import annotations
 
-import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tflm_export.errors import ExportError
-from tflm_export.round_up import round_up
+from tflm_export.store.geometry import NORDIC, PAGE_HEAD, RECORD_HEAD, Geometry
 
 MAGIC, VERSION = 0x4C445400, 1
 FIRST, CONTINUES = 1, 2
 DATA, COMMIT = 0xD1, 0xC3
-PAGE_HEAD = struct.Struct("<I8sIHHBBBBI")
-RECORD_HEAD = struct.Struct("<HBBHH")
 LAST_SEQUENCE = 0xFFFFFF00
-CRC_BYTES, UNIT_BYTES = 4, 4  # UNIT_BYTES: of the nRF52840's flash
 Records = dict[tuple[int, int], bytes]
-
-
-def record_room(payload_bytes: int) -> int:
-    """Bytes of flash that a record takes on the nRF52840.
-
-    >>> record_room(0), record_room(5)
-    (12, 20)
-    """
-    return round_up(RECORD_HEAD.size + payload_bytes + CRC_BYTES, UNIT_BYTES)
 
 
 @dataclass(frozen=True)
@@ -73,19 +60,10 @@ class _Record:
 class _Area:
     """Pages and records of an image, unchecked in their order."""
 
-    def __init__(self, image: bytes, page_bytes: int, write_bytes: int):
-        self.image, self.page_bytes, self.write_bytes = image, page_bytes, write_bytes
-        self.count = len(image) // page_bytes
-        self.grain = max(1, page_bytes // 32_768)  # bytes, of the ends in heads
-        self.begin = self._aligned(PAGE_HEAD.size)
+    def __init__(self, image: bytes, geometry: Geometry):
+        self.image, self.geometry, self.page_bytes = image, geometry, geometry.page_bytes
+        self.count = len(image) // self.page_bytes
         self.heads = [self._head(i) for i in range(self.count)]
-
-    def _aligned(self, size: int) -> int:
-        return -(-size // self.write_bytes) * self.write_bytes
-
-    def room(self, payload_bytes: int) -> int:
-        """Bytes of a record."""
-        return self._aligned(RECORD_HEAD.size + payload_bytes + 4)
 
     def _head(self, page: int) -> _Page | None:
         raw = self.image[page * self.page_bytes :][: PAGE_HEAD.size]
@@ -95,11 +73,11 @@ class _Area:
 
     def record(self, page: int, sequence: int, at: int) -> _Record | None:
         """The record at `at` of a page; None where there is no whole one."""
-        if at + self.room(0) > self.page_bytes:
+        if at + self.geometry.room(0) > self.page_bytes:
             return None
         data = self.image[page * self.page_bytes :][: self.page_bytes]
         size, kind, _, key, index = RECORD_HEAD.unpack_from(data, at)
-        end = at + self.room(size)
+        end = at + self.geometry.room(size)
         commit = kind == COMMIT and size == 0 and key < self.count
         if not (commit or kind == DATA) or end > self.page_bytes:
             return None
@@ -110,22 +88,25 @@ class _Area:
 
     def records(self, page: int, sequence: int) -> Iterator[_Record]:
         """Whole records from the start of a page, up to the first that is not."""
-        at = self.begin
+        at = self.geometry.head
         while record := self.record(page, sequence, at):
             yield record
             at = record.end
 
 
-def read_log(image: bytes, identity: Identity, *, page_bytes: int = 4096, write_bytes: int = 4) -> Records:
+def read_log(image: bytes, identity: Identity, geometry: Geometry = NORDIC) -> Records:
     """The last committed records by (key, index), bit for bit what the device finds at its start.
+
+    geometry: of the flash that `image` is of.
 
     Raises `ExportError` when the area holds no log, another engine's, or a damaged one.
     """
+    page_bytes = geometry.page_bytes
     if len(image) % page_bytes or not 4 <= len(image) // page_bytes <= 64:
         raise ExportError(
             f"store: the image has {len(image)} bytes; expected 4 to 64 whole pages of {page_bytes} bytes."
         )
-    area = _Area(image, page_bytes, write_bytes)
+    area = _Area(image, geometry)
     newest = max((h.sequence, i) for i, h in enumerate(area.heads) if h) if any(area.heads) else None
     if newest is None:
         raise ExportError("store: the area holds no log; let the device save something first.")
@@ -139,7 +120,7 @@ def read_log(image: bytes, identity: Identity, *, page_bytes: int = 4096, write_
 
 
 def _owned(head: _Page, identity: Identity, area: _Area) -> bool:
-    ends = max(head.accepted_end, head.previous_end) * area.grain <= area.page_bytes
+    ends = max(head.accepted_end, head.previous_end) * area.geometry.grain <= area.page_bytes
     pages = head.accepted_page < area.count and head.oldest < area.count and head.pages == area.count
     return head.version == VERSION and head.identity == identity.engine and pages and ends
 
@@ -156,7 +137,11 @@ def _check_owner(head: _Page, identity: Identity, area: _Area) -> None:
 
 def _rebuild(area: _Area, head: _Page, newest: int, identity: Identity) -> Records | None:
     """The committed records, or None where the log is damaged."""
-    accepted = (newest, area.begin) if head.flags & FIRST else (head.accepted_page, area.grain * head.accepted_end)
+    accepted = (
+        (newest, area.geometry.head)
+        if head.flags & FIRST
+        else (head.accepted_page, area.geometry.grain * head.accepted_end)
+    )
     oldest = head.oldest
     for record in area.records(newest, head.sequence):
         if record.kind == COMMIT:
@@ -188,7 +173,7 @@ def _trace(
         target_age = (newest - target) % area.count
         if not age < target_age <= depth:
             return ends
-        end = area.grain * (head.previous_end if whole else head.accepted_end)
+        end = area.geometry.grain * (head.previous_end if whole else head.accepted_end)
         ends[target] = (end, not whole)
         below = area.heads[target]
         if below is None or not _owned(below, identity, area) or below.sequence >= head.sequence:
@@ -199,9 +184,9 @@ def _trace(
 
 def _apply(area: _Area, page: int, end: int, committed: bool, identity: Identity, found: Records) -> bool:
     """Take over the records of a page; False: they do not end where they should."""
-    head, at = area.heads[page], area.begin
+    head, at = area.heads[page], area.geometry.head
     while head is not None and at < end:
-        if committed and at + area.room(0) == end:
+        if committed and at + area.geometry.room(0) == end:
             return True
         record = area.record(page, head.sequence, at)
         if record is None or (record.kind == DATA and not identity.allows(record.key, record.index)):

@@ -1,7 +1,7 @@
 """A replay memory's samples as records of a store: docs/store.md, "Samples".
 
 >>> one = Samples(places=100, latent_bytes=1100)
->>> one.sizes, one.records, one.room
+>>> one.sizes, one.records, one.room()
 ((512, 512, 76), 600, 1148)
 """
 
@@ -13,7 +13,7 @@ from tflm_export.errors import ExportError
 from tflm_export.gradients.cut import find_cut
 from tflm_export.ir import Graph
 from tflm_export.plan import Memory, UpdatePlan
-from tflm_export.store.log import record_room
+from tflm_export.store.geometry import NORDIC, Geometry
 
 PIECE = 512  # kPieceBytes of kept.h
 SLOTS = 2  # a place has
@@ -38,15 +38,13 @@ class Samples:
         """Of the store, at most."""
         return SLOTS * self.places * len(self.sizes)
 
-    @property
-    def room(self) -> int:
+    def room(self, geometry: Geometry = NORDIC) -> int:
         """Bytes of flash that a sample takes, with the commit behind it."""
-        return sum(map(record_room, self.sizes)) + record_room(0)
+        return sum(map(geometry.room, (*self.sizes, 0)))
 
-    @property
-    def largest(self) -> int:
+    def largest(self, geometry: Geometry = NORDIC) -> int:
         """Bytes of flash that the largest of its records takes."""
-        return record_room(self.sizes[0])
+        return geometry.room(self.sizes[0])
 
     def indices(self, place: int, slot: int) -> range:
         """Of the records of a place's slot, 1 or 2."""
@@ -72,7 +70,7 @@ def capacity(memory: Memory, latent_bytes: int) -> int:
     if memory.samples is not None:
         return memory.samples
     in_flash = memory.where == "flash"
-    each = Samples(1, latent_bytes).room if in_flash else latent_bytes + LABEL_BYTES
+    each = Samples(1, latent_bytes).room() if in_flash else latent_bytes + LABEL_BYTES
     given = memory.bytes or 0
     if given < each:
         beside = "what the store puts around it" if in_flash else "its label"

@@ -10,6 +10,7 @@ from tflm_export.errors import ExportError
 from tflm_export.ir import Graph
 from tflm_export.plan import UpdatePlan
 from tflm_export.store.arrays import StoredArray, store_identity, stored_arrays
+from tflm_export.store.geometry import geometry_of
 from tflm_export.store.log import Records, read_log
 from tflm_export.store.packing import unpack
 from tflm_export.store.samples import samples_in_flash
@@ -18,7 +19,8 @@ from tflm_export.store.samples import samples_in_flash
 def read_state(image: bytes, graph: Graph, plan: UpdatePlan) -> dict[str, np.ndarray]:
     """Every array that the engine keeps, flat int64, by its name in the engine (`w3`, `momentum_w3`, `sgd`).
 
-    image: the store's flash area, 4 KB pages. graph, plan: of the compiled engine.
+    image: the store's flash area, pages of 4 KB or an STM32H7's four sectors. graph, plan: of the compiled
+    engine.
     Raises `ExportError` for a store of another engine, an empty or a damaged one.
     """
     return _state(_records(image, graph, plan), graph, plan)
@@ -28,7 +30,7 @@ def _records(image: bytes, graph: Graph, plan: UpdatePlan) -> Records:
     identity = store_identity(graph, plan)
     if plan.spare_classes:  # behind the engine's records a sketch keeps the names of its new classes
         identity = replace(identity, first=(*identity.first, identity.first[-1] + 1))
-    return read_log(image, identity)
+    return read_log(image, identity, geometry_of(image))
 
 
 def _state(records: Records, graph: Graph, plan: UpdatePlan) -> dict[str, np.ndarray]:

@@ -2,9 +2,14 @@
 #include "tfodl/store/kept.h"
 
 namespace {
-uint8_t store_memory[$name::kStoreBytes];
+#if defined(TFODL_BANK)  // an STM32H7's flash
+constexpr uint32_t kPageBytes = 131072, kPages = 4, kWriteBytes = 32;
+#else
+constexpr uint32_t kPageBytes = 4096, kPages = $name::kStoreBytes / kPageBytes, kWriteBytes = 4;
+#endif
+uint8_t store_memory[kPages * kPageBytes];
 uint16_t store_index[$name::kStoreRecords];
-CutFlash store_area(store_memory, $name::kStoreBytes / 4096);
+CutFlash store_area(store_memory, kPages, kPageBytes, kWriteBytes);
 tfodl::Store store(store_area, $name::store_layout(), store_index);
 }  // namespace
 

@@ -27,7 +27,7 @@ from tflm_export.machines.host import HostEngine
 from tflm_export.machines.m4 import ARDUINO_FLAGS
 from tflm_export.memory.engine_size import flash_estimate
 from tflm_export.memory.storage import STACK_BYTES
-from tflm_export.plan import LayerUpdate, UpdatePlan
+from tflm_export.plan import LayerUpdate, Memory, Pool, UpdatePlan
 
 TOP = "TFODL_engine"
 STUBS = Path(__file__).parents[2] / "cpp" / "arduino"
@@ -368,13 +368,25 @@ def test_who_answers_for_a_library(who):
         Manifest(**who)
 
 
-def test_what_a_board_cannot_keep_is_refused(tmp_path):
+CHOOSES = UpdatePlan(candidates=("#3",), pool=Pool(200), memory=Memory(samples=4))
+
+
+def test_what_a_board_cannot_keep_is_refused(tmp_path, monkeypatch):
     compiled = compile_model(residual_net(), replace(PLAN, store_bytes=8 * 4096))
+    monkeypatch.setitem(BOARDS, "bare", replace(BOARDS["giga"], area=""))
     with pytest.raises(
         ExportError,
-        match="no area for it on Arduino Giga R1 .* it has one on nano33ble, nano33ble_zephyr, pico",
+        match="no area for it on Arduino Giga R1 .* it has one on nano33ble, nano33ble_zephyr, portenta_h7",
     ):
-        make_sketch(compiled, "giga", tmp_path / "x.zip")
+        make_sketch(compiled, "bare", tmp_path / "x.zip")
+    assert make_sketch(compiled, "giga", tmp_path / "x.zip").is_file()
+    chooses = compile_model(residual_net(), CHOOSES)
+    with pytest.raises(ExportError, match="'engine' chooses: .* Giga R1 .* sectors of 128 KB. Compile"):
+        make_sketch(chooses, "giga", tmp_path / "y.zip")
+    memory = Memory(samples=1000, replays=0, where="flash")
+    many = compile_model(residual_net(), replace(PLAN, memory=memory, store_bytes=64 * 4096))
+    with pytest.raises(ExportError, match="4 pages of 131,072 B hold 130,[0-9]+; train less"):
+        make_sketch(many, "giga", tmp_path / "y.zip")
 
 
 PICTURES = InputContract((8, 8, 3))

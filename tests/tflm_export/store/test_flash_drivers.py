@@ -26,15 +26,21 @@ def test_the_nrf52840s_flash(tmp_path):
     assert found["pauses"] > 10 * found["erased"]
 
 
-def test_the_rp2040s_flash(tmp_path):
+MBED = ("-DARDUINO_ARCH_MBED", "-DARDUINO_NANO_RP2040_CONNECT")
+
+
+@pytest.mark.parametrize("core", [(), MBED], ids=["pico", "nano"])
+def test_the_rp2040s_flash(core, tmp_path):
     """Whole pages and sectors above the program and below the file system, while nothing else runs."""
-    found = run_host(build("pico", "pico_flash.cpp", "ARDUINO_ARCH_RP2040", tmp_path / "pico"))
+    found = run_host(build("pico", "pico_flash.cpp", "ARDUINO_ARCH_RP2040", tmp_path / "pico", *core))
     assert found["wrong"] == 0 and found["erased"] > 30 and found["written"] > 300 and found["pauses"] > 300
 
 
 def test_the_stm32h7s_flash(tmp_path):
     """Sectors of 128 KB, words of 32 bytes; a word that a cut tore is a bus error, which is caught."""
-    found = run_host(build("bank", "bank_flash.cpp", "STM32H747xx", tmp_path / "bank", "-DCORE_CM7", "-no-pie"))
+    found = run_host(
+        build("bank", "bank_flash.cpp", "STM32H747xx", tmp_path / "bank", "-DCORE_CM7", "-no-pie")
+    )
     assert found["wrong"] == 0 and found["erased"] > 60 and found["written"] > 5_000
     assert found["longest_ms"] <= 21  # two slices: an idle moment's, and the next
     assert found["caught"] > 30 and found["pauses"] > 100 * 60

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from bisect import bisect_left
 from dataclasses import replace
 
 import numpy as np
@@ -21,8 +22,9 @@ from tflm_export.plan import Guard, Memory, Pool, UpdatePlan
 from tflm_export.pool_options import PoolOptions
 from tflm_export.report.verify import verify
 from tflm_export.store.arrays import store_identity, stored_arrays
-from tflm_export.store.facts import ERASES, SAMPLES_CODE_BYTES, changes_between_saves, store_facts
-from tflm_export.store.log import RECORD_HEAD, read_log
+from tflm_export.store.facts import ERASES, SAMPLES_CODE_BYTES, changes_between_saves, check_area, store_facts
+from tflm_export.store.geometry import BANK, BANK_PAGES, RECORD_HEAD
+from tflm_export.store.log import read_log
 from tflm_export.store.state import read_samples, read_state, read_weights
 
 PAGES = 8
@@ -181,6 +183,37 @@ def test_the_smallest_area_holds_what_it_says_for_long():
     np.testing.assert_array_equal(read_samples(engine.image, compiled.graph, plan)[0], before[0])
     with pytest.raises(ExportError, match=rf"give it {pages * 4096}, or remember fewer"):
         compiled_with(replace(plan, store_bytes=(pages - 1) * 4096))
+
+
+def test_an_stm32h7s_area_holds_as_many_as_are_let_through():
+    """The most samples that `check_area` takes, in four sectors of 128 KB, for 3,000 of them."""
+
+    def plan_of(samples):
+        memory = Memory(samples=samples, replays=0, where="flash")
+        return replace(PLAN, memory=memory, store_bytes=64 * 4096)
+
+    def held_by_a_bank(samples):
+        try:
+            check_area(compiled_with(plan_of(samples)).graph, plan_of(samples), BANK_PAGES, BANK, "a board")
+        except ExportError as error:
+            assert "remember fewer" in str(error)
+            return False
+        return True
+
+    most = bisect_left(range(1000), True, 1, key=lambda n: not held_by_a_bank(n)) - 1
+    assert most > 100
+    compiled = compiled_with(plan_of(most))
+    engine, rng = KeepingEngine(compiled, geometry=BANK), np.random.default_rng(0)
+    for _ in range(3000):
+        engine.infer(rng.integers(-128, 128, (1, 14, 14, 1), np.int8))
+        engine.remember(int(rng.integers(10)))
+    engine.save()
+    assert engine.pages_opened >= 3 and len(engine.image) == 524_288
+    before = read_samples(engine.image, compiled.graph, compiled.plan)
+    assert len(before[1]) == engine.remembered() == most
+    engine.restore()
+    engine.save()
+    np.testing.assert_array_equal(read_samples(engine.image, compiled.graph, compiled.plan)[0], before[0])
 
 
 def fits(plan, pages):

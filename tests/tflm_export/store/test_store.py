@@ -11,6 +11,7 @@ from tflm_export.library import library_root
 from tflm_export.machines.host import compile_cpp
 from tflm_export.machines.m4 import ARDUINO_FLAGS, build, run
 from tflm_export.store import Identity, read_log
+from tflm_export.store.geometry import Geometry
 
 CPP = Path(__file__).parents[2] / "cpp"
 SRC = library_root() / "src"
@@ -57,7 +58,9 @@ def test_a_cut_at_every_operation_of_200_commits(program, geometry):
     assert found["erases"] > 2 * int(geometry[1])  # compaction took place
 
 
-@pytest.mark.parametrize(("seed", "geometry"), [(1, SMALL), (2, SMALL), (4, WIDE), (6, MANY), (8, WORDS)], ids=str)
+@pytest.mark.parametrize(
+    ("seed", "geometry"), [(1, SMALL), (2, SMALL), (4, WIDE), (6, MANY), (8, WORDS)], ids=str
+)
 def test_random_cuts(program, seed, geometry):
     """100,000 operations in all; with an even seed, what a cut left reads differently every time."""
     found = run_host(program, "random", seed, 25_000, *geometry)
@@ -65,6 +68,11 @@ def test_random_cuts(program, seed, geometry):
     assert found["commits"] > 15_000
     assert found["refused"] < 30
     assert found["most_erases"] - found["least_erases"] < 0.03 * found["most_erases"]  # wear is spread
+
+
+def test_random_cuts_in_an_stm32h7s_sectors(program):
+    found = run_host(program, "random", 10, 5_000, *SECTORS)
+    assert found["cuts"] > 200 and found["commits"] > 3_000 and found["refused"] == 0
 
 
 @pytest.mark.parametrize("geometry", [SMALL, WIDE, MANY], ids=" ".join)
@@ -100,12 +108,12 @@ def test_python_reads_what_the_device_reads(program, geometry, seed, tmp_path):
         if version:
             expected[key, slot - IDENTITY.first[key]] = payload(slot, version)
     image = (tmp_path / "area.bin").read_bytes()
-    sizes = {"page_bytes": int(geometry[0]), "write_bytes": int(geometry[2])}
-    assert read_log(image, IDENTITY, **sizes) == expected
+    sizes = Geometry(int(geometry[0]), int(geometry[2]))
+    assert read_log(image, IDENTITY, sizes) == expected
     with pytest.raises(ExportError, match="Use the engine that wrote it"):
-        read_log(image, Identity(b"another.", IDENTITY.first), **sizes)
+        read_log(image, Identity(b"another.", IDENTITY.first), sizes)
     with pytest.raises(ExportError, match="whole pages"):
-        read_log(image[:-1], IDENTITY, **sizes)
+        read_log(image[:-1], IDENTITY, sizes)
 
 
 def test_python_survives_hostile_images(program, tmp_path):
@@ -116,7 +124,7 @@ def test_python_survives_hostile_images(program, tmp_path):
         damaged = np.frombuffer(image, np.uint8).copy()
         damaged[rng.integers(0, damaged.size, 4)] ^= rng.integers(1, 256, 4).astype(np.uint8)
         try:
-            read_log(damaged.tobytes(), IDENTITY, page_bytes=512)
+            read_log(damaged.tobytes(), IDENTITY, Geometry(512))
         except ExportError:
             refused += 1
     assert 30 < refused < 300

@@ -1,4 +1,4 @@
-#if defined(ARDUINO_ARCH_RP2040) && !defined(ARDUINO_ARCH_MBED)
+#if defined(ARDUINO_ARCH_RP2040) && (!defined(ARDUINO_ARCH_MBED) || defined(ARDUINO_NANO_RP2040_CONNECT))
 #include "tfodl/store/pico_flash.h"
 
 #include <Arduino.h>
@@ -11,6 +11,18 @@ extern uint8_t _FS_start, __flash_binary_end;  // of the core's linker script
 namespace tfodl {
 namespace {
 
+#if defined(ARDUINO_ARCH_MBED)
+constexpr uint32_t kEnd = 0xF00000;  // the last of 16 MB are the file system's that the core's updater uses
+
+const uint8_t* area_end() { return reinterpret_cast<const uint8_t*>(XIP_BASE) + kEnd; }
+void stop_other_core() {}  // this core runs one
+void start_other_core() {}
+#else
+const uint8_t* area_end() { return &_FS_start; }
+void stop_other_core() { rp2040.idleOtherCore(); }
+void start_other_core() { rp2040.resumeOtherCore(); }
+#endif
+
 constexpr uint32_t kSector = FLASH_SECTOR_SIZE, kPage = FLASH_PAGE_SIZE;
 
 // While it lives nothing runs from flash.
@@ -18,10 +30,10 @@ class Alone {
  public:
   Alone() {
     noInterrupts();
-    rp2040.idleOtherCore();
+    stop_other_core();
   }
   ~Alone() {
-    rp2040.resumeOtherCore();
+    start_other_core();
     interrupts();
   }
   Alone(const Alone&) = delete;
@@ -33,7 +45,7 @@ uint32_t offset(const uint8_t* address) { return static_cast<uint32_t>(reinterpr
 }  // namespace
 
 PicoFlash::PicoFlash(uint8_t page_count, void (*between)())
-    : FlashArea(kSector, page_count, 4, 1), start_(&_FS_start - kSector * page_count), between_(between) {}
+    : FlashArea(kSector, page_count, 4, 1), start_(area_end() - kSector * page_count), between_(between) {}
 
 bool PicoFlash::may_write() { return &__flash_binary_end <= start_; }
 

@@ -46,7 +46,7 @@ class SketchFlash : public NvmcFlash {
 
 }  // namespace tfodl
 
-#elif defined(ARDUINO_ARCH_RP2040) && !defined(ARDUINO_ARCH_MBED)
+#elif defined(ARDUINO_ARCH_RP2040) && (!defined(ARDUINO_ARCH_MBED) || defined(ARDUINO_NANO_RP2040_CONNECT))
 #include "tfodl/store/pico_flash.h"
 
 namespace tfodl {

@@ -179,9 +179,10 @@ void Store::append(const void* data, uint32_t n) {
 void Store::write(const void* data, uint32_t n) {
   crc_ = crc32(crc_, data, n);
   const uint8_t* bytes = static_cast<const uint8_t*>(data);
+  const uint8_t whole = area_.write_bytes > 16 ? area_.write_bytes : 16;
   for (uint32_t i = 0; i < n; ++i) {
     unit_[filled_++] = bytes[i];
-    if (filled_ == sizeof unit_) flush(sizeof unit_);
+    if (filled_ == whole) flush(whole);
   }
 }
 
