@@ -45,9 +45,6 @@ class CycleModel:
     source: str
     estimate: bool = False
 
-    def __str__(self) -> str:
-        return f"an estimate, {self.source}" if self.estimate else self.source
-
 
 # By core, as compilers call it. Of RISC-V and Xtensa there is none: no emulator here counts their cycles.
 MODELS = {
@@ -178,7 +175,6 @@ BOARDS: dict[str, Board] = {
         measured=True, area="sketch", platformio="nordicnrf52/nano33ble",
     ),
 } | {name: row.board() for name, row in _PUBLISHED.items()}  # fmt: skip
-MEASURED = {name: board for name, board in BOARDS.items() if board.measured}  # which `report` speaks of
 
 
 def board(name: str) -> Board:

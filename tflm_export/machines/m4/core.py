@@ -115,8 +115,8 @@ def core_of(board: Board) -> Core:
     if board.cycles is None:
         counted = ", ".join(name for name, other in BOARDS.items() if other.cycles is not None)
         raise ExportError(
-            f"report for {board.title}: its core, {board.core}, is not emulated here and has no cycles "
-            f"model, so neither sizes nor cycles can be counted; boards that have one: {counted}. tflm-export "
-            "sketch makes sketches for it all the same; their size is what its own compiler says."
+            f"{board.title}: its core, {board.core}, is not emulated here and has no cycles "
+            f"model, so neither sizes nor cycles can be counted; boards that have one: {counted}. "
+            "tflm-export sketch makes sketches for it all the same; their size is what its own compiler says."
         )
     return CORES[board.core]
