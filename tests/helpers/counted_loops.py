@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tflm_export.machines.m4 import O2_FLAGS, Core, M4Result, build, run
+from tflm_export.machines.m4 import Core, M4Result, build, run
 
 TIMES = 100
 CALLEES = """
@@ -35,8 +35,8 @@ def counted(core: Core, begin: str, bodies: Mapping[str, str], folder: Path) -> 
     """
     source = folder / "snippets.cpp"
     source.write_text(CALLEES + "".join(SNIPPET % (name, begin, body) for name, body in bodies.items()))
-    return run(build([source], [], _main([*bodies]), folder / "snippets.elf", O2_FLAGS, core.roomy, core), {},
-               core=core)  # fmt: skip
+    elf = build([source], [], _main([*bodies]), folder / "snippets.elf", core=core)
+    return run(elf, {}, core=core)
 
 
 def _main(names: Iterable[str]) -> str:

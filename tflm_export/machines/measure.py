@@ -17,7 +17,7 @@ import numpy as np
 from tflm_export.compiler import Compiled
 from tflm_export.emit.harness import harness
 from tflm_export.ir import Graph
-from tflm_export.machines.m4 import CORTEX_M4F, NRF52840, O2_FLAGS, Core, Count, Memories, build, run
+from tflm_export.machines.m4 import CORTEX_M4F, O2_FLAGS, Core, Count, Memories, build, run
 from tflm_export.ops import LOSSES
 from tflm_export.template import fill
 from tflm_export.variable import variables
@@ -53,15 +53,14 @@ def measure(
     inferences: int = 1,
     flags: Sequence[str] = O2_FLAGS,
     timeout: float = 300.0,
-    memories: Memories = NRF52840,
+    memories: Memories | None = None,
     core: Core = CORTEX_M4F,
 ) -> Measured:
     """Run `inferences` of the first pictures, then (an engine that learns) a training step on every picture.
 
     pictures: int8 [n, ...input shape]. targets: n class indices, or int8 [n, ...]; an engine that only infers
-    and an autoencoder have None. memories: `ROOMY` measures what is too large for the board, too; another
-    core than the Cortex-M4F has `core.roomy`. Where the constants lie apart, the flash is the program's,
-    without them.
+    and an autoencoder have None. memories: `core.roomy` measures what is too large for the board, too. Where
+    the constants lie apart, the flash is the program's, without them.
     Raises `ExportError` when the tools are missing, the program does not fit or faults.
     """
     main, samples = board_program(compiled, pictures, targets, inferences)

@@ -21,7 +21,7 @@ import numpy as np
 from tflm_export.compiler import Compiled
 from tflm_export.emit import KernelCall, emit_with_laps
 from tflm_export.ir import Graph
-from tflm_export.machines.m4 import CORTEX_M4F, NRF52840, O2_FLAGS, Core, Count, Memories, build, run
+from tflm_export.machines.m4 import CORTEX_M4F, O2_FLAGS, Core, Count, Memories, build, run
 from tflm_export.machines.measure import board_program
 from tflm_export.macs import op_macs
 
@@ -49,7 +49,7 @@ def profile(
     *,
     flags: Sequence[str] = O2_FLAGS,
     timeout: float = 300.0,
-    memories: Memories = NRF52840,
+    memories: Memories | None = None,
     core: Core = CORTEX_M4F,
 ) -> dict[str, list[CallCost]]:
     """The calls of the last `inference` and of the last `train_step`, in order.

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tflm_export.errors import ExportError
-from tflm_export.machines.m4.core import CORTEX_M4F, NRF52840, Core, Memories
+from tflm_export.machines.m4.core import CORTEX_M4F, Core, Memories
 from tflm_export.machines.m4.elf import Elf, read_elf
 
 O2_FLAGS = ("-O2", "-std=c++14", "-mfloat-abi=hard", "-fno-rtti", "-fno-exceptions")
@@ -44,7 +44,7 @@ def build(
     main: str,
     out: Path,
     flags: Sequence[str] = O2_FLAGS,
-    memories: Memories = NRF52840,
+    memories: Memories | None = None,
     core: Core = CORTEX_M4F,
 ) -> Elf:
     """Compile and link `sources` and the C++ text `main` into the program `out`.
@@ -55,11 +55,12 @@ def build(
         memory of its own and counts nowhere. `-D`s for it belong into its text.
     flags: optimisation, standard and float ABI of the engine, `O2_FLAGS` or `ARDUINO_FLAGS`; a core without
         floating point has an ABI of its own.
-    memories: how much flash and RAM there is, of the core's machine.
+    memories: how much flash and RAM there is; of a Cortex-M4F what an nRF52840 has, of others what is roomy.
 
     Raises `ExportError` with the compiler's first complaint, or when there is no compiler.
     """
     find_tool("arm-none-eabi-g++", PACKAGES)
+    memories = memories or core.memories
     with tempfile.TemporaryDirectory(prefix="m4-build-") as name:
         folder = Path(name)
         (folder / "board_main.cpp").write_text(main)

@@ -63,13 +63,15 @@ class Core:
     """A core as compilers and QEMU call it.
 
     cpu: the compiler's flags; without `-mfpu` floats are the library's. model: the plugin's name of the model
-    of its cycles. roomy: the memories for what may fit no board; vast: the same with more flash.
+    of its cycles. memories: what a program has unless told otherwise; roomy: for what may fit no board; vast:
+    the same with more flash.
     """
 
     title: str
     cpu: tuple[str, ...]
     machine: str
     model: str
+    memories: Memories = ROOMY
     roomy: Memories = ROOMY
     vast: Memories = VAST
 
@@ -90,7 +92,7 @@ class Core:
 
 
 CORTEX_M4F = Core(
-    "Cortex-M4F", ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16"), "mps2-an386", "cortex-m4"
+    "Cortex-M4F", ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16"), "mps2-an386", "cortex-m4", NRF52840
 )
 _SECURE = Memories(3072, 3072, 0x1030_0000, 0x3830_0000, 0x1000_0000, 0x3800_0000, 0x1000_0000)
 CORES = {
@@ -105,7 +107,7 @@ CORES = {
     ),
     "cortex-m33": Core(
         "Cortex-M33", ("-mcpu=cortex-m33", "-mthumb", "-mfpu=fpv5-sp-d16"), "mps2-an505", "cortex-m33",
-        roomy=_SECURE, vast=_SECURE,
+        _SECURE, _SECURE, _SECURE,
     ),
 }  # fmt: skip
 
