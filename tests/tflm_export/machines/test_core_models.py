@@ -51,6 +51,7 @@ M7: dict[str, tuple[str, int]] = {
     "load_beside_product": ("ldr r1, [r0]\nsmlad r12, r2, r2, r12", 2),  # ldr smlad | subs bne
     "sums_in_a_row": ("smlad r1, r2, r2, r1\nsmlad r1, r2, r2, r1\nsmlad r1, r2, r2, r1", 4),
     "product_use": ("mul r1, r2, r2\nadd.w r12, r1, r2", 4),  # mul | - | add subs | bne
+    "small_number": ("mul r1, r2, r2\nadds r2, r0, #1", 2),  # mul adds | subs bne: the 1 is no r1
     "long_product": ("smull r1, r12, r2, r2\nsmlal r1, r12, r2, r2", 3),  # smull | smlal subs | bne
     "dsp_second": ("add.w r1, r2, r2\nsxtb16 r12, r2", 3),  # add | sxtb16 subs | bne
     "dsp_first": ("sxtb16 r12, r2\nadd.w r1, r2, r2", 2),  # sxtb16 add | subs bne

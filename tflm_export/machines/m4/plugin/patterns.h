@@ -18,8 +18,8 @@ typedef struct {
 } Pattern;
 
 static const Pattern SHORT[] = {
-    {0xF800, 0x1800, PLAIN, NONE, 0, "w0r3r6wf"},      // ADD, SUB of registers
-    {0xF800, 0x1C00, PLAIN, NONE, 0, "w0r3wf"},        // ADD, SUB of 3 bits
+    {0xFC00, 0x1800, PLAIN, NONE, 0, "w0r3r6wf"},      // ADD, SUB of registers
+    {0xFC00, 0x1C00, PLAIN, NONE, 0, "w0r3wf"},        // ADD, SUB of 3 bits
     {0xE000, 0x0000, SHIFT, NONE, 0, "w0r3wf"},        // LSL, LSR, ASR by an immediate
     {0xF800, 0x2000, PLAIN, NONE, 0, "w8wf"},          // MOV
     {0xF800, 0x2800, PLAIN, NONE, 0, "r8wf"},          // CMP
@@ -107,6 +107,7 @@ static const Pattern LONG[] = {
     {0xFFB00E00, 0xEEA00A00, FLOAT_MULTIPLY_ADD, NONE, 0, "wdldrnrt"},     // VFMA, VFMS
     {0xFFB00E00, 0xEE800A00, FLOAT_DIVIDE, NONE, 0, "wdrnrt"},             // VDIV
     {0xFFBF0ED0, 0xEEB10AC0, FLOAT_DIVIDE, NONE, 0, "wdrt"},               // VSQRT
+    {0xFFBF0E50, 0xEEB50A40, FLOAT, NONE, 0, "rdwf"},                      // VCMP with zero
     {0xFFBE0E50, 0xEEB40A40, FLOAT, NONE, 0, "rdrtwf"},                    // VCMP
     {0xFFB00E50, 0xEEB00A40, FLOAT, NONE, 0, "wdrt"},                      // VMOV, VABS, VNEG, VCVT
     {0xFFB00E50, 0xEEB00A00, FLOAT, NONE, 0, "wd"},                        // VMOV of an immediate
