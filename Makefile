@@ -13,6 +13,7 @@ test: setup-dev
 bench: setup-dev
 	$(PY) benchmarks/engine.py --out results/bench/engine.json
 	$(PY) benchmarks/samples.py
+	$(PY) benchmarks/boards.py
 	$(if $(MLPERF),$(PY) benchmarks/mlperf.py --files $(MLPERF))
 	$(if $(TFODL_DATA),$(PY) benchmarks/dead.py && $(PY) benchmarks/store.py)
 	$(PY) benchmarks/tables.py

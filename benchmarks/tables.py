@@ -12,15 +12,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tflm_export.boards import BOARDS, Board
+
 ROOT = Path(__file__).parent.parent
 MEASURED = ROOT / "results" / "bench" / "engine.json"
 MLPERF = ROOT / "results" / "bench" / "mlperf.json"
 DEAD = ROOT / "results" / "bench" / "dead.json"
 STORE = ROOT / "results" / "bench" / "store.json"
 SAMPLES = ROOT / "results" / "bench" / "samples.json"
+BY_CORE = ROOT / "results" / "bench" / "boards.json"
 SAMPLES_ERASES = 64 * 10_000  # of the area of benchmarks/samples.py
 PAGES = tuple(
-    ROOT / f"{page}.md" for page in ("README", "docs/compiler", "docs/measuring", "docs/living", "docs/store")
+    ROOT / f"{page}.md"
+    for page in ("README", "docs/add_board", "docs/compiler", "docs/measuring", "docs/living", "docs/store")
 )
 BLOCK = re.compile(r"(<!-- bench:(\w+) -->\n).*?(<!-- end -->)", re.S)
 KINDS = {"train_step": "training step", "inference": "inference"}
@@ -108,6 +112,24 @@ def mlperf(_: list[dict[str, Any]]) -> str:
     )
 
 
+def boards(_: list[dict[str, Any]]) -> str:
+    """A training step of the same engines on every board whose core has a cycles model."""
+    rows = json.loads(BY_CORE.read_text(encoding="utf-8"))
+    nets = list(dict.fromkeys((row["net"], row["plan"]) for row in rows))
+    cells = [f"{net.replace('x', '×')}, {plan}: M cycles | ms" for net, plan in nets]
+    head = f"| board | core, MHz | {' | '.join(cells)} |\n|---|---|{'--:|' * 2 * len(nets)}\n"
+    counted = {name: board for name, board in BOARDS.items() if board.cycles is not None}
+    return head + "".join(_board_line(name, board, rows, nets) for name, board in counted.items())
+
+
+def _board_line(name: str, board: Board, rows: list[dict[str, Any]], nets: list[tuple[str, str]]) -> str:
+    assert board.cycles is not None
+    about = " ".join(["≈"] * board.cycles.estimate + [f"{board.core}, {board.clock_hz // 10**6}"])
+    steps = {(row["net"], row["plan"]): row["cycles_train_step"] for row in rows if row["core"] == board.core}
+    cells = [f"{_short(steps[net] / 1e6)} | {_short(board.milliseconds(steps[net]))}" for net in nets]
+    return f"| `{name}` | {about} | {' | '.join(cells)} |\n"
+
+
 def dead(_: list[dict[str, Any]]) -> str:
     """Published nets with their dead channels and without."""
     head = "| net | dead channels | MAC | weights | M cycles, kept → left out | flash, B |\n"
@@ -171,6 +193,7 @@ def filled(page: str, rows: list[dict[str, Any]]) -> str:
         "work": work,
         "memory": memory,
         "gradients": gradients,
+        "boards": boards,
         "mlperf": mlperf,
         "ram": ram,
         "dead": dead,

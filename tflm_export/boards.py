@@ -33,14 +33,37 @@ class FlashRange:
 
 
 @dataclass(frozen=True)
+class CycleModel:
+    """How a core's cycles are counted (docs/measuring.md).
+
+    source: "Arm's table", or what an estimate goes by.
+
+    >>> BOARDS["pico2"].cycles.estimate, BOARDS["esp32"].cycles
+    (True, None)
+    """
+
+    source: str
+    estimate: bool = False
+
+
+# By core, as compilers call it. Of RISC-V and Xtensa there is none: no emulator here counts their cycles.
+MODELS = {
+    "cortex-m0plus": CycleModel("Arm's table"),
+    "cortex-m4": CycleModel("Arm's table"),
+    "cortex-m33": CycleModel("by the table of the Cortex-M4", estimate=True),
+    "cortex-m7": CycleModel("two instructions a cycle in their order", estimate=True),
+}
+
+
+@dataclass(frozen=True)
 class Board:
     """What a sketch may use, bytes, and how fast it runs.
 
     ram_bytes: static data of the engine, after the core's own and what USB and Serial take.
     stack_bytes: the thread's stack on which the engine runs. flash_bytes: program and constants.
-    fqbn: the name for arduino-cli. clock_hz: of the core. core: as compilers call it. measured: whether RAM
-    was read off an empty sketch of this board, and the cycle model is of its core; elsewhere it is the
-    published limit less `CORE_BYTES`. area: where a store or a pool
+    fqbn: the name for arduino-cli. clock_hz: of the core. core: as compilers call it. cycles: the model
+    of its core; None: no emulator here has the core. measured: whether RAM was read off an empty sketch of
+    this board; elsewhere it is the published limit less `CORE_BYTES`. area: where a store or a pool
     lies: at the end of the "sketch"'s flash, in a "partition" of its own, at the end of the "constants"
     beside the sketch, "beside" the sketch, or in the other "bank", in sectors of 128 KB, where no pool can
     lie; "": the library has no place for it. platformio: platform and board there; "" where its
@@ -57,6 +80,7 @@ class Board:
     flash_bytes: int
     clock_hz: int = 64_000_000
     core: str = "cortex-m4"
+    cycles: CycleModel | None = MODELS["cortex-m4"]
     measured: bool = False
     area: Area = ""
     platformio: str = ""
@@ -92,8 +116,8 @@ class _Published:
         """Its row."""
         ram, hertz = self.data - CORE_BYTES, self.megahertz * 1_000_000
         return Board(
-            self.title, self.fqbn, ram, self.stack, self.sketch, hertz, self.core, area=self.area,
-            platformio=self.platformio, constants=self.constants, loaded_bytes=self.loaded,
+            self.title, self.fqbn, ram, self.stack, self.sketch, hertz, self.core, MODELS.get(self.core),
+            area=self.area, platformio=self.platformio, constants=self.constants, loaded_bytes=self.loaded,
         )  # fmt: skip
 
 
@@ -152,7 +176,6 @@ BOARDS: dict[str, Board] = {
         measured=True, area="sketch", platformio="nordicnrf52/nano33ble",
     ),
 } | {name: row.board() for name, row in _PUBLISHED.items()}  # fmt: skip
-MEASURED = {name: board for name, board in BOARDS.items() if board.measured}  # which `report` speaks of
 
 
 def board(name: str) -> Board:

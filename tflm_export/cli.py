@@ -166,7 +166,7 @@ def report_command(options: argparse.Namespace) -> int:
     if options.log is not None and options.html is None:
         raise ExportError("--log is shown on a page; give --html FILE, too.")
     files = {"picture": options.picture, "html": options.html, "log": options.log}
-    made = report(options.folder, steps=options.steps, per_op=options.per_op, **files)
+    made = report(options.folder, board=options.board, steps=options.steps, per_op=options.per_op, **files)
     print(made.to_json() if options.json else made.to_text(), end="\n" if options.json else "")
     return 0
 
@@ -188,7 +188,8 @@ def sketch_command(options: argparse.Namespace) -> int:
     if options.measure:
         from tflm_export.report.report import report
 
-        costs = report(compiled).facts
+        target = board(options.board)  # without a model of its own: as on the default one
+        costs = report(compiled, **({"board": options.board} if target.cycles else {})).facts
     names = options.classes.split(",") if options.classes else ()
     asked = (costs, names, example, options.format, manifest)
     print(make_sketch(compiled, options.board, options.out, *asked))

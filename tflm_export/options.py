@@ -139,6 +139,7 @@ def _verify(one: argparse.ArgumentParser) -> None:
 
 def _report(one: argparse.ArgumentParser) -> None:
     one.add_argument("folder", metavar="DIR")
+    one.add_argument("--board", default="nano33ble", help="whose core, clock and limits (default: nano33ble)")
     one.add_argument("--json", action="store_true", help="as JSON")
     one.add_argument("--steps", type=_positive, default=2, help="training steps to run (default: 2)")
     one.add_argument("--per-op", action="store_true", help="the cycles of every kernel call, too")

@@ -1,1 +1,1 @@
-"""Where an engine runs: the host, sanitizers, the emulated Cortex-M4F."""
+"""Where an engine runs: the host, sanitizers, emulated cores, a Cortex-M4F by default."""

@@ -1,4 +1,4 @@
-"""Run an emitted engine on an emulated Cortex-M4F: cycles, stack, RAM, flash, and its very weights.
+"""Run an emitted engine on an emulated core: cycles, stack, RAM, flash, and its very weights.
 
 >>> measured = measure(compile_model(tflite, plan), inputs[:2], [0, 1])
 >>> measured.inference.cycles < measured.train_step.cycles
@@ -17,7 +17,7 @@ import numpy as np
 from tflm_export.compiler import Compiled
 from tflm_export.emit.harness import harness
 from tflm_export.ir import Graph
-from tflm_export.machines.m4 import NRF52840, O2_FLAGS, Count, Memories, build, run
+from tflm_export.machines.m4 import CORTEX_M4F, O2_FLAGS, Core, Count, Memories, build, run
 from tflm_export.ops import LOSSES
 from tflm_export.template import fill
 from tflm_export.variable import variables
@@ -53,21 +53,22 @@ def measure(
     inferences: int = 1,
     flags: Sequence[str] = O2_FLAGS,
     timeout: float = 300.0,
-    memories: Memories = NRF52840,
+    memories: Memories | None = None,
+    core: Core = CORTEX_M4F,
 ) -> Measured:
     """Run `inferences` of the first pictures, then (an engine that learns) a training step on every picture.
 
     pictures: int8 [n, ...input shape]. targets: n class indices, or int8 [n, ...]; an engine that only infers
-    and an autoencoder have None. memories: `ROOMY` measures what is too large for the board, too. Where the
-    constants lie apart, the flash is the program's, without them.
+    and an autoencoder have None. memories: `core.roomy` measures what is too large for the board, too. Where
+    the constants lie apart, the flash is the program's, without them.
     Raises `ExportError` when the tools are missing, the program does not fit or faults.
     """
     main, samples = board_program(compiled, pictures, targets, inferences)
     with tempfile.TemporaryDirectory(prefix="tfodl-measure-") as name:
         folder = compiled.save(Path(name) / "engine")
         sources = sorted((folder / "src").rglob("*.cpp"))
-        elf = build(sources, [folder / "src"], main, Path(name) / "engine.elf", flags, memories)
-        result = run(elf, {"samples.bin": samples}, timeout, beside(compiled))
+        elf = build(sources, [folder / "src"], main, Path(name) / "engine.elf", flags, memories, core)
+        result = run(elf, {"samples.bin": samples}, timeout, beside(compiled), core)
     learns, remembers = compiled.graph.loss is not None, compiled.plan.memory is not None
     return Measured(
         result.cost("inference").count,

@@ -1,4 +1,4 @@
-"""What every kernel call of an engine costs, in cycles of the emulated Cortex-M4F.
+"""What every kernel call of an engine costs, in cycles of the emulated core.
 
 The engine is emitted with a lap of the counter behind every call of its lists; the laps' own cost is taken
 off, so that the parts add up to what `measure` counts.
@@ -21,7 +21,7 @@ import numpy as np
 from tflm_export.compiler import Compiled
 from tflm_export.emit import KernelCall, emit_with_laps
 from tflm_export.ir import Graph
-from tflm_export.machines.m4 import NRF52840, O2_FLAGS, Count, Memories, build, run
+from tflm_export.machines.m4 import CORTEX_M4F, O2_FLAGS, Core, Count, Memories, build, run
 from tflm_export.machines.measure import board_program
 from tflm_export.macs import op_macs
 
@@ -49,7 +49,8 @@ def profile(
     *,
     flags: Sequence[str] = O2_FLAGS,
     timeout: float = 300.0,
-    memories: Memories = NRF52840,
+    memories: Memories | None = None,
+    core: Core = CORTEX_M4F,
 ) -> dict[str, list[CallCost]]:
     """The calls of the last `inference` and of the last `train_step`, in order.
 
@@ -63,8 +64,8 @@ def profile(
     with tempfile.TemporaryDirectory(prefix="tfodl-profile-") as name:
         folder = dataclasses.replace(compiled, sources=sources).save(Path(name) / "engine")
         files = sorted((folder / "src").rglob("*.cpp"))
-        elf = build(files, [folder / "src"], main, Path(name) / "engine.elf", flags, memories)
-        measured = run(elf, {"samples.bin": samples}, timeout).costs
+        elf = build(files, [folder / "src"], main, Path(name) / "engine.elf", flags, memories, core)
+        measured = run(elf, {"samples.bin": samples}, timeout, core=core).costs
     return {
         cost.name: [_cost(calls[number], compiled.graph, count) for number, count in cost.laps]
         for cost in measured

@@ -24,6 +24,13 @@ from tflm_export.variable import variables
 
 PEAK_TENSORS = 6
 NAMED = 3
+MEMORIES = {
+    "ram_bytes": "ram",
+    "stack_bytes": "stack",
+    "flash_bytes": "flash",
+    "loaded_bytes": "RAM for program and static data",
+    "constants_bytes": "flash for constants",
+}
 
 
 @dataclass(frozen=True)
@@ -34,20 +41,23 @@ class Advice:
     plan: UpdatePlan | None = None
 
 
-def over_board(board: Board, measured: Measured) -> dict[str, int]:
-    """By how many bytes the engine is too large for a board; empty when it fits."""
+def over_board(board: Board, measured: Measured, compiled: Compiled) -> dict[str, int]:
+    """By how many bytes the engine is too large for a board, by memory; empty when it fits."""
     used = {
         "ram_bytes": (measured.static_ram_bytes, board.ram_bytes),
         "stack_bytes": (measured.stack_bytes, board.stack_bytes),
         "flash_bytes": (measured.flash_bytes, board.flash_bytes),
     }
+    if board.constants is not None and compiled.constants is not None:
+        used["loaded_bytes"] = (measured.flash_bytes + measured.static_ram_bytes, board.loaded_bytes)
+        used["constants_bytes"] = (len(compiled.constants.data), board.constants.nbytes)
     return {name: have - allowed for name, (have, allowed) in used.items() if have > allowed}
 
 
 def advise(compiled: Compiled, board: Board, measured: Measured) -> Advice:
     """By how much each memory is exceeded, what takes it, and what fits."""
-    over = over_board(board, measured)
-    sizes = ", ".join(f"{kind.removesuffix('_bytes')} by {n:,} B" for kind, n in over.items())
+    over = over_board(board, measured, compiled)
+    sizes = ", ".join(f"{MEMORIES[kind]} by {n:,} B" for kind, n in over.items())
     parts, plan = [f"{board.title}: over {sizes}."], None
     if "ram_bytes" in over and compiled.plan.pool is not None:
         plan, text = _proposal(compiled, board)

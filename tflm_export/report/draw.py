@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tflm_export.boards import MEASURED
+from tflm_export.boards import BOARDS, Board
 from tflm_export.compiler import Compiled
 from tflm_export.errors import ExportError
 from tflm_export.files import write_bytes
@@ -31,14 +31,19 @@ FAR = 2.5  # a limit this many times what is used is no line in the picture
 FORMATS = (".png", ".svg", ".pdf")
 
 
-def draw_memory(compiled: Compiled, path: str | os.PathLike[str], stack_bytes: int = 0) -> Path:
-    """Write `memory_figure` to `path` (.png, .svg or .pdf), whole or not at all.
+def draw_memory(
+    compiled: Compiled,
+    path: str | os.PathLike[str],
+    stack_bytes: int = 0,
+    board: Board = BOARDS["nano33ble"],
+) -> Path:
+    """Write `memory_figure` to `path` (.png, .svg or .pdf), whole or not at all, with the board's limit.
 
     Raises `ExportError` for another format, `TfodlError` when the file cannot be written.
     """
     target = Path(path)
     kind = picture_format(target)
-    figure = memory_figure(compiled, stack_bytes)
+    figure = memory_figure(compiled, stack_bytes, board=board)
     picture = io.BytesIO()
     figure.savefig(picture, format=kind, dpi=120)
     write_bytes(target, picture.getvalue())
@@ -53,19 +58,22 @@ def picture_format(path: Path) -> str:
 
 
 def memory_figure(
-    compiled: Compiled, stack_bytes: int = 0, limits: Mapping[str, int] | None = None
+    compiled: Compiled,
+    stack_bytes: int = 0,
+    limits: Mapping[str, int] | None = None,
+    board: Board = BOARDS["nano33ble"],
 ) -> Figure:
     """Above: bytes alive at every op, over what is always there. Below: every buffer's place and lifetime.
 
     stack_bytes: the stack as measured, part of what is always there. limits: `{name: bytes}`, drawn as lines;
-    by default what each board leaves to the engine's static memory and stack.
+    by default what the board leaves to the engine's static memory and stack.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 8), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.5))
     if limits is None:
-        limits = {b.title: b.ram_bytes + (b.stack_bytes if stack_bytes else 0) for b in MEASURED.values()}
+        limits = {board.title: board.ram_bytes + (board.stack_bytes if stack_bytes else 0)}
     _draw_live(above, compiled, stack_bytes, limits)
     _draw_places(below, compiled)
     steps = len(compiled.graph.ops)

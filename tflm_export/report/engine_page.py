@@ -7,6 +7,8 @@ from typing import Any
 
 from tflm_export.page.document import Section, cards, page, paragraph, table
 from tflm_export.page.markup import Markup
+from tflm_export.report.advice import MEMORIES
+from tflm_export.report.board_facts import board_text
 from tflm_export.report.lasting_section import lasting_section
 from tflm_export.report.layers_section import layers_section
 from tflm_export.report.learning_section import dead_section, learning_section
@@ -65,10 +67,9 @@ def _boards(facts: Facts) -> Markup:
         )
         for name, fits in facts["fits"].items()
     ]
-    return table(
-        ("board", "fits", "inference, ms", "training step, ms"), rows, "Boards, without waits for flash"
-    )
+    about = f"{board_text(facts['board'])}; without waits for flash"
+    return table(("board", "fits", "inference, ms", "training step, ms"), rows, about)
 
 
 def _over(sizes: Mapping[str, int]) -> str:
-    return ", ".join(f"{n:,} B too much {kind.removesuffix('_bytes')}" for kind, n in sizes.items())
+    return ", ".join(f"{n:,} B too much {MEMORIES[kind]}" for kind, n in sizes.items())

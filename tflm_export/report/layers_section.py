@@ -58,7 +58,8 @@ def _cycles(facts: Mapping[str, Any], kind: str, calls: Sequence[Mapping[str, An
     ]
     what = "a training step" if kind == "train_step" else "an inference"
     what += " with its replays" if facts.get("latent", {}).get("replays") else ""
-    about = f"{total:,} cycles of a Cortex-M4 without waits. Layers that run together, by rows, are one bar."
+    about = f"{total:,} cycles of a {facts['board']['core']} without waits. "
+    about += "Layers that run together, by rows, are one bar."
     same = table(("layer", *WORK, "share"), rows)
     return figure(f"Cycles of {what} by layer", about, bars(found, WORK, "cycles"), same)
 

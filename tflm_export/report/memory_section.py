@@ -82,7 +82,8 @@ def flash_section(facts: Mapping[str, Any]) -> Section:
     parts, total = facts["flash_parts"], facts["flash_bytes"]
     picture = bars([(part, {"bytes": n}) for part, n in parts.items()], {"bytes": "c0"}, "B")
     rows = [(part, n, f"{n / max(1, total):.1%}") for part, n in parts.items()]
-    about = f"{total:,} B of the linked Cortex-M4 program; a store or a pool has its area beside this."
+    about = f"{total:,} B of the program linked for the {facts['board']['core']}; "
+    about += "a store or a pool has its area beside this."
     return Section(
         "Flash", (figure("Flash by part", about, picture, table(("part", "bytes", "share"), rows)),)
     )

@@ -1,7 +1,7 @@
 """What an engine costs: RAM, flash, work, by layer and by step, and whether it fits a board.
 
-Sizes are those of the linked Cortex-M4 program, the stack is painted and read back, cycles and instructions
-are counted in the emulator (docs/measuring.md); the memory plan's own figures stand beside them.
+Sizes are those of the program linked for the board's core, the stack is painted and read back, cycles and
+instructions are counted in the emulator (docs/measuring.md); the memory plan's own figures stand beside them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tflm_export.boards import MEASURED
+from tflm_export.board.sketch import placed
+from tflm_export.boards import BOARDS
+from tflm_export.boards import board as board_named
 from tflm_export.compiler import Compiled
 from tflm_export.contracts import contract_from_dict
 from tflm_export.emit.names import display, shape_text
@@ -23,13 +25,14 @@ from tflm_export.files import write_text
 from tflm_export.front.dead_facts import dead_lines
 from tflm_export.ir import Graph, Op
 from tflm_export.living.pool_facts import pool_text
-from tflm_export.machines.m4 import ROOMY, VAST
+from tflm_export.machines.m4 import core_of
 from tflm_export.machines.measure import Measured, measure
 from tflm_export.machines.profile import CallCost, profile, table
 from tflm_export.macs import op_macs
 from tflm_export.memory.engine_size import flash_estimate
 from tflm_export.report.advice import advise, over_board, peak_tensors
 from tflm_export.report.arena_map import arena_map
+from tflm_export.report.board_facts import board_facts, board_text
 from tflm_export.report.board_page import board_sections
 from tflm_export.report.draw import draw_memory, picture_format
 from tflm_export.report.engine_page import engine_page
@@ -40,6 +43,7 @@ from tflm_export.report.verify import samples
 from tflm_export.store.facts import store_facts
 from tflm_export.variable import Variable, variables
 
+DEFAULT_BOARD = "nano33ble"
 VAST_FROM_BYTES = 11 << 18  # of estimated flash: what is larger may not fit ROOMY's 3 MB
 
 
@@ -61,40 +65,49 @@ class Report:
 def report(
     engine: Compiled | str | os.PathLike[str],
     *,
+    board: str = DEFAULT_BOARD,
     steps: int = 2,
     per_op: bool = False,
     picture: str | os.PathLike[str] | None = None,
     html: str | os.PathLike[str] | None = None,
     log: str | os.PathLike[str] | None = None,
 ) -> Report:
-    """Measure an engine, compiled or in its folder, on the emulated board and report.
+    """Measure an engine, compiled or in its folder, on the emulated core of a board and report.
 
-    steps: training steps that run; the last one counts. per_op: with every kernel call's.
-    picture: a file for the memory plan's picture (.png, .svg, .pdf). html: one for the whole as a page.
+    board: a name of `BOARDS` whose core has a cycles model. steps: training steps that run; the last one
+    counts. per_op: with every kernel call's. picture: a file for the memory plan's picture (.png, .svg,
+    .pdf). html: one for the whole as a page.
     log: of a board that learned (`tfodl board`), for the page.
-    Raises `ExportError` when the folder holds no engine or the Cortex-M4 tools are missing.
+    Raises `ExportError` when the folder holds no engine, the board has no cycles model or the tools for its
+    core are missing.
     """
     if picture is not None:
         picture_format(Path(picture))
     seen = () if log is None else board_sections(read_run_file(log))
-    compiled = opened(engine)
+    target = board_named(board)
+    core = core_of(target)
+    compiled = opened(engine) if board == DEFAULT_BOARD else placed(opened(engine), target)
     xs, ts = samples(compiled, None, None, 0)
     counted = per_op or html is not None
-    memories = VAST if flash_estimate(compiled.graph) > VAST_FROM_BYTES else ROOMY
-    calls = profile(compiled, xs[:steps], ts[:steps], memories=memories) if counted else {}
-    measured = measure(compiled, xs[:steps], ts[:steps], memories=memories)
+    memories = core.vast if flash_estimate(compiled.graph) > VAST_FROM_BYTES else core.roomy
+    calls = profile(compiled, xs[:steps], ts[:steps], memories=memories, core=core) if counted else {}
+    measured = measure(compiled, xs[:steps], ts[:steps], memories=memories, core=core)
     if picture is not None:
-        draw_memory(compiled, picture, measured.stack_bytes)
-    made = make_report(compiled, measured, calls)
+        draw_memory(compiled, picture, measured.stack_bytes, target)
+    made = make_report(compiled, measured, calls, board)
     if html is not None:
         write_text(html, engine_page(made.facts, seen))
     return made if per_op else Report({**made.facts, "calls": {}})
 
 
 def make_report(
-    compiled: Compiled, measured: Measured, calls: Mapping[str, list[CallCost]] | None = None
+    compiled: Compiled,
+    measured: Measured,
+    calls: Mapping[str, list[CallCost]] | None = None,
+    board: str = DEFAULT_BOARD,
 ) -> Report:
-    """The report of an engine that was measured; `calls` of `profile`."""
+    """The report of an engine that was measured on the core of `board`; `calls` of `profile`."""
+    target = board_named(board)
     memory = compiled.memory
     ram = measured.static_ram_bytes + measured.stack_bytes
     facts: dict[str, Any] = dict(compiled.facts) | {
@@ -105,15 +118,14 @@ def make_report(
         "total_ram_bytes": ram,
         "flash_bytes": measured.flash_bytes,
     }
-    facts |= _work(measured, compiled.facts["macs"])
-    over = {name: over_board(board, measured) for name, board in MEASURED.items()}
-    facts["fits"] = {name: not sizes for name, sizes in over.items()}
-    facts["over"] = {name: sizes for name, sizes in over.items() if sizes}
-    found = {name: advise(compiled, MEASURED[name], measured) for name in facts["over"]}
-    facts["advice"] = [advice.text for advice in found.values()]
-    facts["smaller_plans"] = {
-        name: json.loads(advice.plan.to_json()) for name, advice in found.items() if advice.plan is not None
-    }
+    facts["board"] = board_facts(board)
+    facts |= _work(measured, compiled.facts["macs"], board)
+    over = over_board(target, measured, compiled)
+    facts["fits"], facts["over"] = {board: not over}, {board: over} if over else {}
+    advice = advise(compiled, target, measured) if over else None
+    plan = None if advice is None else advice.plan
+    facts["advice"] = [] if advice is None else [advice.text]
+    facts["smaller_plans"] = {} if plan is None else {board: json.loads(plan.to_json())}
     store = store_facts(compiled.graph, compiled.plan)
     facts |= {} if store is None else {"store": store}
     facts["peak"] = peak_tensors(compiled)
@@ -127,15 +139,14 @@ def make_report(
     return Report(facts)
 
 
-def _work(measured: Measured, macs: Mapping[str, int]) -> dict[str, Any]:
-    """Cycles, milliseconds by board, cycles a MAC, instructions and reads of flash of each kind of call."""
+def _work(measured: Measured, macs: Mapping[str, int], board: str) -> dict[str, Any]:
+    """Cycles, milliseconds on the board, cycles a MAC, instructions, reads of flash, by kind of call."""
     counts = {"inference": measured.inference, "train_step": measured.train_step}
     work = {"inference": macs["forward"], "train_step": sum(macs.values())}
     return {
         "cycles": {kind: count.cycles for kind, count in counts.items()},
         "milliseconds": {
-            name: {kind: round(board.milliseconds(count.cycles), 3) for kind, count in counts.items()}
-            for name, board in MEASURED.items()
+            board: {kind: round(BOARDS[board].milliseconds(n.cycles), 3) for kind, n in counts.items()}
         },
         "cycles_a_mac": {kind: round(n.cycles / max(1, work[kind]), 3) for kind, n in counts.items()},
         "instructions": {kind: count.instructions for kind, count in counts.items()},
@@ -250,6 +261,7 @@ def _text(facts: Mapping[str, Any]) -> str:
         "",
         "| | |",
         "|---|---|",
+        f"| board | {board_text(facts['board'])} |",
         f"| RAM, static + stack | {facts['static_ram_bytes']:,} + {facts['stack_bytes']:,} "
         f"= {facts['total_ram_bytes']:,} B |",
         f"| of which arena | {facts['arena_bytes']:,} B ({over_bound:.1%} over the lower bound) |",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tflm_export.errors import ExportError
-from tflm_export.machines.m4 import ARDUINO_FLAGS, O2_FLAGS, Elf, build, read_elf, run
+from tflm_export.machines.m4 import ARDUINO_FLAGS, CORES, O2_FLAGS, Core, Elf, build, read_elf, run
 
 ENGINE = """
 static int table[100];
@@ -82,6 +82,21 @@ def test_a_stack_overflow_is_named(engine: Path) -> None:
     """
     with pytest.raises(ExportError, match="FAULT stack overflow"):
         run(link(engine, recursion), {})
+
+
+@pytest.mark.parametrize("core", CORES.values(), ids=CORES)
+def test_every_core_is_protected(engine: Path, core: Core) -> None:
+    """A store outside its memories, and a stack that grows into what lies below it."""
+    lines = {
+        r"FAULT pc 0x\w+ lr 0x\w+ CFSR 0x\w+ address 0x2f000000": "*(volatile int*)0x2F000000 = 1;",
+        "FAULT stack overflow": "return sink(1);",
+    }
+    sink = "int sink(int n) { volatile char block[999]; block[3] = n; return sink(n + 1) + block[3]; }"
+    for said, line in lines.items():
+        main = f"{sink} int main() {{ {line} return 0; }}"
+        elf = build([engine], [], main, engine.parent / "wild.elf", core=core)
+        with pytest.raises(ExportError, match=said):
+            run(elf, {}, core=core)
 
 
 def test_errors_are_one_line(engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tflite_file import O, T, build, conv_options, fused
 
-from tflm_export.boards import Board
+from tflm_export.boards import BOARDS, Board
 from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError
 from tflm_export.machines.host import HostEngine
@@ -108,8 +108,8 @@ def test_too_large_for_a_board(compiled, measured, monkeypatch):
     ram = compile_model(nets.residual_net(), UpdatePlan()).memory.static_ram
     assert ram < measured.static_ram_bytes
     small = Board("Tiny", "a:b:c", ram, 100_000, 1000)
-    monkeypatch.setattr(reports, "MEASURED", {"tiny": small})
-    facts = reports.make_report(compiled, measured).facts
+    monkeypatch.setitem(BOARDS, "tiny", small)
+    facts = reports.make_report(compiled, measured, board="tiny").facts
     assert facts["fits"] == {"tiny": False}
     assert facts["over"]["tiny"]["ram_bytes"] == measured.static_ram_bytes - ram
     (advice,) = facts["advice"]

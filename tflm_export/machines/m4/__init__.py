@@ -1,22 +1,27 @@
-"""A Cortex-M4F in the place of a board: build with arm-none-eabi-gcc, run and count on QEMU."""
+"""A core in the place of a board, a Cortex-M4F unless told otherwise: build with gcc, count on QEMU."""
 
-from tflm_export.machines.m4.build import ARDUINO_FLAGS, NRF52840, O2_FLAGS, ROOMY, VAST, Memories, build
+from tflm_export.machines.m4.build import ARDUINO_FLAGS, O2_FLAGS, build
+from tflm_export.machines.m4.core import CORES, CORTEX_M4F, NRF52840, ROOMY, VAST, Core, Memories, core_of
 from tflm_export.machines.m4.counter import Cost, Count
 from tflm_export.machines.m4.elf import Elf, read_elf
 from tflm_export.machines.m4.run import M4Result, run
 
 __all__ = [
     "ARDUINO_FLAGS",
+    "CORES",
+    "CORTEX_M4F",
     "NRF52840",
     "O2_FLAGS",
     "ROOMY",
     "VAST",
+    "Core",
     "Cost",
     "Count",
     "Elf",
     "M4Result",
     "Memories",
     "build",
+    "core_of",
     "read_elf",
     "run",
 ]

@@ -1,4 +1,4 @@
-"""Cross-compile a program for the emulated board with Debian's arm-none-eabi-gcc."""
+"""Cross-compile a program for an emulated core with Debian's arm-none-eabi-gcc."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import tempfile
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from tflm_export.errors import ExportError
+from tflm_export.machines.m4.core import CORTEX_M4F, Core, Memories
 from tflm_export.machines.m4.elf import Elf, read_elf
 
-CPU = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16")
 O2_FLAGS = ("-O2", "-std=c++14", "-mfloat-abi=hard", "-fno-rtti", "-fno-exceptions")
 ARDUINO_FLAGS = (
     *("-Os", "-std=gnu++14", "-funsigned-char", "-mfloat-abi=softfp"),
@@ -27,44 +26,6 @@ _FREESTANDING = ("-O2", "-ffreestanding", "-fno-builtin", "-fno-tree-loop-distri
 _C_FLAGS = ("-std=gnu11", *_FREESTANDING)
 
 
-@dataclass(frozen=True)
-class Memories:
-    """Flash and RAM that a program may use, KiB; the harness's own 1 MB of each stands behind them.
-
-    flash: where the flash begins; elsewhere than at 0 the vectors stand alone there.
-    """
-
-    flash_kib: int
-    ram_kib: int
-    harness_flash: int
-    harness_ram: int
-    flash: int = 0
-
-    def defines(self) -> list[str]:
-        """Compiler flags for board_start.c."""
-        bits = {"FLASH_BITS": self.flash_kib, "RAM_BITS": self.ram_kib}
-        values = {name: (kib * 1024 - 1).bit_length() for name, kib in bits.items()}
-        values |= {"HARNESS_FLASH": self.harness_flash, "HARNESS_RAM": self.harness_ram}
-        values |= {"FLASH_BASE": self.flash}
-        return [f"-D{name}={value}u" for name, value in values.items()]
-
-    def script(self) -> str:
-        """memory.ld of the linker."""
-        rows = [
-            f"FLASH (rx) : ORIGIN = {self.flash:#010x}, LENGTH = {self.flash_kib}K",
-            f"BOARD_FLASH (rx) : ORIGIN = {self.harness_flash:#x}, LENGTH = 1024K",
-            f"RAM (rwx) : ORIGIN = 0x20000000, LENGTH = {self.ram_kib}K",
-            f"BOARD_RAM (rwx) : ORIGIN = {self.harness_ram:#x}, LENGTH = 1024K",
-        ]
-        if self.flash:
-            return "\n".join(["MEMORY {", "VECTORS (rx) : ORIGIN = 0, LENGTH = 4K", *rows, "}", ""])
-        return "\n".join(["MEMORY {", *rows, "}", 'REGION_ALIAS("VECTORS", FLASH)', ""])
-
-
-NRF52840 = Memories(1024, 256, 0x0010_0000, 0x2010_0000)
-# What the emulator has, for programs that fit no nRF52840; the last one's flash is a memory outside the chip.
-ROOMY = Memories(3072, 3072, 0x0030_0000, 0x2030_0000)
-VAST = Memories(8192, 3072, 0x2180_0000, 0x2030_0000, 0x2100_0000)
 SUPPORT = Path(__file__).parent / "support"
 PACKAGES = "gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib"
 
@@ -83,7 +44,8 @@ def build(
     main: str,
     out: Path,
     flags: Sequence[str] = O2_FLAGS,
-    memories: Memories = NRF52840,
+    memories: Memories | None = None,
+    core: Core = CORTEX_M4F,
 ) -> Elf:
     """Compile and link `sources` and the C++ text `main` into the program `out`.
 
@@ -91,27 +53,29 @@ def build(
     include: header folders.
     main: C++ with `int main()`; part of the harness, as is everything of `board.h`. It is linked into
         memory of its own and counts nowhere. `-D`s for it belong into its text.
-    flags: optimisation, standard and float ABI of the engine, `O2_FLAGS` or `ARDUINO_FLAGS`.
-    memories: how much flash and RAM there is.
+    flags: optimisation, standard and float ABI of the engine, `O2_FLAGS` or `ARDUINO_FLAGS`; a core without
+        floating point has an ABI of its own.
+    memories: how much flash and RAM there is; of a Cortex-M4F what an nRF52840 has, of others what is roomy.
 
     Raises `ExportError` with the compiler's first complaint, or when there is no compiler.
     """
     find_tool("arm-none-eabi-g++", PACKAGES)
+    memories = memories or core.memories
     with tempfile.TemporaryDirectory(prefix="m4-build-") as name:
         folder = Path(name)
         (folder / "board_main.cpp").write_text(main)
-        float_abi = next(flag for flag in flags if flag.startswith("-mfloat-abi="))
-        headers = [f"-I{path}" for path in (*include, SUPPORT)]
+        flags, headers = core.flags(flags), [f"-I{path}" for path in (*include, SUPPORT)]
+        cpu = (*core.cpu, core.float_abi(flags))
         jobs: list[tuple[Path, tuple[str, ...]]]
-        harness = ("arm-none-eabi-gcc", *_C_FLAGS, float_abi, *memories.defines())
+        harness = ("arm-none-eabi-gcc", *_C_FLAGS, *memories.defines())
         jobs = [(path, harness) for path in sorted(SUPPORT.glob("*.c"))]
         jobs += [(folder / "board_main.cpp", ("arm-none-eabi-g++", *flags, *_FREESTANDING, *headers))]
         jobs += [(Path(path), ("arm-none-eabi-g++", *flags, *headers)) for path in sources]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            numbered = [(i, source, command) for i, (source, command) in enumerate(jobs)]
+            numbered = [(i, source, (*command, *cpu)) for i, (source, command) in enumerate(jobs)]
             objects = list(pool.map(lambda job: _compile(folder, *job), numbered))
         (folder / "memory.ld").write_text(memories.script())
-        _link(objects, out, float_abi, folder)
+        _link(objects, out, cpu, folder)
     return read_elf(out)
 
 
@@ -122,7 +86,7 @@ def _compile(folder: Path, index: int, source: Path, command: Sequence[str]) -> 
     if kept is not None and kept.is_file():
         shutil.copyfile(kept, target)
         return target
-    _call([*command, *CPU, *_SECTIONS, "-c", str(source), "-o", str(target)], f"compiling {source.name}")
+    _call([*command, *_SECTIONS, "-c", str(source), "-o", str(target)], f"compiling {source.name}")
     if kept is not None:
         _keep(target, kept)
     return target
@@ -147,18 +111,18 @@ def _keep(made: Path, kept: Path) -> None:
     staged.replace(kept)
 
 
-def _link(objects: Sequence[Path], out: Path, float_abi: str, scripts: Path) -> None:
+def _link(objects: Sequence[Path], out: Path, cpu: Sequence[str], scripts: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     options = ["-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", f"-L{scripts}"]
     options.append(f"-T{SUPPORT / 'board.ld'}")
-    command = ["arm-none-eabi-g++", *CPU, float_abi, *options, *map(str, objects), "-lm", "-o", str(out)]
+    command = ["arm-none-eabi-g++", *cpu, *options, *map(str, objects), "-lm", "-o", str(out)]
     _call(command, f"linking {out.name}")
 
 
 def _call(command: Sequence[str], doing: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if done.returncode:
-        raise ExportError(f"Cortex-M4 build: {doing} failed: {_complaint(done.stderr)}")
+        raise ExportError(f"build for the emulated core: {doing} failed: {_complaint(done.stderr)}")
 
 
 def _complaint(stderr: str) -> str:

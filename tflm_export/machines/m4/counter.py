@@ -15,7 +15,7 @@ from tflm_export.errors import ExportError
 from tflm_export.machines.m4.build import find_tool
 
 PLUGIN = Path(__file__).parent / "plugin"
-FLAGS = ("-std=gnu11", "-O2", "-shared", "-fPIC", "-fvisibility=hidden")
+FLAGS = ("-std=gnu11", "-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Run a program on QEMU's Cortex-M4F board and count its cycles."""
+"""Run a program on one of QEMU's Cortex-M boards and count its cycles."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 
 from tflm_export.errors import ExportError
 from tflm_export.machines.m4.build import find_tool
+from tflm_export.machines.m4.core import CORTEX_M4F, Core
 from tflm_export.machines.m4.counter import Cost, plugin, read_costs
 from tflm_export.machines.m4.elf import Elf
 
-_MACHINE = ("-machine", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none")
+_QUIET = ("-nographic", "-monitor", "none", "-serial", "none")
 _SEMIHOSTING = ("-semihosting-config", "enable=on,target=native")
 
 
@@ -30,7 +31,7 @@ class M4Result:
         for cost in reversed(self.costs):
             if cost.name == name:
                 return cost
-        raise ExportError(f"Cortex-M4 run: the program measured no {name!r}: {_tail(self.stdout)}")
+        raise ExportError(f"emulated run: the program measured no {name!r}: {_tail(self.stdout)}")
 
     def number(self, name: str) -> int:
         """The value that the program printed by `board_print_number(name, value)`, the last one.
@@ -42,15 +43,20 @@ class M4Result:
             key, _, value = line.rpartition(" ")
             if key == name and value.isdigit():
                 return int(value)
-        raise ExportError(f"Cortex-M4 run: the program printed no {name!r}: {_tail(self.stdout)}")
+        raise ExportError(f"emulated run: the program printed no {name!r}: {_tail(self.stdout)}")
 
 
 def run(
-    elf: Elf, files_in: Mapping[str, bytes], timeout: float = 120.0, memory: Mapping[int, bytes] | None = None
+    elf: Elf,
+    files_in: Mapping[str, bytes],
+    timeout: float = 120.0,
+    memory: Mapping[int, bytes] | None = None,
+    core: Core = CORTEX_M4F,
 ) -> M4Result:
     """Run `elf` in an empty folder that holds `files_in`.
 
-    timeout: seconds of the host's clock. memory: what lies in flash beside the program, by address.
+    timeout: seconds of the host's clock. memory: what lies in flash beside the program, by address. core:
+    that it was built for.
     Raises `ExportError` on a fault, a non-zero exit status, a timeout, or when QEMU, or the gcc that
     compiles the cycle counter, is not installed.
     """
@@ -60,8 +66,10 @@ def run(
         folder.mkdir()
         for file, data in files_in.items():
             (folder / file).write_bytes(data)
-        counter = f"{plugin()},harness={elf.harness_address:#x},out={marks}"
-        command = [qemu, *_MACHINE, *_SEMIHOSTING, "-kernel", str(elf.path.resolve()), "-plugin", counter]
+        counter = f"{plugin()},model={core.model},harness={elf.harness_address:#x},"
+        counter += f"ram={core.roomy.ram:#x},out={marks}"
+        command = [qemu, "-machine", core.machine, *_QUIET, *_SEMIHOSTING]
+        command += ["-kernel", str(elf.path.resolve()), "-plugin", counter]
         command += _loaders(memory or {}, Path(name))
         stdout = _execute(command, folder, timeout)
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -85,15 +93,15 @@ def _execute(command: list[str], folder: Path, timeout: float) -> str:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise ExportError(f"Cortex-M4 run: no end within {timeout:g} s; give it a longer timeout.") from error
+        raise ExportError(f"emulated run: no end within {timeout:g} s; give it a longer timeout.") from error
     text = done.stdout.decode("utf-8", "replace")
     if done.returncode and ("Could not load plugin" in text or "-plugin: invalid option" in text):
         raise ExportError(
-            f"Cortex-M4 run: QEMU takes no plugin of interface 1, which counts cycles; "
+            f"emulated run: QEMU takes no plugin of interface 1, which counts cycles; "
             f"QEMU 6 to 8 built with plugins do (Debian 12 has 7.2): {_tail(text)}"
         )
     if done.returncode:
-        raise ExportError(f"Cortex-M4 run: exit status {done.returncode}: {_tail(text)}")
+        raise ExportError(f"emulated run: exit status {done.returncode}: {_tail(text)}")
     return text
 
 

@@ -1,6 +1,6 @@
-// Reset, memory protection and faults of a Cortex-M4F dressed as an nRF52840: 1 MB of read-only flash at 0,
-// 256 KB of RAM at 0x20000000 (or larger ones), a guard under the stack. Beside them the harness's own flash, RAM
-// and timer; any other address faults. FLASH_BASE, FLASH_BITS, RAM_BITS, HARNESS_*: build.py, Memories.
+// Reset, memory protection and faults of an emulated core; a Cortex-M4F is dressed as an nRF52840: 1 MB of read-only
+// flash at 0, 256 KB of RAM at 0x20000000. A guard lies under the stack. Beside them the harness's own flash, RAM
+// and timer; any other address faults. FLASH_BASE, FLASH_BYTES, RAM_*, HARNESS_*: core.py, Memories.
 #include "board.h"
 
 #define REGISTER(address) (*(volatile uint32_t*)(address))
@@ -11,7 +11,6 @@
 #define MPU_CTRL REGISTER(0xE000ED94)
 #define MPU_RNR REGISTER(0xE000ED98)
 #define MPU_RBAR REGISTER(0xE000ED9C)
-#define MPU_RASR REGISTER(0xE000EDA0)
 #define FPCCR REGISTER(0xE000EF34)
 
 extern uint32_t load_data, data_start, data_end, bss_start, bss_end;
@@ -21,21 +20,48 @@ typedef void (*Initializer)(void);
 extern Initializer preinit_start[], preinit_end[], init_start[], init_end[];
 extern int main(void);
 
-enum { NO_ACCESS = 0u << 24, READ_WRITE = 3u << 24, READ_ONLY = 6u << 24, NO_EXECUTE = 1u << 28 };
+#if __ARM_ARCH >= 8
+#define MPU_RLAR REGISTER(0xE000EDA0)
+#define MPU_MAIR0 REGISTER(0xE000EDC0)
+enum { READ_WRITE = 1u << 1, READ_ONLY = 3u << 1, NO_EXECUTE = 1u };
 
-static void protect(uint32_t region, uint32_t base, uint32_t log2_bytes, uint32_t access) {
+static void protect(uint32_t region, uint32_t base, uint32_t bytes, uint32_t access) {
   MPU_RNR = region;
-  MPU_RBAR = base;
-  MPU_RASR = access | ((log2_bytes - 1) << 1) | 1u;
+  MPU_RBAR = base | access;
+  MPU_RLAR = (base + bytes - 32) | 1u;
 }
 
+// The guard is what no region holds: the RAM is two.
+static void protect_ram(uint32_t guard) {
+  MPU_MAIR0 = 0x44;  // plain memory, no cache
+  protect(2, RAM_BASE, guard - RAM_BASE, READ_WRITE | NO_EXECUTE);
+  protect(5, guard + 256, RAM_BASE + RAM_BYTES - guard - 256, READ_WRITE | NO_EXECUTE);
+}
+#else
+#define MPU_RASR REGISTER(0xE000EDA0)
+enum { NO_ACCESS = 0u << 24, READ_WRITE = 3u << 24, READ_ONLY = 6u << 24, NO_EXECUTE = 1u << 28 };
+
+// A region has a power of two of bytes.
+static void protect(uint32_t region, uint32_t base, uint32_t bytes, uint32_t access) {
+  uint32_t bits = 0;
+  while (bits < 31 && (1u << bits) < bytes) ++bits;
+  MPU_RNR = region;
+  MPU_RBAR = base;
+  MPU_RASR = access | ((bits - 1) << 1) | 1u;
+}
+
+static void protect_ram(uint32_t guard) {
+  protect(2, RAM_BASE, RAM_BYTES, READ_WRITE | NO_EXECUTE);
+  protect(5, guard, 256, NO_ACCESS | NO_EXECUTE);
+}
+#endif
+
 static void protect_memory(void) {
-  protect(0, FLASH_BASE, FLASH_BITS, READ_ONLY);
-  protect(1, HARNESS_FLASH, 20, READ_ONLY);
-  protect(2, 0x20000000, RAM_BITS, READ_WRITE | NO_EXECUTE);
-  protect(3, HARNESS_RAM, 20, READ_WRITE | NO_EXECUTE);
-  protect(4, 0x40000000, 12, READ_WRITE | NO_EXECUTE);  // timer
-  protect(5, (uint32_t)&stack_limit - 256, 8, NO_ACCESS | NO_EXECUTE);
+  protect(0, FLASH_BASE, FLASH_BYTES, READ_ONLY);
+  protect(1, HARNESS_FLASH, 1u << 20, READ_ONLY);
+  protect(3, HARNESS_RAM, 1u << 20, READ_WRITE | NO_EXECUTE);
+  protect(4, 0x40000000, 4096, READ_WRITE | NO_EXECUTE);  // timer
+  protect_ram((uint32_t)&stack_limit - 256);
   SHCSR |= 7u << 16;  // separate memory, bus and usage faults
   MPU_CTRL = 1;
   __asm volatile("dsb\nisb");
@@ -89,7 +115,8 @@ __attribute__((used)) void board_report_fault(const uint32_t* frame) {
 __attribute__((naked)) static void fault(void) {
   __asm volatile(
       "mov r0, sp\n"
-      "ldr sp, =board_fault_stack\n"
+      "ldr r1, =board_fault_stack\n"
+      "mov sp, r1\n"
       "b board_report_fault\n");
 }
 
