@@ -17,8 +17,8 @@ from tfodl.experiments import study_flags
 from tfodl.experiments.rules import RULES
 
 UNLIMITED = ("head", "all")  # whatever the budget
-COMPARED = ["random", "velocity", "top_layers_random", "sparse_update", "head", "all"]
-OTHERS = {"cifar10_sub": ["importance_random", "static_random", "velocity_authors", "fisher", "last_layers"]}
+COMPARED = ["random", "velocity", "top_layers_random", "importance_random", "sparse_update", "head", "all"]
+OTHERS = {"cifar10_sub": ["static_random", "velocity_authors", "fisher", "last_layers"]}
 
 flags.DEFINE_list("methods", list(RULES), "rules")
 study_flags.define("results/papers/equal_bytes")
