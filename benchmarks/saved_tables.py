@@ -45,7 +45,8 @@ def _shares(
     """By rule, the four shares. A step beyond the head's own is the backward pass of the blocks."""
     seconds, timed = host[0]["result"], host[0]["arguments"]["plans"]
     data = host[0]["arguments"]["task"]["data"]
-    cycles = {plan_key(row["arguments"]): row["result"]["step_cycles"] for row in engines}
+    own = [row for row in engines if row["arguments"]["task"]["data"] == data]
+    cycles = {plan_key(row["arguments"]): row["result"]["step_cycles"] for row in own}
     board = {rule: cycles[plan_key({"plan": plan})] for rule, plan in timed.items()}
     found = {}
     for (name, rule, _), cell in cells(rows).items():

@@ -20,11 +20,11 @@ from tfodl.experiments.cells import (
     cells,
     compare,
     correct,
+    engines_of,
     key_of,
     mean,
     over_sets,
     percent,
-    plan_key,
     sets,
     share,
     whole_sets,
@@ -35,6 +35,9 @@ from tfodl.experiments.titles import NAMES
 
 PAIRS = (
     ("velocity", "random"),
+    ("importance_random", "velocity"),
+    ("importance_random", "top_layers_random"),
+    ("importance_random", "sparse_update"),
     ("top_layers_random", "velocity"),
     ("top_layers_random", "random"),
     ("sparse_update", "velocity"),
@@ -42,7 +45,6 @@ PAIRS = (
     ("fisher", "velocity"),
     ("static_random", "random"),
     ("velocity_authors", "velocity"),
-    ("importance_random", "top_layers_random"),
     ("last_layers", "velocity"),
     ("velocity_scheme_first", "random_scheme_first"),
     ("velocity_scheme_first", "velocity"),
@@ -109,8 +111,8 @@ def over_budgets(rows: Sequence[Row]) -> str:
 def engine_costs(rows: Sequence[Row], engines: Sequence[Row]) -> str:
     """What the compiled engines of the first budget take, mean over the sets, and what of the backward pass
     they save: as the papers count, in MACs, in cycles."""
-    known, sizes = cells(rows), {plan_key(row["arguments"]): row["result"] for row in engines}
-    found = {key: sizes.get(plan_key(cell[0]["result"])) for key, cell in known.items()}
+    known = cells(rows)
+    found = engines_of(known, engines)
     lines = [
         "| method | RAM, B | flash, B | a step, M cycles | saved, the papers' count | in MACs | in cycles |",
         "|---|--:|--:|--:|--:|--:|--:|",

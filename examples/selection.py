@@ -30,12 +30,14 @@ RULES: dict[str, Callable[[], tfodl.callbacks.Selection]] = {
     "equilibrium": lambda: tfodl.EquilibriumSelection(2e-3, HELD_OUT),
     "scotti": lambda: tfodl.ScottiSelection(HELD_OUT),
     "fisher": lambda: tfodl.Fisher(SHARE, HELD_OUT),
+    "importance": lambda: tfodl.ImportanceRandom(Budget(scheme_bytes=8192), HELD_OUT, batchnorm=False),
     "top-layers": lambda: tfodl.TopLayersRandom(Budget(scheme_bytes=8192), HELD_OUT, batchnorm=False),
 }
 
 # With batch norm frozen, as on the device, nothing keeps the gradients small: lower rates.
 OPTIMIZERS: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
     "velocity-device": lambda: keras.optimizers.SGD(0.002, momentum=0.9),
+    "importance": lambda: keras.optimizers.SGD(0.002),
     "top-layers": lambda: keras.optimizers.SGD(0.002),
     "scotti": lambda: HyperSGD(0.02, 0.9, eps=1e-3),
 }

@@ -16,7 +16,7 @@ from absl import app, flags
 
 from tflm_export.errors import TfodlError
 from tfodl.experiments import sweep
-from tfodl.experiments.cells import cells, plan_key
+from tfodl.experiments.cells import cells, engines_of
 from tfodl.experiments.host import step_seconds
 
 flags.DEFINE_string("study", "results/papers/equal_bytes", "folder of a study")
@@ -27,12 +27,9 @@ FLAGS = flags.FLAGS
 
 def job(study: Path) -> dict[str, Any]:
     """The cut net of the set, and by rule the compiled plan. Raises `TfodlError` where there is none."""
-    compiled = {plan_key(row["arguments"]) for row in sweep.load(study / "engines.jsonl")}
-    found = {
-        method: cell[0]
-        for (data, method, _), cell in cells(sweep.load(study / "runs.jsonl")).items()
-        if data == FLAGS.data and plan_key(cell[0]["result"]) in compiled
-    }
+    known = cells(sweep.load(study / "runs.jsonl"))
+    compiled = engines_of(known, sweep.load(study / "engines.jsonl"))
+    found = {method: known[data, method, b][0] for data, method, b in compiled if data == FLAGS.data}
     if not {"head", "all"} <= found.keys():
         raise TfodlError(f"{study}: no engines of {FLAGS.data!r} for head and all; run scripts/engines.py.")
     plans = {method: row["result"]["plan"] for method, row in found.items()}

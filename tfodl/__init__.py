@@ -32,6 +32,7 @@ _HOME = {
     "BestEpoch": "tfodl.callbacks",
     "ScottiSelection": "tfodl.callbacks",
     "TopLayersRandom": "tfodl.callbacks",
+    "ImportanceRandom": "tfodl.callbacks",
     "Fisher": "tfodl.callbacks",
     "Int8Model": "tfodl.int8.graph",
     "QAS": "tfodl.int8.qas",

@@ -82,7 +82,8 @@ def _add_finetune(commands: argparse._SubParsersAction[Any]) -> None:
     )
     tune.add_argument(
         "--method",
-        help="top_layers_random (default), velocity, random, fisher, equilibrium, scotti, head, all",
+        help="importance_random (default), top_layers_random, velocity, random, fisher, equilibrium, scotti, "
+        "head, all",
     )
     tune.add_argument("--momentum", type=float, help="of SGD (default 0; 4 B a trained weight on the board)")
     tune.add_argument("--head-epochs", type=int, help="of the classifier alone first (default: if it is new)")

@@ -83,7 +83,7 @@ def test_finetune_then_quantize(tmp_path, capsys):
     assert main([*FINETUNE, "--epochs", "2", "--out", str(tuned)]) == 0
     assert sorted(os.listdir(tuned)) == ["history.json", "model.keras", "model.keras.json", "plan.json"]
     assert main(["plan", "show", str(tuned / "plan.json")]) == 0
-    assert "top_layers_random" in capsys.readouterr().out
+    assert "importance_random" in capsys.readouterr().out
     arguments = [
         "--model",
         str(tuned / "model.keras"),

@@ -8,6 +8,7 @@ from tfodl.callbacks.best import BestEpoch
 from tfodl.callbacks.equilibrium import EquilibriumSelection
 from tfodl.callbacks.fisher import Fisher
 from tfodl.callbacks.fixed import FixedSelection
+from tfodl.callbacks.importance import ImportanceRandom
 from tfodl.callbacks.random import RandomSelection
 from tfodl.callbacks.scotti import ScottiSelection
 from tfodl.callbacks.top_layers import TopLayersRandom
@@ -18,6 +19,7 @@ __all__ = [
     "EquilibriumSelection",
     "Fisher",
     "FixedSelection",
+    "ImportanceRandom",
     "RandomSelection",
     "ScottiSelection",
     "Selection",

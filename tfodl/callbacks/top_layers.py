@@ -50,7 +50,10 @@ class TopLayersRandom(Selection):
         self.top, self.beyond, self.batch_size = top, beyond, batch_size
 
     def begin(self) -> None:
-        gradients = weight_gradients(self.model, self.pool, self.data, self.batch_size)
+        self.rank(weight_gradients(self.model, self.pool, self.data, self.batch_size))
+
+    def rank(self, gradients: Mapping[str, np.ndarray]) -> None:
+        """Set what is drawn from, by the weight gradients of every layer of the pool."""
         norms = {name: float(np.linalg.norm(gradient)) for name, gradient in gradients.items()}
         self.earnings = {group.layer: norms[group.layer] / _bytes(group) for group in self.pool}
         self.ranked = sorted(self.earnings, key=lambda name: -self.earnings[name])
@@ -77,7 +80,8 @@ class TopLayersRandom(Selection):
         others = [name for name in self.ranked if name not in scores]
         least = min(float(np.min(value)) for value in scores.values())
         channels = {group.layer: group.channels for group in self.pool}
-        below = {name: np.full(channels[name], least - 1 - place) for place, name in enumerate(others)}
+        apart = max(1.0, abs(least))
+        below = {name: np.full(channels[name], least - apart * (1 + i)) for i, name in enumerate(others)}
         return {**scores, **below}
 
     def _count(self, falling: list[float]) -> int:

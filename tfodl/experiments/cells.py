@@ -74,6 +74,14 @@ def plan_key(holder: Mapping[str, Any]) -> str:
     return json.dumps(holder.get("plan"), sort_keys=True)
 
 
+def engines_of(known: Cells, engines: Sequence[Row]) -> dict[Key, Row]:
+    """What the engines of scripts/engines.py take, by the cell whose first run ended with their plan."""
+    places = ((row["arguments"]["task"]["data"], plan_key(row["arguments"])) for row in engines)
+    sizes = dict(zip(places, (row["result"] for row in engines), strict=True))
+    wanted = {key: (key[0], plan_key(cell[0]["result"])) for key, cell in known.items()}
+    return {key: sizes[place] for key, place in wanted.items() if place in sizes}
+
+
 def sets(known: Cells) -> list[str]:
     """Data sets, as they come."""
     return list(dict.fromkeys(data for data, *_ in known))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tfodl.experiments.cells import (
     Cells,
+    Key,
     Row,
     budgets,
     cells,
     correct,
+    engines_of,
     key_of,
     over_sets,
     percent,
-    plan_key,
     sets,
 )
 from tfodl.experiments.paired import Difference
@@ -40,12 +41,12 @@ def page(rows: Sequence[Row], engines: Sequence[Row] = ()) -> str:
     engines: rows of scripts/engines.py, for cycles and flash at the budget that they were compiled at.
     """
     known = cells(rows)
-    every = budgets(known)
+    every, compiled = budgets(known), engines_of(known, engines)
     columns = [*map(percent, every), "mean", f"- {NAMES[BASELINE]}", "RAM, KiB", "M cycles", "flash, KiB"]
     lines = [f"| rule | {' | '.join(columns)} | for |", "|---|" + "--:|" * len(columns) + "---|"]
     for rule in sorted(_whole(known), key=lambda rule: -_mean(known, rule, every)):
         values = [f"{_mean(known, rule, [budget]):.1f}" for budget in every]
-        values += [f"{_mean(known, rule, every):.1f}", _lead(known, rule), *_engine(known, rule, engines)]
+        values += [f"{_mean(known, rule, every):.1f}", _lead(known, rule), *_engine(known, rule, compiled)]
         lines.append(f"| {NAMES[rule]} | {' | '.join(values)} | {_use(rule)} |")
     return "\n".join(lines) + "\n"
 
@@ -80,11 +81,12 @@ def _lead(known: Cells, rule: str) -> str:
     return found.text if found else ""
 
 
-def _engine(known: Cells, rule: str, engines: Sequence[Row]) -> tuple[str, str, str]:
-    """RAM, cycles and flash, mean over the sets whose engines of this rule were compiled."""
-    sizes = {plan_key(row["arguments"]): row["result"] for row in engines}
-    plans = [plan_key(row["result"]) for key, cell in known.items() if key[1] == rule for row in cell[:1]]
-    found = [sizes[plan] for plan in plans if plan in sizes]
+def _engine(known: Cells, rule: str, compiled: Mapping[Key, Row]) -> tuple[str, str, str]:
+    """RAM, cycles and flash, mean over the sets, at the budget at which most engines were compiled."""
+    counts = {b: sum(key[2] == b for key in compiled) for b in budgets(known)}
+    at = max(counts, key=lambda b: counts[b])
+    keys = (key_of(known, data, rule, at) for data in sets(known))
+    found = [compiled[key] for key in keys if key in compiled]
     if not found:
         return "", "", ""
     ram, cycles, flash = (

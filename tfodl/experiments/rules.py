@@ -17,7 +17,7 @@ from tflm_export.plan import Budget, LayerUpdate, Optimizer, UpdatePlan
 from tfodl.callbacks import FixedSelection, RandomSelection, VelocitySelection
 from tfodl.callbacks.base import Selection
 from tfodl.callbacks.fisher import Fisher
-from tfodl.callbacks.gradients import weight_gradients
+from tfodl.callbacks.importance import ImportanceRandom
 from tfodl.callbacks.top_layers import TopLayersRandom
 from tfodl.neurons.cost import plan_cost
 from tfodl.neurons.group import NeuronGroup
@@ -53,36 +53,6 @@ class StaticRandom(RandomSelection):
 
     def plan(self, epoch: int) -> UpdatePlan:
         return self.plans[-1] if self.plans else super().plan(epoch)
-
-
-class ImportanceRandom(TopLayersRandom):
-    """`TopLayersRandom` whose redraw prefers what earns most (after MeDyate, Quélennec et al., 2025).
-
-    In the best layers a channel is drawn, without putting back, with a probability that grows with its
-    gradient's norm before training: by the keys `log(u) / norm` (Efraimidis and Spirakis, 2006).
-    """
-
-    method = "importance_random"
-
-    def begin(self) -> None:
-        super().begin()
-        chosen = [group for group in self.pool if group.layer in self.layers]
-        gradients = weight_gradients(self.model, chosen, self.data, self.batch_size)
-        self.norms = {group.layer: channel_norms(gradients[group.layer], group) for group in chosen}
-
-    def scores(self, epoch: int) -> dict[str, np.ndarray]:
-        rng = self.rng(epoch)
-        return {
-            name: np.log(rng.random(len(norms))) / np.maximum(norms, 1e-30)
-            for name, norms in self.norms.items()
-        }
-
-
-def channel_norms(gradient: np.ndarray, group: NeuronGroup) -> np.ndarray:
-    """Euclidean norm of a weight gradient by channel along the group's axis, `[channels]`."""
-    along = np.moveaxis(gradient, -2, -1) if group.axis == "in" else gradient
-    found: np.ndarray = np.linalg.norm(along.reshape(-1, group.channels), axis=0)
-    return found
 
 
 class LastLayers(StaticRandom):

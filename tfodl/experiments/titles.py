@@ -11,7 +11,7 @@ NAMES = {
     "random_scheme_first": "Random, from a scheme on",
     "velocity_authors": "Velocity, the authors' code",
     "top_layers_random": "TopLayersRandom (TraDy)",
-    "importance_random": "its weighted redraw (MeDyate)",
+    "importance_random": "ImportanceRandom (MeDyate)",
     "sparse_update": "Sparse Update",
     "fisher": "Fisher (TinyTrain)",
     "last_layers": "last layers",

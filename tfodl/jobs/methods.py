@@ -14,6 +14,9 @@ METHODS: dict[str, Callable[..., callbacks.Selection]] = {
     "top_layers_random": lambda budget, x, y, **o: callbacks.TopLayersRandom(
         budget, validation_data=(x, y), **o
     ),
+    "importance_random": lambda budget, x, y, **o: callbacks.ImportanceRandom(
+        budget, validation_data=(x, y), **o
+    ),
     "fisher": lambda budget, x, y, **o: callbacks.Fisher(budget, validation_data=(x, y), **o),
     "head": lambda budget, x, y, **o: callbacks.FixedSelection("head", **o),
     "all": lambda budget, x, y, **o: callbacks.FixedSelection("all", **o),

@@ -104,7 +104,7 @@ class FinetuneJob(_Job):
     head_epochs: int | None = None
     device_batch: int | None = None
     calibration: int = 64
-    method: str = "top_layers_random"
+    method: str = "importance_random"
     budget: Budget = field(default_factory=Budget)
     fit: str = "nano33ble"
 

@@ -46,7 +46,7 @@ def test_a_rule_that_lacks_a_set_does_not_stand_for_it(rows):
 def test_the_page_has_a_row_a_rule_from_the_best_down(rows):
     sizes = {"ram_bytes": 2048, "step_cycles": 3_000_000, "flash_bytes": 102_400}
     engines = [
-        {"arguments": {"plan": row["result"]["plan"]}, "result": sizes}
+        {"arguments": {**row["arguments"], "plan": row["result"]["plan"]}, "result": sizes}
         for row in rows
         if row["arguments"]["method"] == "velocity" and "plan" in row["result"]
     ]

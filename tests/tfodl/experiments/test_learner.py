@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from spots import half_trained, spots
 
 from tflm_export.errors import TfodlError
 from tfodl.experiments.learner import DEVICE, Int8Learner, Recipe
-from tfodl.experiments.rules import RULES, Setting, all_but_head, channel_norms, ram_budget, rule
+from tfodl.experiments.rules import RULES, Setting, all_but_head, ram_budget, rule
 from tfodl.experiments.transfer import Task, draw_head, head_of
-from tfodl.neurons.groups import neuron_groups
 
 RULES_RUN = ("head", "velocity", "top_layers_random", "importance_random", "sparse_update", "all")
 RECIPE = Recipe(pictures=32, held_out=8, epochs=2, batch_size=8)
@@ -85,21 +82,6 @@ def test_a_masked_step_is_keras_step(learner):
         [np.broadcast_to(np.arange(w.shape[-1]) % 2 == 1, w.shape).ravel() for w in first[:-2]]
     )
     assert np.array_equal(found[0][: frozen.size][frozen], start[: frozen.size][frozen])
-
-
-def test_what_earns_more_is_drawn_more_often_and_nothing_twice(learner):
-    setting = Setting(learner.budget(HALF), learner._data(RECIPE, 0, False)[2], 5, DEVICE, learner.engine)
-    made = rule("importance_random", setting)
-    made.norms = {"op_3": np.array([1.0, 4.0, 0.0])}
-    first = np.array([np.argmax(made.scores(epoch)["op_3"]) for epoch in range(500)])
-    assert (first == 1).mean() == pytest.approx(0.8, abs=0.06) and not (first == 2).any()
-
-
-def test_norms_are_by_the_channels_of_the_axis(learner):
-    gradient = np.arange(24.0).reshape(1, 1, 4, 6)
-    groups = {g.kind: g for g in neuron_groups(learner.model, "in")}
-    narrow = dataclasses.replace(groups["conv"], weight_shape=gradient.shape, channels=4)
-    assert np.allclose(channel_norms(gradient, narrow), np.linalg.norm(gradient[0, 0], axis=1))
 
 
 def test_fixed_rules_stay_and_go_from_the_output_down(learner):

@@ -37,6 +37,7 @@ BASE = {
     "seconds": 1800.0,
 }
 RAM = {"ram_share": 0.212}
+DOTS = {"data": "dots"}
 
 
 def test_a_row_a_method_from_the_best_down_with_what_it_takes():
@@ -92,7 +93,8 @@ def test_engines_stand_with_what_of_the_backward_pass_they_save():
     sizes = {"ram_bytes": 5000, "flash_bytes": 90_000, "inference_cycles": 1_000_000}
     cycles = {"all": 5_000_000, "velocity": 2_000_000}
     engines = [
-        {"arguments": {"plan": plans[m]}, "result": {**sizes, "step_cycles": cycles[m]}} for m in plans
+        {"arguments": {"task": DOTS, "plan": plans[m]}, "result": {**sizes, "step_cycles": cycles[m]}}
+        for m in plans
     ]
     lines = study_tables.engine_costs(rows, engines).splitlines()
     assert lines[2] == "| Velocity | 5,000 | 90,000 | 2.00 | 75 % | 50 % | 75 % |"
@@ -209,7 +211,12 @@ def test_four_counts_of_what_is_saved(tmp_path):
     saved = {"flops_saved": [0.2, 0.5], "flops_saved_paper": [0.9, 0.75]}
     rows = [row(m, s, RAM, plan=plans[m], **saved) for m, s in itertools.product(plans, range(2))]
     cycles = {"head": 100, "all": 300, "velocity": 150}
-    engines = [{"arguments": {"plan": plans[m]}, "result": {"step_cycles": cycles[m]}} for m in plans]
+    engines = [
+        {"arguments": {"task": DOTS, "plan": plans[m]}, "result": {"step_cycles": cycles[m]}} for m in plans
+    ]
+    engines += [
+        {**engines[0], "arguments": {**engines[0]["arguments"], "task": {"data": "spots"}}, "result": {}}
+    ]
     asked = {"task": {"data": "dots"}, "plans": plans}
     host = [{"arguments": asked, "result": {"head": 1.0, "all": 2.0, "velocity": 2.1}}]
     lines = saved_tables.saved(rows, engines, host).splitlines()

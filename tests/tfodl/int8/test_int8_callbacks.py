@@ -21,6 +21,7 @@ RULES = {
     "biases": lambda: tfodl.FixedSelection("biases"),
     "equilibrium": lambda: tfodl.EquilibriumSelection(1e-3, HELD_OUT),
     "top_layers": lambda: tfodl.TopLayersRandom(Budget(scheme_bytes=1500), HELD_OUT),
+    "importance": lambda: tfodl.ImportanceRandom(Budget(scheme_bytes=1500), HELD_OUT),
     "fisher": lambda: tfodl.Fisher(0.3, HELD_OUT),
 }
 

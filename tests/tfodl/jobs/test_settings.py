@@ -66,7 +66,7 @@ def test_a_scaling_that_is_none_is_refused_before_tensorflow_starts():
 
 def test_settings_are_frozen_and_have_their_command_s_defaults():
     job = FinetuneJob(**FILES)
-    assert (job.epochs, job.learning_rate, job.method) == (10, None, "top_layers_random")
+    assert (job.epochs, job.learning_rate, job.method) == (10, None, "importance_random")
     assert (QuantizeJob(**FILES).epochs, QuantizeJob(**FILES).learning_rate) == (2, 1e-4)
     with pytest.raises(dataclasses.FrozenInstanceError):
         job.epochs = 1

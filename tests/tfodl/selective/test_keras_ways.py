@@ -194,7 +194,7 @@ def test_several_inputs_and_a_shared_layer(structure):
     both = [np.concatenate(m) for m in (now, before)]  # one neuron, seen twice a sample
     wanted = tfodl.velocity.similarity(*both) - 1
     np.testing.assert_allclose(rule.velocities["shared"], wanted, atol=1e-6)
-    for rule in (tfodl.Fisher(100, (x, y)), tfodl.TopLayersRandom(100, (x, y))):
+    for rule in (tfodl.Fisher(100, (x, y)), tfodl.ImportanceRandom(100, (x, y))):
         model.fit(x, y, epochs=1, verbose=0, callbacks=[rule])
     assert model.predict(x, verbose=0).shape == (12, 3)
 
