@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tflm_export.machines.m4 import Core, M4Result, build, run
+from tflm_export.machines.cortex_m import Core, CoreResult, build, run
 
 TIMES = 100
 CALLEES = """
@@ -28,7 +28,7 @@ extern "C" __attribute__((naked)) void snippet_%s(void*) {
 """
 
 
-def counted(core: Core, begin: str, bodies: Mapping[str, str], folder: Path) -> M4Result:
+def counted(core: Core, begin: str, bodies: Mapping[str, str], folder: Path) -> CoreResult:
     """Every loop measured twice.
 
     begin: what sets r3 to 100. bodies: assembly; r0 points at 64 words of RAM, r1, r2 and r12 are free.

@@ -14,8 +14,8 @@ from nets import gated_net, residual_net
 
 from tflm_export.compiler import Compiled, compile_model
 from tflm_export.files import replace_folder
+from tflm_export.machines.cortex_m.build import SUPPORT
 from tflm_export.machines.host import HostEngine
-from tflm_export.machines.m4.build import SUPPORT
 from tflm_export.machines.measure import stored_weights
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
 from tflm_export.simulate.step import Simulator

@@ -23,8 +23,8 @@ from tflm_export.boards import BOARDS, board
 from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError
 from tflm_export.input_contract import InputContract
+from tflm_export.machines.cortex_m import ARDUINO_FLAGS
 from tflm_export.machines.host import HostEngine
-from tflm_export.machines.m4 import ARDUINO_FLAGS
 from tflm_export.memory.engine_size import flash_estimate
 from tflm_export.memory.storage import STACK_BYTES
 from tflm_export.plan import LayerUpdate, Memory, Pool, UpdatePlan

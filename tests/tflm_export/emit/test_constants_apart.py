@@ -18,10 +18,10 @@ from tflm_export.engine_folder import load
 from tflm_export.errors import ExportError
 from tflm_export.front.spare import add_spare_classes
 from tflm_export.machines.choosing_host import ChoosingEngine
+from tflm_export.machines.cortex_m import ARDUINO_FLAGS
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.host_store import StoreEngine
 from tflm_export.machines.living_host import LivingEngine
-from tflm_export.machines.m4 import ARDUINO_FLAGS
 from tflm_export.machines.measure import measure
 from tflm_export.plan import Guard, LayerUpdate, Memory, Optimizer, Pool, UpdatePlan
 from tflm_export.ship import ship

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tflm_export.library import library_root
-from tflm_export.machines.m4 import ARDUINO_FLAGS, O2_FLAGS, build, run
+from tflm_export.machines.cortex_m import ARDUINO_FLAGS, O2_FLAGS, build, run
 
 HERE = Path(__file__).parent / "m4_kernels"
 SOURCE = library_root() / "src"

@@ -15,7 +15,7 @@ from __future__ import annotations
 import pytest
 from counted_loops import TIMES, counted
 
-from tflm_export.machines.m4 import CORES, M4Result
+from tflm_export.machines.cortex_m import CORES, CoreResult
 
 M0PLUS_FRAME = 1 + 2 + 1 + TIMES * 2 + (TIMES - 1) + 3
 M7_FRAME = 1 + 1 + 3 + 1
@@ -79,18 +79,18 @@ M7: dict[str, tuple[str, int]] = {
 
 
 @pytest.fixture(scope="module")
-def m0plus(tmp_path_factory: pytest.TempPathFactory) -> M4Result:
+def m0plus(tmp_path_factory: pytest.TempPathFactory) -> CoreResult:
     bodies = {name: body for name, (body, _) in M0PLUS.items()}
     return counted(CORES["cortex-m0plus"], "movs r3, #100", bodies, tmp_path_factory.mktemp("m0plus"))
 
 
 @pytest.fixture(scope="module")
-def m7(tmp_path_factory: pytest.TempPathFactory) -> M4Result:
+def m7(tmp_path_factory: pytest.TempPathFactory) -> CoreResult:
     bodies = {name: body for name, (body, _) in M7.items()}
     return counted(CORES["cortex-m7"], "mov.w r3, #100\ndmb", bodies, tmp_path_factory.mktemp("m7"))
 
 
-def cycles(result: M4Result, name: str) -> int:
+def cycles(result: CoreResult, name: str) -> int:
     """Of a loop that was measured twice, the same both times."""
     first, second = (cost.count for cost in result.costs if cost.name == name)
     assert first == second
@@ -98,15 +98,15 @@ def cycles(result: M4Result, name: str) -> int:
 
 
 @pytest.mark.parametrize("name", M0PLUS)
-def test_a_loop_of_the_cortex_m0plus(m0plus: M4Result, name: str) -> None:
+def test_a_loop_of_the_cortex_m0plus(m0plus: CoreResult, name: str) -> None:
     assert cycles(m0plus, name) == M0PLUS_FRAME + TIMES * M0PLUS[name][1]
 
 
 @pytest.mark.parametrize("name", M7)
-def test_a_loop_of_the_cortex_m7(m7: M4Result, name: str) -> None:
+def test_a_loop_of_the_cortex_m7(m7: CoreResult, name: str) -> None:
     assert cycles(m7, name) == M7_FRAME + TIMES * M7[name][1]
 
 
-def test_reads_of_flash_are_those_outside_the_ram(m7: M4Result) -> None:
+def test_reads_of_flash_are_those_outside_the_ram(m7: CoreResult) -> None:
     reads = {name: m7.cost(name).count.flash_reads for name in M7}
     assert {name: n for name, n in reads.items() if n} == {"address_use": TIMES, "table_branch": TIMES}

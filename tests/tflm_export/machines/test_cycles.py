@@ -25,8 +25,8 @@ import pytest
 from counted_loops import TIMES, counted
 
 from tflm_export.errors import ExportError
-from tflm_export.machines.m4 import CORES, M4Result, build, counter, run
-from tflm_export.machines.m4.counter import read_costs
+from tflm_export.machines.cortex_m import CORES, CoreResult, build, counter, run
+from tflm_export.machines.cortex_m.counter import read_costs
 
 P = 2
 FRAME_CYCLES = P + 2 + 1 + TIMES * 2 + (TIMES - 1) * P + 2
@@ -68,13 +68,13 @@ LOOPS: dict[str, tuple[str, int, int]] = {
 
 
 @pytest.fixture(scope="module", params=["cortex-m4", "cortex-m33"])
-def result(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> M4Result:
+def result(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> CoreResult:
     bodies = {name: body for name, (body, _, _) in LOOPS.items()}
     return counted(CORES[request.param], "mov.w r3, #100", bodies, tmp_path_factory.mktemp("cycles"))
 
 
 @pytest.mark.parametrize("name", LOOPS)
-def test_cycles_of_a_loop(result: M4Result, name: str) -> None:
+def test_cycles_of_a_loop(result: CoreResult, name: str) -> None:
     _, cycles, instructions = LOOPS[name]
     first, second = (cost.count for cost in result.costs if cost.name == name)
     assert first.cycles == FRAME_CYCLES + TIMES * cycles
@@ -82,7 +82,7 @@ def test_cycles_of_a_loop(result: M4Result, name: str) -> None:
     assert second == first
 
 
-def test_reads_of_flash(result: M4Result) -> None:
+def test_reads_of_flash(result: CoreResult) -> None:
     reads = {name: result.cost(name).count.flash_reads for name in LOOPS}
     assert {name: n for name, n in reads.items() if n} == {"literal": TIMES, "table_branch": TIMES}
 

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tflm_export.errors import ExportError
-from tflm_export.machines.m4.build import find_tool
-from tflm_export.machines.m4.core import CORTEX_M4F, Core
-from tflm_export.machines.m4.counter import Cost, plugin, read_costs
-from tflm_export.machines.m4.elf import Elf
+from tflm_export.machines.cortex_m.build import find_tool
+from tflm_export.machines.cortex_m.core import CORTEX_M4F, Core
+from tflm_export.machines.cortex_m.counter import Cost, plugin, read_costs
+from tflm_export.machines.cortex_m.elf import Elf
 
 _QUIET = ("-nographic", "-monitor", "none", "-serial", "none")
 _SEMIHOSTING = ("-semihosting-config", "enable=on,target=native")
 
 
 @dataclass(frozen=True)
-class M4Result:
+class CoreResult:
     """What a program printed, every file that it left, and what its `board_measure`s counted."""
 
     stdout: str
@@ -36,7 +36,7 @@ class M4Result:
     def number(self, name: str) -> int:
         """The value that the program printed by `board_print_number(name, value)`, the last one.
 
-        >>> M4Result("ticks 3\\nticks 4\\n", {}).number("ticks")
+        >>> CoreResult("ticks 3\\nticks 4\\n", {}).number("ticks")
         4
         """
         for line in reversed(self.stdout.splitlines()):
@@ -52,7 +52,7 @@ def run(
     timeout: float = 120.0,
     memory: Mapping[int, bytes] | None = None,
     core: Core = CORTEX_M4F,
-) -> M4Result:
+) -> CoreResult:
     """Run `elf` in an empty folder that holds `files_in`.
 
     timeout: seconds of the host's clock. memory: what lies in flash beside the program, by address. core:
@@ -61,7 +61,7 @@ def run(
     compiles the cycle counter, is not installed.
     """
     qemu = find_tool("qemu-system-arm", "qemu-system-arm")
-    with tempfile.TemporaryDirectory(prefix="m4-run-") as name:
+    with tempfile.TemporaryDirectory(prefix="tfodl-run-") as name:
         folder, marks = Path(name) / "files", Path(name) / "marks"
         folder.mkdir()
         for file, data in files_in.items():
@@ -73,7 +73,7 @@ def run(
         command += _loaders(memory or {}, Path(name))
         stdout = _execute(command, folder, timeout)
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
-        return M4Result(stdout, files, read_costs(stdout, marks.read_text()))
+        return CoreResult(stdout, files, read_costs(stdout, marks.read_text()))
 
 
 def _loaders(memory: Mapping[int, bytes], folder: Path) -> list[str]:

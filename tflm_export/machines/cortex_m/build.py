@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tflm_export.errors import ExportError
-from tflm_export.machines.m4.core import CORTEX_M4F, Core, Memories
-from tflm_export.machines.m4.elf import Elf, read_elf
+from tflm_export.machines.cortex_m.core import CORTEX_M4F, Core, Memories
+from tflm_export.machines.cortex_m.elf import Elf, read_elf
 
 O2_FLAGS = ("-O2", "-std=c++14", "-mfloat-abi=hard", "-fno-rtti", "-fno-exceptions")
 ARDUINO_FLAGS = (
@@ -61,7 +61,7 @@ def build(
     """
     find_tool("arm-none-eabi-g++", PACKAGES)
     memories = memories or core.memories
-    with tempfile.TemporaryDirectory(prefix="m4-build-") as name:
+    with tempfile.TemporaryDirectory(prefix="tfodl-build-") as name:
         folder = Path(name)
         (folder / "board_main.cpp").write_text(main)
         flags, headers = core.flags(flags), [f"-I{path}" for path in (*include, SUPPORT)]
@@ -101,7 +101,7 @@ def _kept_object(source: Path, command: Sequence[str]) -> Path | None:
     digest = hashlib.sha256(repr((flags, source.relative_to(library).as_posix())).encode())
     for file in [*sorted(library.rglob("*.h")), source]:
         digest.update(file.read_bytes())
-    return Path(tempfile.gettempdir()) / f"tfodl-m4-{os.getuid()}" / f"{digest.hexdigest()[:32]}.o"
+    return Path(tempfile.gettempdir()) / f"tfodl-objects-{os.getuid()}" / f"{digest.hexdigest()[:32]}.o"
 
 
 def _keep(made: Path, kept: Path) -> None:

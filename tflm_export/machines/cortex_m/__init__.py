@@ -1,0 +1,36 @@
+"""A core in the place of a board, a Cortex-M4F unless told otherwise: build with gcc, count on QEMU."""
+
+from tflm_export.machines.cortex_m.build import ARDUINO_FLAGS, O2_FLAGS, build
+from tflm_export.machines.cortex_m.core import (
+    CORES,
+    CORTEX_M4F,
+    NRF52840,
+    ROOMY,
+    VAST,
+    Core,
+    Memories,
+    core_of,
+)
+from tflm_export.machines.cortex_m.counter import Cost, Count
+from tflm_export.machines.cortex_m.elf import Elf, read_elf
+from tflm_export.machines.cortex_m.run import CoreResult, run
+
+__all__ = [
+    "ARDUINO_FLAGS",
+    "CORES",
+    "CORTEX_M4F",
+    "NRF52840",
+    "O2_FLAGS",
+    "ROOMY",
+    "VAST",
+    "Core",
+    "Cost",
+    "Count",
+    "Elf",
+    "CoreResult",
+    "Memories",
+    "build",
+    "core_of",
+    "read_elf",
+    "run",
+]
