@@ -1,5 +1,14 @@
 """Options of the test suite."""
 
+import gc
+
+
+def pytest_collection_finish():
+    """What was imported stays: garbage is not looked for among TensorFlow's million objects every time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 10)
+
 
 def pytest_addoption(parser):
     parser.addoption(

@@ -13,6 +13,7 @@ import numpy as np
 
 from tfodl import convert, datasets, quantize
 from tfodl.int8.graph import Int8Model
+from tfodl.tasks.keras_losses import keras_metrics
 
 L = keras.layers
 FILE = "int8_nets.npz"
@@ -81,7 +82,7 @@ def ptq_tflite(gated: bool = False) -> bytes:
 def _trained_net(gated: bool) -> keras.Model:
     model = gated_net() if gated else residual_net()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(0.01), loss, metrics=["accuracy"])
+    model.compile(keras.optimizers.Adam(0.01), loss, metrics=keras_metrics("crossentropy"))
     kept_weights.give(FILE, f"trained {gated}", model)
     return model
 

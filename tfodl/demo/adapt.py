@@ -20,6 +20,7 @@ from tfodl.jobs.loaded import load_model
 from tfodl.quantize.layer_map import layer_map
 from tfodl.quantize.model import QATModel
 from tfodl.selective.model import SelectiveModel
+from tfodl.tasks.keras_losses import keras_metrics
 
 
 @dataclass(frozen=True)
@@ -150,4 +151,4 @@ class Progress(keras.callbacks.Callback):
 
 def _compile(model: keras.Model, optimizer: Any) -> None:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+    model.compile(optimizer=optimizer, loss=loss, metrics=keras_metrics("crossentropy"))

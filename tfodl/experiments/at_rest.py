@@ -20,6 +20,7 @@ from tfodl.callbacks import EquilibriumSelection, FixedSelection, ScottiSelectio
 from tfodl.callbacks.base import Selection
 from tfodl.callbacks.hypergrad import HyperSGD
 from tfodl.selective.model import SelectiveModel
+from tfodl.tasks.keras_losses import keras_metrics
 
 LEARNED = {  # what a method's optimizer learns
     "scotti": ("eps",),
@@ -71,7 +72,7 @@ def train(config: Mapping[str, Any], method: str, seed: int) -> dict[str, Any]:
         models.build(options.model, input_shape=x.shape[1:], classes=data.classes, width=options.width)
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(_optimizer(method, options, len(x)), loss, metrics=["accuracy"])
+    model.compile(_optimizer(method, options, len(x)), loss, metrics=keras_metrics("crossentropy"))
     fitted = model.fit(
         x,
         y,

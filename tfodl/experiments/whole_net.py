@@ -21,6 +21,7 @@ from tfodl.neurons.cost import plan_cost
 from tfodl.neurons.group import NeuronGroup
 from tfodl.selection import schemes
 from tfodl.selective.model import SelectiveModel
+from tfodl.tasks.keras_losses import keras_metrics
 
 METHODS = ("head", "random", "sparse_update", "velocity", "all")
 HELD_OUT = 50  # pictures that velocities are measured on
@@ -90,7 +91,7 @@ def train(config: Mapping[str, Any], method: str, seed: int) -> dict[str, Any]:
     model.compile(
         _optimizer(options, -(-len(x) // options.batch_size)),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        metrics=keras_metrics("crossentropy"),
     )
     chosen = selection(method, options, held_out, seed, model.groups)
     batches = {"batch_size": options.batch_size, "epochs": options.epochs, "verbose": 0}

@@ -24,6 +24,7 @@ from tfodl.jobs.tuned_files import write_tuned
 from tfodl.models.head import gives_probabilities
 from tfodl.quantize.folding.widen import widen
 from tfodl.selective.model import SelectiveModel
+from tfodl.tasks.keras_losses import keras_metrics
 
 
 def finetune(job: FinetuneJob) -> None:
@@ -60,7 +61,7 @@ def _tuned(job: FinetuneJob, data: Dataset, base: keras.Model, contract: Contrac
     rule = _rule(job, model, pictures)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not gives_probabilities(base))
     optimizer = keras.optimizers.SGD(job.learning_rate or 0.01, momentum=job.momentum)
-    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+    model.compile(optimizer=optimizer, loss=loss, metrics=keras_metrics("crossentropy"))
     check_rule(model, rule, within(job.budget, job.fit))
     return tune(model, rule, pictures, job)
 

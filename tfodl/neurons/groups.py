@@ -35,11 +35,17 @@ def neuron_groups(model: keras.Model, axis: Literal["out", "in"] = "out") -> tup
 
     Raises `TfodlError` for a model without weights, without known input sizes, or without any such layer.
     """
-    model = getattr(model, "selective_base", model)
+    if hasattr(model, "selective_base"):  # it looked when it was made
+        return tuple(_along(group, axis) for group in model.groups)
+    return groups_of(model, known_layers(model), axis)
+
+
+def known_layers(model: keras.Model) -> dict[keras.layers.Layer, Adapter]:
+    """The layers that can train and how; the others with weights are named in one warning."""
     found, others = adapters(model)
     if others:
         _name_frozen(", ".join(others))
-    return groups_of(model, found, axis)
+    return found
 
 
 @functools.cache
@@ -54,7 +60,8 @@ def groups_of(
     """`neuron_groups` of adapters that are already known."""
     trace = _Trace()
     with intercept(calls(trace, found)):
-        tf.function(lambda x: model(x, training=False)).get_concrete_function(input_spec(model))
+        forward = tf.function(lambda x: model(x, training=False), autograph=False)
+        forward.get_concrete_function(input_spec(model))
     if not trace.rows:
         raise TfodlError(f"Model {model.name!r} has no trainable convolution, dense or batch-norm layer.")
     groups = trace.groups()

@@ -179,7 +179,8 @@ def _one_by_one(samples: np.ndarray) -> Iterator[list[np.ndarray]]:
 def _export(keras_model: Any, folder: Path) -> None:
     """Save the inference function alone, at batch 1."""
     signature = tf.TensorSpec((1, *keras_model.input_shape[1:]), tf.float32, name="input")
-    function = tf.function(lambda x: keras_model(x, training=False)).get_concrete_function(signature)
+    forward = tf.function(lambda x: keras_model(x, training=False), autograph=False)
+    function = forward.get_concrete_function(signature)
     module = tf.Module()
     module.weights = keras_model.variables  # not the model: saving would trace every layer again
     tf.saved_model.save(module, str(folder), signatures=function)

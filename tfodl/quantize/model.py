@@ -68,9 +68,10 @@ def qat(
     count = CALIBRATION_BATCHES * batch_size if calibration is None else calibration
     result.calibrate(x[draw(strata, count, seed)], batch_size, count)
     optimizer = tf_keras.optimizers.Adam(learning_rate)
-    metrics = ["accuracy"] if loss == "crossentropy" else []
+    metrics = [tf_keras.metrics.SparseCategoricalAccuracy("accuracy")] if loss == "crossentropy" else []
     result.model.compile(optimizer, _loss(loss, folded), metrics=metrics)
     if epochs:
+        optimizer.build(result.model.trainable_variables)  # in the first step, it would be traced twice
         history = result.model.fit(x, y, epochs=epochs, batch_size=batch_size, verbose=verbose)
         result.history = history.history
     return result

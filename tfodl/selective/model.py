@@ -17,9 +17,9 @@ from tflm_export.errors import TfodlError
 from tflm_export.plan import UpdatePlan
 from tfodl.neurons.cost import PlanCost, full_plan, plan_cost
 from tfodl.neurons.group import NeuronGroup, check_plan
-from tfodl.neurons.groups import groups_of, neuron_groups
+from tfodl.neurons.groups import groups_of, known_layers
 from tfodl.neurons.intercept import intercept
-from tfodl.neurons.sites import Adapter, Run, Site, adapters, calls
+from tfodl.neurons.sites import Adapter, Run, Site, calls
 from tfodl.selective.masks import Masks
 from tfodl.selective.reuse import choose, steps_from_json, steps_to_json
 from tfodl.selective.step import Step, Train, masked_step, step_of
@@ -80,8 +80,7 @@ class SelectiveModel(keras.Model):
         self.base = model
         self.batch_size = 1  # samples a step of the last `fit`
         self.supports_jit = False  # the number of chosen channels is data, which XLA cannot compile
-        neuron_groups(model)  # names the layers that stay frozen
-        found, _ = adapters(model)
+        found = known_layers(model)
         self._wiring = _Wiring(groups_of(model, found), found)
         self.built = True
         self._plan = full_plan(self.groups)

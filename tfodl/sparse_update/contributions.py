@@ -23,6 +23,7 @@ from tfodl.neurons.group import NeuronGroup
 from tfodl.neurons.groups import neuron_groups
 from tfodl.selection.schemes import entries
 from tfodl.selective.model import SelectiveModel
+from tfodl.tasks.keras_losses import keras_metrics
 
 RATIOS = (0.125, 0.25, 0.5, 1.0)
 
@@ -154,7 +155,7 @@ def measure(
     net.compile(
         keras.optimizers.SGD(schedule, momentum=0.9, global_clipnorm=1.0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        metrics=keras_metrics("crossentropy"),
     )
     net.fit(x_train, y_train, batch_size=options.batch_size, epochs=options.epochs, verbose=0)
     accuracy = net.evaluate(x_val, y_val, batch_size=256, verbose=0, return_dict=True)["accuracy"]

@@ -25,14 +25,15 @@ def keras_loss(loss: str, from_logits: bool = True) -> Any:
 
 
 def keras_metrics(loss: str, from_logits: bool = True) -> list[Any]:
-    """Metrics beside the loss.
+    """Metrics beside the loss. They have their variables: a name's are made in the first step, which Keras
+    then traces twice.
 
     >>> [metric.name for metric in keras_metrics("bce")]
     ['binary_accuracy']
     """
     half = 0.0 if from_logits else 0.5
     makers: dict[str, Any] = {
-        "crossentropy": lambda: ["accuracy"],
+        "crossentropy": lambda: [keras.metrics.SparseCategoricalAccuracy("accuracy")],
         "bce": lambda: [keras.metrics.BinaryAccuracy(threshold=half)],
         "mse": lambda: [keras.metrics.MeanAbsoluteError(name="mae")],
         RECONSTRUCTION: lambda: [],

@@ -18,8 +18,15 @@ from tfodl.selection.velocity import similarity, velocity_update
 LOGGED = {"updated_share", "selected_neurons", "flops_saved", "flops_saved_paper"}
 
 
+def eager(optimizer=None):
+    """A net whose steps are not traced: with a plan an epoch, each would be taken twice."""
+    model = selective(optimizer)
+    model.run_eagerly = True
+    return model
+
+
 def fit(model, callback, epochs=3, **kwargs):
-    model.run_eagerly = True  # a plan an epoch: a traced step would be taken twice
+    model.run_eagerly = True
     x, y = data(32)
     return model.fit(x, y, batch_size=16, epochs=epochs, verbose=0, callbacks=[callback], **kwargs)
 
@@ -43,7 +50,7 @@ class Tap(keras.callbacks.Callback):
 
 @pytest.mark.parametrize("mode", ["pooled", "per_sample"])
 def test_velocity_is_what_the_paper_defines(mode):
-    model, (x, y) = selective(), data(32)
+    model, (x, y) = eager(), data(32)
     callback = tfodl.VelocitySelection(
         Budget(params=150), validation_data=x[:10], similarity=mode, batch_size=4
     )
@@ -183,7 +190,7 @@ def test_backup_and_restore_goes_on_with_the_same_plans(tmp_path):
     x, y = data(32)
 
     def run(epochs, stop=None):
-        model = selective(keras.optimizers.Adam(0.01))
+        model = eager(keras.optimizers.Adam(0.01))
         callback = tfodl.VelocitySelection(150, validation_data=x[:8], seed=2)
         backup = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
         callbacks = [callback, Stop(stop), backup] if stop is not None else [callback]
@@ -219,7 +226,7 @@ def test_epoch_that_was_cut_short_is_begun_again_with_its_plan(tmp_path, kind):
 
     def run(*more):
         optimizer = HyperSGD(0.05, eps=1e-3) if kind == "scotti" else keras.optimizers.SGD(0.05)
-        model = selective(optimizer)
+        model = eager(optimizer)
         rule = (
             tfodl.ScottiSelection(validation_data=x[:8])
             if kind == "scotti"
@@ -354,7 +361,7 @@ def test_neurons_that_cannot_change_are_not_chosen_again(tmp_path):
     dead = {1, 4, 7, 8}
 
     def run(skip_dead, epochs, *more):
-        model = selective()
+        model = eager()
         hidden = model.base.get_layer("hidden")
         hidden.bias.assign(np.where(np.isin(np.arange(10), list(dead)), -100.0, 0.0))
         rule = tfodl.RandomSelection(150, seed=1, skip_dead=skip_dead)

@@ -7,21 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from script_runs import run_scripts
 
 from tfodl.jobs.settings import FinetuneJob
 
 ROOT = Path(__file__).parents[3]
 SCRIPTS = ROOT / "scripts"
-
-
-def test_a_bad_flag_is_said_in_one_line(tmp_path):
-    command = [sys.executable, SCRIPTS / "fair_random.py", "--shares=0.5", f"--out={tmp_path / 'out'}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    message = "fair_random: --shares: nothing was published at [0.5]; allowed: [0.088"
-    assert done.returncode == 1 and done.stderr.strip().splitlines()[-1].startswith(message)
-    assert not (tmp_path / "out").exists()
-
-
+PAPERS = ROOT / "results" / "papers"
 COMMITTED = {
     "equal_bytes": ["runs.jsonl"],
     "fair_random": ["runs.jsonl"],
@@ -32,22 +24,45 @@ COMMITTED = {
 }
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """What became of every script that trains nothing, and its folder, by name."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in (*COMMITTED, "figure4", "bad_flag")}
+    commands = {name: [SCRIPTS / f"{name}.py", "--small", f"--out={folders[name]}"] for name in COMMITTED}
+    for name, files in COMMITTED.items():
+        for file in files:
+            shutil.copy(PAPERS / name / file, folders[name] / file)
+    figure = ["--small", f"--papers={PAPERS}", f"--out={folders['figure4']}"]
+    commands["figure4"] = [SCRIPTS / "figure4.py", *figure]
+    commands["bad_flag"] = [
+        SCRIPTS / "fair_random.py",
+        "--shares=0.5",
+        f"--out={folders['bad_flag'] / 'out'}",
+    ]
+    done = run_scripts({folders[name]: command for name, command in commands.items()})
+    return {name: (run, folders[name]) for name, run in zip(commands, done, strict=True)}
+
+
+def test_a_bad_flag_is_said_in_one_line(runs):
+    done, folder = runs["bad_flag"]
+    message = "fair_random: --shares: nothing was published at [0.5]; allowed: [0.088"
+    assert done.returncode == 1 and done.stderr.strip().splitlines()[-1].startswith(message)
+    assert not list(folder.iterdir())
+
+
 @pytest.mark.parametrize("script", COMMITTED)
-def test_nothing_of_the_committed_study_is_missing(script, tmp_path):
+def test_nothing_of_the_committed_study_is_missing(script, runs):
     """All that `--small` asks for is there: nothing is trained."""
-    for name in COMMITTED[script]:
-        shutil.copy(ROOT / "results" / "papers" / script / name, tmp_path / name)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    command = [sys.executable, SCRIPTS / f"{script}.py", "--small", f"--out={tmp_path}"]
-    subprocess.run(command, check=True, capture_output=True, timeout=120, cwd=tmp_path)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    done, folder = runs[script]
+    assert done.returncode == 0, done.stderr
+    before = {name: (PAPERS / script / name).read_bytes() for name in COMMITTED[script]}
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_figure_4_is_drawn_from_what_was_trained(tmp_path):
-    papers = ROOT / "results" / "papers"
-    command = [sys.executable, SCRIPTS / "figure4.py", "--small", f"--papers={papers}", f"--out={tmp_path}"]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    assert (tmp_path / "figure4.png").read_bytes()[:4] == b"\x89PNG"
+def test_figure_4_is_drawn_from_what_was_trained(runs):
+    done, folder = runs["figure4"]
+    assert done.returncode == 0, done.stderr
+    assert (folder / "figure4.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_a_study_is_compared_on_one_page(tmp_path):

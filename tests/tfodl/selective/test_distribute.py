@@ -13,22 +13,22 @@ SCRIPT = """
 import json, sys
 import keras, numpy as np, tensorflow as tf
 sys.path.insert(0, {folder!r})
-devices = int(sys.argv[1])
 cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import tfodl
 from tfodl.callbacks.hypergrad import HyperSGD
 from selective_nets import compiled, data, small_net
-strategy = tf.distribute.MirroredStrategy([f"CPU:{{i}}" for i in range(devices)])
-assert strategy.num_replicas_in_sync == devices
 x, y = data(32)
-out = {{}}
-for name, callback in {{
-    "velocity": tfodl.VelocitySelection(150, validation_data=x[:10], batchnorm=False, seed=1),
-    "random_in": tfodl.RandomSelection(150, axis="in", batchnorm="selected", seed=1),
-    "random_norm": tfodl.RandomSelection(150, seed=2),
-    "scotti": tfodl.ScottiSelection(validation_data=x[:10], batchnorm=False),
-}}.items():
+
+def rules():
+    return {{
+        "velocity": tfodl.VelocitySelection(150, validation_data=x[:10], batchnorm=False, seed=1),
+        "random_in": tfodl.RandomSelection(150, axis="in", batchnorm="selected", seed=1),
+        "random_norm": tfodl.RandomSelection(150, seed=2),
+        "scotti": tfodl.ScottiSelection(validation_data=x[:10], batchnorm=False),
+    }}
+
+def trained(strategy, name, callback):
     with strategy.scope():
         optimizer = keras.optimizers.SGD(0.05, momentum=0.9, weight_decay=1e-3)
         if name == "scotti":
@@ -40,10 +40,16 @@ for name, callback in {{
     history = model.fit(x, y, **how).history
     end = [v.numpy() for v in model.base.trainable_variables]
     never = [bool((a == b).all()) for a, b in zip(start, end)]
-    out[name] = dict(plans=[p.to_json() for p in callback.plans], weights=[w.tolist() for w in end],
-                     loss=history["loss"], untouched=never,
-                     hyper=[history.get(key) for key in ("eps", "hyper_learning_rate", "hyper_momentum")])
-json.dump(out, open(sys.argv[2], "w"))
+    return dict(plans=[p.to_json() for p in callback.plans], weights=[w.tolist() for w in end],
+                loss=history["loss"], untouched=never,
+                hyper=[history.get(key) for key in ("eps", "hyper_learning_rate", "hyper_momentum")])
+
+out = []
+for devices in (1, 2):
+    strategy = tf.distribute.MirroredStrategy([f"CPU:{{i}}" for i in range(devices)])
+    assert strategy.num_replicas_in_sync == devices
+    out.append({{name: trained(strategy, name, callback) for name, callback in rules().items()}})
+json.dump(out, open(sys.argv[1], "w"))
 """
 
 
@@ -52,11 +58,9 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("distribute")
     script = folder / "run.py"
     script.write_text(SCRIPT.format(folder=str(Path(__file__).parents[2] / "helpers")))
-    outs = [folder / f"{devices}.json" for devices in (1, 2)]
-    commands = [[sys.executable, str(script), str(i + 1), str(out)] for i, out in enumerate(outs)]
-    children = [subprocess.Popen(command) for command in commands]
-    assert [child.wait(timeout=300) for child in children] == [0, 0]
-    return [json.loads(out.read_text()) for out in outs]
+    out = folder / "out.json"
+    subprocess.run([sys.executable, str(script), str(out)], check=True, timeout=300)
+    return json.loads(out.read_text())
 
 
 @pytest.mark.parametrize("name", ["velocity", "random_in"])

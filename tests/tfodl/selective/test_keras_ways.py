@@ -41,7 +41,7 @@ def twins(make_optimizer=lambda: keras.optimizers.SGD(0.05), **options) -> list[
         layer.trainable = layer.name in TRAINED
     wrapped.set_plan(UpdatePlan((LayerUpdate("b", "out", tuple(range(5)), "all"),)))
     for model in (wrapped, plain):
-        model.compile(make_optimizer(), LOSS, metrics=["accuracy"])
+        model.compile(make_optimizer(), LOSS, metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")])
     return [wrapped, plain]
 
 

@@ -1,8 +1,5 @@
 // Forward kernels: the fast path against the portable one on random layers. Prints "cases N", or the first
 // case that differs and exits with 1.
-#include "both.h"
-#include "layers.h"
-
 static Buffer x_buffer, scratch, y_fast, y_plain, mask_fast, mask_plain;
 
 using Kernel = void (*)(const void*, const int8_t*, int, int8_t*, int, int, int, uint8_t*, void*);
@@ -43,7 +40,7 @@ static void dense_case(int index) {
           static_cast<uint32_t>(fully_connected_s8_scratch_bytes(p)));
 }
 
-int main() {
+static void all_cases() {
   make_layer_buffers();
   x_buffer = Buffer::make(kLarge);
   scratch = Buffer::make(kLarge), y_fast = Buffer::make(kLarge), y_plain = Buffer::make(kLarge);
@@ -61,5 +58,4 @@ int main() {
   }
   for (int i = 0; i < CASES; ++i) dense_case(i);
   board_print_number("cases", CASES);
-  return 0;
 }

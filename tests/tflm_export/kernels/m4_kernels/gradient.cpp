@@ -1,8 +1,5 @@
 // Input gradients and dense updates: the fast path against the portable one on random layers; gradients twice
 // each, so that the shift rule settles. Prints "cases N", or the first case that differs and exits with 1.
-#include "both.h"
-#include "layers.h"
-
 static Buffer g_buffer, mask_buffer, scratch, x_fast, x_plain;
 static int16_t scale[512];
 
@@ -51,7 +48,7 @@ static void dense_update_case(int index) {
   for (int i = 0; i < n + 16; ++i) if (x_fast.data[i] != x_plain.data[i]) fail("dense_update", index, p);
 }
 
-int main() {
+static void all_cases() {
   make_layer_buffers();
   g_buffer = Buffer::make(kLarge), mask_buffer = Buffer::make(kLarge), scratch = Buffer::make(kLarge);
   x_fast = Buffer::make(kLarge), x_plain = Buffer::make(kLarge);
@@ -70,5 +67,4 @@ int main() {
   }
   for (int i = 0; i < CASES; ++i) dense_update_case(i);
   board_print_number("cases", CASES);
-  return 0;
 }

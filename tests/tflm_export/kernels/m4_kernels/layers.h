@@ -5,7 +5,7 @@
 
 using namespace tfodl;
 
-static Random random_source = {SEED};
+static Random random_source;
 static const uint32_t kLarge = 96 * 1024;
 static Buffer weights_buffer, trained_buffer;
 static int32_t bias[512], multiplier[512];
