@@ -30,6 +30,7 @@ from tfodl.experiments.cells import (
     whole_sets,
 )
 from tfodl.experiments.figures import interval_figure, save_figure
+from tfodl.experiments.given import given
 from tfodl.experiments.paired import Difference, mean_of
 from tfodl.experiments.titles import NAMES
 
@@ -144,40 +145,25 @@ def searched(rows: Sequence[Row], others: Sequence[Row]) -> str:
 
 
 def fair_random(rows: Sequence[Row]) -> str:
-    """Velocity against Random with as many parameters, and with what it was given in the published code."""
+    """Velocity minus Random, by budget: with as many parameters, and with what the published code gave it."""
     known = cells(rows)
-    lines = [
-        "| set | trains | parameters | accuracy, % | Velocity - it | rate |",
-        "|---|---|--:|--:|--:|--:|",
+    every = sorted({share(budget) for _, method, budget in known if method == "velocity"})
+    pairs = [(budget, other) for budget in every for other in (budget, given(budget))]
+    titles = [f"{100 * budget:.1f} %, Random {100 * other:.1f}" for budget, other in pairs]
+    lines = [f"| set | {' | '.join(titles)} |", "|---|" + "--:|" * len(pairs)]
+    gaps = {data: [_lead(known, data, *pair) for pair in pairs] for data in sets(known)}
+    for data, found in gaps.items():
+        lines.append(f"| {data} | {' | '.join(map(gap_text, found))} |")
+    means = [
+        mean_of([gap for gap in column if gap is not None]) for column in zip(*gaps.values(), strict=True)
     ]
-    for data, method, budget in known:
-        if method != "velocity":
-            continue
-        most = share(budget)
-        others = sorted((key for key in known if key[:2] == (data, "random")), key=lambda k: -share(k[2]))
-        for key in [(data, method, budget), *(k for k in others if share(k[2]) <= most)]:
-            gap = compare(known, [(data, method, budget)], [key]) if key[1] != method else None
-            lines.append(
-                f"| {data} | {NAMES[key[1]]}, {percent(key[2])} | {mean(known[key], 'params'):,.0f} "
-                f"| {accuracy(known[key])} | {gap_text(gap)} | {known[key][0]['arguments']['rate']:g} |"
-            )
-    return "\n".join([*lines, *_fair_means(known)]) + "\n"
+    return "\n".join([*lines, f"| mean of {len(gaps)} | {' | '.join(map(gap_text, means))} |"]) + "\n"
 
 
-def _fair_means(known: Cells) -> list[str]:
-    """Velocity minus Random at each of Random's budgets, mean over the sets that have both."""
-    found: dict[float, list[Difference]] = {}
-    for data, method, budget in known:
-        others = [key for key in known if key[:2] == (data, "random") and share(key[2]) <= share(budget)]
-        for key in others if method == "velocity" else []:
-            gap = compare(known, [(data, method, budget)], [key])
-            if gap is not None:
-                found.setdefault(share(key[2]), []).append(gap)
-    return [
-        f"| mean of {len(gaps)} | Random, {100 * given:.1f} % |  |  | {mean_of(gaps).text} |  |"
-        for given, gaps in sorted(found.items(), reverse=True)
-        if len(gaps) > 1
-    ]
+def _lead(known: Cells, data: str, budget: float, other: float) -> Difference | None:
+    """Velocity at `budget` minus Random at `other`."""
+    keys = [(data, m, json.dumps({"params_share": b})) for m, b in (("velocity", budget), ("random", other))]
+    return compare(known, keys[:1], keys[1:])
 
 
 def scale(rows: Sequence[Row]) -> str:

@@ -1,7 +1,7 @@
 """How much of Velocity's lead over Random was its budget? (Quélennec et al., WACV-W 2024, table 2)
 
-    python scripts/fair_random.py              # four sets, three budgets: a night of two cores
-    python scripts/fair_random.py --small      # what results/papers holds: 8.8 %, half an hour
+    python scripts/fair_random.py              # four sets, three budgets
+    python scripts/fair_random.py --small      # what results/papers holds: the same, 1.5 hours of one core
 
 Velocity and Random with the same number of parameters, and Random with what the published code's costs gave
 it on MobileNetV2: 0.34, 0.24 and 0.23 of the budgets 8.8, 21.2 and 30.8 %. The learner is that of
@@ -14,8 +14,7 @@ from absl import flags
 
 from tflm_export.errors import TfodlError
 from tfodl.experiments import study_flags
-
-PUBLISHED = {0.088: 0.34, 0.212: 0.24, 0.308: 0.23}  # budget -> share of it that Random was given
+from tfodl.experiments.given import GIVEN, given
 
 study_flags.define("results/papers/fair_random")
 FLAGS = flags.FLAGS
@@ -24,17 +23,17 @@ FLAGS = flags.FLAGS
 def budgets() -> dict[str, study_flags.Budgets]:
     """What Velocity and Random may train, by set."""
     if FLAGS.small:
-        return dict.fromkeys(study_flags.SETS, _at([0.088]))
+        return dict.fromkeys(study_flags.SETS, _at(list(GIVEN)))
     return dict.fromkeys(FLAGS.sets, _at(study_flags.numbers("shares")))
 
 
 def _at(shares: list[float]) -> study_flags.Budgets:
     """Raises `TfodlError` for a share that nothing was published at."""
-    unknown = [share for share in shares if share not in PUBLISHED]
+    unknown = [share for share in shares if share not in GIVEN]
     if unknown:
-        raise TfodlError(f"--shares: nothing was published at {unknown}; allowed: {list(PUBLISHED)}.")
+        raise TfodlError(f"--shares: nothing was published at {unknown}; allowed: {list(GIVEN)}.")
     equal = [{"params_share": share} for share in shares]
-    wrong = [{"params_share": round(share * PUBLISHED[share], 5)} for share in shares]
+    wrong = [{"params_share": given(share)} for share in shares]
     return {"velocity": equal, "random": equal + wrong}
 
 

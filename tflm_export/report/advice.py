@@ -22,6 +22,7 @@ from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
 from tflm_export.report.propose import proposal_text, propose
 from tflm_export.variable import variables
 
+METHOD = "importance_random"  # what scripts/compare.py recommends
 PEAK_TENSORS = 6
 NAMED = 3
 MEMORIES = {
@@ -122,7 +123,11 @@ def _plan_text(compiled: Compiled, plan: UpdatePlan | None) -> str:
     if plan.layers == compiled.plan.layers:
         return f"The same layers fit with plain stochastic SGD (no momentum, batch 1, no accumulator): {ram}."
     kept = ", ".join(_entry(layer) for layer in plan.layers) or "the head alone"
-    return f"This part of the plan fits, {ram}: {kept} (report --json: smaller_plans)."
+    return (
+        f"This part of the plan fits, {ram}: {kept} (report --json: smaller_plans). A choice made for this "
+        f"RAM learns more: tfodl finetune --fit, by {METHOD}, the best of the rules at equal RAM "
+        "(docs/results.md)."
+    )
 
 
 def _entry(layer: LayerUpdate) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from script_runs import run_scripts
 
+from tflm_export.report import advice
 from tfodl.jobs.settings import FinetuneJob
 
 ROOT = Path(__file__).parents[3]
@@ -74,6 +75,7 @@ def test_a_study_is_compared_on_one_page(tmp_path):
     assert written == json.loads(committed.read_text())
     assert f"recommended: --method {written['recommended']}" in done.stdout
     assert written["recommended"] == FinetuneJob.method, "what a user gets is what the study recommends"
+    assert written["recommended"] == advice.METHOD, "and what a report speaks of"
 
 
 def test_a_study_that_is_not_there_is_said_in_one_line(tmp_path):
