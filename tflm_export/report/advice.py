@@ -125,7 +125,7 @@ def _plan_text(compiled: Compiled, plan: UpdatePlan | None) -> str:
     kept = ", ".join(_entry(layer) for layer in plan.layers) or "the head alone"
     return (
         f"This part of the plan fits, {ram}: {kept} (report --json: smaller_plans). A choice made for this "
-        f"RAM learns more: tfodl finetune --fit, by {METHOD}, the best of the rules at equal RAM "
+        f"RAM may learn more: tfodl finetune --fit, by {METHOD}, the best of the rules at equal RAM "
         "(docs/results.md)."
     )
 
