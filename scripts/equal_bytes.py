@@ -27,11 +27,11 @@ study_flags.define("results/papers/equal_bytes")
 FLAGS = flags.FLAGS
 
 
-def budgets() -> dict[str, study_flags.Budgets]:
-    """By set and method."""
+def budgets() -> list[tuple[str, study_flags.Budgets]]:
+    """A study a set: by method."""
     if FLAGS.small:
-        return {name: _of(METHODS, SMALL) for name in study_flags.SETS}
-    return {name: _of(FLAGS.methods, study_flags.numbers("shares")) for name in FLAGS.sets}
+        return [(name, _of(METHODS, SMALL)) for name in study_flags.SETS]
+    return [(name, _of(FLAGS.methods, study_flags.numbers("shares"))) for name in FLAGS.sets]
 
 
 def _of(methods: list[str], shares: list[float]) -> study_flags.Budgets:

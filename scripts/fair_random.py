@@ -20,21 +20,24 @@ study_flags.define("results/papers/fair_random")
 FLAGS = flags.FLAGS
 
 
-def budgets() -> dict[str, study_flags.Budgets]:
-    """What Velocity and Random may train, by set."""
-    if FLAGS.small:
-        return dict.fromkeys(study_flags.SETS, _at(list(GIVEN)))
-    return dict.fromkeys(FLAGS.sets, _at(study_flags.numbers("shares")))
+def budgets() -> list[tuple[str, study_flags.Budgets]]:
+    """What Velocity and Random may train: a study a set and budget, each with rates of its own."""
+    sets, shares = (study_flags.SETS, list(GIVEN)) if FLAGS.small else (FLAGS.sets, _shares())
+    return [(name, _at(share)) for share in shares for name in sets]
 
 
-def _at(shares: list[float]) -> study_flags.Budgets:
+def _shares() -> list[float]:
     """Raises `TfodlError` for a share that nothing was published at."""
+    shares = study_flags.numbers("shares")
     unknown = [share for share in shares if share not in GIVEN]
     if unknown:
         raise TfodlError(f"--shares: nothing was published at {unknown}; allowed: {list(GIVEN)}.")
-    equal = [{"params_share": share} for share in shares]
-    wrong = [{"params_share": given(share)} for share in shares]
-    return {"velocity": equal, "random": equal + wrong}
+    return shares
+
+
+def _at(share: float) -> study_flags.Budgets:
+    equal, wrong = ({"params_share": params} for params in (share, given(share)))
+    return {"velocity": [equal], "random": [equal, wrong]}
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,11 @@ def numbers(name: str) -> list[float]:
         raise TfodlError(f"--{name}: needs numbers, got {','.join(FLAGS[name].value)!r}.") from error
 
 
-def run(script: str, budgets: Callable[[], Mapping[str, Budgets]], train: Callable[..., Any] = train) -> None:
-    """Main function of a script. budgets: by data set and method, asked for when the flags are read; train:
-    of `study`."""
+def run(
+    script: str, budgets: Callable[[], Iterable[tuple[str, Budgets]]], train: Callable[..., Any] = train
+) -> None:
+    """Main function of a script. budgets: a study's data set and its budgets by method, asked for when the
+    flags are read; train: of `study`."""
 
     def main(_: list[str]) -> None:
         recipe = Recipe(FLAGS.pictures, epochs=FLAGS.epochs)
@@ -50,7 +52,7 @@ def run(script: str, budgets: Callable[[], Mapping[str, Budgets]], train: Callab
             Study(
                 Task("mbv2-w0.35", name, 96, 4000, FLAGS.blocks), recipe, cells, numbers("rates"), FLAGS.seeds
             )
-            for name, cells in budgets().items()
+            for name, cells in budgets()
         ]
         for one in wanted:
             study(one, Path(FLAGS.out) / "runs.jsonl", FLAGS.workers, train)
