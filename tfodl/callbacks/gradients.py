@@ -48,7 +48,7 @@ def fisher(model: Any, groups: Sequence[NeuronGroup], data: Any, batch_size: int
     """
     run = Maps(groups)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def squares(x: Any, y: Any) -> dict[str, Any]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             run.start(tape)
@@ -83,7 +83,7 @@ def weight_gradients(
     sites = [site for site in model.sites if site.name in names]
     variables = [site.weight.value for site in sites]
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def gradients(x: Any, y: Any) -> list[Any]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)

@@ -49,7 +49,7 @@ class Similarity:
     ) -> None:
         self._model, self._mode, self._inputs, self._batch = model, mode, inputs, batch_size
         self._groups, self._names = tuple(groups), tuple(group.layer for group in groups)
-        self._step = tf.function(self._moments, reduce_retracing=True)
+        self._step = tf.function(self._moments, reduce_retracing=True, autograph=False)
         self.before = self.weights()
 
     def weights(self) -> list[Any]:

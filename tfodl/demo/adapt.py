@@ -40,6 +40,7 @@ def pretrain(pictures: Domains, config: DemoConfig) -> tuple[keras.Model, Contra
     x, y = contract.apply(pictures.source[0]), pictures.source[1]
     rate = keras.optimizers.schedules.CosineDecay(3e-3, config.source_epochs * -(-len(x) // 32))
     _compile(model, keras.optimizers.Adam(rate))
+    model.optimizer.build(model.trainable_variables)  # in the first step, it would be traced twice
     model.fit(x, y, batch_size=32, epochs=config.source_epochs, verbose=0, callbacks=[Progress()])
     return models.folded(model), contract
 

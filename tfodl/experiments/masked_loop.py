@@ -51,6 +51,7 @@ class MaskedLoop:
             right += self._step(x[step], y[step], rates[step], masks)
         return right
 
+    @tf.autograph.experimental.do_not_convert  # which only the loop around it needs
     def _step(self, x: Any, y: Any, rate: Any, masks: list[Any]) -> Any:
         """One step; returns how many samples were right before it."""
         optimizer = self._model.optimizer
