@@ -17,7 +17,7 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from engine import STEPS, _samples
+from engine import STEPS, drawn_samples
 from engine_nets import CASES
 from tqdm import tqdm
 
@@ -47,7 +47,7 @@ def rows_of(net: str, plan: str) -> Any:
     """A row a core, one after the other."""
     case = next(case for case in CASES if (case.net, case.plan_name) == (net, plan))
     compiled = case.compiled(None)
-    pictures, targets = _samples(compiled, STEPS)
+    pictures, targets = drawn_samples(compiled, STEPS)
     for name, core in CORES.items():
         found = measure(compiled, pictures, targets, memories=core.roomy, core=core, timeout=900)
         yield {

@@ -67,7 +67,7 @@ def print_per_op(cases: list[Case], weights: str) -> int:
     """A table of kernel calls for an inference and a training step of each net."""
     for case in cases:
         compiled = case.compiled(None if weights == "random" else weights)
-        for kind, costs in profile(compiled, *_samples(compiled, STEPS)).items():
+        for kind, costs in profile(compiled, *drawn_samples(compiled, STEPS)).items():
             print(f"\n## {case.net}, {case.plan_name}: {kind}\n\n{table(costs)}", flush=True)
     return 0
 
@@ -75,7 +75,7 @@ def print_per_op(cases: list[Case], weights: str) -> int:
 def measure_case(case: Case, weights: str) -> dict[str, object]:
     """One row of the table."""
     compiled = case.compiled(None if weights == "random" else weights)
-    pictures, targets = _samples(compiled, STEPS)
+    pictures, targets = drawn_samples(compiled, STEPS)
     plain = measure(compiled, pictures, targets, flags=O2_FLAGS)
     arduino = measure(compiled, pictures, targets, flags=ARDUINO_FLAGS)
     return {
@@ -110,7 +110,7 @@ def _work(measured: Measured, macs: dict[str, int]) -> dict[str, int | float]:
     return work
 
 
-def _samples(compiled: Compiled, count: int) -> tuple[np.ndarray, np.ndarray]:
+def drawn_samples(compiled: Compiled, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Random int8 inputs, and class indices or int8 targets (of no use where nothing trains)."""
     rng, graph = np.random.default_rng(0), compiled.graph
     pictures = rng.integers(-128, 128, (count, *graph.tensors[graph.inputs[0]].shape)).astype(np.int8)
@@ -125,7 +125,7 @@ def weight_ratio(compiled: Compiled) -> float:
     """Mean |trained weight| after 90 steps on random samples over that before; no rounding may shrink it."""
     engine = HostEngine(compiled)
     before = _mean_magnitude(engine)
-    for picture, target in zip(*_samples(compiled, DRIFT_STEPS), strict=True):
+    for picture, target in zip(*drawn_samples(compiled, DRIFT_STEPS), strict=True):
         engine.train_step(picture, target)
     return round(_mean_magnitude(engine) / before, 4)
 

@@ -14,12 +14,11 @@ from __future__ import annotations
 from absl import flags
 
 from tfodl.experiments import study_flags
+from tfodl.experiments.cells import UNLIMITED
 from tfodl.experiments.rules import RULES
 
-UNLIMITED = ("head", "all")  # whatever the budget
-METHODS = [
-    name for name in RULES if not name.endswith("_scheme_first")
-]  # those are for budgets in parameters
+# What begins with a scheme is for budgets in parameters.
+METHODS = [name for name in RULES if not name.endswith("_scheme_first")]
 SMALL = [0.212, 0.088, 0.308]  # rates are chosen at the first
 
 flags.DEFINE_list("methods", METHODS, "rules")

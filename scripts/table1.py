@@ -21,6 +21,7 @@ from absl import app, flags
 
 from tflm_export.errors import TfodlError
 from tfodl.experiments import float_learner, study_flags, sweep
+from tfodl.experiments.cells import UNLIMITED
 from tfodl.experiments.learner import Recipe
 from tfodl.experiments.study import Study, study
 from tfodl.experiments.transfer import Task
@@ -28,7 +29,6 @@ from tfodl.experiments.whole_net import METHODS, Config, train
 
 SETS = ["cifar10", "cifar100", "vww", "flowers", "food", "pets", "cub"]
 BUDGETS = ["0.088", "0.212", "0.308"]
-UNLIMITED = ("head", "all")  # whatever the budget
 SMALL_SEEDS = 3
 SMALL_RATES = [0.02, 0.04]  # at 0.06, right in int8, one float training in seven ends at chance
 SMALL = ["sparse_update", "velocity_scheme_first", "random_scheme_first", *UNLIMITED]  # rules

@@ -42,11 +42,16 @@ def page(rows: Sequence[Row], engines: Sequence[Row] = ()) -> str:
     """
     known = cells(rows)
     every, compiled = budgets(known), engines_of(known, engines)
+    at = max(every, key=lambda budget: sum(key[2] == budget for key in compiled))  # most engines
     columns = [*map(percent, every), "mean", f"- {NAMES[BASELINE]}", "RAM, KiB", "M cycles", "flash, KiB"]
     lines = [f"| rule | {' | '.join(columns)} | for |", "|---|" + "--:|" * len(columns) + "---|"]
     for rule in sorted(_whole(known), key=lambda rule: -_mean(known, rule, every)):
         values = [f"{_mean(known, rule, [budget]):.1f}" for budget in every]
-        values += [f"{_mean(known, rule, every):.1f}", _lead(known, rule), *_engine(known, rule, compiled)]
+        values += [
+            f"{_mean(known, rule, every):.1f}",
+            _lead(known, rule),
+            *_engine(known, rule, at, compiled),
+        ]
         lines.append(f"| {NAMES[rule]} | {' | '.join(values)} | {_use(rule)} |")
     return "\n".join(lines) + "\n"
 
@@ -81,10 +86,8 @@ def _lead(known: Cells, rule: str) -> str:
     return found.text if found else ""
 
 
-def _engine(known: Cells, rule: str, compiled: Mapping[Key, Row]) -> tuple[str, str, str]:
-    """RAM, cycles and flash, mean over the sets, at the budget at which most engines were compiled."""
-    counts = {b: sum(key[2] == b for key in compiled) for b in budgets(known)}
-    at = max(counts, key=lambda b: counts[b])
+def _engine(known: Cells, rule: str, at: str, compiled: Mapping[Key, Row]) -> tuple[str, str, str]:
+    """RAM, cycles and flash at a budget, mean over the sets."""
     keys = (key_of(known, data, rule, at) for data in sets(known))
     found = [compiled[key] for key in keys if key in compiled]
     if not found:
