@@ -14,7 +14,6 @@ from __future__ import annotations
 from absl import flags
 
 from tfodl.experiments import study_flags
-from tfodl.experiments.cells import UNLIMITED
 from tfodl.experiments.rules import RULES
 
 # What begins with a scheme is for budgets in parameters.
@@ -34,8 +33,7 @@ def budgets() -> list[tuple[str, study_flags.Budgets]]:
 
 
 def _of(methods: list[str], shares: list[float]) -> study_flags.Budgets:
-    every = [{"ram_share": share} for share in shares]
-    return {name: every[:1] if name in UNLIMITED else every for name in methods}
+    return study_flags.by_method(methods, [{"ram_share": share} for share in shares])
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def jobs() -> list[dict[str, Any]]:
 def small(methods: list[str]) -> None:
     """Train the last blocks of mbv2-w0.35 in float on the four sets, by `methods`."""
     budgets = [{"params_share": float(share)} for share in BUDGETS]
-    by_method = {name: budgets[:1] if name in UNLIMITED else budgets for name in methods}
+    by_method = study_flags.by_method(methods, budgets)
     for name in study_flags.SETS:
         asked = Study(Task("mbv2-w0.35", name, 96, 4000, 3), Recipe(), by_method, SMALL_RATES, SMALL_SEEDS)
         study(asked, Path(FLAGS.out) / "small.jsonl", FLAGS.workers, float_learner.train)

@@ -47,11 +47,8 @@ def page(rows: Sequence[Row], engines: Sequence[Row] = ()) -> str:
     lines = [f"| rule | {' | '.join(columns)} | for |", "|---|" + "--:|" * len(columns) + "---|"]
     for rule in sorted(_whole(known), key=lambda rule: -_mean(known, rule, every)):
         values = [f"{_mean(known, rule, [budget]):.1f}" for budget in every]
-        values += [
-            f"{_mean(known, rule, every):.1f}",
-            _lead(known, rule),
-            *_engine(known, rule, at, compiled),
-        ]
+        values += [f"{_mean(known, rule, every):.1f}", _lead(known, rule)]
+        values += _engine(known, rule, at, compiled)
         lines.append(f"| {NAMES[rule]} | {' | '.join(values)} | {_use(rule)} |")
     return "\n".join(lines) + "\n"
 

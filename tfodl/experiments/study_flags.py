@@ -9,6 +9,7 @@ from typing import Any
 from absl import app, flags
 
 from tflm_export.errors import TfodlError
+from tfodl.experiments.cells import UNLIMITED
 from tfodl.experiments.learner import Recipe, train
 from tfodl.experiments.study import Budget, Study, study
 from tfodl.experiments.transfer import Task
@@ -38,6 +39,11 @@ def numbers(name: str) -> list[float]:
         return [float(text) for text in FLAGS[name].value]
     except ValueError as error:
         raise TfodlError(f"--{name}: needs numbers, got {','.join(FLAGS[name].value)!r}.") from error
+
+
+def by_method(methods: Sequence[str], every: Sequence[Budget]) -> Budgets:
+    """Each method at `every` budget, but at the first alone those that train the same at all of them."""
+    return {name: every[:1] if name in UNLIMITED else every for name in methods}
 
 
 def run(
