@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from tflm_export.errors import ExportError, TfodlError
 from tflm_export.files import write_text
-from tflm_export.machines.cortex_m import CORES
+from tflm_export.machines.emulator import CORES
 from tflm_export.machines.measure import measure
 
 NETS = (("CNN 16x16x1, conv 8, conv 16, dense 10", "everything"), ("mbv2-w0.35 96x96x3", "49 KB scheme"))

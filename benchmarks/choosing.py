@@ -26,7 +26,7 @@ from tflm_export.front.spare import add_spare_classes
 from tflm_export.living.choosing import ChoosingSimulator
 from tflm_export.living.pool import candidates
 from tflm_export.machines.choosing_cost import measure_choosing
-from tflm_export.machines.cortex_m import ARDUINO_FLAGS, ROOMY
+from tflm_export.machines.emulator import ARDUINO_FLAGS, ROOMY
 from tflm_export.machines.measure import measure
 from tflm_export.plan import Guard, LayerUpdate, Memory, UpdatePlan
 from tflm_export.pool import Pool

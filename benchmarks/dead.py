@@ -21,7 +21,7 @@ from tqdm import tqdm
 from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError, TfodlError
 from tflm_export.files import write_text
-from tflm_export.machines.cortex_m import O2_FLAGS, ROOMY
+from tflm_export.machines.emulator import O2_FLAGS, ROOMY
 from tflm_export.machines.measure import measure
 
 NETS = ("mcunet-5fps", "mbv2-w0.35", "proxyless-w0.3")

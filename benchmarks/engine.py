@@ -28,7 +28,7 @@ from tflm_export.boards import BOARDS
 from tflm_export.compiler import Compiled
 from tflm_export.errors import ExportError, TfodlError
 from tflm_export.files import write_text
-from tflm_export.machines.cortex_m import ARDUINO_FLAGS, O2_FLAGS
+from tflm_export.machines.emulator import ARDUINO_FLAGS, O2_FLAGS
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.measure import Measured, measure
 from tflm_export.machines.profile import profile, table

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError
 from tflm_export.files import write_text
-from tflm_export.machines.cortex_m import ARDUINO_FLAGS, O2_FLAGS
+from tflm_export.machines.emulator import ARDUINO_FLAGS, O2_FLAGS
 from tflm_export.machines.measure import measure
 from tflm_export.machines.tflm import tflm_outputs
 from tflm_export.plan import UpdatePlan

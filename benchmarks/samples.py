@@ -24,7 +24,7 @@ from tflm_export.compiler import Compiled, compile_model
 from tflm_export.errors import ExportError
 from tflm_export.files import write_text
 from tflm_export.living.memory import ACCEPT, random_below
-from tflm_export.machines.cortex_m import ROOMY
+from tflm_export.machines.emulator import ROOMY
 from tflm_export.machines.keeping_host import KeepingEngine
 from tflm_export.machines.measure import measure
 from tflm_export.plan import Memory, UpdatePlan

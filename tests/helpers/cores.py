@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tflm_export.machines.cortex_m.build import SUPPORT
+from tflm_export.machines.emulator.build import SUPPORT
 
 HERE = Path(__file__).parents[1] / "cpp" / "cores"
 STRICT = ("-Wall", "-Wextra", "-Werror")
@@ -85,7 +85,7 @@ def compile_all(
 
 
 def harness(core: Core, folder: Path) -> list[Path]:
-    """Start-up and semihosting (tflm_export/machines/cortex_m/support/board.h)."""
+    """Start-up and semihosting (tflm_export/machines/emulator/support/board.h)."""
     sources = [HERE / "start.c", SUPPORT / "board_io.c"]
     return compile_all(core, sources, [SUPPORT], folder, ("-O1", "-ffreestanding", "-fno-builtin"))
 

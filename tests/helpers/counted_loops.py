@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tflm_export.machines.cortex_m import Core, CoreResult, build, run
+from tflm_export.machines.emulator import Core, CoreResult, build, run
 
 TIMES = 100
 CALLEES = """

@@ -14,7 +14,7 @@ from serial_board import SANITIZE
 from tflm_export.board.examples import Example
 from tflm_export.board.host_sketch import link_host, write_sketch
 from tflm_export.compiler import Compiled
-from tflm_export.machines.cortex_m import ARDUINO_FLAGS, ROOMY, build
+from tflm_export.machines.emulator import ARDUINO_FLAGS, ROOMY, build
 from tflm_export.template import template_text
 
 CPP = Path(__file__).parents[1] / "cpp"

@@ -20,7 +20,7 @@ import numpy as np
 from tflm_export.compiler import Compiled
 from tflm_export.errors import ExportError
 from tflm_export.living.image import Image, image_layout, read_image
-from tflm_export.machines.cortex_m import ARDUINO_FLAGS, ROOMY, Count, Memories, build, run
+from tflm_export.machines.emulator import ARDUINO_FLAGS, ROOMY, Count, Memories, build, run
 from tflm_export.machines.host_store import STATUS
 from tflm_export.machines.measure import beside, board_program
 from tflm_export.plan import PAGE_BYTES

@@ -25,7 +25,7 @@ import numpy as np
 
 from tflm_export.compiler import Compiled
 from tflm_export.errors import ExportError
-from tflm_export.machines.cortex_m import ARDUINO_FLAGS, ROOMY, build, run
+from tflm_export.machines.emulator import ARDUINO_FLAGS, ROOMY, build, run
 from tflm_export.machines.host_store import StoreEngine
 from tflm_export.machines.keeping_host import KeepingEngine
 from tflm_export.machines.measure import beside, board_program, stored_weights

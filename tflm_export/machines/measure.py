@@ -17,7 +17,7 @@ import numpy as np
 from tflm_export.compiler import Compiled
 from tflm_export.emit.harness import harness
 from tflm_export.ir import Graph
-from tflm_export.machines.cortex_m import CORTEX_M4F, O2_FLAGS, Core, Count, Memories, build, run
+from tflm_export.machines.emulator import CORTEX_M4F, O2_FLAGS, Core, Count, Memories, build, run
 from tflm_export.ops import LOSSES
 from tflm_export.template import fill
 from tflm_export.variable import variables

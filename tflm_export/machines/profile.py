@@ -21,7 +21,7 @@ import numpy as np
 from tflm_export.compiler import Compiled
 from tflm_export.emit import KernelCall, emit_with_laps
 from tflm_export.ir import Graph
-from tflm_export.machines.cortex_m import CORTEX_M4F, O2_FLAGS, Core, Count, Memories, build, run
+from tflm_export.machines.emulator import CORTEX_M4F, O2_FLAGS, Core, Count, Memories, build, run
 from tflm_export.machines.measure import board_program
 from tflm_export.macs import op_macs
 

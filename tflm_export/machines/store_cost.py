@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from tflm_export.compiler import Compiled
-from tflm_export.machines.cortex_m import ARDUINO_FLAGS, ROOMY, Cost, Memories, build, run
+from tflm_export.machines.emulator import ARDUINO_FLAGS, ROOMY, Cost, Memories, build, run
 from tflm_export.machines.measure import beside, board_program, stored_weights
 
 

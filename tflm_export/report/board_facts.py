@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tflm_export.boards import BOARDS
-from tflm_export.machines.cortex_m import core_of
+from tflm_export.machines.emulator import core_of
 
 
 def board_facts(name: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from tflm_export.files import write_text
 from tflm_export.front.dead_facts import dead_lines
 from tflm_export.ir import Graph, Op
 from tflm_export.living.pool_facts import pool_text
-from tflm_export.machines.cortex_m import core_of
+from tflm_export.machines.emulator import core_of
 from tflm_export.machines.measure import Measured, measure
 from tflm_export.machines.profile import CallCost, profile, table
 from tflm_export.macs import op_macs

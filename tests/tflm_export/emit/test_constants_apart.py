@@ -18,7 +18,7 @@ from tflm_export.engine_folder import load
 from tflm_export.errors import ExportError
 from tflm_export.front.spare import add_spare_classes
 from tflm_export.machines.choosing_host import ChoosingEngine
-from tflm_export.machines.cortex_m import ARDUINO_FLAGS
+from tflm_export.machines.emulator import ARDUINO_FLAGS
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.host_store import StoreEngine
 from tflm_export.machines.living_host import LivingEngine

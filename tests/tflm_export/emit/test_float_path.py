@@ -23,7 +23,7 @@ from tflm_export.errors import ExportError
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.gradients.training_graph import GRADIENT_TYPES
 from tflm_export.library import library_root
-from tflm_export.machines.cortex_m import ARDUINO_FLAGS, O2_FLAGS
+from tflm_export.machines.emulator import ARDUINO_FLAGS, O2_FLAGS
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.measure import measure
 from tflm_export.machines.sanitize import run_sanitized

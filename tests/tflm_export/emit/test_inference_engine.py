@@ -14,7 +14,7 @@ from tflm_export.engine_folder import load
 from tflm_export.errors import ExportError
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.input_contract import InputContract
-from tflm_export.machines.cortex_m import VAST
+from tflm_export.machines.emulator import VAST
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.measure import measure
 from tflm_export.plan import LayerUpdate, UpdatePlan

@@ -10,7 +10,7 @@ from tflm_export.errors import TfodlError
 from tflm_export.features.log_mel import LogMel
 from tflm_export.features.tables import struct_text, tables
 from tflm_export.library import library_root
-from tflm_export.machines.cortex_m import ARDUINO_FLAGS, build, run
+from tflm_export.machines.emulator import ARDUINO_FLAGS, build, run
 from tflm_export.machines.host import compile_cpp
 
 SPECS = {

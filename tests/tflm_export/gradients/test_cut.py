@@ -12,7 +12,7 @@ from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError
 from tflm_export.gradients.cut import find_cut, latent_reader
 from tflm_export.living.memory import Exemplars, ReplayMemory
-from tflm_export.machines.cortex_m import build
+from tflm_export.machines.emulator import build
 from tflm_export.macs import count_macs
 from tflm_export.plan import LayerUpdate, Memory, UpdatePlan
 

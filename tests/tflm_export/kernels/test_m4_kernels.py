@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tflm_export.library import library_root
-from tflm_export.machines.cortex_m import ARDUINO_FLAGS, O2_FLAGS, Elf, build, run
+from tflm_export.machines.emulator import ARDUINO_FLAGS, O2_FLAGS, Elf, build, run
 
 HERE = Path(__file__).parent / "m4_kernels"
 SOURCE = library_root() / "src"

@@ -16,7 +16,7 @@ from tflm_export.front.read_tflite import read_tflite
 from tflm_export.living.image import area_bytes
 from tflm_export.living.selection import Selection
 from tflm_export.machines.choosing_host import ChoosingEngine
-from tflm_export.machines.cortex_m import build
+from tflm_export.machines.emulator import build
 from tflm_export.memory.engine_size import flash_estimate
 from tflm_export.plan import Guard, LayerUpdate, Memory, UpdatePlan
 from tflm_export.pool import AXES, Pool

@@ -11,7 +11,7 @@ from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError, TfodlError
 from tflm_export.living.judging import is_held_out
 from tflm_export.living.simulator import LivingSimulator
-from tflm_export.machines.cortex_m import build
+from tflm_export.machines.emulator import build
 from tflm_export.machines.host_store import StoreEngine
 from tflm_export.machines.living_host import LivingEngine
 from tflm_export.plan import Guard, Memory, Optimizer, UpdatePlan

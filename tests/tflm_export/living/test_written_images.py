@@ -29,7 +29,7 @@ from tflm_export.front.write_tflite import patch_constants
 from tflm_export.living.choosing import ChoosingSimulator
 from tflm_export.living.image import image_layout, read_image, written_tensors
 from tflm_export.machines.choosing_host import ChoosingEngine
-from tflm_export.machines.cortex_m import ARDUINO_FLAGS, ROOMY, build, run
+from tflm_export.machines.emulator import ARDUINO_FLAGS, ROOMY, build, run
 from tflm_export.variable import numbered
 
 BOARD = Path(__file__).parents[2] / "cpp" / "push_board.cpp"

@@ -15,7 +15,7 @@ from __future__ import annotations
 import pytest
 from counted_loops import TIMES, counted
 
-from tflm_export.machines.cortex_m import CORES, CoreResult
+from tflm_export.machines.emulator import CORES, CoreResult
 
 M0PLUS_FRAME = 1 + 2 + 1 + TIMES * 2 + (TIMES - 1) + 3
 M7_FRAME = 1 + 1 + 3 + 1

@@ -25,8 +25,8 @@ import pytest
 from counted_loops import TIMES, counted
 
 from tflm_export.errors import ExportError
-from tflm_export.machines.cortex_m import CORES, CoreResult, build, counter, run
-from tflm_export.machines.cortex_m.counter import read_costs
+from tflm_export.machines.emulator import CORES, CoreResult, build, counter, run
+from tflm_export.machines.emulator.counter import read_costs
 
 P = 2
 FRAME_CYCLES = P + 2 + 1 + TIMES * 2 + (TIMES - 1) * P + 2

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tflm_export.machines.cortex_m import CORES
-from tflm_export.machines.cortex_m.counter import PLUGIN
+from tflm_export.machines.emulator import CORES
+from tflm_export.machines.emulator.counter import PLUGIN
 
 ROOT = Path(__file__).parents[3]
 LIBRARY = ROOT / "arduino" / "src"

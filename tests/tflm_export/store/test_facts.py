@@ -7,7 +7,7 @@ from nets import residual_net
 
 from tflm_export.compiler import compile_model
 from tflm_export.library import library_root
-from tflm_export.machines.cortex_m import ARDUINO_FLAGS, build
+from tflm_export.machines.emulator import ARDUINO_FLAGS, build
 from tflm_export.machines.host_store import StoreEngine
 from tflm_export.machines.measure import measure
 from tflm_export.plan import LayerUpdate, Memory, Optimizer, UpdatePlan

@@ -15,7 +15,7 @@ from tflm_export.compiler import compile_model, with_spare_classes
 from tflm_export.errors import ExportError, TfodlError
 from tflm_export.living.memory import Exemplars
 from tflm_export.living.simulator import LivingSimulator
-from tflm_export.machines.cortex_m import ARDUINO_FLAGS, build
+from tflm_export.machines.emulator import ARDUINO_FLAGS, build
 from tflm_export.machines.keeping_host import KeepingEngine
 from tflm_export.machines.sanitize import run_sanitized
 from tflm_export.plan import Guard, Memory, Pool, UpdatePlan

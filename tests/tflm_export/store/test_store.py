@@ -8,7 +8,7 @@ import pytest
 
 from tflm_export.errors import ExportError
 from tflm_export.library import library_root
-from tflm_export.machines.cortex_m import ARDUINO_FLAGS, build, run
+from tflm_export.machines.emulator import ARDUINO_FLAGS, build, run
 from tflm_export.machines.host import compile_cpp
 from tflm_export.store import Identity, read_log
 from tflm_export.store.geometry import Geometry

@@ -1,7 +1,7 @@
 """A core in the place of a board, a Cortex-M4F unless told otherwise: build with gcc, count on QEMU."""
 
-from tflm_export.machines.cortex_m.build import ARDUINO_FLAGS, O2_FLAGS, build
-from tflm_export.machines.cortex_m.core import (
+from tflm_export.machines.emulator.build import ARDUINO_FLAGS, O2_FLAGS, build
+from tflm_export.machines.emulator.core import (
     CORES,
     CORTEX_M4F,
     NRF52840,
@@ -11,9 +11,9 @@ from tflm_export.machines.cortex_m.core import (
     Memories,
     core_of,
 )
-from tflm_export.machines.cortex_m.counter import Cost, Count
-from tflm_export.machines.cortex_m.elf import Elf, read_elf
-from tflm_export.machines.cortex_m.run import CoreResult, run
+from tflm_export.machines.emulator.counter import Cost, Count
+from tflm_export.machines.emulator.elf import Elf, read_elf
+from tflm_export.machines.emulator.run import CoreResult, run
 
 __all__ = [
     "ARDUINO_FLAGS",

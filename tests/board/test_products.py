@@ -16,7 +16,7 @@ from tflm_export.machines.living_host import LivingEngine
 from tflm_export.plan import LayerUpdate, Memory, Optimizer, UpdatePlan
 from tfodl.datasets.digits import load_digits
 
-NETS = Path(__file__).parents[2] / "nets"
+NETS = Path(__file__).parents[1] / "nets"
 MACHINES = {"host": run_host, "m4": run_m4}
 IMU_HZ, G = 119.0, 9.80665
 

@@ -14,7 +14,7 @@ from nets import gated_net, residual_net
 
 from tflm_export.compiler import Compiled, compile_model
 from tflm_export.files import replace_folder
-from tflm_export.machines.cortex_m.build import SUPPORT
+from tflm_export.machines.emulator.build import SUPPORT
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.measure import stored_weights
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan

@@ -23,15 +23,15 @@ from tflm_export.boards import BOARDS, board
 from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError
 from tflm_export.input_contract import InputContract
-from tflm_export.machines.cortex_m import ARDUINO_FLAGS
+from tflm_export.machines.emulator import ARDUINO_FLAGS
 from tflm_export.machines.host import HostEngine
 from tflm_export.memory.engine_size import flash_estimate
 from tflm_export.memory.storage import STACK_BYTES
 from tflm_export.plan import LayerUpdate, Memory, Pool, UpdatePlan
 
 TOP = "TFODL_engine"
-STUBS = Path(__file__).parents[2] / "cpp" / "arduino"
-PAGE = Path(__file__).parents[3] / "docs" / "add_board.md"
+STUBS = Path(__file__).parents[1] / "cpp" / "arduino"
+PAGE = Path(__file__).parents[2] / "docs" / "add_board.md"
 CPU = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-ffunction-sections", "-fdata-sections")
 CHIP = "-DNRF52840_XXAA"  # as the core's defines.txt has it
 PLAN = UpdatePlan(layers=(LayerUpdate("#3", "out", (0, 2), "all"),), head=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tflm_export.errors import ExportError
-from tflm_export.machines.cortex_m import ARDUINO_FLAGS, CORES, O2_FLAGS, Core, Elf, build, read_elf, run
+from tflm_export.machines.emulator import ARDUINO_FLAGS, CORES, O2_FLAGS, Core, Elf, build, read_elf, run
 
 ENGINE = """
 static int table[100];

@@ -24,7 +24,7 @@ from tflm_export.plan import UpdatePlan
 NAME = "nano33ble_zephyr"
 ZEPHYR = BOARDS[NAME]
 STORE = UpdatePlan(store_bytes=8 * 4096)
-SKETCH_FLASH = Path(__file__).parents[3] / "arduino/src/tfodl/store/sketch_flash.h"
+SKETCH_FLASH = Path(__file__).parents[2] / "arduino/src/tfodl/store/sketch_flash.h"
 
 
 @pytest.fixture(scope="module")

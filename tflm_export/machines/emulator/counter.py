@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tflm_export.errors import ExportError
-from tflm_export.machines.cortex_m.build import find_tool
+from tflm_export.machines.emulator.build import find_tool
 
 PLUGIN = Path(__file__).parent / "plugin"
 FLAGS = ("-std=gnu11", "-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror")

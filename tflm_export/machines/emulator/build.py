@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tflm_export.errors import ExportError
-from tflm_export.machines.cortex_m.core import CORTEX_M4F, Core, Memories
-from tflm_export.machines.cortex_m.elf import Elf, read_elf
+from tflm_export.machines.emulator.core import CORTEX_M4F, Core, Memories
+from tflm_export.machines.emulator.elf import Elf, read_elf
 
 O2_FLAGS = ("-O2", "-std=c++14", "-mfloat-abi=hard", "-fno-rtti", "-fno-exceptions")
 ARDUINO_FLAGS = (

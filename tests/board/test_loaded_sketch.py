@@ -15,7 +15,7 @@ from tflm_export.compiler import compile_model
 from tflm_export.plan import UpdatePlan
 
 ZEPHYR = BOARDS["nano33ble_zephyr"]
-STUBS = Path(__file__).parents[2] / "cpp" / "arduino"
+STUBS = Path(__file__).parents[1] / "cpp" / "arduino"
 FLAGS = (  # of the core's platform.txt, boards.txt and cxxflags.txt
     *("-Os", "-std=gnu++17", "-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"),
     *("-ffunction-sections", "-fdata-sections", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"),

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tflm_export.errors import ExportError
-from tflm_export.machines.cortex_m.build import find_tool
-from tflm_export.machines.cortex_m.core import CORTEX_M4F, Core
-from tflm_export.machines.cortex_m.counter import Cost, plugin, read_costs
-from tflm_export.machines.cortex_m.elf import Elf
+from tflm_export.machines.emulator.build import find_tool
+from tflm_export.machines.emulator.core import CORTEX_M4F, Core
+from tflm_export.machines.emulator.counter import Cost, plugin, read_costs
+from tflm_export.machines.emulator.elf import Elf
 
 _QUIET = ("-nographic", "-monitor", "none", "-serial", "none")
 _SEMIHOSTING = ("-semihosting-config", "enable=on,target=native")
