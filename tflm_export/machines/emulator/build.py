@@ -1,4 +1,4 @@
-"""Cross-compile a program for an emulated core with Debian's arm-none-eabi-gcc."""
+"""Cross-compile a program for an emulated core with Debian's compiler for it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from tflm_export.errors import ExportError
 from tflm_export.machines.emulator.core import CORTEX_M4F, Core, Memories
 from tflm_export.machines.emulator.elf import Elf, read_elf
+from tflm_export.machines.emulator.toolchain import SUPPORT
 
 O2_FLAGS = ("-O2", "-std=c++14", "-mfloat-abi=hard", "-fno-rtti", "-fno-exceptions")
 ARDUINO_FLAGS = (
@@ -24,10 +25,6 @@ ARDUINO_FLAGS = (
 _SECTIONS = ("-ffunction-sections", "-fdata-sections")
 _FREESTANDING = ("-O2", "-ffreestanding", "-fno-builtin", "-fno-tree-loop-distribute-patterns")
 _C_FLAGS = ("-std=gnu11", *_FREESTANDING)
-
-
-SUPPORT = Path(__file__).parent / "support"
-PACKAGES = "gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib"
 
 
 def find_tool(name: str, packages: str) -> str:
@@ -59,23 +56,25 @@ def build(
 
     Raises `ExportError` with the compiler's first complaint, or when there is no compiler.
     """
-    find_tool("arm-none-eabi-g++", PACKAGES)
+    tools = core.toolchain
+    gcc, gxx = (find_tool(tools.tool(name), tools.packages) for name in ("gcc", "g++"))
     memories = memories or core.memories
     with tempfile.TemporaryDirectory(prefix="tfodl-build-") as name:
         folder = Path(name)
         (folder / "board_main.cpp").write_text(main)
-        flags, headers = core.flags(flags), [f"-I{path}" for path in (*include, SUPPORT)]
-        cpu = (*core.cpu, core.float_abi(flags))
+        cpu = (*core.cpu_flags(flags), *tools.compile)
+        flags = (*core.flags(flags), *tools.compile)
+        headers = [f"-I{path}" for path in (*include, SUPPORT)]
+        c_flags = (*_C_FLAGS, *cpu, *memories.defines(), f"-I{SUPPORT}")
         jobs: list[tuple[Path, tuple[str, ...]]]
-        harness = ("arm-none-eabi-gcc", *_C_FLAGS, *memories.defines())
-        jobs = [(path, harness) for path in sorted(SUPPORT.glob("*.c"))]
-        jobs += [(folder / "board_main.cpp", ("arm-none-eabi-g++", *flags, *_FREESTANDING, *headers))]
-        jobs += [(Path(path), ("arm-none-eabi-g++", *flags, *headers)) for path in sources]
+        jobs = [(path, (gcc, *c_flags)) for path in tools.sources()]
+        jobs += [(folder / "board_main.cpp", (gxx, *flags, *_FREESTANDING, *headers))]
+        jobs += [(Path(path), (gxx, *flags, *headers)) for path in sources]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            numbered = [(i, source, (*command, *cpu)) for i, (source, command) in enumerate(jobs)]
+            numbered = [(i, source, command) for i, (source, command) in enumerate(jobs)]
             objects = list(pool.map(lambda job: _compile(folder, *job), numbered))
         (folder / "memory.ld").write_text(memories.script())
-        _link(objects, out, cpu, folder)
+        _link([gxx, *cpu, *tools.link], objects, tools.libraries, out, folder)
     return read_elf(out)
 
 
@@ -111,12 +110,12 @@ def _keep(made: Path, kept: Path) -> None:
     staged.replace(kept)
 
 
-def _link(objects: Sequence[Path], out: Path, cpu: Sequence[str], scripts: Path) -> None:
+def _link(
+    command: Sequence[str], objects: Sequence[Path], libraries: Sequence[str], out: Path, scripts: Path
+) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
-    options = ["-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", f"-L{scripts}"]
-    options.append(f"-T{SUPPORT / 'board.ld'}")
-    command = ["arm-none-eabi-g++", *cpu, *options, *map(str, objects), "-lm", "-o", str(out)]
-    _call(command, f"linking {out.name}")
+    options = ["-Wl,--gc-sections", f"-L{scripts}", f"-T{SUPPORT / 'board.ld'}"]
+    _call([*command, *options, *map(str, objects), *libraries, "-o", str(out)], f"linking {out.name}")
 
 
 def _call(command: Sequence[str], doing: str) -> None:

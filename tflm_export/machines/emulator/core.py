@@ -1,7 +1,7 @@
 """Cores that the emulator has: a compiler's flags, QEMU's machine, its memories, the model of its cycles.
 
 >>> core_of(BOARDS["pico"]).machine
-'mps2-an385'
+('-machine', 'mps2-an385')
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from tflm_export.boards import BOARDS, Board
 from tflm_export.errors import ExportError
+from tflm_export.machines.emulator.toolchain import ARM, RISCV, XTENSA, Toolchain
 
 RAM = 0x2000_0000
 
@@ -20,7 +21,7 @@ class Memories:
     """Flash and RAM that a program may use, KiB; the harness's own 1 MB of each stands behind them.
 
     flash, ram: where they begin. vectors: where the core looks for its vectors; they stand alone there when
-    the flash begins elsewhere.
+    the flash begins elsewhere. stack_kib: of a stack that lies below the RAM instead of at its end.
     """
 
     flash_kib: int
@@ -30,6 +31,7 @@ class Memories:
     flash: int = 0
     ram: int = RAM
     vectors: int = 0
+    stack_kib: int = 0
 
     def defines(self) -> list[str]:
         """Compiler flags for board_start.c."""
@@ -46,10 +48,13 @@ class Memories:
             f"RAM (rwx) : ORIGIN = {self.ram:#x}, LENGTH = {self.ram_kib}K",
             f"BOARD_RAM (rwx) : ORIGIN = {self.harness_ram:#x}, LENGTH = 1024K",
         ]
+        after = ['REGION_ALIAS("VECTORS", FLASH)']
         if self.flash != self.vectors:
-            vectors = f"VECTORS (rx) : ORIGIN = {self.vectors:#x}, LENGTH = 4K"
-            return "\n".join(["MEMORY {", vectors, *rows, "}", ""])
-        return "\n".join(["MEMORY {", *rows, "}", 'REGION_ALIAS("VECTORS", FLASH)', ""])
+            rows.append(f"VECTORS (rx) : ORIGIN = {self.vectors:#x}, LENGTH = 4K")
+            after = []
+        if self.stack_kib:
+            after.append(f"STACK_START = {self.ram - self.stack_kib * 1024:#x}; STACK_END = {self.ram:#x};")
+        return "\n".join(["MEMORY {", *rows, "}", *after, ""])
 
 
 NRF52840 = Memories(1024, 256, 0x0010_0000, 0x2010_0000)
@@ -62,52 +67,76 @@ VAST = Memories(8192, 3072, 0x2180_0000, 0x2030_0000, 0x2100_0000)
 class Core:
     """A core as compilers and QEMU call it.
 
-    cpu: the compiler's flags; without `-mfpu` floats are the library's. model: the plugin's name of the model
-    of its cycles. memories: what a program has unless told otherwise; roomy: for what may fit no board; vast:
-    the same with more flash.
+    cpu: the compiler's flags; without `-mfpu` floats are the library's. machine: QEMU's options. model: the
+    plugin's name of the model of its cycles. memories: what a program has unless told otherwise; roomy: for
+    what may fit no board; vast: the same with more flash.
     """
 
     title: str
     cpu: tuple[str, ...]
-    machine: str
+    machine: tuple[str, ...]
     model: str
     memories: Memories = ROOMY
     roomy: Memories = ROOMY
     vast: Memories = VAST
-
-    def float_abi(self, flags: Sequence[str]) -> str:
-        """The float ABI that `flags` ask for; the library's where the core has no floating point.
-
-        >>> CORES["cortex-m0plus"].float_abi(["-O2", "-mfloat-abi=hard"])
-        '-mfloat-abi=soft'
-        """
-        if not any(flag.startswith("-mfpu=") for flag in self.cpu):
-            return "-mfloat-abi=soft"
-        return next(flag for flag in flags if flag.startswith("-mfloat-abi="))
+    toolchain: Toolchain = ARM
 
     def flags(self, flags: Sequence[str]) -> tuple[str, ...]:
-        """`flags` with the core's float ABI."""
-        abi = self.float_abi(flags)
-        return tuple(abi if flag.startswith("-mfloat-abi=") else flag for flag in flags)
+        """`flags`, and those of the core, with its float ABI.
+
+        >>> CORES["cortex-m0plus"].flags(["-O2", "-mfloat-abi=hard"])
+        ('-O2', '-mfloat-abi=soft', '-mcpu=cortex-m0plus', '-mthumb')
+        >>> CORES["rv32imc"].flags(["-O2", "-mfloat-abi=hard"])
+        ('-O2', '-march=rv32imc', '-mabi=ilp32')
+        """
+        if not self.toolchain.float_abi:
+            flags = [flag for flag in flags if not _is_float_abi(flag)]
+        elif not any(flag.startswith("-mfpu=") for flag in self.cpu):
+            flags = ["-mfloat-abi=soft" if _is_float_abi(flag) else flag for flag in flags]
+        return (*flags, *self.cpu)
+
+    def cpu_flags(self, flags: Sequence[str]) -> tuple[str, ...]:
+        """Of `flags` the float ABI alone, and those of the core."""
+        return self.flags([flag for flag in flags if _is_float_abi(flag)])
+
+
+def _is_float_abi(flag: str) -> bool:
+    return flag.startswith("-mfloat-abi=")
+
+
+def _machine(name: str, *more: str) -> tuple[str, ...]:
+    return ("-machine", name, *more)
 
 
 CORTEX_M4F = Core(
-    "Cortex-M4F", ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16"), "mps2-an386", "cortex-m4", NRF52840
+    "Cortex-M4F", ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16"), _machine("mps2-an386"), "cortex-m4", NRF52840
 )
+# A part of QEMU's RAM plays the flash.
+_RISCV = Memories(8192, 3072, 0x8080_0000, 0x8130_0000, 0x8000_0000, 0x8100_0000, 0x8000_0000)
+# The stack lies at the beginning of a memory, so that what overflows leaves it.
+_XTENSA = Memories(8192, 3072, 0x5080_0000, 0x6040_0000, 0x5000_0000, 0x6004_0000, 0x5000_0000, 256)
 _SECURE = Memories(3072, 3072, 0x1030_0000, 0x3830_0000, 0x1000_0000, 0x3800_0000, 0x1000_0000)
 CORES = {
     # QEMU has no Cortex-M0+ with room; ARMv6-M is a part of what its Cortex-M3 runs.
     "cortex-m0plus": Core(
-        "Cortex-M0+", ("-mcpu=cortex-m0plus", "-mthumb"), "mps2-an385", "cortex-m0plus"
+        "Cortex-M0+", ("-mcpu=cortex-m0plus", "-mthumb"), _machine("mps2-an385"), "cortex-m0plus"
     ),
     "cortex-m4": CORTEX_M4F,
     "cortex-m7": Core(
-        "Cortex-M7", ("-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-d16"), "mps2-an500", "cortex-m7",
+        "Cortex-M7", ("-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-d16"), _machine("mps2-an500"), "cortex-m7",
         vast=Memories(8192, 3072, 0x6080_0000, 0x2030_0000, 0x6000_0000),
     ),
     "cortex-m33": Core(
-        "Cortex-M33", ("-mcpu=cortex-m33", "-mthumb", "-mfpu=fpv5-sp-d16"), "mps2-an505", "cortex-m33",
+        "Cortex-M33", ("-mcpu=cortex-m33", "-mthumb", "-mfpu=fpv5-sp-d16"), _machine("mps2-an505"), "cortex-m33",
         _SECURE, _SECURE, _SECURE,
+    ),
+    "rv32imc": Core(
+        "RV32IMC", ("-march=rv32imc", "-mabi=ilp32"), _machine("virt", "-cpu", "rv32,a=false,f=false,d=false"),
+        "esp32c3", _RISCV, _RISCV, _RISCV, RISCV,
+    ),
+    # ESP32 and ESP32-S3 run what is compiled for an ESP8266's LX106, of whose instructions theirs are more.
+    "xtensa": Core(
+        "Xtensa LX106", (), _machine("sim", "-cpu", "lx106"), "esp32", _XTENSA, _XTENSA, _XTENSA, XTENSA
     ),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Run a program on one of QEMU's Cortex-M boards and count its cycles."""
+"""Run a program on one of QEMU's boards and count its cycles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from tflm_export.machines.emulator.counter import Cost, plugin, read_costs
 from tflm_export.machines.emulator.elf import Elf
 
 _QUIET = ("-nographic", "-monitor", "none", "-serial", "none")
-_SEMIHOSTING = ("-semihosting-config", "enable=on,target=native")
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def run(
     Raises `ExportError` on a fault, a non-zero exit status, a timeout, or when QEMU, or the gcc that
     compiles the cycle counter, is not installed.
     """
-    qemu = find_tool("qemu-system-arm", "qemu-system-arm")
+    qemu = find_tool(core.toolchain.qemu, core.toolchain.qemu_packages)
     with tempfile.TemporaryDirectory(prefix="tfodl-run-") as name:
         folder, marks = Path(name) / "files", Path(name) / "marks"
         folder.mkdir()
@@ -68,7 +67,7 @@ def run(
             (folder / file).write_bytes(data)
         counter = f"{plugin()},model={core.model},harness={elf.harness_address:#x},"
         counter += f"ram={core.roomy.ram:#x},out={marks}"
-        command = [qemu, "-machine", core.machine, *_QUIET, *_SEMIHOSTING]
+        command = [qemu, *core.machine, *core.toolchain.qemu_flags, *_QUIET]
         command += ["-kernel", str(elf.path.resolve()), "-plugin", counter]
         command += _loaders(memory or {}, Path(name))
         stdout = _execute(command, folder, timeout)

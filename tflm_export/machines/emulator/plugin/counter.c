@@ -54,7 +54,7 @@ static void on_mark(unsigned vcpu, void* name) {
 
 // The instruction of a block of the engine's; it is watched where it reads.
 static Instruction taken_in(Block* block, struct qemu_plugin_insn* insn) {
-  const Instruction one = thumb_decode(qemu_plugin_insn_data(insn));
+  const Instruction one = model->decode(qemu_plugin_insn_data(insn));
   block->end += one.bytes;
   if (one.reads && block->counts) {
     qemu_plugin_register_vcpu_mem_cb(insn, on_read, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);

@@ -3,7 +3,7 @@
 #pragma once
 #include <stddef.h>
 
-#include "thumb.h"
+#include "instruction.h"
 
 // How a block was come to.
 typedef enum {
@@ -26,16 +26,34 @@ typedef struct {
   Overlap overlap;
 } Price;
 
+// What an instruction takes of the cycle in which it begins, of a model that is a pipeline.
+enum { MEMORY = 1, MULTIPLIER = 2, SHIFTER = 4, FLOATING = 8, BRANCHING = 16, FIRST = 32, WHOLE = 64 };
+
+typedef struct {
+  int needs;    // FIRST: only as the first of two; WHOLE: by itself
+  int latency;  // cycles until another may read the result
+  int cycles;   // in which nothing else begins; 0 counts as 1
+  int a_word;   // the same for each word of a list
+} Timing;
+
 typedef struct Model Model;
 struct Model {
   const char* name;
+  Decode* decode;
   void* (*prepare)(const Model* model, const Instruction* instructions, size_t n);  // lives as long as the plugin
   uint64_t (*run)(const Model* model, const void* prepared, Entry entry);           // its cycles this time
-  const Price* prices;  // of a model that is a table, by kind; what has 0 cycles costs 1
-  int refill;           // of such a model: cycles that a taken branch adds
+  int refill;             // cycles that a taken branch adds
+  const Price* prices;    // of a model that is a table, by kind; what has 0 cycles costs 1
+  const Timing* timings;  // of a model that is a pipeline, by kind
 };
 
 // The model called `name`; NULL for none.
 const Model* model_named(const char* name);
 
-extern const Model CORTEX_M7;
+// A table's (tables.c) and a pipeline's (pipeline.c).
+void* add_up(const Model* model, const Instruction* instructions, size_t n);
+uint64_t look_up(const Model* model, const void* prepared, Entry entry);
+void* keep(const Model* model, const Instruction* instructions, size_t n);
+uint64_t execute(const Model* model, const void* prepared, Entry entry);
+
+extern const Timing CORTEX_M7[KINDS], ESP32[KINDS], ESP32C3[KINDS];

@@ -1,8 +1,6 @@
-#include "thumb.h"
+#include "thumb_patterns.h"
 
-#include "patterns.h"
-
-#define MANY(patterns) (int)(sizeof patterns / sizeof *patterns)
+enum { STACK_POINTER = 13, LINK = 14, FLAGS = 15, FIRST_FLOAT = 16 };
 
 static Registers core_register(unsigned number) { return number < FLAGS ? (Registers)1 << number : 0; }
 
@@ -28,16 +26,6 @@ static Registers listed(const Pattern* pattern, uint32_t bits) {
   }
 }
 
-static int words(List list, uint32_t bits) {
-  switch (list) {
-    case BITS_8: return __builtin_popcount(bits & 0xFF);
-    case BITS_9: return __builtin_popcount(bits & 0x1FF);
-    case BITS_16: return __builtin_popcount(bits & 0xFFFF);
-    case COUNT_8: return (int)(bits & 0xFF);
-    default: return 0;
-  }
-}
-
 static Registers operand(const Pattern* pattern, char where, uint32_t bits, unsigned bytes) {
   switch (where) {
     case 'h': return core_register((bits & 7) | ((bits >> 4) & 8));
@@ -57,29 +45,10 @@ static Registers operand(const Pattern* pattern, char where, uint32_t bits, unsi
   }
 }
 
-static Instruction described(const Pattern* pattern, uint32_t bits, unsigned bytes) {
-  Instruction found = {pattern->kind, bytes, words(pattern->list, bits), pattern->reads, 0, 0, 0, 0};
-  for (const char* text = pattern->operands; *text; text += 2) {
-    const Registers one = operand(pattern, text[1], bits, bytes);
-    if (*text == 'e') found.early |= one;
-    if (*text == 'r' || *text == 'x') found.normal |= one;
-    if (*text == 'l') found.late |= one;
-    if (*text == 'w' || *text == 'x') found.writes |= one;
-  }
-  return found;
-}
-
-static Instruction first_fit(const Pattern* patterns, int n, uint32_t bits, unsigned bytes) {
-  for (const Pattern* p = patterns; p < patterns + n; ++p) {
-    if ((bits & p->mask) == p->value) return described(p, bits, bytes);
-  }
-  return (Instruction){PLAIN, bytes, 0, 0, 0, 0, 0, 0};
-}
-
 // The first five bits tell the length; QEMU's own word is wrong for the last instruction of a page.
 Instruction thumb_decode(const uint8_t* code) {
   const uint32_t first = code[0] | (uint32_t)code[1] << 8;
-  if (first >> 11 < 0x1D) return first_fit(SHORT, MANY(SHORT), first, 2);
+  if (first >> 11 < 0x1D) return by_pattern(SHORT, MANY(SHORT), first, 2, operand);
   const uint32_t second = code[2] | (uint32_t)code[3] << 8;
-  return first_fit(LONG, MANY(LONG), first << 16 | second, 4);
+  return by_pattern(LONG, MANY(LONG), first << 16 | second, 4, operand);
 }

@@ -10,12 +10,13 @@ extern "C" {
 // Console and files of the host's working directory.
 void board_print(const char* text);
 void board_print_number(const char* name, uint64_t value);  // "name value\n"
+void board_print_hex(const char* name, uint32_t value);     // "name 0x0123abcd"
 uint32_t board_file_size(const char* name);                 // exits with a message when it cannot be opened
 void board_read(const char* name, void* data, uint32_t bytes);
 void board_write(const char* name, const void* data, uint32_t bytes);
 void board_exit(int status) __attribute__((noreturn));
 
-// Bump allocator over RAM that is the harness's own (1 MB at 0x20100000), 8-byte aligned.
+// Bump allocator over RAM that is the harness's own (1 MB), 8-byte aligned.
 void* board_alloc(uint32_t bytes);
 
 // Calls function(argument) once, counted as `name` (run.py), and prints "<name> stack <bytes>": the deepest use

@@ -6,16 +6,35 @@ enum { PAINT = 0xC5C5C5C5, MOST_LAPS = 1024 };
 
 extern uint32_t stack_limit;
 
-__attribute__((naked, noinline)) void board_mark_begin(void) { __asm volatile("bx lr"); }
-__attribute__((naked, noinline)) void board_mark_end(void) { __asm volatile("bx lr"); }
-__attribute__((naked, noinline)) void board_mark_lap(void) { __asm volatile("bx lr"); }
+#if defined(__riscv)
+#define RETURN "ret"
+#define READ_STACK_POINTER "mv %0, sp"
+#elif defined(__XTENSA__)
+#define RETURN "ret.n"
+#define READ_STACK_POINTER "mov %0, sp"
+#else
+#define RETURN "bx lr"
+#define READ_STACK_POINTER "mov %0, sp"
+#endif
+
+#define MARK(name)               \
+  void board_mark_##name(void);  \
+  __asm(".text\n"                \
+        ".balign 4\n"            \
+        ".type board_mark_" #name ", %function\n" \
+        ".global board_mark_" #name "\n" \
+        "board_mark_" #name ": " RETURN "\n" \
+        ".size board_mark_" #name ", . - board_mark_" #name "\n")
+MARK(begin);
+MARK(end);
+MARK(lap);
 
 #define INLINE __attribute__((always_inline)) static inline
 
 // Inlined, so that the frame below which they paint and scan is board_measure's.
 INLINE uint32_t* stack_pointer(void) {
   uint32_t* pointer;
-  __asm volatile("mov %0, sp" : "=r"(pointer));
+  __asm volatile(READ_STACK_POINTER : "=r"(pointer));
   return pointer;
 }
 

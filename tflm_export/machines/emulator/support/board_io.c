@@ -1,22 +1,17 @@
-// Semihosting: console, files and exit (Arm "Semihosting for AArch32", operations SYS_*).
+// Console, files and memory of the harness.
 #include "board.h"
+#include "board_host.h"
 
-enum { SYS_OPEN = 0x01, SYS_CLOSE = 0x02, SYS_WRITE0 = 0x04, SYS_WRITE = 0x05, SYS_READ = 0x06 };
-enum { SYS_FLEN = 0x0C, SYS_EXIT_EXTENDED = 0x20, APPLICATION_EXIT = 0x20026 };
-enum { READ_BINARY = 1, WRITE_BINARY = 5 };
-
-static int semihost(int operation, const void* arguments) {
-  register int r0 __asm("r0") = operation;
-  register const void* r1 __asm("r1") = arguments;
-  __asm volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
-  return r0;
+static uint32_t length_of(const char* text) {
+  uint32_t length = 0;
+  while (text[length]) ++length;
+  return length;
 }
 
-void board_print(const char* text) { semihost(SYS_WRITE0, text); }
+void board_print(const char* text) { host_print(text, length_of(text)); }
 
 void board_exit(int status) {
-  const uint32_t arguments[2] = {APPLICATION_EXIT, (uint32_t)status};
-  semihost(SYS_EXIT_EXTENDED, arguments);
+  host_exit(status);
   for (;;) {
   }
 }
@@ -48,6 +43,13 @@ void board_print_number(const char* name, uint64_t value) {
   board_print(end);
 }
 
+void board_print_hex(const char* name, uint32_t value) {
+  char text[12] = " 0x00000000";
+  for (int i = 0; i < 8; ++i) text[3 + i] = "0123456789abcdef"[(value >> (28 - 4 * i)) & 15];
+  board_print(name);
+  board_print(text);
+}
+
 static void fail(const char* what, const char* name) {
   board_print("BOARD cannot ");
   board_print(what);
@@ -57,36 +59,29 @@ static void fail(const char* what, const char* name) {
   board_exit(98);
 }
 
-static uint32_t open_file(const char* name, uint32_t mode) {
-  uint32_t length = 0;
-  while (name[length]) ++length;
-  const uint32_t arguments[3] = {(uint32_t)name, mode, length};
-  const int handle = semihost(SYS_OPEN, arguments);
-  if (handle < 0) fail("open", name);
-  return (uint32_t)handle;
+static int open_file(const char* name, Access access) {
+  const int file = host_open(name, length_of(name), access);
+  if (file < 0) fail("open", name);
+  return file;
 }
 
-static void close_file(uint32_t handle) { semihost(SYS_CLOSE, &handle); }
-
 uint32_t board_file_size(const char* name) {
-  const uint32_t handle = open_file(name, READ_BINARY);
-  const int bytes = semihost(SYS_FLEN, &handle);
-  close_file(handle);
-  return (uint32_t)bytes;
+  const int file = open_file(name, READ);
+  const uint32_t bytes = host_size(file);
+  host_close(file);
+  return bytes;
 }
 
 void board_read(const char* name, void* data, uint32_t bytes) {
-  const uint32_t handle = open_file(name, READ_BINARY);
-  const uint32_t arguments[3] = {handle, (uint32_t)data, bytes};
-  if (semihost(SYS_READ, arguments) != 0) fail("read enough of", name);
-  close_file(handle);
+  const int file = open_file(name, READ);
+  if (host_read(file, data, bytes) != 0) fail("read enough of", name);
+  host_close(file);
 }
 
 void board_write(const char* name, const void* data, uint32_t bytes) {
-  const uint32_t handle = open_file(name, WRITE_BINARY);
-  const uint32_t arguments[3] = {handle, (uint32_t)data, bytes};
-  if (bytes && semihost(SYS_WRITE, arguments) != 0) fail("write", name);
-  close_file(handle);
+  const int file = open_file(name, WRITE);
+  if (bytes && host_write(file, data, bytes) != 0) fail("write", name);
+  host_close(file);
 }
 
 extern char board_heap_start, board_heap_end;

@@ -1,21 +1,8 @@
-// The Thumb instructions of the Cortex-M, ARMv6-M to ARMv8-M, by their bits. The first pattern that fits counts; what
-// fits none is PLAIN, without operands.
+// The Thumb instructions of the Cortex-M, ARMv6-M to ARMv8-M. Where an operand is: 0 to 9, C = 12 and G = 16 are the
+// lowest bit of a register's number; h bits 0-2 and 7; m bits 3-6; s the stack pointer; p the link register; f the
+// flags; i the flags where bit 20 says so; d, n, t floating-point registers; o the list.
 #pragma once
-#include "thumb.h"
-
-// Where the list of words is.
-typedef enum { NONE, BITS_8, BITS_9, BITS_16, COUNT_8 } List;
-
-typedef struct {
-  uint32_t mask, value;  // of the half-word, or of first << 16 | second
-  Kind kind;
-  List list;
-  int reads;
-  // Operands, two letters each: how, and where. How: w written, r read, x both, e read early, l read late. Where: 0 to
-  // 9, C = 12 and G = 16 are the lowest bit of a register's number; h bits 0-2 and 7; m bits 3-6; s the stack pointer;
-  // p the link register; f the flags; i the flags where bit 20 says so; d, n, t floating-point registers; o the list.
-  const char* operands;
-} Pattern;
+#include "pattern.h"
 
 static const Pattern SHORT[] = {
     {0xFC00, 0x1800, PLAIN, NONE, 0, "w0r3r6wf"},      // ADD, SUB of registers

@@ -2,6 +2,7 @@
 // flash at 0, 256 KB of RAM at 0x20000000. A guard lies under the stack. Beside them the harness's own flash, RAM
 // and timer; any other address faults. FLASH_BASE, FLASH_BYTES, RAM_*, HARNESS_*: core.py, Memories.
 #include "board.h"
+#include "board_memory.h"
 
 #define REGISTER(address) (*(volatile uint32_t*)(address))
 #define CPACR REGISTER(0xE000ED88)
@@ -12,13 +13,6 @@
 #define MPU_RNR REGISTER(0xE000ED98)
 #define MPU_RBAR REGISTER(0xE000ED9C)
 #define FPCCR REGISTER(0xE000EF34)
-
-extern uint32_t load_data, data_start, data_end, bss_start, bss_end;
-extern uint32_t board_load_data, board_data_start, board_data_end, board_bss_start, board_bss_end;
-extern uint32_t stack_limit, stack_top;
-typedef void (*Initializer)(void);
-extern Initializer preinit_start[], preinit_end[], init_start[], init_end[];
-extern int main(void);
 
 #if __ARM_ARCH >= 8
 #define MPU_RLAR REGISTER(0xE000EDA0)
@@ -67,33 +61,13 @@ static void protect_memory(void) {
   __asm volatile("dsb\nisb");
 }
 
-static void copy_words(const uint32_t* from, uint32_t* to, const uint32_t* end) {
-  while (to < end) *to++ = *from++;
-}
-
-static void clear_words(uint32_t* to, const uint32_t* end) {
-  while (to < end) *to++ = 0;
-}
-
 void board_reset(void) {
   CPACR |= 0xFu << 20;     // floating point on
   FPCCR &= ~(3u << 30);    // no lazy stacking: there are no interrupts
   __asm volatile("dsb\nisb");
-  copy_words(&load_data, &data_start, &data_end);
-  copy_words(&board_load_data, &board_data_start, &board_data_end);
-  clear_words(&bss_start, &bss_end);
-  clear_words(&board_bss_start, &board_bss_end);
+  load_variables();
   protect_memory();
-  for (Initializer* f = preinit_start; f < preinit_end; ++f) (*f)();
-  for (Initializer* f = init_start; f < init_end; ++f) (*f)();
-  board_exit(main());
-}
-
-static void print_hex(const char* name, uint32_t value) {
-  char text[12] = " 0x00000000";
-  for (int i = 0; i < 8; ++i) text[3 + i] = "0123456789abcdef"[(value >> (28 - 4 * i)) & 15];
-  board_print(name);
-  board_print(text);
+  board_exit(initialize_and_run());
 }
 
 // frame: r0 r1 r2 r3 r12 lr pc xpsr as stacked by the core; lost when the stack overflowed.
@@ -102,11 +76,11 @@ __attribute__((used)) void board_report_fault(const uint32_t* frame) {
   if (frame < &stack_limit) {
     board_print("\nFAULT stack overflow");
   } else {
-    print_hex("\nFAULT pc", frame[6]);
-    print_hex(" lr", frame[5]);
+    board_print_hex("\nFAULT pc", frame[6]);
+    board_print_hex(" lr", frame[5]);
   }
-  print_hex(" CFSR", status);
-  print_hex(" address", address);
+  board_print_hex(" CFSR", status);
+  board_print_hex(" address", address);
   board_print("\n");
   board_exit(99);
 }

@@ -1,5 +1,5 @@
-// What a Thumb instruction is: its kind, from which the model of a core has its price, and the registers that it
-// reads and writes.
+// What an instruction is: its kind, from which the model of a core has its price, and the registers that it reads and
+// writes.
 #pragma once
 #include <stdint.h>
 
@@ -12,9 +12,9 @@ typedef enum {
   MULTIPLY,
   DIVIDE,
   BRANCH,
-  CALL,          // BL
+  CALL,          // BL, JAL, CALL0
   TABLE_BRANCH,  // TBB, TBH
-  SYSTEM,        // MRS, MSR, DMB, DSB, ISB
+  SYSTEM,        // special registers, barriers
   LOAD,          // of a word
   NARROW_LOAD,   // of a byte or a half-word
   STORE,
@@ -32,13 +32,14 @@ typedef enum {
   KINDS
 } Kind;
 
-// A set of registers: bits 0 to 14 are r0 to r14, then the flags, then s0 to s31.
+// A set of registers. Thumb: bits 0 to 14 are r0 to r14, then the flags, then s0 to s31. RISC-V: x1 to x31, no x0.
+// Xtensa: a0 to a15, then the shift amount.
 typedef uint64_t Registers;
-enum { STACK_POINTER = 13, LINK = 14, FLAGS = 15, FIRST_FLOAT = 16, REGISTERS = 48 };
+enum { REGISTERS = 48 };
 
 typedef struct {
   Kind kind;
-  unsigned bytes;  // 2 or 4
+  unsigned bytes;
   int words;       // of a MULTIPLE or a RETURN
   int reads;       // whether it reads memory
   Registers early;   // it reads as an address or through the shifter
@@ -47,4 +48,5 @@ typedef struct {
   Registers writes;
 } Instruction;
 
-Instruction thumb_decode(const uint8_t* code);
+typedef Instruction Decode(const uint8_t* code);
+Decode thumb_decode, riscv_decode, xtensa_decode;
