@@ -1,5 +1,5 @@
-// Reset, memory protection and faults of an emulated RISC-V core: read-only flash, then RAM, a guard under the stack,
-// and the harness's own beside them (core.py, Memories); QEMU's machine has no memory elsewhere that a program would hit.
+// Reset, memory protection and faults of an emulated RISC-V core: read-only flash, RAM with a guard under the stack, the
+// harness's own of both beside them (core.py, Memories).
 #include "board.h"
 #include "board_memory.h"
 
@@ -15,7 +15,9 @@ __attribute__((naked)) static void on_trap(void);
 static void protect_memory(void) {
   CSR_WRITE("pmpaddr0", range((uint32_t)&stack_limit - 256, 256));
   CSR_WRITE("pmpaddr1", range(FLASH_BASE, FLASH_BYTES));
-  CSR_WRITE("pmpcfg0", LOCKED | POWER_OF_TWO | (LOCKED | POWER_OF_TWO | READ_EXECUTE) << 8);
+  CSR_WRITE("pmpaddr2", range(HARNESS_FLASH, 1u << 20));
+  const uint32_t none = LOCKED | POWER_OF_TWO, read_only = none | READ_EXECUTE;
+  CSR_WRITE("pmpcfg0", none | read_only << 8 | read_only << 16);
   CSR_WRITE("mtvec", (uint32_t)on_trap);
 }
 
@@ -32,11 +34,10 @@ __attribute__((naked, used, section(".vectors"))) void board_reset(void) {
       "jr t0\n");
 }
 
-__attribute__((used)) static void report_trap(uint32_t return_address) {
+__attribute__((used)) static void report_trap(uint32_t return_address, const uint32_t* stack) {
   uint32_t cause, at, address;
   __asm volatile(CSR "csrr %0, mcause\ncsrr %1, mepc\ncsrr %2, mtval" : "=r"(cause), "=r"(at), "=r"(address));
-  const uint32_t limit = (uint32_t)&stack_limit;
-  if (address >= limit - 256 && address < limit) {
+  if (stack < &stack_limit) {
     board_print("\nFAULT stack overflow");
   } else {
     board_print_hex("\nFAULT pc", at);
@@ -52,7 +53,8 @@ __attribute__((used)) static void report_trap(uint32_t return_address) {
 __attribute__((naked)) static void on_trap(void) {
   __asm volatile(
       ".balign 4\n"
-      "la sp, board_fault_stack\n"
       "mv a0, ra\n"
+      "mv a1, sp\n"
+      "la sp, board_fault_stack\n"
       "j report_trap\n");
 }
