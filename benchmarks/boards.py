@@ -1,4 +1,4 @@
-"""The same engines on every core that has a cycles model: cycles, RAM and flash by core.
+"""The same engines on every core: cycles, RAM and flash by core.
 
     python benchmarks/boards.py [--out results/bench/boards.json]
 
@@ -31,7 +31,7 @@ NETS = (("CNN 16x16x1, conv 8, conv 16, dense 10", "everything"), ("mbv2-w0.35 9
 
 def main() -> int:
     """Measure and write; 2 on bad input."""
-    parser = argparse.ArgumentParser(description="Benchmark engines on every core with a cycles model.")
+    parser = argparse.ArgumentParser(description="Benchmark engines on every core.")
     parser.add_argument("--out", default="results/bench/boards.json")
     options = parser.parse_args()
     try:

@@ -113,17 +113,15 @@ def mlperf(_: list[dict[str, Any]]) -> str:
 
 
 def boards(_: list[dict[str, Any]]) -> str:
-    """A training step of the same engines on every board whose core has a cycles model."""
+    """A training step of the same engines on every board."""
     rows = json.loads(BY_CORE.read_text(encoding="utf-8"))
     nets = list(dict.fromkeys((row["net"], row["plan"]) for row in rows))
     cells = [f"{net.replace('x', '×')}, {plan}: M cycles | ms" for net, plan in nets]
     head = f"| board | core, MHz | {' | '.join(cells)} |\n|---|---|{'--:|' * 2 * len(nets)}\n"
-    counted = {name: board for name, board in BOARDS.items() if board.cycles is not None}
-    return head + "".join(_board_line(name, board, rows, nets) for name, board in counted.items())
+    return head + "".join(_board_line(name, board, rows, nets) for name, board in BOARDS.items())
 
 
 def _board_line(name: str, board: Board, rows: list[dict[str, Any]], nets: list[tuple[str, str]]) -> str:
-    assert board.cycles is not None
     about = " ".join(["≈"] * board.cycles.estimate + [f"{board.core}, {board.clock_hz // 10**6}"])
     steps = {(row["net"], row["plan"]): row["cycles_train_step"] for row in rows if row["core"] == board.core}
     cells = [f"{_short(steps[net] / 1e6)} | {_short(board.milliseconds(steps[net]))}" for net in nets]

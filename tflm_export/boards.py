@@ -38,20 +38,21 @@ class CycleModel:
 
     source: "Arm's table", or what an estimate goes by.
 
-    >>> BOARDS["pico2"].cycles.estimate, BOARDS["esp32"].cycles
-    (True, None)
+    >>> BOARDS["pico2"].cycles.estimate
+    True
     """
 
     source: str
     estimate: bool = False
 
 
-# By core, as compilers call it. Of RISC-V and Xtensa there is none: no emulator here counts their cycles.
-MODELS = {
+MODELS = {  # by core, as compilers call it
     "cortex-m0plus": CycleModel("Arm's table"),
     "cortex-m4": CycleModel("Arm's table"),
     "cortex-m33": CycleModel("by the table of the Cortex-M4", estimate=True),
     "cortex-m7": CycleModel("two instructions a cycle in their order", estimate=True),
+    "rv32imc": CycleModel("an instruction a cycle in their order", estimate=True),
+    "xtensa": CycleModel("an instruction a cycle in their order, of an ESP8266's code", estimate=True),
 }
 
 
@@ -59,18 +60,17 @@ MODELS = {
 class Board:
     """What a sketch may use, bytes, and how fast it runs.
 
-    ram_bytes: static data of the engine, after the core's own and what USB and Serial take.
-    stack_bytes: the thread's stack on which the engine runs. flash_bytes: program and constants.
-    fqbn: the name for arduino-cli. clock_hz: of the core. core: as compilers call it. cycles: the model
-    of its core; None: no emulator here has the core. measured: whether RAM was read off an empty sketch of
-    this board; elsewhere it is the published limit less `CORE_BYTES`. area: where a store or a pool
-    lies: at the end of the "sketch"'s flash, in a "partition" of its own, at the end of the "constants"
-    beside the sketch, "beside" the sketch, or in the other "bank", in sectors of 128 KB, where no pool can
-    lie; "": the library has no place for it. platformio: platform and board there; "" where its
-    registry has none. constants: flash beside the sketch where an engine's constants go (docs/sketch.md);
-    None: they are part of it. loaded_bytes: RAM into which a sketch is loaded, that
-    the engine's program and static data share, after what the sketch itself and its loader take; 0: programs
-    run in flash.
+    ram_bytes: static data of the engine, after the core's own and what USB and Serial take. stack_bytes: the
+    thread's stack on which the engine runs. flash_bytes: program and constants. fqbn: the name for
+    arduino-cli. clock_hz: of the core. core: as compilers call it, of `MODELS`. measured: whether RAM was
+    read off an empty sketch of this board; elsewhere it is the published limit less `CORE_BYTES`. area:
+    where a store or a pool lies: at the end of the "sketch"'s flash, in a "partition" of its own, at the
+    end of the "constants" beside the sketch, "beside" the sketch, or in the other "bank", in sectors of
+    128 KB, where no pool can lie; "": the library has no place for it. platformio: platform and board
+    there; "" where its registry has none. constants: flash beside the sketch where an engine's constants
+    go (docs/sketch.md); None: they are part of it. loaded_bytes: RAM into which a sketch is loaded, that
+    the engine's program and static data share, after what the sketch itself and its loader take; 0:
+    programs run in flash.
     """
 
     title: str
@@ -80,12 +80,16 @@ class Board:
     flash_bytes: int
     clock_hz: int = 64_000_000
     core: str = "cortex-m4"
-    cycles: CycleModel | None = MODELS["cortex-m4"]
     measured: bool = False
     area: Area = ""
     platformio: str = ""
     constants: FlashRange | None = None
     loaded_bytes: int = 0
+
+    @property
+    def cycles(self) -> CycleModel:
+        """The model of its core's cycles."""
+        return MODELS[self.core]
 
     def milliseconds(self, cycles: int) -> float:
         """How long the core takes for `cycles`.
@@ -116,7 +120,7 @@ class _Published:
         """Its row."""
         ram, hertz = self.data - CORE_BYTES, self.megahertz * 1_000_000
         return Board(
-            self.title, self.fqbn, ram, self.stack, self.sketch, hertz, self.core, MODELS.get(self.core),
+            self.title, self.fqbn, ram, self.stack, self.sketch, hertz, self.core,
             area=self.area, platformio=self.platformio, constants=self.constants, loaded_bytes=self.loaded,
         )  # fmt: skip
 

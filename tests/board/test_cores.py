@@ -1,5 +1,5 @@
-"""The library on every kind of core: it compiles without a warning, and where QEMU has the core, two engines
-in one program, one of int16 and one of float32 gradients, learn the bits of numpy."""
+"""The library on every kind of core: it compiles without a warning, and two engines in one program, one of
+int16 and one of float32 gradients, learn the bits of numpy."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from string import Template
 
 import numpy as np
 import pytest
-from cores import CLANG_M4, CORES, addresses, compile_all, harness, link, run_on, symbols
+from cores import CLANG_M4, CORES, STRICT, compile_all, in_section, needed
 from nets import gated_net, residual_net
 
 from tflm_export.compiler import Compiled, compile_model
 from tflm_export.files import replace_folder
-from tflm_export.machines.emulator.build import SUPPORT
+from tflm_export.machines.emulator import link, run
+from tflm_export.machines.emulator.toolchain import SUPPORT
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.measure import stored_weights
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
@@ -101,21 +102,16 @@ def learned(engines: dict[str, Compiled]) -> dict[str, tuple[np.ndarray, np.ndar
 def test_compiles_and_learns_the_same_bits(name, source, engines, learned, tmp_path):
     core = CORES[name]
     files = [path for path in sorted(source.rglob("*.cpp")) if "_tflm" not in path.name]
-    if not core.machine:
-        files = [path for path in files if path.name != "main.cpp"]
     objects = compile_all(core, files, [source, SUPPORT], tmp_path / "objects", ("-O0", IN_TABLES))
-    needed = symbols(core, objects, "-u")
-    assert not needed & ({f"__aeabi_{what}" for what in DOUBLES} | LIBGCC_DOUBLES | {"malloc", "_Znwj"})
-    if not core.machine:
-        return
-    elf = link(core, [*objects, *harness(core, tmp_path / "harness")], tmp_path / "program.elf")
-    places = addresses(core, elf)
-    tables = [at for symbol, at in places.items() if "9constants" in symbol]
-    assert len(tables) > 40 and places["tables_start"] <= min(tables) <= max(tables) < places["tables_end"]
-    run_on(core, elf, tmp_path, {f"{n}.bin": x.tobytes() for n, (x, _, _) in learned.items()})
+    doubles = {f"__aeabi_{what}" for what in DOUBLES} | LIBGCC_DOUBLES
+    assert not needed(core, objects) & (doubles | {"malloc", "_Znwj"})
+    elf = link(objects, tmp_path / "program.elf", STRICT, core.roomy, core)
+    tables = {symbol for symbol in in_section(core, elf.path, ".tables") if "9constants" in symbol}
+    assert len(tables) > 40 and not {s for s in in_section(core, elf.path, ".text") if "9constants" in s}
+    result = run(elf, {f"{n}.bin": x.tobytes() for n, (x, _, _) in learned.items()}, core=core)
     for n, (_, losses, weights) in learned.items():
-        np.testing.assert_array_equal(np.fromfile(tmp_path / f"{n}_losses.bin", np.float32), losses, n)
-        found = stored_weights(engines[n].graph, (tmp_path / f"{n}_weights.bin").read_bytes())
+        np.testing.assert_array_equal(np.frombuffer(result.files[f"{n}_losses.bin"], np.float32), losses, n)
+        found = stored_weights(engines[n].graph, result.files[f"{n}_weights.bin"])
         for variable in variables(engines[n].graph):
             wanted = variable.take(weights[variable.tensor]).reshape(-1)
             np.testing.assert_array_equal(found[variable.tensor], wanted, f"{n} {variable.tensor}")

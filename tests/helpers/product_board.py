@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from cores import CORES, run_on
 from serial_board import SANITIZE
 
 from tflm_export.board.examples import Example
 from tflm_export.board.host_sketch import link_host, write_sketch
 from tflm_export.compiler import Compiled
-from tflm_export.machines.emulator import ARDUINO_FLAGS, ROOMY, build
+from tflm_export.machines.emulator import ARDUINO_FLAGS, ROOMY, build, run
 from tflm_export.template import template_text
 
 CPP = Path(__file__).parents[1] / "cpp"
@@ -41,8 +40,7 @@ def run_m4(compiled: Compiled, example: Example, folder: Path, sensor: bytes, ke
     source, sketch = _written(compiled, example, folder, names)
     sources = [sketch, *sorted(source.rglob("*.cpp"))]
     elf = build(sources, [source, STUBS], BOARD.read_text(), folder / "program.elf", ARDUINO_FLAGS, ROOMY)
-    said = run_on(CORES["m4"], elf.path, folder, {"sensor.bin": sensor, "keys.bin": _keys(keys)})
-    return _lines(said)
+    return _lines(run(elf, {"sensor.bin": sensor, "keys.bin": _keys(keys)}).stdout)
 
 
 def _written(compiled, example, folder, names):

@@ -74,11 +74,11 @@ def report(
 ) -> Report:
     """Measure an engine, compiled or in its folder, on the emulated core of a board and report.
 
-    board: a name of `BOARDS` whose core has a cycles model. steps: training steps that run; the last one
+    board: a name of `BOARDS`. steps: training steps that run; the last one
     counts. per_op: with every kernel call's. picture: a file for the memory plan's picture (.png, .svg,
     .pdf). html: one for the whole as a page.
     log: of a board that learned (`tfodl board`), for the page.
-    Raises `ExportError` when the folder holds no engine, the board has no cycles model or the tools for its
+    Raises `ExportError` when the folder holds no engine, the board is unknown or the tools for its
     core are missing.
     """
     if picture is not None:

@@ -1,6 +1,6 @@
 """A core in the place of a board, a Cortex-M4F unless told otherwise: build with gcc, count on QEMU."""
 
-from tflm_export.machines.emulator.build import ARDUINO_FLAGS, O2_FLAGS, build
+from tflm_export.machines.emulator.build import ARDUINO_FLAGS, O2_FLAGS, build, link
 from tflm_export.machines.emulator.core import (
     CORES,
     CORTEX_M4F,
@@ -31,6 +31,7 @@ __all__ = [
     "Memories",
     "build",
     "core_of",
+    "link",
     "read_elf",
     "run",
 ]

@@ -56,31 +56,58 @@ def build(
 
     Raises `ExportError` with the compiler's first complaint, or when there is no compiler.
     """
-    tools = core.toolchain
-    gcc, gxx = (find_tool(tools.tool(name), tools.packages) for name in ("gcc", "g++"))
-    memories = memories or core.memories
+    compiler, target = _tool(core, "g++"), (*core.flags(flags), *core.toolchain.compile)
+    headers = [f"-I{path}" for path in (*include, SUPPORT)]
     with tempfile.TemporaryDirectory(prefix="tfodl-build-") as name:
-        folder = Path(name)
-        (folder / "board_main.cpp").write_text(main)
-        cpu = (*core.cpu_flags(flags), *tools.compile)
-        flags = (*core.flags(flags), *tools.compile)
-        headers = [f"-I{path}" for path in (*include, SUPPORT)]
-        c_flags = (*_C_FLAGS, *cpu, *memories.defines(), f"-I{SUPPORT}")
-        jobs: list[tuple[Path, tuple[str, ...]]]
-        jobs = [(path, (gcc, *c_flags)) for path in tools.sources()]
-        jobs += [(folder / "board_main.cpp", (gxx, *flags, *_FREESTANDING, *headers))]
-        jobs += [(Path(path), (gxx, *flags, *headers)) for path in sources]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            numbered = [(i, source, command) for i, (source, command) in enumerate(jobs)]
-            objects = list(pool.map(lambda job: _compile(folder, *job), numbered))
-        (folder / "memory.ld").write_text(memories.script())
-        _link([gxx, *cpu, *tools.link], objects, tools.libraries, out, folder)
+        board_main = Path(name) / "board_main.cpp"
+        board_main.write_text(main)
+        jobs = [(board_main, (compiler, *target, *_FREESTANDING, *headers))]
+        jobs += [(Path(path), (compiler, *target, *headers)) for path in sources]
+        return link(_compile_all(Path(name), jobs), out, flags, memories, core)
+
+
+def link(
+    objects: Sequence[Path],
+    out: Path,
+    flags: Sequence[str] = O2_FLAGS,
+    memories: Memories | None = None,
+    core: Core = CORTEX_M4F,
+) -> Elf:
+    """Link `objects`, compiled with `flags` for `core`, and the harness into the program `out`.
+
+    Objects called board_* are the harness's, too. Raises as `build`.
+    """
+    tools, memories = core.toolchain, memories or core.memories
+    target = (*core.cpu_flags(flags), *tools.compile)
+    harness = (_tool(core, "gcc"), *_C_FLAGS, *target, *memories.defines(), f"-I{SUPPORT}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="tfodl-link-") as name:
+        (Path(name) / "memory.ld").write_text(memories.script())
+        made = _compile_all(Path(name), [(path, harness) for path in tools.sources()])
+        command = [_tool(core, "g++"), *target, *tools.link, "-Wl,--gc-sections", f"-L{name}"]
+        command += [f"-T{SUPPORT / 'board.ld'}", *map(str, [*made, *objects]), *tools.libraries]
+        _call([*command, "-o", str(out)], f"linking {out.name}")
     return read_elf(out)
 
 
-def _compile(folder: Path, index: int, source: Path, command: Sequence[str]) -> Path:
-    target = folder / f"{index}" / f"{source.stem}.o"
-    target.parent.mkdir()
+def _tool(core: Core, name: str) -> str:
+    return find_tool(core.toolchain.tool(name), core.toolchain.packages)
+
+
+def _compile_all(folder: Path, jobs: Sequence[tuple[Path, Sequence[str]]]) -> list[Path]:
+    """Objects of (source, command), in that order."""
+
+    def one(numbered: tuple[int, tuple[Path, Sequence[str]]]) -> Path:
+        number, (source, command) = numbered
+        return _compile(folder / f"{number}", source, command)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(one, enumerate(jobs)))
+
+
+def _compile(folder: Path, source: Path, command: Sequence[str]) -> Path:
+    target = folder / f"{source.stem}.o"
+    folder.mkdir()
     kept = _kept_object(source, command)
     if kept is not None and kept.is_file():
         shutil.copyfile(kept, target)
@@ -92,8 +119,8 @@ def _compile(folder: Path, index: int, source: Path, command: Sequence[str]) -> 
 
 
 def _kept_object(source: Path, command: Sequence[str]) -> Path | None:
-    """Where the object of one of the library's kernels is kept, by the content of all that it may include."""
-    library = next((parent for parent in source.parents if parent.name == "tfodl"), None)
+    """Where the object of a kernel or of the harness is kept, by the content of all that it may include."""
+    library = next((parent for parent in source.parents if parent == SUPPORT or parent.name == "tfodl"), None)
     if library is None:
         return None
     flags = [flag for flag in command if not flag.startswith("-I")]
@@ -110,14 +137,6 @@ def _keep(made: Path, kept: Path) -> None:
     staged.replace(kept)
 
 
-def _link(
-    command: Sequence[str], objects: Sequence[Path], libraries: Sequence[str], out: Path, scripts: Path
-) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    options = ["-Wl,--gc-sections", f"-L{scripts}", f"-T{SUPPORT / 'board.ld'}"]
-    _call([*command, *options, *map(str, objects), *libraries, "-o", str(out)], f"linking {out.name}")
-
-
 def _call(command: Sequence[str], doing: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if done.returncode:
@@ -127,7 +146,7 @@ def _call(command: Sequence[str], doing: str) -> None:
 def _complaint(stderr: str) -> str:
     """The line that says most: by how much a memory overflowed, else the first error."""
     lines = stderr.splitlines() or ["no message"]
-    for sign in ("overflowed by", "error:", "undefined reference", "error"):
+    for sign in ("overflowed by", "undefined reference", "error:", "error"):
         found = [line for line in lines if sign in line]
         if found:
             return found[0].rsplit("bin/ld: ", 1)[-1].strip()

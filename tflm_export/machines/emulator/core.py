@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tflm_export.boards import BOARDS, Board
-from tflm_export.errors import ExportError
+from tflm_export.boards import Board
 from tflm_export.machines.emulator.toolchain import ARM, RISCV, XTENSA, Toolchain
 
 RAM = 0x2000_0000
@@ -109,7 +108,11 @@ def _machine(name: str, *more: str) -> tuple[str, ...]:
 
 
 CORTEX_M4F = Core(
-    "Cortex-M4F", ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16"), _machine("mps2-an386"), "cortex-m4", NRF52840
+    "Cortex-M4F",
+    ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16"),
+    _machine("mps2-an386"),
+    "cortex-m4",
+    NRF52840,
 )
 # A part of QEMU's RAM plays the flash.
 _RISCV = Memories(8192, 3072, 0x8080_0000, 0x8130_0000, 0x8000_0000, 0x8100_0000, 0x8000_0000)
@@ -127,27 +130,20 @@ CORES = {
         vast=Memories(8192, 3072, 0x6080_0000, 0x2030_0000, 0x6000_0000),
     ),
     "cortex-m33": Core(
-        "Cortex-M33", ("-mcpu=cortex-m33", "-mthumb", "-mfpu=fpv5-sp-d16"), _machine("mps2-an505"), "cortex-m33",
-        _SECURE, _SECURE, _SECURE,
+        "Cortex-M33", ("-mcpu=cortex-m33", "-mthumb", "-mfpu=fpv5-sp-d16"), _machine("mps2-an505"),
+        "cortex-m33", _SECURE, _SECURE, _SECURE,
     ),
     "rv32imc": Core(
-        "RV32IMC", ("-march=rv32imc", "-mabi=ilp32"), _machine("virt", "-cpu", "rv32,a=false,f=false,d=false"),
-        "esp32c3", _RISCV, _RISCV, _RISCV, RISCV,
+        "RV32IMC", ("-march=rv32imc", "-mabi=ilp32"),
+        _machine("virt", "-cpu", "rv32,a=false,f=false,d=false"), "rv32imc", _RISCV, _RISCV, _RISCV, RISCV,
     ),
     # ESP32 and ESP32-S3 run what is compiled for an ESP8266's LX106, of whose instructions theirs are more.
     "xtensa": Core(
-        "Xtensa LX106", (), _machine("sim", "-cpu", "lx106"), "esp32", _XTENSA, _XTENSA, _XTENSA, XTENSA
+        "Xtensa LX106", (), _machine("sim", "-cpu", "lx106"), "xtensa", _XTENSA, _XTENSA, _XTENSA, XTENSA
     ),
 }  # fmt: skip
 
 
 def core_of(board: Board) -> Core:
-    """The board's core. Raises `ExportError` where its cycles have no model, as nothing here emulates it."""
-    if board.cycles is None:
-        counted = ", ".join(name for name, other in BOARDS.items() if other.cycles is not None)
-        raise ExportError(
-            f"{board.title}: its core, {board.core}, is not emulated here and has no cycles "
-            f"model, so neither sizes nor cycles can be counted; boards that have one: {counted}. "
-            "tflm-export sketch makes sketches for it all the same; their size is what its own compiler says."
-        )
+    """The board's core."""
     return CORES[board.core]

@@ -40,8 +40,8 @@ static const Model MODELS[] = {
     {"cortex-m4", thumb_decode, add_up, look_up, 2, M4, NULL},
     {"cortex-m33", thumb_decode, add_up, look_up, 2, M4, NULL},
     {"cortex-m7", thumb_decode, keep, execute, 0, NULL, CORTEX_M7},
-    {"esp32c3", riscv_decode, keep, execute, 2, NULL, ESP32C3},
-    {"esp32", xtensa_decode, keep, execute, 3, NULL, ESP32},
+    {"rv32imc", riscv_decode, keep, execute, 2, NULL, ESP32C3},
+    {"xtensa", xtensa_decode, keep, execute, 3, NULL, ESP32},
 };
 
 const Model* model_named(const char* name) {
