@@ -3,40 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from tflm_export.machines.emulator import Core, CoreResult, build, run
+from tflm_export.machines.emulator import ARDUINO_FLAGS, Core, CoreResult, build, run
 
 TIMES = 100
-CALLEES = """
-extern "C" __attribute__((naked)) void snippet_callee() { __asm("bx lr"); }
-extern "C" __attribute__((naked)) void snippet_pusher() { __asm("push {lr}\\npop {pc}"); }
-"""
-SNIPPET = """
-extern "C" __attribute__((naked)) void snippet_%s(void*) {
-  __asm(R"(
-    .syntax unified
-    push {lr}
-    %s
-    1:
-    %s
-    subs r3, #1
-    bne 1b
-    pop {pc}
-  )");
-}
+FUNCTION = """
+__asm(R"(
+  %s
+  .text
+  .balign 4
+  .global snippet_%s
+  .type snippet_%s, %%function
+  snippet_%s:
+  %s
+  .size snippet_%s, . - snippet_%s
+)");
 """
 
 
-def counted(core: Core, begin: str, bodies: Mapping[str, str], folder: Path) -> CoreResult:
-    """Every loop measured twice.
+@dataclass(frozen=True)
+class Frame:
+    """What stands around a body: until the loop, behind it, and a function that returns at once."""
 
-    begin: what sets r3 to 100. bodies: assembly; r0 points at 64 words of RAM, r1, r2 and r12 are free.
-    """
+    before: str
+    after: str
+    callee: str
+    others: Mapping[str, str]
+    mode: str = ""
+
+
+# r0 points at 64 words of RAM; r1, r2 and r12 are free.
+THUMB = Frame(
+    "push {lr}\n%s\n1:",
+    "subs r3, #1\nbne 1b\npop {pc}",
+    "bx lr",
+    {"pusher": "push {lr}\npop {pc}"},
+    ".syntax unified\n.thumb",
+)
+# a0 points at the words; a1 to a5 are free.
+RISCV = Frame("mv t6, ra\n%s\n1:", "addi t0, t0, -1\nbnez t0, 1b\njr t6", "ret", {})
+# a2 points at the words; a3 to a9 are free.
+XTENSA = Frame(
+    "mov a11, a0\n%s\n1:", "addi a10, a10, -1\nbnez a10, 1b\njx a11", "ret", {}, ".literal_position"
+)
+
+
+def counted(
+    core: Core, begin: str, bodies: Mapping[str, str], folder: Path, frame: Frame = THUMB
+) -> CoreResult:
+    """Every loop measured twice. begin: what sets the counter of the frame to 100."""
+    functions = {name: f"{frame.before % begin}\n{body}\n{frame.after}" for name, body in bodies.items()}
+    functions |= {"callee": frame.callee, **frame.others}
     source = folder / "snippets.cpp"
-    source.write_text(CALLEES + "".join(SNIPPET % (name, begin, body) for name, body in bodies.items()))
-    elf = build([source], [], _main([*bodies]), folder / "snippets.elf", core=core)
+    source.write_text("".join(_function(frame.mode, name, text) for name, text in functions.items()))
+    elf = build([source], [], _main([*bodies]), folder / "snippets.elf", ARDUINO_FLAGS, core=core)
     return run(elf, {}, core=core)
+
+
+def _function(mode: str, name: str, text: str) -> str:
+    return FUNCTION % (mode, name, name, name, text, name, name)
 
 
 def _main(names: Iterable[str]) -> str:
