@@ -14,6 +14,7 @@ bench: setup-dev
 	$(PY) benchmarks/engine.py --out results/bench/engine.json
 	$(PY) benchmarks/samples.py
 	$(PY) benchmarks/boards.py
+	$(if $(COREMARK),$(PY) benchmarks/coremark.py --files $(COREMARK))
 	$(if $(MLPERF),$(PY) benchmarks/mlperf.py --files $(MLPERF))
 	$(if $(TFODL_DATA),$(PY) benchmarks/dead.py && $(PY) benchmarks/store.py)
 	$(PY) benchmarks/tables.py

@@ -20,6 +20,7 @@ MLPERF = ROOT / "results" / "bench" / "mlperf.json"
 DEAD = ROOT / "results" / "bench" / "dead.json"
 STORE = ROOT / "results" / "bench" / "store.json"
 SAMPLES = ROOT / "results" / "bench" / "samples.json"
+COREMARK = ROOT / "results" / "bench" / "coremark.json"
 BY_CORE = ROOT / "results" / "bench" / "boards.json"
 SAMPLES_ERASES = 64 * 10_000  # of the area of benchmarks/samples.py
 PAGES = tuple(
@@ -128,6 +129,17 @@ def _board_line(name: str, board: Board, rows: list[dict[str, Any]], nets: list[
     return f"| `{name}` | {about} | {' | '.join(cells)} |\n"
 
 
+def coremark(_: list[dict[str, Any]]) -> str:
+    """CoreMark by the model of each core beside what is published."""
+    head = "| core | by the model, CoreMark/MHz | published | model / published | whose |\n|---|--:|--:|--:|---|\n"
+    rows = json.loads(COREMARK.read_text(encoding="utf-8"))
+    return head + "".join(
+        f"| `{row['core']}` | {row['coremark_per_mhz']:.2f} | {row['published']:.2f} | "
+        f"{row['coremark_per_mhz'] / row['published']:.2f} | {row['by']} |\n"
+        for row in rows
+    )
+
+
 def dead(_: list[dict[str, Any]]) -> str:
     """Published nets with their dead channels and without."""
     head = "| net | dead channels | MAC | weights | M cycles, kept → left out | flash, B |\n"
@@ -192,6 +204,7 @@ def filled(page: str, rows: list[dict[str, Any]]) -> str:
         "memory": memory,
         "gradients": gradients,
         "boards": boards,
+        "coremark": coremark,
         "mlperf": mlperf,
         "ram": ram,
         "dead": dead,

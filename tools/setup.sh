@@ -22,8 +22,11 @@ need g++ g++
 need arm-none-eabi-g++ gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib
 need qemu-system-arm qemu-system-arm
 case ",$extras," in *,dev,*) need chromium chromium ;; esac  # pages are opened by the tests
-case ",$extras," in *,dev,*)  # the suite compiles for other cores and with another compiler, too: 75 MB
+case ",$extras," in *,dev,*)  # the suite compiles for other cores, emulates them, and has another compiler, too: 165 MB
   need riscv64-unknown-elf-g++ gcc-riscv64-unknown-elf
+  need xtensa-lx106-elf-g++ gcc-xtensa-lx106
+  need qemu-system-riscv32 qemu-system-misc
+  need qemu-system-xtensa qemu-system-misc
   need clang++ clang
   need cmake cmake ;;
 esac
