@@ -1,6 +1,6 @@
 """Cores that the emulator has: a compiler's flags, QEMU's machine, its memories, the model of its cycles.
 
->>> core_of(BOARDS["pico"]).machine
+>>> CORES["cortex-m0plus"].machine
 ('-machine', 'mps2-an385')
 """
 
