@@ -17,13 +17,13 @@ extern uint32_t stack_limit;
 #define READ_STACK_POINTER "mov %0, sp"
 #endif
 
-#define MARK(name)               \
-  void board_mark_##name(void);  \
-  __asm(".text\n"                \
-        ".balign 4\n"            \
-        ".type board_mark_" #name ", %function\n" \
-        ".global board_mark_" #name "\n" \
-        "board_mark_" #name ": " RETURN "\n" \
+#define MARK(name)                                        \
+  void board_mark_##name(void);                           \
+  __asm(".text\n"                                         \
+        ".balign 4\n"                                     \
+        ".type board_mark_" #name ", %function\n"         \
+        ".global board_mark_" #name "\n"                  \
+        "board_mark_" #name ":\n" RETURN "\n"             \
         ".size board_mark_" #name ", . - board_mark_" #name "\n")
 MARK(begin);
 MARK(end);

@@ -1,5 +1,5 @@
-// Reset, memory protection and faults of an emulated RISC-V core: read-only flash, RAM with a guard under the stack, the
-// harness's own of both beside them (core.py, Memories).
+// Reset, memory protection and faults of an emulated RISC-V core: read-only flash, RAM with a guard under the stack,
+// the harness's own of both beside them (core.py, Memories).
 #include "board.h"
 #include "board_memory.h"
 

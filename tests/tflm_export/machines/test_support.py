@@ -1,4 +1,5 @@
-"""Arithmetic of the emulated Xtensa core that its libgcc lacks, against numpy's and Python's."""
+"""What the harness brings where a compiler has none: arithmetic against numpy's and Python's, functions of
+memory against Python's bytes."""
 
 import ctypes
 import subprocess
@@ -13,6 +14,8 @@ from tflm_export.machines.emulator.toolchain import SUPPORT
 BITS = st.integers(0, 2**32 - 1)
 WIDE = st.integers(0, 2**64 - 1)
 NEAR = st.builds(lambda base, more: (base + more) % 2**32, BITS, st.integers(-3, 3))
+FLAGS = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fno-builtin"]
+FLAGS += ["-fsanitize=undefined", "-fno-sanitize-recover"]
 LIBGCC = """
 #include <stdint.h>
 uint64_t __udivmoddi4(uint64_t a, uint64_t b, uint64_t* rest) { *rest = a % b; return a / b; }
@@ -26,8 +29,17 @@ def rom(tmp_path_factory):
     made = tmp_path_factory.mktemp("rom") / "rom.so"
     (made.parent / "libgcc.c").write_text(LIBGCC)
     sources = [*map(str, (SUPPORT / "xtensa").glob("board_rom*.c")), str(made.parent / "libgcc.c")]
-    flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=undefined", "-shared", "-fPIC"]
-    subprocess.run(["gcc", *flags, "-fno-builtin", *sources, "-o", str(made)], check=True)
+    subprocess.run(["gcc", *FLAGS, *sources, "-o", str(made)], check=True)
+    return ctypes.CDLL(str(made))
+
+
+@pytest.fixture(scope="module")
+def libc(tmp_path_factory):
+    """The same, each function called our_*."""
+    made = tmp_path_factory.mktemp("libc") / "libc.so"
+    names = [f"-D{name}=our_{name}" for name in ("memcpy", "memmove", "memset", "memcmp", "strlen")]
+    source = str(SUPPORT / "libc" / "memory.c")
+    subprocess.run(["gcc", *FLAGS, *names, source, "-o", str(made)], check=True)
     return ctypes.CDLL(str(made))
 
 
@@ -91,3 +103,30 @@ def test_products_and_quotients(rom, a, b, shift):
         quotient = abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1)
         if y and quotient < 2 ** (bits - 1):
             assert call(rom, name, kind, kind, x, y) == quotient
+
+
+@given(
+    data=st.binary(min_size=1, max_size=60),
+    start=st.integers(0, 59),
+    to=st.integers(0, 59),
+    n=st.integers(0, 60),
+)
+def test_memory(libc, data, start, to, n):
+    """Moves that overlap either way, at any alignment; copies, fills and comparisons."""
+    start, to = min(start, len(data) - 1), min(to, len(data) - 1)
+    n = min(n, len(data) - max(start, to))
+    block, size = ctypes.create_string_buffer(data), ctypes.c_size_t(n)
+    at = ctypes.addressof(block)
+    libc.our_memmove(ctypes.c_void_p(at + to), ctypes.c_void_p(at + start), size)
+    assert block.raw[:-1] == data[:to] + data[start : start + n] + data[to + n :]
+    other = ctypes.create_string_buffer(len(data))
+    libc.our_memcpy(ctypes.byref(other, to), ctypes.byref(block, start), size)
+    assert other.raw[to : to + n] == block.raw[start : start + n]
+    libc.our_memset(ctypes.byref(other, to), ctypes.c_int(0x1A5), size)
+    assert other.raw == bytes(to) + b"\xa5" * n + bytes(len(data) - to - n)
+    first, second = data[start : start + n], data[to : to + n]
+    order = libc.our_memcmp(first, second, size)
+    assert (order > 0) - (order < 0) == (first > second) - (first < second)
+    text = data.replace(b"\0", b"a")
+    libc.our_strlen.restype = ctypes.c_size_t
+    assert libc.our_strlen(text) == len(text)
