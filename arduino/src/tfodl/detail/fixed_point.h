@@ -21,10 +21,25 @@ inline int32_t bit_length(uint32_t magnitude) { return magnitude ? 32 - __builti
 
 inline uint32_t magnitude(int32_t x) { return x < 0 ? 0U - static_cast<uint32_t>(x) : static_cast<uint32_t>(x); }
 
-// (x * m) / 2^31, round half up; m > 0.
-inline int32_t doubling_high_multiply(int32_t x, int32_t m) {
-  return static_cast<int32_t>((static_cast<int64_t>(x) * m + (int64_t{1} << 30)) >> 31);
+// (x * m) / 2^bits, round half up; bits: 31, where x and m are not both -2^31, or 32.
+template <int32_t bits>
+inline int32_t multiply_and_shift(int32_t x, int32_t m) {
+#if defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
+  // Their multiplier gives 32 bits: four products of halves, which cost half a call of the library's function.
+  constexpr int32_t below = bits - 16, mask = (1 << below) - 1;
+  const int32_t x1 = x >> 16, m1 = m >> 16, x0 = x & 0xFFFF, m0 = m & 0xFFFF;
+  const int32_t low = static_cast<int32_t>(static_cast<uint32_t>(x0) * static_cast<uint32_t>(m0) >> 16);
+  const int32_t left = x1 * m0 + low, right = x0 * m1;
+  const int32_t carry = ((left & mask) + (right & mask) + (1 << (below - 1))) >> below;
+  const uint32_t high = static_cast<uint32_t>(x1 * m1) << (32 - bits);
+  return static_cast<int32_t>(high + static_cast<uint32_t>((left >> below) + (right >> below) + carry));
+#else
+  return static_cast<int32_t>((static_cast<int64_t>(x) * m + (int64_t{1} << (bits - 1))) >> bits);
+#endif
 }
+
+// (x * m) / 2^31, round half up.
+inline int32_t doubling_high_multiply(int32_t x, int32_t m) { return multiply_and_shift<31>(x, m); }
 
 // (x * m) / 2^32, round half up: one instruction on a Cortex-M4.
 inline int32_t high_multiply(int32_t x, int32_t m) {
@@ -33,7 +48,7 @@ inline int32_t high_multiply(int32_t x, int32_t m) {
   __asm("smmulr %0, %1, %2" : "=r"(high) : "r"(x), "r"(m));
   return high;
 #else
-  return static_cast<int32_t>((static_cast<int64_t>(x) * m + (int64_t{1} << 31)) >> 32);
+  return multiply_and_shift<32>(x, m);
 #endif
 }
 
