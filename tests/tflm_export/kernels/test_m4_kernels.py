@@ -1,4 +1,4 @@
-"""The DSP kernels give the portable kernels' bits: both in one program, on random layers."""
+"""The kernels for one kind of core give the portable kernels' bits: both in one program, on random layers."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tflm_export.library import library_root
-from tflm_export.machines.emulator import ARDUINO_FLAGS, O2_FLAGS, Elf, build, run
+from tflm_export.machines.emulator import ARDUINO_FLAGS, CORES, O2_FLAGS, Core, Elf, build, run
 
 HERE = Path(__file__).parent / "m4_kernels"
 SOURCE = library_root() / "src"
@@ -16,8 +16,12 @@ PORTABLE = "#define TFODL_PORTABLE\n#define tfodl portable\n"
 CASES = 80
 
 
-@pytest.fixture(scope="module", params=[O2_FLAGS, ARDUINO_FLAGS], ids=["O2", "Arduino"])
-def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Elf:
+M4, M0PLUS = CORES["cortex-m4"], CORES["cortex-m0plus"]
+BUILDS = {"O2": (O2_FLAGS, M4), "Arduino": (ARDUINO_FLAGS, M4), "M0+": (ARDUINO_FLAGS, M0PLUS)}
+
+
+@pytest.fixture(scope="module", params=BUILDS)
+def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Elf, Core]:
     """The whole library, its portable part again in a namespace of its own, and what calls both."""
     folder = tmp_path_factory.mktemp("twice")
     files = sorted((SOURCE / "tfodl").rglob("*.cpp"))
@@ -30,10 +34,12 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         (folder / name).write_text(text)
     twice = files + [folder / name for name in texts]
     main = f'#define CASES {CASES}\n#include "program.cpp"\n'
-    return build(twice, [SOURCE, HERE], main, folder / "program.elf", request.param)
+    flags, core = BUILDS[request.param]
+    return build(twice, [SOURCE, HERE], main, folder / "program.elf", flags, core=core), core
 
 
 @pytest.mark.parametrize(("family", "seed"), [(0, 1), (1, 2), (0, 3), (1, 4)])
-def test_same_bits(program: Elf, family: int, seed: int) -> None:
+def test_same_bits(program: tuple[Elf, Core], family: int, seed: int) -> None:
+    elf, core = program
     asked = np.uint32([family, seed]).tobytes()
-    assert run(program, {"asked.bin": asked}).number("cases") == CASES
+    assert run(elf, {"asked.bin": asked}, core=core).number("cases") == CASES

@@ -16,6 +16,17 @@ void widen_s8(const int8_t* x, int32_t n, int32_t zero, int16_t* out);
 void conv_pixels_s8(const Conv& p, const int16_t* columns, int32_t stride, int32_t pixels, int8_t* y,
                     uint8_t* mask, int32_t first_bit);
 
+// dot_v6m.cpp: the inner loop for a core that has eight registers to compute with -------------------------
+
+#if defined(__ARM_ARCH_6M__) && !defined(TFODL_PORTABLE)
+#define TFODL_DOT_V6M 1
+// acc[row][pixel] += dot products, n > 0 long. The second row and pixel are `next_row` and `next_pixel` bytes on.
+void dot_v6m(const int8_t* w, uint32_t next_row, const int16_t* x, uint32_t next_pixel, int32_t n,
+             int32_t (&acc)[2][2]);
+#else
+#define TFODL_DOT_V6M 0
+#endif
+
 // grad_inner.cpp --------------------------------------------------------------------------------------
 
 // out[i] = rshift(g[i] * pass * scale[i], 15 + headroom), n values; `first_bit` is g's first in the mask.

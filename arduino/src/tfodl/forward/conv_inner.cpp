@@ -26,6 +26,12 @@ Row row_of(const Conv& p, int32_t co, int32_t k) {
 template <int kPixels>
 void dot_two_rows(const int8_t* __restrict w0, const int8_t* __restrict w1, const int16_t* __restrict x,
                   int32_t stride, int32_t n, int32_t (&acc)[2][2]) {
+#if TFODL_DOT_V6M
+  if (kPixels > 1 && n > 0) {
+    const uint32_t next_row = reinterpret_cast<uintptr_t>(w1) - reinterpret_cast<uintptr_t>(w0);
+    return dot_v6m(w0, next_row, x, static_cast<uint32_t>(stride) * sizeof *x, n, acc);
+  }
+#endif
   const int16_t* __restrict x1 = x + (kPixels > 1 ? stride : 0);
   int32_t a00 = acc[0][0], a01 = acc[0][1], a10 = acc[1][0], a11 = acc[1][1];
   for (int32_t i = 0; i < n; ++i) {
