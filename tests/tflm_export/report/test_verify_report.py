@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tflite_file import O, T, build, conv_options, fused
 
+from tflm_export.board.fit import MEMORIES
 from tflm_export.boards import BOARDS, Board
 from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError
@@ -113,7 +114,8 @@ def test_too_large_for_a_board(compiled, measured, monkeypatch):
     assert facts["fits"] == {"tiny": False}
     assert facts["over"]["tiny"]["ram_bytes"] == measured.static_ram_bytes - ram
     (advice,) = facts["advice"]
-    assert "over ram by" in advice and "flash by" in advice and "This part of the plan fits, " in advice
+    assert "over static RAM by" in advice and "flash by" in advice
+    assert "This part of the plan fits, " in advice
     assert "The arena is fullest, " in advice and "What learns takes " in advice
     assert "weights and biases take" in advice and "head/w" in advice
     plan = UpdatePlan.from_json(json.dumps(facts["smaller_plans"]["tiny"]))
@@ -145,7 +147,7 @@ def test_a_net_that_not_even_the_emulated_board_could_hold(channels, memory, tmp
     facts = reports.report(folder).facts
     assert facts["fits"] == {"nano33ble": False} and list(facts["over"]["nano33ble"]) == [f"{memory}_bytes"]
     named = "x 410,700 B" if memory == "ram" else "w 1,310,720 B"
-    assert named in facts["advice"][0] and f"over {memory} by " in facts["advice"][0]
+    assert named in facts["advice"][0] and f"over {MEMORIES[f'{memory}_bytes']} by " in facts["advice"][0]
 
 
 def test_verify_an_autoencoder(tmp_path):
