@@ -15,9 +15,11 @@ from tflm_export.boards import Board
 from tflm_export.compiler import Compiled
 from tflm_export.emit.constants import HEAD_BYTES
 from tflm_export.errors import ExportError
+from tflm_export.ir import Graph
 from tflm_export.living.image import area_bytes
 from tflm_export.memory.engine_size import flash_estimate
 from tflm_export.memory.storage import STACK_BYTES
+from tflm_export.plan import UpdatePlan
 
 MEMORIES = {
     "ram_bytes": "static RAM",
@@ -54,14 +56,19 @@ def uses(compiled: Compiled, costs: Mapping[str, Any], target: Board) -> dict[st
     ram = costs.get("static_ram_bytes", compiled.memory.static_ram)
     used = {"ram_bytes": ram, "stack_bytes": costs.get("stack_bytes", STACK_BYTES)}
     program, image = _program(compiled, costs), _image(compiled)
-    area = area_bytes(compiled.graph, compiled.plan)
     if target.constants is None:
-        return used | {"flash_bytes": program + image + area * (target.area == "sketch")}
+        beside = area_in_flash(compiled.graph, compiled.plan, target)
+        return used | {"flash_bytes": program + image + beside}
     return used | {
         "flash_bytes": program,
         "loaded_bytes": program + ram,
-        "constants_bytes": image + area,
+        "constants_bytes": image + area_bytes(compiled.graph, compiled.plan),
     }
+
+
+def area_in_flash(graph: Graph, plan: UpdatePlan, target: Board) -> int:
+    """Bytes of a store's or a pool's area at the end of the sketch's flash; 0 where it lies elsewhere."""
+    return area_bytes(graph, plan) if target.area == "sketch" else 0
 
 
 def over(compiled: Compiled, costs: Mapping[str, Any], target: Board) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tflm_export.board.fit import MEMORIES
+from tflm_export.board.fit import MEMORIES, area_in_flash
 from tflm_export.boards import Board
 from tflm_export.compiler import Compiled, derive, without_dead
 from tflm_export.emit.names import display
@@ -17,7 +17,6 @@ from tflm_export.errors import ExportError
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.ir import Graph
-from tflm_export.living.image import area_bytes
 from tflm_export.memory.storage import state_bytes
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
 from tflm_export.report.propose import proposal_text, propose
@@ -40,11 +39,12 @@ def advise(compiled: Compiled, board: Board, over: Mapping[str, int]) -> Advice:
     """By how much each memory is exceeded, what takes it, and what fits. over: of `board.fit`, some."""
     sizes = ", ".join(f"{MEMORIES[kind]} by {n:,} B" for kind, n in over.items())
     parts, plan = [f"{board.title}: over {sizes}."], None
+    ram = max(over.get("ram_bytes", 0), over.get("loaded_bytes", 0))
     if "ram_bytes" in over and compiled.plan.pool is not None:
         plan, text = _proposal(compiled, board)
         parts.append(text)
-    elif "ram_bytes" in over:
-        plan = smaller_plan(compiled, compiled.memory.static_ram - over["ram_bytes"])
+    elif ram and compiled.plan.pool is None:
+        plan = smaller_plan(compiled, compiled.memory.static_ram - ram)
         parts += [_ram_text(compiled), _plan_text(compiled, plan)]
     if "flash_bytes" in over:
         parts.append(_flash_text(compiled, board))
@@ -121,7 +121,7 @@ def _flash_text(compiled: Compiled, board: Board) -> str:
     largest = sorted((compiled.graph.tensors[n] for n in names), key=lambda t: (-t.nbytes, t.name))
     total = sum(t.nbytes for t in largest)
     named = ", ".join(f"{display(t.name)} {t.nbytes:,} B" for t in largest[:NAMED])
-    area = area_bytes(compiled.graph, compiled.plan) * (board.area == "sketch")
+    area = area_in_flash(compiled.graph, compiled.plan, board)
     return (
         f"The model's weights and biases take {total:,} B of flash: {named}. No plan makes them smaller; use "
         "a narrower network." + f" What it keeps takes {area:,} B there, too." * (area > 0)

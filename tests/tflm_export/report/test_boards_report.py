@@ -71,6 +71,8 @@ def test_limits_are_the_boards_own(compiled, measured, monkeypatch):
     facts = make_report(placed(compiled, zephyr), measured, board="small").facts
     assert facts["over"]["small"]["loaded_bytes"] == 1
     assert "RAM for program and static data by 1 B" in facts["advice"][0]
+    smaller = UpdatePlan.from_json(json.dumps(facts["smaller_plans"]["small"]))
+    assert compile_model(nets.residual_net(), smaller).memory.static_ram < compiled.memory.static_ram
 
 
 @pytest.mark.parametrize("name", [name for name, board in BOARDS.items() if not board.cycles])
