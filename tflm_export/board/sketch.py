@@ -90,9 +90,11 @@ def placed(compiled: Compiled, target: Board) -> Compiled:
     if target.constants is not None:
         return apart(compiled, target.constants.start)
     if compiled.constants is not None:
+        beside = ", ".join(name for name, row in BOARDS.items() if row.constants is not None)
         raise ExportError(
             f"engine {compiled.name!r} reads its constants at {compiled.constants.address:#x}, and on "
-            f"{target.title} they are part of the sketch; compile without --constants-at."
+            f"{target.title} they are part of the sketch; compile without --constants-at, or name a board "
+            f"that has them beside it: {beside}."
         )
     return compiled
 

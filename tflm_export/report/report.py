@@ -79,15 +79,15 @@ def report(
     counts. per_op: with every kernel call's. picture: a file for the memory plan's picture (.png, .svg,
     .pdf). html: one for the whole as a page.
     log: of a board that learned (`tfodl board`), for the page.
-    Raises `ExportError` when the folder holds no engine, the board has no cycles model or the tools for its
-    core are missing.
+    Raises `ExportError` when the folder holds no engine, the board has no cycles model or no place for
+    constants that lie apart, or the tools for its core are missing.
     """
     if picture is not None:
         picture_format(Path(picture))
     seen = () if log is None else board_sections(read_run_file(log))
     target = board_named(board)
     core = core_of(target)
-    compiled = opened(engine) if board == DEFAULT_BOARD else placed(opened(engine), target)
+    compiled = placed(opened(engine), target)
     xs, ts = samples(compiled, None, None, 0)
     counted = per_op or html is not None
     memories = core.vast if flash_estimate(compiled.graph) > VAST_FROM_BYTES else core.roomy

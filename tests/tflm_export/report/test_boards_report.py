@@ -16,7 +16,7 @@ from tflm_export.machines.emulator import CORES, core_of
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.measure import measure
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
-from tflm_export.report.report import make_report
+from tflm_export.report.report import make_report, report
 from tflm_export.report.verify import samples
 from tflm_export.variable import variables
 
@@ -73,6 +73,13 @@ def test_limits_are_the_boards_own(compiled, measured, monkeypatch):
     assert "RAM for program and static data by 1 B" in facts["advice"][0]
     smaller = UpdatePlan.from_json(json.dumps(facts["smaller_plans"]["small"]))
     assert compile_model(nets.residual_net(), smaller).memory.static_ram < compiled.memory.static_ram
+
+
+@pytest.mark.parametrize("name", ["nano33ble", "pico"])
+def test_constants_have_a_place_on_the_board_or_are_refused(compiled, name):
+    """The default board, too."""
+    with pytest.raises(ExportError, match="part of the sketch; .* that has them beside it: nano33ble_zephyr"):
+        report(placed(compiled, BOARDS["nano33ble_zephyr"]), board=name)
 
 
 @pytest.mark.parametrize("name", [name for name, board in BOARDS.items() if not board.cycles])
