@@ -15,18 +15,12 @@ from tflm_export.errors import ExportError
 from tflm_export.machines.emulator import CORES, core_of
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.measure import measure
-from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
+from tflm_export.plan import UpdatePlan
 from tflm_export.report.report import make_report, report
 from tflm_export.report.verify import samples
 from tflm_export.variable import variables
 
-PLAN = UpdatePlan((LayerUpdate("#3", "in", (0, 2), "all"),), optimizer=Optimizer(0.05))
 QUICK = ("-O0", "-std=c++14", "-mfloat-abi=hard", "-fno-rtti", "-fno-exceptions")  # to compile
-
-
-@pytest.fixture(scope="module")
-def compiled():
-    return compile_model(nets.residual_net(), PLAN)
 
 
 @pytest.fixture(scope="module")

@@ -20,16 +20,6 @@ from tflm_export.report.advice import smaller_plan
 from tflm_export.report.verify import Verification, samples, verify
 from tflm_export.simulate.reference import Exact, cosine
 
-PLAN = UpdatePlan(
-    (LayerUpdate("#2", "out", (1, 4), "all"), LayerUpdate("#3", "in", (0, 2), "all")),
-    optimizer=Optimizer(0.02),
-)
-
-
-@pytest.fixture(scope="module")
-def compiled():
-    return compile_model(nets.residual_net(), PLAN)
-
 
 @pytest.fixture(scope="module")
 def measured(compiled):
@@ -126,9 +116,9 @@ def test_too_large_for_a_board(compiled, measured, monkeypatch):
 
 def test_an_optimizer_s_state_goes_first(compiled):
     heavy = Optimizer(0.02, momentum=0.9, batch=4, rounding="accumulator")
-    large = compile_model(nets.residual_net(), UpdatePlan(PLAN.layers, optimizer=heavy))
+    large = compile_model(nets.residual_net(), UpdatePlan(compiled.plan.layers, optimizer=heavy))
     plan = smaller_plan(large, compiled.memory.static_ram)
-    assert plan.layers == PLAN.layers and plan.optimizer == Optimizer(0.02)
+    assert plan.layers == compiled.plan.layers and plan.optimizer == Optimizer(0.02)
 
 
 @pytest.mark.parametrize("channels, memory", [(3, "ram"), (64, "flash")])
