@@ -183,13 +183,13 @@ def sketch_command(options: argparse.Namespace) -> int:
     check_format(options.format, board(options.board))
     example = Example(options.example, options.hz, options.unit)
     manifest = Manifest(options.maintainer, options.url)
-    compiled = placed(load(options.folder), board(options.board))
-    costs = None
+    engine, target, costs = load(options.folder), board(options.board), None
+    compiled = placed(engine, target)
     if options.measure:
         from tflm_export.report.report import report
 
-        target = board(options.board)  # without a model of its own: as on the default one
-        costs = report(compiled, **({"board": options.board} if target.cycles else {})).facts
+        measured_on = {"board": options.board} if target.cycles else {}  # without a model: the default one
+        costs = report(engine, **measured_on).facts
     names = options.classes.split(",") if options.classes else ()
     asked = (costs, names, example, options.format, manifest)
     print(make_sketch(compiled, options.board, options.out, *asked))

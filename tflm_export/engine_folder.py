@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 
 from tflm_export.apart import apart
-from tflm_export.compiler import EXEMPLARS, Compiled, compile_model
+from tflm_export.compiled import EXEMPLARS, Compiled
+from tflm_export.compiler import compile_model
 from tflm_export.contracts import contract_from_dict
 from tflm_export.errors import ExportError
 from tflm_export.living.memory import Exemplars

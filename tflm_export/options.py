@@ -64,6 +64,12 @@ def _compile(one: argparse.ArgumentParser) -> None:
         help="flash in which the device keeps what it learned, whole pages of 4096 (default: the plan's)",
     )
     add_pool_options(one)
+    _engine(one)
+    _samples(one)
+
+
+def _engine(one: argparse.ArgumentParser) -> None:
+    """How `compile` makes the engine: its name, arithmetic, memories."""
     one.add_argument("--name", default="engine", help="C++ namespace and file name (default: engine)")
     one.add_argument(
         "--gradients",
@@ -93,7 +99,6 @@ def _compile(one: argparse.ArgumentParser) -> None:
         action="store_true",
         help="the engine calls a function of the sketch's behind every kernel, for watchdogs and lines",
     )
-
     one.add_argument(
         "--constants-at",
         type=_constants_at,
@@ -101,6 +106,10 @@ def _compile(one: argparse.ArgumentParser) -> None:
         help="read weights and other constants from an image of their own at this address of the flash, or "
         "where a board has them, by its name; sketch --board does so by itself (docs/sketch.md)",
     )
+
+
+def _samples(one: argparse.ArgumentParser) -> None:
+    """What `compile` leaves for the device to meet, and what it ships with the engine."""
     one.add_argument(
         "--spare-classes",
         type=_positive,

@@ -20,6 +20,8 @@ from tflm_export.allowed import is_count, require
 from tflm_export.budget import Budget
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
+from tflm_export.guard import Guard
+from tflm_export.layer_update import LayerUpdate
 from tflm_export.optimizer import Optimizer, is_learning_rate, no_learning_rate
 from tflm_export.pool import Pool, check_pool_plan
 
@@ -38,8 +40,6 @@ __all__ = [
 
 VERSION = 1
 PAGE_BYTES, PAGES = 4096, range(4, 65)  # of a store
-AXES = ("out", "in")
-BIASES = ("none", "selected", "all")
 LOSSES = ("crossentropy", "bce", "mse", "reconstruction")
 Loss = Literal["crossentropy", "bce", "mse", "reconstruction"]
 POLICIES = ("reservoir", "balanced")
@@ -52,44 +52,6 @@ OPTIONAL = (
     "guard",
     "spare_classes",
 )  # fields that JSON leaves out where a plan does not use them
-
-
-@dataclass(frozen=True)
-class LayerUpdate:
-    """What trains in one layer.
-
-    name: the Keras layer's name; for a compiled model the `.tflite` op: its output tensor's name,
-        its weight tensor's name, or `#<op index>`.
-    axis: `"out"` trains output channels (rows of the weight), `"in"` input channels (columns).
-    channels: sorted indices along `axis` whose weights train; `()` trains no weight.
-    bias: `"none"`, `"selected"` (the biases of `channels`, axis `"out"` only) or `"all"`.
-    """
-
-    name: str
-    axis: Literal["out", "in"] = "out"
-    channels: tuple[int, ...] = ()
-    bias: Literal["none", "selected", "all"] = "none"
-
-    def __post_init__(self) -> None:
-        where = f"LayerUpdate {self.name!r}"
-        named = isinstance(self.name, str) and bool(self.name)
-        require(named, f"LayerUpdate: name must be a non-empty string, got {self.name!r}.")
-        require(self.axis in AXES, f"{where}: axis must be one of {AXES}, got {self.axis!r}.")
-        require(self.bias in BIASES, f"{where}: bias must be one of {BIASES}, got {self.bias!r}.")
-        channels = tuple(self.channels)
-        require(
-            all(map(is_count, channels)),
-            f"{where}: channels must be whole numbers >= 0, got {channels[:8]!r}.",
-        )
-        require(
-            all(a < b for a, b in zip(channels, channels[1:], strict=False)),
-            f"{where}: channels must be sorted and distinct; sort them and drop repeats.",
-        )
-        require(
-            not (self.axis == "in" and self.bias == "selected"),
-            f"{where}: bias 'selected' needs axis 'out'; use 'all' or 'none' with axis 'in'.",
-        )
-        object.__setattr__(self, "channels", channels)
 
 
 @dataclass(frozen=True)
@@ -128,31 +90,6 @@ class Memory:
             require(whole, f"Memory: {name} must be a whole number from 0 to 100, got {value!r}.")
         require(self.policy in POLICIES, f"Memory: policy must be one of {POLICIES}, got {self.policy!r}.")
         require(self.where in PLACES, f"Memory: where must be one of {PLACES}, got {self.where!r}.")
-
-
-@dataclass(frozen=True)
-class Guard:
-    """When the device goes back to what it knew (docs/living.md).
-
-    samples: pictures that are kept to judge by; each takes what a remembered one takes.
-    held_out: one picture in so many judges, and is never learned from.
-    every: training steps between two judgements; 0 for none but those that are asked for.
-
-    >>> Guard(samples=20).every
-    25
-    """
-
-    samples: int = 20
-    held_out: int = 4
-    every: int = 25
-
-    def __post_init__(self) -> None:
-        for name, least, most in (("samples", 1, 2**15), ("held_out", 2, 2**15), ("every", 0, 2**30)):
-            value = getattr(self, name)
-            require(
-                is_count(value) and least <= value <= most,
-                f"Guard: {name} must be a whole number from {least} to {most}, got {value!r}.",
-            )
 
 
 @dataclass(frozen=True)
@@ -215,6 +152,11 @@ class UpdatePlan:
             all(isinstance(name, str) and name for name in self.candidates),
             f"UpdatePlan: candidates must be names of layers, got {self.candidates!r}.",
         )
+        self._check_living()
+        self._check_store()
+
+    def _check_living(self) -> None:
+        """Memory, pool, guard and spare classes, and what they need of each other."""
         require(
             self.memory is None or (isinstance(self.memory, Memory) and self.loss == "crossentropy"),
             f"UpdatePlan: memory must be a Memory or None, and needs the loss 'crossentropy', for it keeps "
@@ -240,6 +182,8 @@ class UpdatePlan:
             "UpdatePlan: spare_classes are learned by the head beside remembered samples; set head to true "
             "and a memory, or spare_classes to 0.",
         )
+
+    def _check_store(self) -> None:
         in_flash = self.memory is not None and self.memory.where == "flash"
         require(
             not in_flash or (bool(self.store_bytes) and self.pool is None),

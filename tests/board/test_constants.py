@@ -11,7 +11,7 @@ from digits_net import LAYERS, digits_net
 
 from tflm_export.apart import apart
 from tflm_export.board.examples import Example
-from tflm_export.board.fit import uses
+from tflm_export.board.fit import MEMORIES, limits, uses
 from tflm_export.board.sketch import make_sketch, placed
 from tflm_export.boards import BOARDS, FlashRange
 from tflm_export.cli import main
@@ -66,30 +66,29 @@ def test_what_is_counted(compiled, monkeypatch):
     counted = uses(moved, costs, ZEPHYR)
     program = 60_000 - constants + HEAD_BYTES  # measured with the constants in it
     assert counted == {
-        "static RAM": (9_000, ZEPHYR.ram_bytes),
-        "stack": (2_000, 4_096),
-        "program": (program, 98_304),
-        "program and static RAM": (program + 9_000, 107_072),
-        "constants": (constants, 0x50000),
+        "ram_bytes": 9_000,
+        "stack_bytes": 2_000,
+        "flash_bytes": program,
+        "loaded_bytes": program + 9_000,
+        "constants_bytes": constants,
     }
+    assert list(limits(ZEPHYR).values()) == [ZEPHYR.ram_bytes, 4_096, 98_304, 107_072, 0x50000]
     measured = uses(moved, costs | {"constants_at": 0x90000}, ZEPHYR)
-    assert measured["program"] == (60_000, 98_304)
+    assert measured["flash_bytes"] == 60_000
     kept = placed(compile_model(digits_net(), STORE), ZEPHYR)
-    assert uses(kept, costs, ZEPHYR)["constants and what is learned"][0] == (
-        len(kept.constants.data) + STORE.store_bytes
-    )
+    assert uses(kept, costs, ZEPHYR)["constants_bytes"] == len(kept.constants.data) + STORE.store_bytes
 
 
-@pytest.mark.parametrize("what", ["program", "program and static RAM", "constants"])
+@pytest.mark.parametrize("what", ["flash_bytes", "loaded_bytes", "constants_bytes"])
 def test_a_byte_too_much_is_refused(compiled, what, tmp_path, monkeypatch):
     costs = {"flash_bytes": 50_000, "static_ram_bytes": 9_000, "stack_bytes": 2_000, "constants_at": 0x90000}
-    have = uses(placed(compiled, ZEPHYR), costs, ZEPHYR)[what][0]
+    have = uses(placed(compiled, ZEPHYR), costs, ZEPHYR)[what]
     for over in (1, 0):
         most = have - over
-        limits = {"program": {"flash_bytes": most}, "program and static RAM": {"loaded_bytes": most}}
-        small(monkeypatch, **limits.get(what, {"constants": FlashRange(0x90000, 0x90000 + most)}))
+        range_ = {"constants": FlashRange(0x90000, 0x90000 + most)}
+        small(monkeypatch, **(range_ if what == "constants_bytes" else {what: most}))
         if over:
-            with pytest.raises(ExportError, match=rf"Zephyr\): {what} {have:,} B, 1 B too much"):
+            with pytest.raises(ExportError, match=rf"Zephyr\): {MEMORIES[what]} {have:,} B, 1 B too much"):
                 make_sketch(compiled, NAME, tmp_path / "x.zip", costs)
             assert not list(tmp_path.iterdir())
         else:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tflm_export import plan as plan_module
 from tflm_export.errors import TfodlError
 from tflm_export.files import write_text
+from tflm_export.layer_update import BIASES
 from tflm_export.plan import Budget, Guard, LayerUpdate, Memory, Optimizer, UpdatePlan
 from tfodl.cli import main, plan_table
 
@@ -19,7 +20,7 @@ layers = st.builds(
     st.text(min_size=1, max_size=12),
     st.just("out"),
     st.sets(st.integers(0, 500), max_size=8),
-    st.sampled_from(plan_module.BIASES),
+    st.sampled_from(BIASES),
 )
 replays = st.integers(0, 9)
 memories = st.builds(

@@ -17,7 +17,7 @@ from typing import Any
 
 from tflm_export.apart import apart
 from tflm_export.board.examples import Example
-from tflm_export.board.fit import check_fits
+from tflm_export.board.fit import check_fits, limits
 from tflm_export.board.layout import check_format, check_place, write_folder
 from tflm_export.board.manifest import Manifest, check_name
 from tflm_export.board.partitions import PARTITIONS, partitions
@@ -90,9 +90,11 @@ def placed(compiled: Compiled, target: Board) -> Compiled:
     if target.constants is not None:
         return apart(compiled, target.constants.start)
     if compiled.constants is not None:
+        beside = ", ".join(name for name, row in BOARDS.items() if row.constants is not None)
         raise ExportError(
             f"engine {compiled.name!r} reads its constants at {compiled.constants.address:#x}, and on "
-            f"{target.title} they are part of the sketch; compile without --constants-at."
+            f"{target.title} they are part of the sketch; compile without --constants-at, or name a board "
+            f"that has them beside it: {beside}."
         )
     return compiled
 
@@ -125,17 +127,10 @@ def sketch_files(
 
 def metadata(facts: Mapping[str, Any], target: Board) -> dict[str, Any]:
     """What the engine costs and what the board leaves to a sketch, bytes."""
-    allowed = {
-        "ram_bytes": target.ram_bytes,
-        "stack_bytes": target.stack_bytes,
-        "flash_bytes": target.flash_bytes,
-    }
-    if target.constants is not None:
-        allowed |= {"constants_bytes": target.constants.nbytes, "loaded_bytes": target.loaded_bytes}
     used = {name: facts[name] for name in COSTS if name in facts}
     kept = ("name", "version", "model_sha256", "trained_parameters", "gradients", "input")
     about = {name: facts[name] for name in kept}
-    return about | {"fqbn": target.fqbn, "board_allows": allowed} | used
+    return about | {"fqbn": target.fqbn, "board_allows": limits(target)} | used
 
 
 def library_name(compiled: Compiled) -> str:

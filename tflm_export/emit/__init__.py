@@ -9,7 +9,7 @@ import re
 
 from tflm_export import __version__
 from tflm_export.cpp import literal
-from tflm_export.emit import body
+from tflm_export.emit import body, variables
 from tflm_export.emit.choosing import choosing_parts
 from tflm_export.emit.constants import ConstantsImage, apart_parts, constants_sources, guarded
 from tflm_export.emit.edges import edge_parts, title
@@ -139,7 +139,7 @@ def _training_facts(e: Engine) -> dict[str, str]:
     fields = {
         "summary": _summary(e, trained),
         "logits": str(logits.size),
-        "parameters": str(len(body.resident(e))),
+        "parameters": str(len(variables.resident(e))),
         "gradients": "float32" if in_float else "int16 with a power-of-two scale each",
         "gradient_type": e.gradients,
         "gradient_pointer": "" if in_float else f"{_S16}\n",

@@ -1,25 +1,21 @@
-"""The parts of engine.cpp: offsets, variables, reset, and the lists of calls."""
+"""The parts of engine.cpp: offsets, and the lists of calls."""
 
 from __future__ import annotations
 
-import math
 from itertools import groupby
 
 from tflm_export.cpp import literal
+from tflm_export.emit import variables
 from tflm_export.emit.dispatch import call
 from tflm_export.emit.engine import Engine
 from tflm_export.emit.memory_table import transient_symbols
-from tflm_export.emit.names import display, parameter_name, shape_text
-from tflm_export.emit.slices import slices_checks
-from tflm_export.gradients.paths import first_shift
+from tflm_export.emit.names import display, shape_text
+from tflm_export.emit.scratch import scratch_checks
 from tflm_export.ir import Op
 from tflm_export.memory.lifetimes import movable
-from tflm_export.memory.stream import CONVOLUTIONS
 from tflm_export.ops import LOSSES, WEIGHTED
-from tflm_export.ops.convolution.layer import conv_constant, layer_kernel
-from tflm_export.ops.convolution.update import momentum_q15, state_arrays, weights_kernel
+from tflm_export.ops.convolution.update import momentum_q15
 from tflm_export.ops.text import kernel_call
-from tflm_export.variable import Variable
 
 WIDTH = 110
 _ANY = "void* any(int32_t offset) { return arena + offset; }"
@@ -38,7 +34,7 @@ def _inference_parts(e: Engine) -> dict[str, str]:
     infer = _calls(e, list(e.graph.ops), False)
     return {
         "infer": infer,
-        "checks": checks(e),
+        "checks": scratch_checks(e),
         "offsets": offsets(e),
         "output": e.symbols[e.graph.outputs[0]],
         "any": f"{_ANY}\n" if "any(" in infer else "",
@@ -55,15 +51,15 @@ def _training_parts(e: Engine) -> dict[str, str]:
         "frozen": above,
         "infer": _calls(e, rest, False),
         "train": _train(e, training),
-        "checks": checks(e),
-        "reset": _reset(e),
+        "checks": scratch_checks(e),
+        "reset": variables.reset(e),
         "offsets": offsets(e),
-        "variables": _variables(e),
-        "scales": _scales(e),
+        "variables": variables.declarations(e),
+        "scales": variables.scales(e),
         "output": e.symbols[e.graph.outputs[0]],
         "logits_at": e.symbols[e.loss.inputs[0]],
         "per_batch": "" if e.plan.optimizer.batch == 1 else f" / {literal('float', e.plan.optimizer.batch)}",
-        "parameter_table": _parameter_table(e),
+        "parameter_table": variables.parameter_table(e),
         "loss_value": _loss_value(e),
     }
 
@@ -216,139 +212,3 @@ def offsets(e: Engine) -> str:
             text = f"constexpr int32_t {symbol} = {e.memory.offsets[name]};"
             lines.append(f"{text:<40}// {buffer.nbytes} B, step {buffer.first}")
     return "\n".join(lines)
-
-
-def symbol_of(e: Engine, variable: Variable) -> str:
-    """`w3` or `b3`."""
-    return f"{'b' if variable.bias else 'w'}{variable.layer.label}"
-
-
-def _variables(e: Engine) -> str:
-    lines = []
-    lines += [f"int16_t slot{c.layer.label}[{c.channels}];" for c in e.candidates if c.has_slots]
-    for variable in e.variables:
-        if variable.in_pool:
-            continue
-        symbol, ctype = symbol_of(e, variable), "int32_t" if variable.bias else "int8_t"
-        size = variable.nbytes // (4 if variable.bias else 1)
-        lines.append(f"{ctype} {symbol}[{size}];  // {variable.count} train ({display(variable.tensor)})")
-        for kind, on in state_arrays(e.plan.optimizer, variable).items():
-            if on and not variable.pooled:
-                width = "int16_t" if kind == "accumulator" else "int32_t"
-                lines.append(f"{width} {kind}_{symbol}[{variable.count}];")
-    return "\n".join(lines)
-
-
-def _scales(e: Engine) -> str:
-    scales = [f"tfodl::GradScale {e.scale(op)};" for op in e.scaled_ops()]
-    lines = ["", "// Scale of every gradient: real = value * 2^exponent.", *scales, ""]
-    return "\n".join(lines if scales else [""])
-
-
-def _reset(e: Engine) -> str:
-    lines = _unpacking(e)
-    for variable in e.variables:
-        lines += [] if variable.pooled else _reset_variable(e, variable)
-    for op in e.scaled_ops():
-        shift = 0 if op is e.loss else first_shift(op, e.graph)
-        lines.append(f"{e.scale(op)} = {{0, {shift}}};")
-    optimizer = e.plan.optimizer
-    rate = literal("float", optimizer.learning_rate)
-    per_batch = "" if optimizer.batch == 1 else f" / {literal('float', optimizer.batch)}"
-    rounding = "kAccumulator" if optimizer.rounding == "accumulator" else "kStochastic"
-    settings = f"{e.plan.seed}u, 0, {momentum_q15(e.plan.optimizer)}, tfodl::Rounding::{rounding}, true"
-    lines.append(f"sgd = {{{rate}{per_batch}, {settings}}};")
-    return "\n".join(f"  {line}" for line in lines)
-
-
-def _unpacking(e: Engine) -> list[str]:
-    """The call that unpacks the biases, and their table."""
-    rows = []
-    for variable in (v for v in e.variables if v.tensor in e.packed_biases):
-        packed, table = e.packed_biases[variable.tensor], f"bias{variable.layer.label}"
-        count = math.prod(variable.shape)  # all of a bias is in RAM, whatever part of it trains
-        e.tables.add("uint8_t", table, packed.data, f"{count} of {packed.bits} bits")
-        rows.append(f"    {{{table}, {symbol_of(e, variable)}, {count}, {packed.bits}}},")
-    if not rows:
-        return []
-    text = "\n".join(rows)
-    e.declare(f"constexpr tfodl::PackedBias packed_biases[] = {{  // table, bias, values, bits\n{text}\n}};")
-    return [f"tfodl::unpack_biases(packed_biases, {len(rows)});"]
-
-
-def _reset_variable(e: Engine, variable: Variable) -> list[str]:
-    symbol, i = symbol_of(e, variable), variable.layer.label
-    if variable.tensor in e.packed_biases:
-        lines = []
-    elif variable.resident:
-        source = f"bias{i}" if variable.bias else f"weights{i}"
-        lines = [f"memcpy({symbol}, {source}, sizeof {symbol});"]
-    else:
-        n, shape = len(variable.channels), variable.shape
-        channels = e.tables.add("int16_t", f"channels{i}", variable.channels)
-        if variable.axis != 0:
-            rows, kernel = f"{math.prod(shape[:-1])}, {shape[-1]}, {channels}, {n}", "gather_channels_s8"
-        else:
-            rows, kernel = f"{channels}, {n}, {variable.count // n}", "copy_rows_s8"
-        lines = [f"tfodl::{kernel}(weights{i}, {rows}, {symbol});"]
-    states = state_arrays(e.plan.optimizer, variable).items()
-    return lines + [f"memset({k}_{symbol}, 0, sizeof {k}_{symbol});" for k, on in states if on]
-
-
-def resident(e: Engine) -> list[Variable]:
-    """The trained tensors that have an array of their own."""
-    return [variable for variable in e.variables if not variable.in_pool]
-
-
-def _parameter_table(e: Engine) -> str:
-    rows = []
-    for variable in resident(e):
-        symbol = symbol_of(e, variable)
-        rows.append(
-            f'      {{"{parameter_name(variable.tensor)}", {symbol}, sizeof {symbol}, {int(variable.bias)}}},'
-        )
-    return "\n".join(rows)
-
-
-def checks(e: Engine) -> str:
-    """The kernels' own word on the scratch that the plan gives them."""
-    lines = []
-    for op in e.graph.ops:
-        if op.kind == "SLICES":
-            sizes = {b.name: b.nbytes for b in e.memory.buffers}
-            for what, needs in slices_checks(e, op):
-                lines.append(f'static_assert(tfodl::{needs} == {sizes[f"{op.name}/{what}"]}, "{what}");')
-            continue
-        buffer = next((b for b in e.memory.buffers if b.name == f"{op.name}/scratch"), None)
-        if buffer is None:
-            continue
-        for inner in op.members:
-            if inner.kind in CONVOLUTIONS or inner is op:
-                exact = "<=" if op.kind == "STREAM" else "=="
-                needs = _scratch_function(e, inner)
-                lines.append(f'static_assert({needs} {exact} {buffer.nbytes}, "scratch");')
-    return "\n".join(lines)
-
-
-def _scratch_function(e: Engine, op: Op) -> str:
-    layer = e.layer(op)
-    conv = conv_constant(e, layer) if layer.kind in WEIGHTED else f"conv{layer.label}"
-    if op.role == "gradient" and e.gradients == "float32":
-        kernel = "depthwise" if layer_kernel(e, layer) == "depthwise" else "conv"
-        return f"tfodl::{kernel}_input_grad_f32_scratch_bytes({conv})"
-    variable = e.variable(op.inputs[-1]) if op.role == "update" else None
-    if variable is not None:
-        kernel = weights_kernel(e, op, variable)
-        gathered = f" + {e.tensor(layer.inputs[0]).size}" if variable.pooled and variable.depthwise else ""
-        return _update_scratch(kernel, conv, variable.room) + gathered
-    if "pixels" in op.attrs:
-        kernel = "pointwise_pixels_s8" if op.role == "forward" else "pointwise_pixels_input_grad_s16"
-        return f"tfodl::{kernel}_scratch_bytes({conv}, {op.attrs['pixels']})"
-    suffix = "s8" if op.role == "forward" else "input_grad_s16"
-    return f"tfodl::{layer_kernel(e, layer)}_{suffix}_scratch_bytes({conv})"
-
-
-def _update_scratch(kernel: str, conv: str, channels: int) -> str:
-    if kernel == "conv_columns":
-        return f"tfodl::conv_columns_update_s8_scratch_bytes({conv}, {channels})"
-    return f"tfodl::{kernel}_weights_update_s8_scratch_bytes({conv})"

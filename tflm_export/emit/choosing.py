@@ -12,6 +12,7 @@ from tflm_export.emit.dispatch import call
 from tflm_export.emit.engine import Engine
 from tflm_export.emit.names import parameter_name
 from tflm_export.emit.new_classes import OPENED
+from tflm_export.emit.scratch import scratch_checks
 from tflm_export.emit.store import scales_in_one
 from tflm_export.living.image import ImageLayout, Part, image_identity, image_layout, written_tensors
 from tflm_export.living.measuring import Workspace, workspace
@@ -235,7 +236,7 @@ def _measuring(e: Engine, space: Workspace, layout: ImageLayout) -> str:
             lines.append(f"  watch({number[op.name]}, {m.at(op.outputs[0], 's8')}, today);")
     fields = {
         "offsets": body.offsets(m),
-        "checks": body.checks(m),
+        "checks": scratch_checks(m),
         "layers": "\n".join(lines),
         "measured": str(layout.measured),
     }

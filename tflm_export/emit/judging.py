@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tflm_export.emit.body import symbol_of
 from tflm_export.emit.engine import Engine
+from tflm_export.emit.variables import symbol_of
 from tflm_export.living.capacity import good_bytes
 from tflm_export.ops.convolution.update import state_arrays
 from tflm_export.ops.loss import exp_table, loss_scale

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tflm_export.emit.body import symbol_of
 from tflm_export.emit.engine import Engine
 from tflm_export.emit.judging import judging_parts
 from tflm_export.emit.names import shape_text
 from tflm_export.emit.new_classes import OPENED, new_classes_parts
 from tflm_export.emit.samples import sample_parts
+from tflm_export.emit.variables import symbol_of
 from tflm_export.gradients.cut import Cut, latent_reader
 from tflm_export.ops.convolution.update import state_arrays
 from tflm_export.plan import Memory, UpdatePlan

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tflm_export.emit.body import symbol_of
 from tflm_export.emit.engine import Engine
 from tflm_export.emit.judging import unlearned_parts
+from tflm_export.emit.variables import symbol_of
 from tflm_export.living.new_classes import SpareHead, spare_head
 from tflm_export.template import fill
 

@@ -18,9 +18,11 @@ import os
 from collections.abc import Sequence
 
 from tflm_export.compiler import Compiled
+from tflm_export.engine_folder import opened
 from tflm_export.errors import ExportError
 from tflm_export.machines.host import FLAGS, HostEngine
-from tflm_export.store.geometry import BANK, BANK_PAGES, NORDIC, Geometry
+from tflm_export.plan import PAGES
+from tflm_export.store.geometry import NORDIC, Geometry
 
 STATUS = (
     "ok",
@@ -37,10 +39,10 @@ STATUS = (
 class StoreEngine(HostEngine):
     """A host engine with its store, whose flash is memory here.
 
-    image: what the area holds at first, `plan.store_bytes` bytes; None: erased. geometry: of its flash; an
-    area of `BANK` is as large as an STM32H7's.
-    Raises `ExportError` for an engine without a store, an image of another size, and, from the calls, for
-    everything but success.
+    image: what the area holds at first; None: erased. geometry: of its flash, of which the area has as many
+    pages as `plan.store_bytes` are, and at least four.
+    Raises `ExportError` for an engine without a store, a geometry of too many pages, an image of another
+    size, and, from the calls, for everything but success.
     """
 
     def __init__(
@@ -50,13 +52,14 @@ class StoreEngine(HostEngine):
         flags: Sequence[str] = FLAGS,
         geometry: Geometry = NORDIC,
     ):
-        super().__init__(engine, (*flags, "-DTFODL_BANK") if geometry == BANK else flags)
-        size = self.compiled.plan.store_bytes
-        if not size or self.compiled.graph.loss is None:
+        compiled = opened(engine)
+        if not compiled.plan.store_bytes or compiled.graph.loss is None:
             raise ExportError("this engine has no store; compile it with a plan that has store_bytes.")
+        pages = _pages(geometry, compiled.plan.store_bytes)
+        super().__init__(compiled, (*flags, *_defines(geometry, pages)))
         self._library.shim_store_memory.restype = ctypes.c_void_p
         self._library.shim_store_pages_opened.restype = ctypes.c_uint32
-        size = BANK_PAGES * BANK.page_bytes if geometry == BANK else size
+        size = pages * geometry.page_bytes
         address = self._library.shim_store_memory()
         self._memory = (ctypes.c_char * size).from_address(address)
         self.load_image(b"\xff" * size if image is None else image)
@@ -97,3 +100,20 @@ class StoreEngine(HostEngine):
     def _check(self, status: int) -> None:
         if status:
             raise ExportError(f"store: {STATUS[status]}.")
+
+
+def _pages(geometry: Geometry, store_bytes: int) -> int:
+    """Of an area."""
+    pages = max(store_bytes // geometry.page_bytes, PAGES[0])
+    if pages not in PAGES:
+        raise ExportError(
+            f"store: {store_bytes:,} B are {pages} pages of {geometry.page_bytes:,} B; allowed: "
+            f"{PAGES[0]} to {PAGES[-1]}. Give the geometry larger pages, or the plan less store_bytes."
+        )
+    return pages
+
+
+def _defines(geometry: Geometry, pages: int) -> tuple[str, ...]:
+    """The area's flash as the compiler's flags."""
+    sizes = {"PAGE_BYTES": geometry.page_bytes, "WRITE_BYTES": geometry.write_bytes, "PAGES": pages}
+    return tuple(f"-DTFODL_{name}={value}u" for name, value in sizes.items())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tflm_export.board.fit import MEMORIES, area_in_flash
 from tflm_export.boards import Board
 from tflm_export.compiler import Compiled, derive, without_dead
 from tflm_export.emit.names import display
@@ -16,7 +17,6 @@ from tflm_export.errors import ExportError
 from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.ir import Graph
-from tflm_export.machines.measure import Measured
 from tflm_export.memory.storage import state_bytes
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
 from tflm_export.report.propose import proposal_text, propose
@@ -25,13 +25,6 @@ from tflm_export.variable import variables
 METHOD = "importance_random"  # what scripts/compare.py recommends
 PEAK_TENSORS = 6
 NAMED = 3
-MEMORIES = {
-    "ram_bytes": "ram",
-    "stack_bytes": "stack",
-    "flash_bytes": "flash",
-    "loaded_bytes": "RAM for program and static data",
-    "constants_bytes": "flash for constants",
-}
 
 
 @dataclass(frozen=True)
@@ -42,34 +35,19 @@ class Advice:
     plan: UpdatePlan | None = None
 
 
-def over_board(board: Board, measured: Measured, compiled: Compiled) -> dict[str, int]:
-    """By how many bytes the engine is too large for a board, by memory; empty when it fits."""
-    used = {
-        "ram_bytes": (measured.static_ram_bytes, board.ram_bytes),
-        "stack_bytes": (measured.stack_bytes, board.stack_bytes),
-        "flash_bytes": (measured.flash_bytes, board.flash_bytes),
-    }
-    if board.constants is not None and compiled.constants is not None:
-        used["loaded_bytes"] = (measured.flash_bytes + measured.static_ram_bytes, board.loaded_bytes)
-        used["constants_bytes"] = (len(compiled.constants.data), board.constants.nbytes)
-    return {name: have - allowed for name, (have, allowed) in used.items() if have > allowed}
-
-
-def advise(compiled: Compiled, board: Board, measured: Measured) -> Advice:
-    """By how much each memory is exceeded, what takes it, and what fits."""
-    over = over_board(board, measured, compiled)
+def advise(compiled: Compiled, board: Board, over: Mapping[str, int]) -> Advice:
+    """By how much each memory is exceeded, what takes it, and what fits. over: of `board.fit`, some."""
     sizes = ", ".join(f"{MEMORIES[kind]} by {n:,} B" for kind, n in over.items())
     parts, plan = [f"{board.title}: over {sizes}."], None
+    ram = max(over.get("ram_bytes", 0), over.get("loaded_bytes", 0))
     if "ram_bytes" in over and compiled.plan.pool is not None:
         plan, text = _proposal(compiled, board)
         parts.append(text)
-    elif "ram_bytes" in over:
-        plan = smaller_plan(
-            compiled, board.ram_bytes - (measured.static_ram_bytes - compiled.memory.static_ram)
-        )
+    elif ram and compiled.plan.pool is None:
+        plan = smaller_plan(compiled, compiled.memory.static_ram - ram)
         parts += [_ram_text(compiled), _plan_text(compiled, plan)]
     if "flash_bytes" in over:
-        parts.append(_flash_text(compiled))
+        parts.append(_flash_text(compiled, board))
     return Advice(" ".join(parts), plan)
 
 
@@ -134,8 +112,8 @@ def _entry(layer: LayerUpdate) -> str:
     return layer.name if layer.channels else f"{layer.name} (bias)"
 
 
-def _flash_text(compiled: Compiled) -> str:
-    """The largest constants; no plan changes them."""
+def _flash_text(compiled: Compiled, board: Board) -> str:
+    """The largest constants, which no plan changes, and the area that lies with them."""
     ops = [op for op in compiled.graph.layers.values() if op.role == "forward"]
     names = {
         name for op in ops for name in op.inputs if name and compiled.graph.tensors[name].data is not None
@@ -143,9 +121,10 @@ def _flash_text(compiled: Compiled) -> str:
     largest = sorted((compiled.graph.tensors[n] for n in names), key=lambda t: (-t.nbytes, t.name))
     total = sum(t.nbytes for t in largest)
     named = ", ".join(f"{display(t.name)} {t.nbytes:,} B" for t in largest[:NAMED])
+    area = area_in_flash(compiled.graph, compiled.plan, board)
     return (
         f"The model's weights and biases take {total:,} B of flash: {named}. No plan makes them smaller; use "
-        "a narrower network."
+        "a narrower network." + f" What it keeps takes {area:,} B there, too." * (area > 0)
     )
 
 

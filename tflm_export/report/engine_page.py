@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tflm_export.board.fit import MEMORIES
 from tflm_export.page.document import Section, cards, page, paragraph, table
 from tflm_export.page.markup import Markup
-from tflm_export.report.advice import MEMORIES
 from tflm_export.report.board_facts import board_text
 from tflm_export.report.lasting_section import lasting_section
 from tflm_export.report.layers_section import layers_section

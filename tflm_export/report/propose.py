@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from tflm_export.board.fit import area_in_flash
 from tflm_export.boards import Board
 from tflm_export.compiler import derive, without_dead
 from tflm_export.errors import ExportError
@@ -14,7 +15,6 @@ from tflm_export.front.read_tflite import read_tflite
 from tflm_export.front.simplify import simplify
 from tflm_export.gradients.training_graph import trained_ops, training_graph
 from tflm_export.ir import Graph
-from tflm_export.living.image import area_bytes
 from tflm_export.living.pool import candidates, costs
 from tflm_export.memory.engine_size import flash_estimate
 from tflm_export.ops import WEIGHTED
@@ -81,6 +81,6 @@ def _fitting(forward: Graph, plan: UpdatePlan, board: Board, how: Mapping[str, A
         if len(plan.candidates) == 1:
             raise
         return None
-    flash = flash_estimate(graph) + area_bytes(graph, plan)
+    flash = flash_estimate(graph) + area_in_flash(graph, plan, board)
     fits = memory.static_ram + SPARE_RAM_BYTES <= board.ram_bytes and flash <= board.flash_bytes
     return plan if fits else None

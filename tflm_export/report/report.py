@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tflm_export.board.fit import over
 from tflm_export.board.sketch import placed
 from tflm_export.boards import BOARDS
 from tflm_export.boards import board as board_named
@@ -30,7 +31,7 @@ from tflm_export.machines.measure import Measured, measure
 from tflm_export.machines.profile import CallCost, profile, table
 from tflm_export.macs import op_macs
 from tflm_export.memory.engine_size import flash_estimate
-from tflm_export.report.advice import advise, over_board, peak_tensors
+from tflm_export.report.advice import advise, peak_tensors
 from tflm_export.report.arena_map import arena_map
 from tflm_export.report.board_facts import board_facts, board_text
 from tflm_export.report.board_page import board_sections
@@ -78,15 +79,15 @@ def report(
     counts. per_op: with every kernel call's. picture: a file for the memory plan's picture (.png, .svg,
     .pdf). html: one for the whole as a page.
     log: of a board that learned (`tfodl board`), for the page.
-    Raises `ExportError` when the folder holds no engine, the board is unknown or the tools for its
-    core are missing.
+    Raises `ExportError` when the folder holds no engine, the board is unknown or has no place for constants
+    that lie apart, or the tools for its core are missing.
     """
     if picture is not None:
         picture_format(Path(picture))
     seen = () if log is None else board_sections(read_run_file(log))
     target = board_named(board)
     core = core_of(target)
-    compiled = opened(engine) if board == DEFAULT_BOARD else placed(opened(engine), target)
+    compiled = placed(opened(engine), target)
     xs, ts = samples(compiled, None, None, 0)
     counted = per_op or html is not None
     memories = core.vast if flash_estimate(compiled.graph) > VAST_FROM_BYTES else core.roomy
@@ -120,9 +121,9 @@ def make_report(
     }
     facts["board"] = board_facts(board)
     facts |= _work(measured, compiled.facts["macs"], board)
-    over = over_board(target, measured, compiled)
-    facts["fits"], facts["over"] = {board: not over}, {board: over} if over else {}
-    advice = advise(compiled, target, measured) if over else None
+    excess = over(compiled, facts, target)
+    facts["fits"], facts["over"] = {board: not excess}, {board: excess} if excess else {}
+    advice = advise(compiled, target, excess) if excess else None
     plan = None if advice is None else advice.plan
     facts["advice"] = [] if advice is None else [advice.text]
     facts["smaller_plans"] = {} if plan is None else {board: json.loads(plan.to_json())}

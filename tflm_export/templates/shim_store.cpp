@@ -2,11 +2,12 @@
 #include "tfodl/store/kept.h"
 
 namespace {
-#if defined(TFODL_BANK)  // an STM32H7's flash
-constexpr uint32_t kPageBytes = 131072, kPages = 4, kWriteBytes = 32;
-#else
-constexpr uint32_t kPageBytes = 4096, kPages = $name::kStoreBytes / kPageBytes, kWriteBytes = 4;
+#ifndef TFODL_PAGE_BYTES
+#define TFODL_PAGE_BYTES 4096
+#define TFODL_WRITE_BYTES 4
+#define TFODL_PAGES ($name::kStoreBytes / TFODL_PAGE_BYTES)
 #endif
+constexpr uint32_t kPageBytes = TFODL_PAGE_BYTES, kPages = TFODL_PAGES, kWriteBytes = TFODL_WRITE_BYTES;
 uint8_t store_memory[kPages * kPageBytes];
 uint16_t store_index[$name::kStoreRecords];
 CutFlash store_area(store_memory, kPages, kPageBytes, kWriteBytes);

@@ -1,23 +1,10 @@
 """The parts of a profile are the calls of the engine, and add up to what is measured as a whole."""
 
-import nets
 import pytest
 
-from tflm_export.compiler import compile_model
 from tflm_export.machines.measure import measure
 from tflm_export.machines.profile import CallCost, profile, table
-from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
 from tflm_export.report.verify import samples
-
-PLAN = UpdatePlan(
-    (LayerUpdate("#2", "out", (1, 4), "all"), LayerUpdate("#3", "in", (0, 2), "all")),
-    optimizer=Optimizer(0.02),
-)
-
-
-@pytest.fixture(scope="module")
-def compiled():
-    return compile_model(nets.residual_net(), PLAN)
 
 
 @pytest.fixture(scope="module")

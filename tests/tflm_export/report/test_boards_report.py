@@ -14,18 +14,12 @@ from tflm_export.compiler import compile_model
 from tflm_export.machines.emulator import CORES, core_of
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.measure import measure
-from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
-from tflm_export.report.report import make_report
+from tflm_export.plan import UpdatePlan
+from tflm_export.report.report import make_report, report
 from tflm_export.report.verify import samples
 from tflm_export.variable import variables
 
-PLAN = UpdatePlan((LayerUpdate("#3", "in", (0, 2), "all"),), optimizer=Optimizer(0.05))
 QUICK = ("-O0", "-std=c++14", "-mfloat-abi=hard", "-fno-rtti", "-fno-exceptions")  # to compile
-
-
-@pytest.fixture(scope="module")
-def compiled():
-    return compile_model(nets.residual_net(), PLAN)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +64,15 @@ def test_limits_are_the_boards_own(compiled, measured, monkeypatch):
     facts = make_report(placed(compiled, zephyr), measured, board="small").facts
     assert facts["over"]["small"]["loaded_bytes"] == 1
     assert "RAM for program and static data by 1 B" in facts["advice"][0]
+    smaller = UpdatePlan.from_json(json.dumps(facts["smaller_plans"]["small"]))
+    assert compile_model(nets.residual_net(), smaller).memory.static_ram < compiled.memory.static_ram
+
+
+@pytest.mark.parametrize("name", ["nano33ble", "pico"])
+def test_constants_have_a_place_on_the_board_or_are_refused(compiled, name):
+    """The default board, too."""
+    with pytest.raises(ExportError, match="part of the sketch; .* that has them beside it: nano33ble_zephyr"):
+        report(placed(compiled, BOARDS["nano33ble_zephyr"]), board=name)
 
 
 def test_every_model_has_a_core_of_the_emulators():

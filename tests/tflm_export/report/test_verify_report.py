@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tflite_file import O, T, build, conv_options, fused
 
+from tflm_export.board.fit import MEMORIES
 from tflm_export.boards import BOARDS, Board
 from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError
@@ -18,16 +19,6 @@ from tflm_export.report import report as reports
 from tflm_export.report.advice import smaller_plan
 from tflm_export.report.verify import Verification, samples, verify
 from tflm_export.simulate.reference import Exact, cosine
-
-PLAN = UpdatePlan(
-    (LayerUpdate("#2", "out", (1, 4), "all"), LayerUpdate("#3", "in", (0, 2), "all")),
-    optimizer=Optimizer(0.02),
-)
-
-
-@pytest.fixture(scope="module")
-def compiled():
-    return compile_model(nets.residual_net(), PLAN)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +104,8 @@ def test_too_large_for_a_board(compiled, measured, monkeypatch):
     assert facts["fits"] == {"tiny": False}
     assert facts["over"]["tiny"]["ram_bytes"] == measured.static_ram_bytes - ram
     (advice,) = facts["advice"]
-    assert "over ram by" in advice and "flash by" in advice and "This part of the plan fits, " in advice
+    assert "over static RAM by" in advice and "flash by" in advice
+    assert "This part of the plan fits, " in advice
     assert "The arena is fullest, " in advice and "What learns takes " in advice
     assert "weights and biases take" in advice and "head/w" in advice
     plan = UpdatePlan.from_json(json.dumps(facts["smaller_plans"]["tiny"]))
@@ -124,9 +116,9 @@ def test_too_large_for_a_board(compiled, measured, monkeypatch):
 
 def test_an_optimizer_s_state_goes_first(compiled):
     heavy = Optimizer(0.02, momentum=0.9, batch=4, rounding="accumulator")
-    large = compile_model(nets.residual_net(), UpdatePlan(PLAN.layers, optimizer=heavy))
+    large = compile_model(nets.residual_net(), UpdatePlan(compiled.plan.layers, optimizer=heavy))
     plan = smaller_plan(large, compiled.memory.static_ram)
-    assert plan.layers == PLAN.layers and plan.optimizer == Optimizer(0.02)
+    assert plan.layers == compiled.plan.layers and plan.optimizer == Optimizer(0.02)
 
 
 @pytest.mark.parametrize("channels, memory", [(3, "ram"), (64, "flash")])
@@ -145,7 +137,7 @@ def test_a_net_that_not_even_the_emulated_board_could_hold(channels, memory, tmp
     facts = reports.report(folder).facts
     assert facts["fits"] == {"nano33ble": False} and list(facts["over"]["nano33ble"]) == [f"{memory}_bytes"]
     named = "x 410,700 B" if memory == "ram" else "w 1,310,720 B"
-    assert named in facts["advice"][0] and f"over {memory} by " in facts["advice"][0]
+    assert named in facts["advice"][0] and f"over {MEMORIES[f'{memory}_bytes']} by " in facts["advice"][0]
 
 
 def test_verify_an_autoencoder(tmp_path):

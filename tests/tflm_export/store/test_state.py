@@ -15,6 +15,9 @@ from tflm_export.machines.host_store import StoreEngine
 from tflm_export.machines.store_cost import measure_store
 from tflm_export.plan import LayerUpdate, Optimizer, UpdatePlan
 from tflm_export.report.verify import samples
+from tflm_export.store.arrays import store_identity
+from tflm_export.store.geometry import BANK, Geometry
+from tflm_export.store.log import read_log
 from tflm_export.store.state import read_state, read_weights
 from tflm_export.variable import variables
 
@@ -77,6 +80,29 @@ def test_learning_goes_on_where_it_was_saved(name, gradients):
     kept = read_state(engine.image, compiled.graph, compiled.plan)
     assert kept["sgd"][2] == 20
     assert kept["sgd"][0].astype(np.int32).view(np.float32) > 0
+
+
+@pytest.mark.parametrize(
+    "geometry", [Geometry(2048, 4), Geometry(4096, 16), Geometry(8192, 8), BANK], ids=str
+)
+def test_flash_of_any_geometry(small, geometry):
+    """And its image is read back by Python."""
+    engine = StoreEngine(small, geometry=geometry)
+    pages = max(4, small.plan.store_bytes // geometry.page_bytes)
+    assert len(engine.image) == pages * geometry.page_bytes
+    xs, ts = samples(small, None, None, seed=3)
+    saved = trained(engine, xs[:5], ts[:5])
+    engine.save()
+    identity = store_identity(small.graph, small.plan)
+    assert len(read_log(engine.image, identity, geometry)) == identity.first[-1]
+    again = StoreEngine(small, engine.image, geometry=geometry)
+    again.restore()
+    assert_same(again.weights(), saved)
+
+
+def test_an_area_of_too_many_pages_is_refused(small):
+    with pytest.raises(ExportError, match="are 256 pages of 256 B; allowed: 4 to 64. Give"):
+        StoreEngine(small, geometry=Geometry(256))
 
 
 def test_only_what_changed_is_written(small):

@@ -87,13 +87,6 @@ StoreStatus Images::flush() {
   return failed_ ? StoreStatus::kWriteFailed : StoreStatus::kOk;
 }
 
-void Images::erase(uint32_t page) {
-  for (uint8_t i = 0; i < area_->erase_slices; ++i) {
-    area_->erase_slice(static_cast<uint8_t>(page));
-    area_->pause();
-  }
-}
-
 // The page that ends at at_. What an image had there stays when it is the same and was committed.
 void Images::write_page() {
   const uint32_t size = area_->page_bytes, first = at_ - size, head = first == 0 ? kImageHead : 0;
@@ -101,7 +94,7 @@ void Images::write_page() {
   crc_ = crc32(crc_, page_ + head, size - head);
   if (first != 0 && other_whole_ && memcmp(there, page_, size) == 0) return;
   const uint32_t at = static_cast<uint32_t>(there - mapped_);
-  erase(at / size);
+  area_->erase(at / size);
   for (uint32_t i = head; i < size; i += kImageWriteBytes) {
     area_->write(at + i, page_ + i, size - i < kImageWriteBytes ? size - i : kImageWriteBytes);
     area_->pause();
@@ -141,7 +134,7 @@ StoreStatus Images::format() {
   // The older one first: a power cut between leaves the newest, or nothing.
   for (int32_t k = 0; k < 2; ++k) {
     const int32_t i = newest_ < 0 ? k : k == 0 ? 1 - newest_ : newest_;
-    erase(uint32_t(i) * pages());
+    area_->erase(uint32_t(i) * pages());
   }
   newest_ = -1;
   sequence_ = epoch_ = 0;

@@ -48,7 +48,6 @@ class Images {
   bool read_head(int32_t i, Head* head) const;
   bool is_whole(int32_t i, const Head& head) const;
   void write_page();
-  void erase(uint32_t page);
   StoreStatus write_head(uint32_t epoch);
 
   uint32_t bytes_;

@@ -57,7 +57,7 @@ StoreStatus Images::clear() {
   if (!area_->may_write() || area_->write_bytes != kWord) return StoreStatus::kRefused;
   other_whole_ = false;
   const uint32_t first = static_cast<uint32_t>(written() - mapped_) / area_->page_bytes;
-  for (uint32_t i = 0; i < pages(); ++i) erase(first + i);
+  for (uint32_t i = 0; i < pages(); ++i) area_->erase(first + i);
   const bool blank = all_blank(written(), pages() * area_->page_bytes / kWord);
   return blank ? StoreStatus::kOk : StoreStatus::kWriteFailed;
 }

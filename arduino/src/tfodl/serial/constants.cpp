@@ -30,13 +30,6 @@ bool is_free(const ConstantsPlace& c) {
   return true;
 }
 
-void erase(FlashArea& area, uint8_t page) {
-  for (uint8_t i = 0; i < area.erase_slices; ++i) {
-    area.erase_slice(page);
-    area.pause();
-  }
-}
-
 }  // namespace
 
 Status constants(SerialProtocol& p, const ConstantsPlace& c) {
@@ -71,7 +64,7 @@ Status write_constants(SerialProtocol& p, ConstantsPlace& c) {
   if (at >= size || n > size - at || at % unit != 0 || n % unit != 0) return Status::kOutOfRange;
   if (!c.area.may_write()) return of_flash(StoreStatus::kRefused);
   c.changed();
-  if (at == 0) erase(c.area, static_cast<uint8_t>(page));
+  if (at == 0) c.area.erase(page);
   c.area.write(page * c.area.page_bytes + at, p.staged() + 4, n);
   c.area.pause();
   return Status::kOk;

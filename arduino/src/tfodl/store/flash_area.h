@@ -23,6 +23,14 @@ class FlashArea {
   // A part of an erase, short enough for the main loop to stand still; erase_slices of them erase the page.
   virtual void erase_slice(uint8_t page) = 0;
 
+  // A whole page, with a pause after each of its slices. A function of its own, made small: it is called seldom.
+  __attribute__((noinline, cold)) void erase(uint32_t page) {
+    for (uint8_t i = 0; i < erase_slices; ++i) {
+      erase_slice(static_cast<uint8_t>(page));
+      pause();
+    }
+  }
+
   // Whether the supply is good for a write or an erase. Asked before a transaction.
   virtual bool may_write() { return true; }
 
