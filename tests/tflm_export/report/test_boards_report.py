@@ -11,6 +11,7 @@ from tflm_export.board.sketch import placed
 from tflm_export.boards import BOARDS, MODELS
 from tflm_export.cli import main
 from tflm_export.compiler import compile_model
+from tflm_export.errors import ExportError
 from tflm_export.machines.emulator import CORES, core_of
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.measure import measure
