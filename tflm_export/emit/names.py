@@ -4,38 +4,37 @@ from __future__ import annotations
 
 import re
 
+from tflm_export.emit.c_names import C_NAMES
 from tflm_export.errors import ExportError
 from tflm_export.ir import Graph, Op
 
 WORDS_OF_CPP = """
-    alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const
-    const_cast constexpr continue decltype default delete do double dynamic_cast else enum explicit
-    export extern false float for friend goto if inline int long mutable namespace new noexcept not
-    not_eq nullptr operator or or_eq private protected public register reinterpret_cast return short
-    signed sizeof static static_assert static_cast struct switch template this thread_local throw
-    true try typedef typeid typename union unsigned using virtual void volatile while xor xor_eq
+    alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t char8_t
+    class co_await co_return co_yield compl concept const const_cast consteval constexpr constinit
+    continue decltype default delete do double dynamic_cast else enum explicit export extern false float
+    for friend goto if inline int long mutable namespace new noexcept not not_eq nullptr operator or or_eq
+    private protected public register reinterpret_cast requires return short signed sizeof static
+    static_assert static_cast struct switch template this thread_local throw true try typedef typeid
+    typename union unsigned using virtual void volatile wchar_t while xor xor_eq
 """
-# Functions and macros of Arduino's cores and the C library: a namespace of such a name does not compile.
+# Of Arduino's cores and of their systems: a namespace of such a name does not compile.
 WORDS_OF_A_SKETCH = """
-    abs abort accept acos asin assert atan atof atoi atol bind bit boolean byte calloc ceil clock
-    close connect constrain cos degrees delay div errno exit exp fabs fcntl floor fmod free index
-    interrupts isnan ldexp linux link listen log loop main major malloc map max memchr memcmp memcpy
-    memmove memset micros millis min minor open optional pause pipe poll pow printf putc puts qsort
-    radians rand random read realloc remove rename round select send setup shutdown signal sin sinh
-    sleep socket sprintf sq sqrt srand stat std stderr stdin stdout strlen sync system tan tanh time
-    tone unix unlink usleep wait word write yield
+    accept assert bind bit boolean byte connect constrain degrees delay interrupts linux listen loop main
+    major map max micros millis min minor optional poll radians send setup shutdown socket sq std tone
+    unix wait word yield
 """
 FILES_OF_WINDOWS = {"con", "prn", "aux", "nul"}
-TAKEN = {"tfodl", "at", *WORDS_OF_CPP.split(), *WORDS_OF_A_SKETCH.split(), *FILES_OF_WINDOWS}
+TAKEN = {"tfodl", "at", *FILES_OF_WINDOWS}
+TAKEN |= {word for words in (WORDS_OF_CPP, WORDS_OF_A_SKETCH, C_NAMES) for word in words.split()}
 _PREFIX = {"BIAS_UPDATE": "db", "GATHER_CHANNELS": "kept", "MASK_GRADIENT": "dy"}
 
 
 def identifier(name: str) -> str:
     """`name` if C++ takes it as a namespace. Raises `ExportError`."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) or name in TAKEN:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name) or name in TAKEN or name.endswith("_t"):
         raise ExportError(
             f"engine name {name!r} is not supported; allowed: a lower-case letter, then such, digits, '_'; "
-            "no word of C++, no name of Arduino's or the C library's."
+            "no word of C++, no name of Arduino's or the C library's, nothing that ends in '_t'."
         )
     return name
 

@@ -19,7 +19,7 @@ from streams import longest_chains
 from tflm_export.compiler import compile_model, plan_memory
 from tflm_export.cpp import definition, literal
 from tflm_export.emit import emit
-from tflm_export.emit.names import display, identifier
+from tflm_export.emit.names import TAKEN, display, identifier
 from tflm_export.engine_folder import load
 from tflm_export.errors import ExportError, TfodlError
 from tflm_export.front.read_tflite import read_tflite
@@ -142,10 +142,44 @@ def test_the_model_as_a_c_array(compiled):
     assert data == nets.residual_net()
 
 
-@pytest.mark.parametrize("name", ["Engine", "2d", "a-b", "tfodl", "", "class", "loop", "min", "con"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Engine",
+        "2d",
+        "a-b",
+        "tfodl",
+        "",
+        "class",
+        "loop",
+        "min",
+        "con",
+        "uint8_t",
+        "wchar_t",
+        "gamma",
+        "log2",
+    ],
+)
 def test_names_that_cpp_would_not_take(name):
     with pytest.raises(ExportError, match="engine name"):
         identifier(name)
+
+
+def test_no_name_of_the_c_library_is_taken(tmp_path):
+    """Of all that a board's headers hold, what the compiler refuses as a namespace."""
+    headers = ("stdio", "stdlib", "string", "strings", "math", "time", "ctype", "wchar", "unistd", "signal")
+    text = "#define _GNU_SOURCE\n" + "".join(f"#include <{name}.h>\n" for name in headers)
+    (tmp_path / "all.cpp").write_text(text)
+    gxx = ["arm-none-eabi-g++", "-mcpu=cortex-m4", "-mthumb", "-std=gnu++14", "-fmax-errors=0"]
+    how = {"cwd": tmp_path, "capture_output": True, "text": True}
+    seen = subprocess.run([*gxx, "-E", "-dD", "all.cpp"], check=True, **how).stdout
+    names = sorted({n for n in re.findall(r"\b[a-z][a-z0-9_]{0,40}\b", seen) if n not in TAKEN})
+    (tmp_path / "all.cpp").write_text(text + "".join(f"namespace {name} {{}}\n" for name in names))
+    refused = subprocess.run([*gxx, "-fsyntax-only", "all.cpp"], **how).stderr
+    lines = {int(n) for n in re.findall(r"^all\.cpp:(\d+):\d+: error", refused, re.M)}
+    first = text.count("\n") + 1
+    left = [names[line - first] for line in sorted(lines)]
+    assert len(names) > 200 and all(name.endswith("_t") for name in left)
 
 
 def test_text_of_numbers_and_names():
