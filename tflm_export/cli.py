@@ -188,10 +188,9 @@ def sketch_command(options: argparse.Namespace) -> int:
     if options.measure:
         from tflm_export.report.report import report
 
-        measured_on = {"board": options.board} if target.cycles else {}  # without a model: the default one
-        costs = report(engine, **measured_on).facts
+        costs = report(engine, board=options.board).facts
     names = options.classes.split(",") if options.classes else ()
-    asked = (costs, names, example, options.format, manifest)
+    asked = (costs, names, example, options.format, manifest, options.beside)
     print(make_sketch(compiled, options.board, options.out, *asked))
     if compiled.constants is not None:
         print(f"constants: {_place(compiled.constants)}; tfodl board constants writes them (docs/sketch.md)")

@@ -184,6 +184,13 @@ def _sketch(one: argparse.ArgumentParser) -> None:
         metavar="NAME,NAME",
         help="names of the classes, in order, which the board tells its host",
     )
+    one.add_argument(
+        "--beside",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="another engine of the same sketch, once for each; what this one keeps lies before theirs",
+    )
 
 
 def _patch(one: argparse.ArgumentParser) -> None:

@@ -52,8 +52,16 @@ def test_a_platformio_project_names_its_partitions(engine, tmp_path):
     make_sketch(engine, "esp32c3", tmp_path / "esp", form="platformio")
     assert "board_build.partitions = partitions.csv\n" in (tmp_path / "esp" / "platformio.ini").read_text()
     assert (tmp_path / "esp" / "partitions.csv").read_text() == partitions(PLAN.store_bytes)
-    make_sketch(engine, "pico", tmp_path / "pico", form="platformio")
-    assert "partitions" not in (tmp_path / "pico" / "platformio.ini").read_text()
+    make_sketch(engine, "nano33ble", tmp_path / "nano", form="platformio")
+    assert "partitions" not in (tmp_path / "nano" / "platformio.ini").read_text()
+
+
+def test_platformio_s_core_of_a_pico_has_no_place(engine, tmp_path):
+    """Arduino's; Earle Philhower's has one. An engine that keeps nothing runs under either."""
+    with pytest.raises(ExportError, match="another Arduino core for Raspberry Pi Pico than the one in whose"):
+        make_sketch(engine, "pico", tmp_path / "pico", form="platformio")
+    learning = compile_model(residual_net(), UpdatePlan())
+    assert make_sketch(learning, "pico", tmp_path / "pico", form="platformio").is_dir()
 
 
 @pytest.mark.parametrize(("name", "fits"), [("pico", False), ("esp32", True)])

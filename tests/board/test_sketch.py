@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from cores import CORES
 from nets import residual_net
+from task_nets import dense_net
 
 from tflm_export.board.examples import Example
 from tflm_export.board.manifest import Manifest
@@ -308,11 +309,46 @@ def test_arduino_s_registry_would_take_it(engine, tmp_path):
     assert not {"misspelled", ""} & set(fields["architectures"].split(","))
     assert {row.fqbn.split(":")[1] for row in BOARDS.values()} <= set(fields["architectures"].split(","))
     assert about["homepage"] == fields["url"]
+    ada = {"name": "Ada Lovelace", "email": "ada@example.org", "maintainer": True}
+    assert about["authors"] == [{"name": "tfodl contributors"}, ada]
     assert not [
         path for path in paths if path.startswith(("src/.", ".")) or path.endswith((".exe", ".gitmodules"))
     ]
     examples = [path for path in paths if path.startswith("examples/")]
     assert examples and all(Path(path).stem == Path(path).parent.name for path in examples)
+
+
+def test_the_readme_speaks_of_the_engine(tmp_path):
+    ears = compile_model(residual_net(), PLAN, name="ears")
+    with zipfile.ZipFile(make_sketch(ears, "nano33ble", tmp_path / "x.zip")) as packed:
+        readme = packed.read("TFODL_ears/README.md").decode()
+    assert "#include <TFODL_ears.h>" in readme and "ears::predict()" in readme and "engine::" not in readme
+
+
+def test_an_old_compiler_is_told(unpacked, tmp_path):
+    (tmp_path / "sketch.cpp").write_text('#include "tfodl/kernels.h"\n')
+    command = ["g++", "-std=gnu++11", "-fsyntax-only", f"-I{unpacked / 'src'}", str(tmp_path / "sketch.cpp")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode and "TFODL is C++14" in next(x for x in done.stderr.splitlines() if "error" in x)
+
+
+@pytest.mark.parametrize(
+    "names, said",
+    [
+        (("a", "b", "a", "c"), "'a' is given twice"),
+        (("a", "b", "", "c"), "a name is empty"),
+        (("a", "b"), "2 names of classes were given; the model has 4 classes"),
+    ],
+)
+def test_names_of_classes_that_are_refused(engine, tmp_path, names, said):
+    with pytest.raises(ExportError, match=said):
+        make_sketch(engine, "nano33ble", tmp_path / "x.zip", names=names)
+
+
+def test_a_regression_has_no_classes_to_name(tmp_path):
+    numbers = compile_model(dense_net(6, 5, 3), UpdatePlan(loss="mse"))
+    with pytest.raises(ExportError, match="has no classes to name"):
+        make_sketch(numbers, "nano33ble", tmp_path / "x.zip", names=("a", "b", "c", "d"))
 
 
 def test_a_project_of_platformio(engine, tmp_path):

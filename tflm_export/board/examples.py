@@ -145,7 +145,10 @@ class Example:
     def check(self, compiled: Compiled, target: Board) -> None:
         """Raise `ExportError` where it is not for this engine, with those that are, or not for this board."""
         if self.kind.boards not in target.fqbn:
-            running = ", ".join(name for name, row in BOARDS.items() if self.kind.boards in row.fqbn)
+            rows = BOARDS.items()
+            running = ", ".join(
+                n for n, row in rows if self.kind.boards in row.fqbn and row.constants is None
+            )
             raise ExportError(
                 f"example {self.name!r} does not run on {target.title}: its sensor's library is for "
                 f"{running}."

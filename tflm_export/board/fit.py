@@ -73,13 +73,21 @@ def area_in_flash(graph: Graph, plan: UpdatePlan, target: Board) -> int:
 
 def over(compiled: Compiled, costs: Mapping[str, Any], target: Board) -> dict[str, int]:
     """By how many bytes the engine is too large, by memory; empty when it fits. costs: as for `uses`."""
-    used = uses(compiled, costs, target)
+    return _excess(uses(compiled, costs, target), target)
+
+
+def _excess(used: Mapping[str, int], target: Board) -> dict[str, int]:
     return {name: used[name] - most for name, most in limits(target).items() if used[name] > most}
 
 
-def check_fits(compiled: Compiled, costs: Mapping[str, Any], target: Board) -> None:
-    """Raise `ExportError` for an engine that is larger than the board. costs: as for `uses`."""
-    used, excess = uses(compiled, costs, target), over(compiled, costs, target)
+def check_fits(compiled: Compiled, costs: Mapping[str, Any], target: Board, taken: int = 0) -> None:
+    """Raise `ExportError` for an engine that is larger than the board. costs: as for `uses`.
+
+    taken: bytes of the sketch's flash in which other engines of it keep what they learned.
+    """
+    used = uses(compiled, costs, target)
+    used["flash_bytes"] += taken if target.area == "sketch" else 0
+    excess = _excess(used, target)
     if excess:
         sizes = [f"{MEMORIES[name]} {used[name]:,} B, {n:,} B too much" for name, n in excess.items()]
         found = "" if "flash_bytes" in costs else " (planned; --measure links it)"

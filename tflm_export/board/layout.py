@@ -19,6 +19,7 @@ from tflm_export.errors import ExportError
 from tflm_export.files import replace_folder
 
 FORMATS = ("arduino", "platformio", "cmake")
+OTHER_CORES = {"raspberrypi/pico"}  # there Arduino's; Earle Philhower's has a place for an area
 _OWNER = "arduino-libraries"  # of the sensors' libraries, in PlatformIO's registry
 _INI = """\
 ; Made by tflm-export: pio run --target upload
@@ -30,14 +31,23 @@ monitor_speed = 115200
 """
 
 
-def check_format(form: str, target: Board) -> None:
-    """Raise `ExportError` for an unknown format, or a board that it does not have."""
+def check_format(form: str, target: Board, keeps: bool = False) -> None:
+    """Raise `ExportError` for an unknown format, or a board that it does not have.
+
+    keeps: whether the engine keeps in flash what it learned, which the registry's core must have a place for.
+    """
     if form not in FORMATS:
         raise ExportError(f"format {form!r} is not known; allowed: {', '.join(FORMATS)}.")
     if form == "platformio" and not target.platformio:
         raise ExportError(
             f"PlatformIO has no Arduino core for {target.title} in its registry; take --format arduino "
             "or cmake."
+        )
+    if form == "platformio" and keeps and target.platformio in OTHER_CORES:
+        raise ExportError(
+            f"PlatformIO's registry has another Arduino core for {target.title} than the one in whose flash "
+            "the library keeps what was learned; take --format arduino or cmake, or compile without "
+            "store_bytes and pool."
         )
 
 

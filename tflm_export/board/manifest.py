@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from importlib import metadata
@@ -14,6 +15,7 @@ from tflm_export.errors import ExportError
 
 NOBODY, NOWHERE = "tfodl contributors", "https://example.org"  # in arduino/, until a library is published
 LONGEST_NAME = 63
+AUTHORS = f'"authors": [{{"name": "{NOBODY}"}}]'  # of library.json
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,16 @@ class Manifest:
     def filled(self, text: str) -> str:
         """A manifest's text, in which placeholders stand."""
         name = self.maintainer or _own("Maintainer") or _own("Author") or NOBODY
-        return text.replace(f"maintainer={NOBODY}", f"maintainer={name}").replace(
-            NOWHERE, self.url or _home()
-        )
+        text = text.replace(f"maintainer={NOBODY}", f"maintainer={name}")
+        return text.replace(AUTHORS, _authors(name)).replace(NOWHERE, self.url or _home())
+
+
+def _authors(maintainer: str) -> str:
+    """PlatformIO's row of the author and of who answers for the library."""
+    name, _, address = maintainer.rstrip(">").partition("<")
+    about = {"name": name.strip(), "email": address, "maintainer": True}
+    rows = [{"name": NOBODY}] * (name.strip() != NOBODY) + [{k: v for k, v in about.items() if v}]
+    return f'"authors": {json.dumps(rows)}'
 
 
 def _is_arduino(name: str) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tflm_export.apart import apart
+from tflm_export.board.beside import taken_bytes
 from tflm_export.board.examples import Example
 from tflm_export.board.fit import check_fits, limits
 from tflm_export.board.layout import check_format, check_place, write_folder
@@ -30,6 +31,8 @@ from tflm_export.errors import ExportError
 from tflm_export.files import write_bytes
 from tflm_export.library import library_root
 from tflm_export.living.image import area_bytes
+from tflm_export.ops import LOSSES
+from tflm_export.plan import PAGE_BYTES
 from tflm_export.store.facts import check_area
 from tflm_export.store.geometry import BANK, BANK_PAGES
 
@@ -50,19 +53,20 @@ def make_sketch(
     example: Example = SERIAL,
     form: str = "arduino",
     manifest: Manifest = OWN,
+    beside: Sequence[Compiled | str | os.PathLike[str]] = (),
 ) -> Path:
     """Write the library of an engine, compiled or in its folder, to `out`, whole or not at all.
 
     costs: facts of `report`, measured; the plan's own figures are used without them. names: of the classes,
     which the board tells its host; none: it knows numbers only. example: the sketch. form: of `FORMATS`, a
-    .zip or a folder (`layout`). manifest: who answers for it. Raises `ExportError` for an unknown board, a
-    folder without an engine, an engine that only infers, is not one for the sketch, keeps what it learned
-    where the board has no area for it, or has more static memory than the board, or a wrong number of
-    names.
+    .zip or a folder (`layout`). manifest: who answers for it. beside: other engines of the same sketch,
+    before whose areas in flash this one's lies. Raises `ExportError` for an unknown board, a folder without
+    an engine, an engine that only infers, is not one for the sketch, keeps what it learned where the board
+    has no area for it, or has more static memory than the board, or a wrong number of names.
     """
     target = board(board_name)
     compiled = placed(opened(engine), target)
-    check_format(form, target)
+    check_format(form, target, bool(area_bytes(compiled.graph, compiled.plan)))
     check_name(library_name(compiled))
     if compiled.graph.loss is None:
         raise ExportError(
@@ -72,11 +76,12 @@ def make_sketch(
     example.check(compiled, target)
     _check_keeps(compiled, target)
     facts = dict(compiled.facts) | dict(costs or {})
-    check_fits(compiled, costs or {}, target)
+    taken = taken_bytes(compiled, beside, target)
+    check_fits(compiled, costs or {}, target, taken)
     _check_names(compiled, names)
     check_place(form, Path(out))
     library = library_name(compiled)
-    files = sketch_files(compiled, target, facts, names, example, manifest)
+    files = sketch_files(compiled, target, facts, names, example, manifest, taken)
     if form != "arduino":
         return write_folder(form, Path(out), files, library, example, target)
     write_bytes(out, archive(files, library))
@@ -106,17 +111,19 @@ def sketch_files(
     names: Sequence[str] = (),
     example: Example = SERIAL,
     manifest: Manifest = OWN,
+    taken: int = 0,
 ) -> dict[str, bytes]:
-    """Every file of the library by its path below the top folder."""
+    """Every file of the library by its path below the top folder. taken: bytes of flash of other engines."""
     root, library = library_root(), library_name(compiled)
     texts = {path: (root / path).read_text("utf-8") for path in COPIED} | {example.path: example.text()}
     texts["library.properties"] += f"depends={example.kind.library}\n" if example.kind.library else ""
-    files = {path: manifest.filled(_named(text, library, example)).encode() for path, text in texts.items()}
+    files = {path: manifest.filled(_named(text, compiled, example)).encode() for path, text in texts.items()}
     files |= {path: text.encode() for path, text in compiled.sources.items()}
-    files[f"src/{library}.h"] = library_header(compiled, names).encode()
+    files[f"src/{library}.h"] = library_header(compiled, names, taken // PAGE_BYTES).encode()
     files["src/TFODL.h"] = f'#include "{library}.h"\n'.encode()
     if target.area == "partition" and area_bytes(compiled.graph, compiled.plan):
-        files[example.beside(PARTITIONS)] = partitions(area_bytes(compiled.graph, compiled.plan)).encode()
+        area = area_bytes(compiled.graph, compiled.plan) + taken
+        files[example.beside(PARTITIONS)] = partitions(area).encode()
     files |= {f"extras/{path}": data for path, data in _constants_files(compiled).items()}
     files["extras/model.tflite"] = compiled.tflite
     files["extras/plan.json"] = (compiled.plan.to_json() + "\n").encode()
@@ -138,9 +145,11 @@ def library_name(compiled: Compiled) -> str:
     return f"TFODL_{compiled.name}"
 
 
-def _named(text: str, library: str, example: Example) -> str:
+def _named(text: str, compiled: Compiled, example: Example) -> str:
     """A file of the library, called after one engine, with its sketch; PlatformIO's names have no
     underscores."""
+    library = library_name(compiled)
+    text = text.replace(" engine::", f" {compiled.name}::")
     text = text.replace(SERIAL.kind.folder, example.kind.folder)
     dashed = "-".join(filter(None, library.split("_")))
     text = text.replace("TFODL.h", f"{library}.h").replace("name=TFODL\n", f"name={library}\n")
@@ -186,8 +195,23 @@ def _check_keeps(compiled: Compiled, target: Board) -> None:
 
 
 def _check_names(compiled: Compiled, names: Sequence[str]) -> None:
+    if not names:
+        return
+    loss = compiled.graph.loss
+    assert loss is not None
+    if not LOSSES[loss.kind].by_label:
+        raise ExportError(
+            f"sketch --classes: engine {compiled.name!r} has no classes; it learns by {loss.kind}."
+        )
     wanted = compiled.output.size - compiled.plan.spare_classes
-    if names and len(names) != wanted:
+    if len(names) != wanted:
         raise ExportError(
             f"sketch: {len(names)} names of classes were given; the model has {wanted} classes."
+        )
+    wrong = next((name for name in names if not name.strip() or list(names).count(name) > 1), None)
+    if wrong is not None:
+        raise ExportError(
+            f"sketch --classes: {wrong!r} is given twice; a name a class, in order."
+            if wrong.strip()
+            else f"sketch --classes: a name is empty, got {','.join(names)!r}; give a name a class, in order."
         )

@@ -13,8 +13,9 @@ from tflm_export.compiler import Compiled
 from tflm_export.emit.living import takes_weights
 from tflm_export.ir import Graph
 from tflm_export.living.capacity import classes
+from tflm_export.living.image import area_bytes
 from tflm_export.ops import LOSSES
-from tflm_export.plan import UpdatePlan
+from tflm_export.plan import PAGE_BYTES, UpdatePlan
 from tflm_export.template import fill
 
 MOST_CLASSES = 16  # that the board counts by true and predicted one: 2 bytes each pair
@@ -111,9 +112,9 @@ _PARTS = {  # template -> rows of the commands in it
 _APART = '#include "tfodl/serial/constants.h"\n#include "tfodl/store/constants_flash.h"\n'
 
 
-def library_header(compiled: Compiled, names: Sequence[str] = ()) -> str:
-    """The text of TFODL_NAME.h. names: of the engine's classes. One that asks for rows has no protocol, which
-    puts whole pictures into it."""
+def library_header(compiled: Compiled, names: Sequence[str] = (), taken: int = 0) -> str:
+    """The text of TFODL_NAME.h. names: of the engine's classes. taken: pages of the flash that other engines
+    of the sketch have. One that asks for rows has no protocol, which puts whole pictures into it."""
     graph, plan = compiled.graph, compiled.plan
     loss = graph.loss
     assert loss is not None
@@ -133,7 +134,7 @@ def library_header(compiled: Compiled, names: Sequence[str] = ()) -> str:
         **task,
         pixels=input_code(compiled),
         counts=_counts(plan, loss.kind),
-        parts="".join(fill(f"sketch_{part}.h", _fields(compiled)) for part in parts),
+        parts="".join(fill(f"sketch_{part}.h", _fields(compiled, taken)) for part in parts),
         start=_start(parts, compiled.facts["pauses"]),
         own=own_samples(compiled, names),
         learner="" if compiled.facts["row_fed"] else _learner(compiled, names),
@@ -220,12 +221,14 @@ def _counts(plan: UpdatePlan, loss: str) -> str:
     return "\n".join(f"  counts[{i}] = static_cast<uint32_t>({value});" for i, value in enumerate(values))
 
 
-def _fields(compiled: Compiled) -> dict[str, str]:
+def _fields(compiled: Compiled, taken: int) -> dict[str, str]:
     plan = compiled.plan
+    end = taken + area_bytes(compiled.graph, plan) // PAGE_BYTES
     pages = "net::kAreaPages" if plan.pool is not None else "net::kStoreBytes / 4096"
     judge = "  net::judge();\n" if plan.guard is not None else ""
     room = "  make_room();\n" if _in_flash(plan) else ""
     fields = {"classes": "net::kLogits", "pages": pages, "judge": judge, "make_room": room}
+    fields |= {"taken": str(taken), "end": str(end)}
     return fields | {"open": _open(["flash"] * (bool(plan.store_bytes) or plan.pool is not None))}
 
 

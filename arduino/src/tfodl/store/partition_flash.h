@@ -5,11 +5,11 @@
 
 namespace tfodl {
 
-// The first `pages` sectors of 4 KB of the partition called "tfodl" (the sketch's partitions.csv has it). A program
+// `pages` sectors of 4 KB of the partition called "tfodl" (the sketch's partitions.csv has it), behind `taken`. A program
 // without such a partition, or with one that is too small, says so and stops. An erase takes some 45 ms.
 class PartitionFlash : public FlashArea {
  public:
-  explicit PartitionFlash(uint8_t pages, void (*between)() = nullptr);
+  explicit PartitionFlash(uint8_t pages, void (*between)() = nullptr, uint16_t taken = 0);
 
   void read(uint32_t at, void* data, uint32_t n) const override;
   void write(uint32_t at, const void* data, uint32_t n) override;
@@ -23,6 +23,7 @@ class PartitionFlash : public FlashArea {
 
  private:
   const void* partition_;  // an esp_partition_t
+  uint32_t start_;         // of the area in it
   const uint8_t* mapped_;
   void (*between_)();
   bool good_ = true;  // no write has failed

@@ -44,8 +44,10 @@ uint32_t offset(const uint8_t* address) { return static_cast<uint32_t>(reinterpr
 
 }  // namespace
 
-PicoFlash::PicoFlash(uint8_t page_count, void (*between)())
-    : FlashArea(kSector, page_count, 4, 1), start_(area_end() - kSector * page_count), between_(between) {}
+PicoFlash::PicoFlash(uint8_t page_count, void (*between)(), uint16_t taken)
+    : FlashArea(kSector, page_count, 4, 1),
+      start_(area_end() - kSector * (uint32_t{page_count} + taken)),
+      between_(between) {}
 
 bool PicoFlash::may_write() { return &__flash_binary_end <= start_; }
 

@@ -6,13 +6,13 @@
 
 namespace tfodl {
 
-// The last `pages` sectors of 4 KB that are a sketch's, below the core's file system and EEPROM, or below
-// the last MB. The flash runs no
-// code while it is written: interrupts are off and the other core stands, some 0.7 ms a write and 45 ms an erase
-// (400 ms at most, by the chips' data sheets). Where the program reaches into the area nothing is written.
+// The last `pages` sectors of 4 KB that are a sketch's, before `taken` others, below the core's file system and EEPROM
+// or below the last MB. The flash runs no code while it is written: interrupts are off and the other core stands, some
+// 0.7 ms a write and 45 ms an erase (400 ms at most, by the chips' data sheets). Where the program reaches into the area
+// nothing is written.
 class PicoFlash : public FlashArea {
  public:
-  explicit PicoFlash(uint8_t pages, void (*between)() = nullptr);
+  explicit PicoFlash(uint8_t pages, void (*between)() = nullptr, uint16_t taken = 0);
 
   void read(uint32_t at, void* data, uint32_t n) const override { memcpy(data, start_ + at, n); }
   void write(uint32_t at, const void* data, uint32_t n) override;

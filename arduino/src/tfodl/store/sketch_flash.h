@@ -1,4 +1,5 @@
 // Where a sketch keeps what its engine learned: the last pages of the flash that are the sketch's, or a partition.
+// taken: pages of that flash that other engines of the sketch have; this one's come before them.
 #ifndef TFODL_STORE_SKETCH_FLASH_H
 #define TFODL_STORE_SKETCH_FLASH_H
 #include "tfodl/store/flash_area.h"
@@ -11,8 +12,8 @@ uint8_t* host_flash(uint32_t bytes);
 
 class SketchFlash : public MemoryFlash {
  public:
-  SketchFlash(uint8_t page_count, void (*between)())
-      : SketchFlash(host_flash(uint32_t{page_count} * 4096), page_count, between) {}
+  SketchFlash(uint8_t page_count, void (*between)(), uint16_t taken = 0)
+      : SketchFlash(host_flash((uint32_t{page_count} + taken) * 4096), page_count, between) {}
   const uint8_t* mapped() const { return memory_; }
   void pause() override { between_(); }
 
@@ -32,8 +33,9 @@ namespace tfodl {
 
 class SketchFlash : public NvmcFlash {
  public:
-  SketchFlash(uint8_t page_count, void (*between)()) : NvmcFlash(start(page_count), page_count, nullptr, between) {}
-  const uint8_t* mapped() const { return reinterpret_cast<const uint8_t*>(start(pages)); }
+  SketchFlash(uint8_t page_count, void (*between)(), uint16_t taken = 0)
+      : NvmcFlash(start(page_count + taken), page_count, nullptr, between), start_(start(page_count + taken)) {}
+  const uint8_t* mapped() const { return reinterpret_cast<const uint8_t*>(start_); }
 
  private:
 #if defined(ARDUINO_ARCH_ZEPHYR)
@@ -41,7 +43,8 @@ class SketchFlash : public NvmcFlash {
 #else
   static constexpr uint32_t kEnd = 0x100000;
 #endif
-  static uintptr_t start(uint8_t page_count) { return kEnd - 4096u * page_count; }
+  static uintptr_t start(int32_t from_end) { return kEnd - 4096u * static_cast<uint32_t>(from_end); }
+  uintptr_t start_;
 };
 
 }  // namespace tfodl
@@ -58,10 +61,11 @@ using SketchFlash = PicoFlash;
 
 namespace tfodl {
 
-// Of sectors, four whatever the engine asks for: `sketch --board` has seen that it fits. Not for a pool.
+// Of sectors, four whatever the engine asks for: `sketch --board` has seen that it fits. Not for a pool, and of one
+// engine.
 class SketchFlash : public BankFlash {
  public:
-  SketchFlash(uint8_t, void (*between)()) : BankFlash(between) {}
+  SketchFlash(uint8_t, void (*between)(), uint16_t = 0) : BankFlash(between) {}
 };
 
 }  // namespace tfodl
