@@ -54,6 +54,14 @@ int main(int, char** argv) {
     const uint8_t nothing[4] = {0xFF, 0xFF, 0xFF, 0xFF};
     area.write(0, nothing, sizeof nothing);
   });
+  if (partition.size > 8 * 4096) {
+    tfodl::SketchFlash behind(1, nullptr, 8);
+    const uint32_t word = 0x12345678;
+    fails = false;
+    behind.erase_slice(0);
+    behind.write(4, &word, sizeof word);
+    require(behind.mapped() == memory + 8 * 4096 && memcmp(memory + 8 * 4096 + 4, &word, 4) == 0, "behind another");
+  }
   printf("tried 1\n");
   return 0;
 }

@@ -48,6 +48,8 @@ int main() {
   require(area.may_write() && !reaching.may_write(), "the program's end");
   require(store.put(0, 0, first, 4) == tfodl::StoreStatus::kRefused, "into the program");
   try_area(area, area.mapped());
+  const tfodl::SketchFlash before(4, nullptr, kPages);
+  require(before.mapped() + 4 * FLASH_SECTOR_SIZE == area.mapped(), "another engine's area lies before");
   printf("wrong %u\nerased %u\nwritten %u\npauses %u\n", rp2040.wrong, rp2040.erased, rp2040.written, pauses);
   return 0;
 }
