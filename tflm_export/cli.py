@@ -73,7 +73,7 @@ def compile_command(options: argparse.Namespace) -> int:
     facts = compiled.facts
     print(
         f"{folder}: arena {facts['arena_bytes']:,} B, static RAM {facts['planned_static_ram_bytes']:,} B, "
-        + _learns(facts)
+        + _learns(facts, options)
     )
     if usual and usual.unlearned:
         print(f"why: {usual.unlearned}")
@@ -122,24 +122,36 @@ def _contract(model: str, tflite: bytes, rule: str | None) -> Any:
 
 def _usual(tflite: bytes, options: argparse.Namespace) -> Any:
     """What learns where no plan says so. Who asks for learning gets an error where nothing can."""
+    from tflm_export.companion import task_loss
     from tflm_export.front.read_tflite import read_tflite
     from tflm_export.gradients.head import usual_loss
     from tflm_export.plan import UpdatePlan
     from tflm_export.usual import UsualPlan, usual_plan
 
-    graph = read_tflite(tflite)
+    graph, loss = read_tflite(tflite), options.loss or task_loss(options.model)
     if any(getattr(options, name) is not None for name in ASK_FOR_LEARNING):
-        return UsualPlan(UpdatePlan(loss=usual_loss(graph)))
-    return usual_plan(graph)
+        return UsualPlan(UpdatePlan(loss=loss or usual_loss(graph)))
+    return usual_plan(graph, loss)
 
 
-def _learns(facts: Any) -> str:
+def _learns(facts: Any, options: argparse.Namespace) -> str:
     if not facts["trained_parameters"]:
         return "nothing learns: for inference only"
     return (
         f"{facts['trained_parameters']:,} parameters learn by {facts['gradients']} gradients "
-        f"of {facts['loss']}"
+        f"of {facts['loss']}, as {_whose_loss(options)}"
     )
+
+
+def _whose_loss(options: argparse.Namespace) -> str:
+    from tflm_export.companion import companion_path, task_loss
+
+    if options.loss is not None:
+        return "--loss says"
+    if options.plan is not None:
+        return "the plan says"
+    told = task_loss(options.model) is not None
+    return f"{companion_path(options.model)} says" if told else "the model's end has it (--loss)"
 
 
 def verify_command(options: argparse.Namespace) -> int:

@@ -48,7 +48,8 @@ def _compile(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--loss",
         choices=["crossentropy", "bce", "mse", "reconstruction"],
-        help="what it learns by; default: the plan's, without a plan what the model's end speaks for",
+        help="what it learns by; default: the plan's, else that of MODEL.tflite.json, else what the model's "
+        "end speaks for",
     )
     one.add_argument(
         "--input",

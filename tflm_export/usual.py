@@ -1,4 +1,5 @@
-"""`usual_plan`: what an engine learns where nobody says: its head, by the loss that its end speaks for.
+"""`usual_plan`: what an engine learns where no plan says: its head, by the loss of its task, or that its end
+speaks for.
 
 >>> from tflm_export.front.read_tflite import read_tflite
 >>> usual_plan(read_tflite(tflite)).plan.loss
@@ -14,7 +15,7 @@ from tflm_export.front.simplify import simplify
 from tflm_export.gradients.head import usual_loss
 from tflm_export.gradients.training_graph import training_graph
 from tflm_export.ir import Graph
-from tflm_export.plan import UpdatePlan
+from tflm_export.plan import Loss, UpdatePlan
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,12 @@ class UsualPlan:
     unlearned: str = ""
 
 
-def usual_plan(graph: Graph) -> UsualPlan:
-    """The plan of a model as `read_tflite` gives it: the head trains, or nothing where no head can."""
-    plan = UpdatePlan(head=True, loss=usual_loss(graph))
+def usual_plan(graph: Graph, loss: Loss | None = None) -> UsualPlan:
+    """The plan of a model as `read_tflite` gives it: the head trains, or nothing where no head can.
+
+    loss: of the model's task; None: what its end speaks for.
+    """
+    plan = UpdatePlan(head=True, loss=loss or usual_loss(graph))
     simple = simplify(graph)
     try:
         training_graph(simple, plan)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nets import residual_net
+from task_nets import dense_net
 from tflite_file import O, T, build
 
 from tflm_export import cli
@@ -20,6 +21,7 @@ from tflm_export.front.read_tflite import read_tflite
 from tflm_export.input_contract import InputContract
 from tflm_export.machines.host_store import StoreEngine
 from tflm_export.plan import LayerUpdate, UpdatePlan
+from tflm_export.signal_contract import SignalContract
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -65,6 +67,26 @@ def test_without_a_plan_the_head_learns(files, capsys):
     assert cli.main(["compile", "m.tflite", "--out", "engine"]) == 0
     assert "52 parameters learn" in capsys.readouterr().out
     assert UpdatePlan.load("engine/plan.json") == UpdatePlan(head=True)
+
+
+def test_the_loss_is_the_tasks(files, capsys):
+    """Of the companion, unless the plan or --loss says otherwise; each says whose it is."""
+    Path("m.tflite").write_bytes(dense_net(6, 5, 6))
+    without = ["compile", "m.tflite", "--out", "engine"]
+    for loss in ("mse", "crossentropy", None):
+        write_companion("m.tflite", SignalContract((6,)), loss)
+        assert cli.main(without) == 0
+        said = capsys.readouterr().out
+        assert (f"gradients of {loss}, as m.tflite.json says" in said) == (loss is not None)
+        assert ("the model's end has it (--loss)" in said) == (loss is None)
+        assert cli.main([*without, "--loss", "crossentropy"]) == 0
+        assert "of crossentropy, as --loss says" in capsys.readouterr().out
+    UpdatePlan(head=True, loss="mse").save("plan.json")
+    assert cli.main([*without, "--plan", "plan.json"]) == 0
+    assert "of mse, as the plan says" in capsys.readouterr().out
+    text = Path("m.tflite.json").read_text()
+    Path("m.tflite.json").write_text(text.replace('"input"', '"loss": "hinge", "input"'))
+    assert "has loss 'hinge'; allowed: crossentropy, bce, mse" in fails(capsys, *without)
 
 
 def test_how_pictures_are_taken(files, capsys):

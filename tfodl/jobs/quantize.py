@@ -46,7 +46,7 @@ def quantize(job: QuantizeJob) -> None:
     contract = device_contract(loaded.contract, aware.folded.rescaling)
 
     write_bytes(out / "model.tflite", tflite)
-    write_companion(out / "model.tflite", contract)
+    write_companion(out / "model.tflite", contract, "crossentropy")
     if addressed:
         note_input(addressed, contract).save(out / "plan.json")
     if job.exemplars:

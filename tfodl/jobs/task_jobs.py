@@ -168,7 +168,7 @@ def quantize_task(job: QuantizeJob, data: TaskData) -> None:
 
     write_bytes(out / "model.tflite", tflite)
     contract = device_contract(subject.contract, aware.folded.rescaling)
-    write_companion(out / "model.tflite", contract)
+    write_companion(out / "model.tflite", contract, subject.task.loss)
     if addressed:
         note_input(addressed, contract).save(out / "plan.json")
     print(f"the int8 graph's input: {contract.text}")
