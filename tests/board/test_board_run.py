@@ -306,3 +306,18 @@ def test_refusals_are_one_line(folder, flags, said, tmp_path, monkeypatch, capsy
     assert main(["board", "learn", folder, "--data", "digits", *flags]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+
+
+def test_a_run_that_never_starts_leaves_the_last_ones_log(folder, tmp_path, monkeypatch, capsys):
+    """No board, then one with another engine."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("serial.tools.list_ports.comports", list)
+    kept = [tmp_path / "run.jsonl", tmp_path / "board.html"]
+    for path in kept:
+        path.write_text("kept")
+    assert main(["board", "learn", folder, "--data", "digits"]) == 2
+    other = compile_model(residual_net(), UpdatePlan())
+    with SimulatedBoard(other) as board:
+        assert main(["board", "learn", folder, "--data", "digits", "--port", board.port]) == 2
+    assert "another model or plan" in capsys.readouterr().err
+    assert [path.read_text() for path in kept] == ["kept", "kept"]

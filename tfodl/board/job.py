@@ -21,11 +21,12 @@ from tflm_export.front.write_tflite import patch_constants
 from tflm_export.report.board_page import board_page
 from tflm_export.report.run_lines import read_lines
 from tflm_export.variable import variables
+from tfodl.board.classes import BoardClasses
 from tfodl.board.curve import Curve
 from tfodl.board.line import Line, Place, Port, Simulation
-from tfodl.board.run import Run, check_classes
+from tfodl.board.run import Run
 from tfodl.board.run_log import RunLog
-from tfodl.board.samples import load_samples
+from tfodl.board.samples import Samples, load_samples
 from tfodl.board.value_run import ValueRun
 
 OUT_SECONDS = 1.0  # that a simulated cable stays out
@@ -38,7 +39,7 @@ class LearnJob:
     engine: its folder. data, order, domain, seed, samples: of the stream. tests: held-out samples that judge.
     save_every, evaluate_every: samples between two; 0: at the end. rest: rounds of replays at the end.
     rate: None is the plan's. fresh: begin with what was flashed. log, html: paths of the run's log and page.
-    out: the learned .tflite.
+    out: the learned .tflite. classes: names, in order, of a board that tells none.
     unplug: samples after which a simulated cable is pulled for a second. port: None is the one with a board.
     """
 
@@ -60,6 +61,7 @@ class LearnJob:
     unplug: int | None = None
     port: str | None = None
     sim: bool = False
+    classes: tuple[str, ...] = ()
 
 
 def learn(job: LearnJob) -> None:
@@ -68,26 +70,39 @@ def learn(job: LearnJob) -> None:
         raise TfodlError("--unplug pulls a simulated cable; give --sim, or pull your own.")
     compiled = load(job.engine)
     samples = load_samples(compiled, job.data, job.order, job.seed, job.samples, job.tests, job.domain)
-    check_classes(compiled, samples)
-    kind = Run if compiled.plan.loss == "crossentropy" else ValueRun
-    names = samples.names[: compiled.output.size - compiled.plan.spare_classes]
-    with _board(compiled, job.sim, names) as board, RunLog(job.log) as log, _page(job):
+    with _board(compiled, job, samples) as board:
         place: Place = Port(job.port) if board is None else Simulation(board)
-        log.event("begin", **_facts(job, compiled, samples.names, len(samples.x), place.name))
         with Line(place, compiled) as line:
-            if job.fresh:
-                line.do(_fresh(compiled))
-                line.at(0)
-            curve = Curve(len(samples.x))
-            run = kind(
-                line, compiled, samples, log, curve, save_every=job.save_every,
-                evaluate_every=job.evaluate_every, rate=job.rate, after=_unplugging(board, job.unplug),
-            )  # fmt: skip
-            run.learn(job.rest)
-            if job.out is not None:
-                weights = line.do(lambda client: read_weights(client, compiled))
-                write_bytes(job.out, patch_constants(compiled.tflite, weights))
+            samples = _numbered(line, compiled, job, samples)
+            with RunLog(job.log) as log, _page(job):
+                log.event("begin", **_facts(job, compiled, samples.names, len(samples.x), place.name))
+                _teach(line, compiled, job, samples, log, board)
     print(f"log: {job.log}; page: {job.html}" + (f"; learned: {job.out}" if job.out else ""))
+
+
+def _numbered(line: Line, compiled: Compiled, job: LearnJob, samples: Samples) -> Samples:
+    """With the board's numbers of the classes, where there are any."""
+    if compiled.plan.loss != "crossentropy":
+        return samples
+    known = line.do(lambda board: BoardClasses.told(board, compiled, job.classes, job.fresh))
+    return known.numbered(samples, job.data)
+
+
+def _teach(
+    line: Line, compiled: Compiled, job: LearnJob, samples: Samples, log: RunLog, board: SimulatedBoard | None
+) -> None:
+    if job.fresh:
+        line.do(_fresh(compiled))
+        line.at(0)
+    kind = Run if compiled.plan.loss == "crossentropy" else ValueRun
+    run = kind(
+        line, compiled, samples, log, Curve(len(samples.x)), save_every=job.save_every,
+        evaluate_every=job.evaluate_every, rate=job.rate, after=_unplugging(board, job.unplug),
+    )  # fmt: skip
+    run.learn(job.rest)
+    if job.out is not None:
+        weights = line.do(lambda client: read_weights(client, compiled))
+        write_bytes(job.out, patch_constants(compiled.tflite, weights))
 
 
 @contextlib.contextmanager
@@ -162,12 +177,15 @@ def _trained(compiled: Compiled, tflite: bytes) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _board(compiled: Compiled, sim: bool, names: tuple[str, ...]) -> Iterator[SimulatedBoard | None]:
-    """A simulated board, or None for one of one's own."""
-    if not sim:
+def _board(compiled: Compiled, job: LearnJob, samples: Samples) -> Iterator[SimulatedBoard | None]:
+    """A simulated board, named after the data where they have a name for every class; None for one of one's
+    own."""
+    if not job.sim:
         yield None
         return
-    with SimulatedBoard(compiled, names) as board:
+    flashed = compiled.output.size - compiled.plan.spare_classes
+    names = samples.names[:flashed] if len(samples.names) >= flashed else ()
+    with SimulatedBoard(compiled, job.classes or names) as board:
         yield board
 
 

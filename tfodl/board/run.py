@@ -13,7 +13,7 @@ from tflm_export.board.info import Info
 from tflm_export.board.learned import read_selection
 from tflm_export.board.sketch_header import MOST_CLASSES
 from tflm_export.compiler import Compiled
-from tflm_export.errors import TfodlError
+from tfodl.board.classes import short
 from tfodl.board.curve import Curve
 from tfodl.board.line import Line, Restarted
 from tfodl.board.run_log import RunLog
@@ -145,7 +145,7 @@ class Run:
         return self._labels.get(label, label)
 
     def _name(self, label: int) -> str:
-        return self._samples.names[label].encode()[:16].decode("utf-8", "ignore")
+        return short(self._samples.names[label])
 
     def _save(self) -> None:
         """Where the engine has flash."""
@@ -199,13 +199,3 @@ class Run:
         self._log.event("resumed", step=self._step, restarted=restarted)
         lost = "it was restarted: going on from what it had saved, " if restarted else ""
         self._curve.say(f"the board is back; {lost}{self._step} samples")
-
-
-def check_classes(compiled: Compiled, samples: Samples) -> None:
-    """Raise `TfodlError` where the stream has more classes than the engine can have."""
-    most = int(samples.labels.max(initial=0)) + 1 if samples.labels.ndim == 1 else 0
-    if most > compiled.output.size:
-        raise TfodlError(
-            f"the data has {most} classes, the engine {compiled.output.size}; compile it with "
-            "--spare-classes, or take data of its classes."
-        )

@@ -27,6 +27,11 @@ class Samples:
     test_labels: np.ndarray | None
     names: tuple[str, ...]
 
+    @property
+    def nameless(self) -> bool:
+        """Whether the names are no more than the numbers."""
+        return self.names == tuple(map(str, range(len(self.names))))
+
 
 def load_samples(
     compiled: Compiled, data: str, how: str, seed: int, count: int | None, tests: int, domain: str
@@ -40,10 +45,12 @@ def load_samples(
         return _values(compiled, data, how, seed, count, tests)
     shape = tuple(compiled.input.shape[1:])
     if datasets.holds_signals(data):
-        found = datasets.load(data, seed=seed, shape=shape)
+        found = datasets.load(data, seed=seed, shape=shape, least=1)
     else:
         height, width, channels = shape
-        found = datasets.load(data, size=(height, width), channels=channels, seed=seed, domain=domain)
+        found = datasets.load(
+            data, size=(height, width), channels=channels, seed=seed, domain=domain, least=1
+        )
     rng = np.random.default_rng(seed)
     taken = rng.permutation(len(found.y_train))[:count]
     taken = taken[order(found.y_train[taken], how, seed)]
