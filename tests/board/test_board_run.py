@@ -71,12 +71,12 @@ def keeping():
     return compile_model(digits_net(), plan, contract=InputContract.parse("0..255", (14, 14, 1)))
 
 
-def learn(board, compiled, samples, log, **options):
+def learn(board, compiled, samples, log, run=Run, **options):
     """The weights after a run on a board as it was flashed."""
     with Line(Simulation(board), compiled, patience=20) as line, RunLog(log) as written:
         line.client.factory_reset()
         line.at(0)
-        Run(line, compiled, samples, written, Curve(len(samples.x), io.StringIO()), **options).learn()
+        run(line, compiled, samples, written, Curve(len(samples.x), io.StringIO()), **options).learn()
         return read_weights(line.client, compiled)
 
 
@@ -124,6 +124,23 @@ def test_a_board_that_lost_its_power_goes_on_from_what_it_saved(board, compiled,
     lines = read_lines(tmp_path / "run.jsonl")
     resumed = [(line["step"], line["restarted"]) for line in lines if line.get("event") == "resumed"]
     assert resumed == [(18, True), (27, True)]
+
+
+def test_a_board_that_lost_its_power_before_the_first_sample_keeps_the_rate(
+    board, compiled, samples, tmp_path
+):
+    """Zero steps are what a board has that kept its power, too."""
+
+    class Cut(Run):
+        def _evaluate(self, name):
+            super()._evaluate(name)
+            if self._step == 0:
+                board.cut_power()
+
+    few, log = replace(samples, x=samples.x[:4], labels=samples.labels[:4]), tmp_path / "run.jsonl"
+    whole = learn(board, compiled, few, log, rate=0.5)
+    assert_same(learn(board, compiled, few, log, Cut, rate=0.5), whole)
+    assert [line["restarted"] for line in read_lines(log) if line.get("event") == "resumed"] == [False]
 
 
 def test_a_memory_in_flash_comes_back_with_what_was_learned(samples, tmp_path):

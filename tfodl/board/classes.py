@@ -67,7 +67,7 @@ class BoardClasses:
         new = [label for label in _in_order(samples) if label not in numbers]
         names = [samples.names[label] for label in new]
         if self.used + len(new) > self.most:
-            raise TfodlError(self._unknown(data, names))
+            raise TfodlError(self._unknown(data, [samples.names[label] for label in sorted(new)]))
         if len({*numbers.values()}) < len(numbers) or len({*map(short, names)}) < len(names):
             raise TfodlError(
                 f"data {data!r} have classes whose names begin with the same {NAME_BYTES} bytes, all that a "

@@ -60,14 +60,17 @@ class Restarted(ExportError):
 class Line:
     """A client whose commands outlast a pulled cable for `patience` seconds.
 
-    `unplugged` and `resumed` are called when the cable is out, and in again. Raises `ExportError` where no
-    board answers at `place`, or it runs another engine than `compiled`.
+    `unplugged` and `resumed` are called when the cable is out, and in again; `greet` gives a board that came
+    back what it may have forgotten, for without a step it cannot tell whether it kept its power.
+
+    Raises `ExportError` where no board answers at `place`, or it runs another engine than `compiled`.
     """
 
     def __init__(self, place: Place, compiled: Compiled, patience: float = 60.0):
         self._place, self._patience = place, patience
         self.unplugged: Callable[[], None] = lambda: None
         self.resumed: Callable[[], None] = lambda: None
+        self.greet: Callable[[BoardClient], None] = lambda board: None
         self.client = BoardClient(place.open(), engine=compiled)
         self._steps = self.client.info().steps
 
@@ -99,6 +102,7 @@ class Line:
             try:
                 self.client.reconnect(self._place.open())
                 info = self.client.info()
+                self.greet(self.client)
             except ExportError:
                 time.sleep(PAUSE)
                 continue

@@ -51,6 +51,7 @@ class Run:
         self._known = 0  # classes in use on the board
         self._judged = -1  # samples before the last evaluation
         line.unplugged, line.resumed = self._unplugged, lambda: self._resumed(False)
+        line.greet = self._give_rate
 
     def learn(self, rest: int = 0) -> None:
         """The whole stream, `rest` rounds of replays, the guard's word, a save and an evaluation; where the
@@ -81,13 +82,13 @@ class Run:
 
     def _prepare(self) -> None:
         self._known = self._line.do(BoardClient.info).classes
-        self._set_rate()
+        self._line.do(self._give_rate)
         for label, number in self._labels.items():
             self._line.do(partial(BoardClient.class_name, label=number, name=self._name(label)))
 
-    def _set_rate(self) -> None:
+    def _give_rate(self, board: BoardClient) -> None:
         if self._rate is not None:
-            self._line.do(partial(BoardClient.set_learning_rate, rate=self._rate))
+            board.set_learning_rate(self._rate)
 
     def _rewind(self, info: Info) -> None:
         """To what the board has in flash: of a save whose answer was lost its weights tell."""
