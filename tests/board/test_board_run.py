@@ -2,18 +2,23 @@
 
 import io
 import json
+import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from digits_net import LAYERS, digits_net
 from nets import residual_net
 from page_reader import PageReader
+from PIL import Image
 from task_nets import dense_net
 
+from tflm_export.board.client import BoardClient
 from tflm_export.board.learned import read_weights
 from tflm_export.board.simulated import SimulatedBoard
 from tflm_export.compiler import compile_model
+from tflm_export.errors import ExportError, TfodlError
 from tflm_export.front.read_tflite import constants
 from tflm_export.front.spare import add_spare_classes
 from tflm_export.input_contract import InputContract
@@ -178,8 +183,11 @@ def test_what_was_learned_is_pulled_and_pushed(board, compiled, folder, samples,
     assert about["store_bytes"] == PLAN.store_bytes and about["steps"] == 0
     assert about["classes"] == [] and about["classes_in_use"] == 10
     (tmp_path / "other.tflite").write_bytes(residual_net())
-    assert main(["board", "push", folder, str(tmp_path / "other.tflite"), *port]) == 2
-    assert "tfodl: " in capsys.readouterr().err
+    for name, said in (("other", "is another model's file"), ("none", "cannot read '")):
+        assert main(["board", "push", folder, str(tmp_path / f"{name}.tflite"), *port]) == 2
+        assert said in capsys.readouterr().err
+    assert main(["board", "constants", folder, *port]) == 2
+    assert "its constants are part of its sketch" in capsys.readouterr().err
 
 
 def test_what_a_board_that_chooses_learned_goes_into_another(samples, tmp_path, capsys):
@@ -312,8 +320,15 @@ REFUSED = {
     "no board": ([], "no board is plugged in"),
     "no such port": (["--port", "/dev/nothing"], "cannot open serial port"),
     "not simulated": (["--unplug", "3"], "--unplug pulls a simulated cable"),
+    "no rate": (["--rate", "nan"], "--rate: learning_rate must be a number from 1e-30"),
+    "no log": (["--log", "."], "cannot write '.': Is a directory"),
+    "no page": (["--html", "/dev/null/x"], "cannot write '/dev/null/x'"),
     "no such order": (["--sim", "--order", "sideways"], "order must be one of"),
 }
+
+
+for _flag, _least in (("samples", 1), ("tests", 1), ("save-every", 0), ("evaluate-every", 0), ("unplug", 1)):
+    REFUSED[_flag] = (["--sim", f"--{_flag}", "-3"], f"--{_flag} must be at least {_least}, got -3")
 
 
 @pytest.mark.parametrize("flags, said", REFUSED.values(), ids=REFUSED)
@@ -338,3 +353,40 @@ def test_a_run_that_never_starts_leaves_the_last_ones_log(folder, tmp_path, monk
         assert main(["board", "learn", folder, "--data", "digits", "--port", board.port]) == 2
     assert "another model or plan" in capsys.readouterr().err
     assert [path.read_text() for path in kept] == ["kept", "kept"]
+
+
+def test_a_dead_board_is_waited_for_once(compiled, monkeypatch, capsys):
+    """And it is said at once."""
+
+    class Silent:
+        name = "the port"
+
+        def open(self):
+            return self
+
+        def read(self, size):
+            return b""
+
+        def write(self, data):
+            pass
+
+    monkeypatch.setattr("tflm_export.board.link.GREETING", 0.05)
+    monkeypatch.setattr("tfodl.board.line.BoardClient", partial(BoardClient, timeout=0.2))
+    start = time.monotonic()
+    with pytest.raises(ExportError, match="within 0.2 s. Is it the right port, .* Press"):
+        Line(Silent(), compiled)
+    assert time.monotonic() - start < 0.4
+    assert capsys.readouterr().err == "waiting 0.2 s for the port to answer ...\n"
+
+
+def test_damaged_pictures_are_left_out(compiled, tmp_path):
+    for name in "01":
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            Image.fromarray(np.zeros((14, 14, 3), np.uint8)).save(tmp_path / name / f"{i}.png")
+    (tmp_path / "0" / "0.png").write_bytes(b"no picture")
+    few = [compiled, str(tmp_path), "shuffled", 0, None, 9, "source"]
+    with pytest.raises(TfodlError, match="--skip-bad"):
+        load_samples(*few)
+    found = load_samples(*few, skip_bad=True)
+    assert len(found.x) + len(found.test_x) == 7

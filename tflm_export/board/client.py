@@ -116,8 +116,7 @@ class BoardClient:
     def train(self, x: np.ndarray, target: int | np.ndarray | None = None) -> TrainResult:
         """One step on `x`, as `predict` takes it, with a class, int8 values (of the output's quantisation; 1
         and 0 for binary cross-entropy), or nothing for an autoencoder."""
-        number = isinstance(target, (int, np.integer))
-        wanted = _label(target) if number else b"" if target is None else _int8(np.asarray(target))
+        wanted = _target(target)
         answer = self.ask(Command.TRAIN, wanted + self._input(x), 16)
         loss, steps, predicted, over = struct.unpack("<fIiI", answer)
         return TrainResult(loss, steps, predicted, bool(over))
@@ -227,6 +226,12 @@ def _name(name: str) -> bytes:
     if len(raw) > NAME_BYTES or "\0" in name:
         raise ExportError(f"a class's name has at most {NAME_BYTES} bytes; got {name!r} of {len(raw)}.")
     return raw.ljust(NAME_BYTES, b"\0")
+
+
+def _target(target: int | np.ndarray | None) -> bytes:
+    if isinstance(target, (int, np.integer)):
+        return _label(target)
+    return b"" if target is None else _int8(target)
 
 
 def _label(label: int | np.integer[Any]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
@@ -72,6 +73,7 @@ class Line:
         self.resumed: Callable[[], None] = lambda: None
         self.greet: Callable[[BoardClient], None] = lambda board: None
         self.client = BoardClient(place.open(), engine=compiled)
+        tell_silence(self.client, place.name)
         self._steps = self.client.info().steps
 
     def __enter__(self) -> Line:
@@ -112,3 +114,13 @@ class Line:
             self.resumed()
             return
         raise lost
+
+
+def tell_silence(client: BoardClient, name: str) -> None:
+    """Say what is waited for where the board at `name` does not answer at once, the first time."""
+
+    def say() -> None:
+        client.link.on_silence = lambda: None
+        print(f"waiting {client.link.timeout:g} s for {name} to answer ...", file=sys.stderr, flush=True)
+
+    client.link.on_silence = say

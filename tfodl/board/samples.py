@@ -36,16 +36,24 @@ class Samples:
 
 
 def load_samples(
-    compiled: Compiled, data: str, how: str, seed: int, count: int | None, tests: int, domain: str
+    compiled: Compiled,
+    data: str,
+    how: str,
+    seed: int,
+    count: int | None,
+    tests: int,
+    domain: str,
+    skip_bad: bool = False,
 ) -> Samples:
     """The train split of a data set, folder or file in order `how`, and `tests` samples of its test split.
 
     count: of the stream at most, drawn before they are put in order; None: all.
+    skip_bad: leave out pictures that cannot be read.
     Raises `TfodlError` for data that cannot be had, or are of another task than the engine's.
     """
     if compiled.plan.loss != "crossentropy":
         return _values(compiled, data, how, seed, count, tests)
-    parts = _vectors(compiled, data, seed) or _pictures_or_signals(compiled, data, seed, domain)
+    parts = _vectors(compiled, data, seed) or _pictures_or_signals(compiled, data, seed, domain, skip_bad)
     check_inputs(compiled, data, parts.x)
     rng = np.random.default_rng(seed)
     taken = rng.permutation(len(parts.labels))[:count]
@@ -74,7 +82,7 @@ def _vectors(compiled: Compiled, data: str, seed: int) -> Samples | None:
     return Samples(found.x_train, y, found.x_test, test_y, names)
 
 
-def _pictures_or_signals(compiled: Compiled, data: str, seed: int, domain: str) -> Samples:
+def _pictures_or_signals(compiled: Compiled, data: str, seed: int, domain: str, skip_bad: bool) -> Samples:
     """All pictures at the size that the engine takes, or recordings cut for it."""
     shape = tuple(compiled.input.shape[1:])
     if datasets.holds_signals(data):
@@ -82,7 +90,13 @@ def _pictures_or_signals(compiled: Compiled, data: str, seed: int, domain: str) 
     elif len(shape) == 3:
         height, width, channels = shape
         found = datasets.load(
-            data, size=(height, width), channels=channels, seed=seed, domain=domain, least=1
+            data,
+            size=(height, width),
+            channels=channels,
+            seed=seed,
+            domain=domain,
+            least=1,
+            skip_bad=skip_bad,
         )
     elif os.path.exists(data):
         raise TfodlError(f"{data!r} holds pictures; {takes(compiled)}.")
