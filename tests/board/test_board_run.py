@@ -2,23 +2,18 @@
 
 import io
 import json
-import time
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
 from digits_net import LAYERS, digits_net
 from nets import residual_net
 from page_reader import PageReader
-from PIL import Image
 from task_nets import dense_net
 
-from tflm_export.board.client import BoardClient
 from tflm_export.board.learned import read_weights
 from tflm_export.board.simulated import SimulatedBoard
 from tflm_export.compiler import compile_model
-from tflm_export.errors import ExportError, TfodlError
 from tflm_export.front.read_tflite import constants
 from tflm_export.front.spare import add_spare_classes
 from tflm_export.input_contract import InputContract
@@ -305,88 +300,19 @@ def outputs(host, compiled, x):
     return np.stack([host.infer(q[None]).reshape(-1) for q in compiled.quantize(x)])
 
 
-def test_data_of_another_task_are_refused(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    np.savez("data.npz", x=np.zeros((9, 6), np.float32))
-    compiled = compile_model(dense_net(6, 8, 2), UpdatePlan(loss="mse"), contract=SignalContract((6,)))
-    folder = str(compiled.save(tmp_path / "engine"))
-    assert main(["board", "learn", folder, "--data", "data.npz", "--sim"]) == 2
-    assert "the engine learns by mse, and 'data.npz' holds normal" in capsys.readouterr().err
-    assert main(["board", "learn", folder, "--data", "digits", "--sim"]) == 2
-    assert "holds classes" in capsys.readouterr().err
-
-
-REFUSED = {
-    "no board": ([], "no board is plugged in"),
-    "no such port": (["--port", "/dev/nothing"], "cannot open serial port"),
-    "not simulated": (["--unplug", "3"], "--unplug pulls a simulated cable"),
-    "no rate": (["--rate", "nan"], "--rate: learning_rate must be a number from 1e-30"),
-    "no log": (["--log", "."], "cannot write '.': Is a directory"),
-    "no page": (["--html", "/dev/null/x"], "cannot write '/dev/null/x'"),
-    "no such order": (["--sim", "--order", "sideways"], "order must be one of"),
-}
-
-
-for _flag, _least in (("samples", 1), ("tests", 1), ("save-every", 0), ("evaluate-every", 0), ("unplug", 1)):
-    REFUSED[_flag] = (["--sim", f"--{_flag}", "-3"], f"--{_flag} must be at least {_least}, got -3")
-
-
-@pytest.mark.parametrize("flags, said", REFUSED.values(), ids=REFUSED)
-def test_refusals_are_one_line(folder, flags, said, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("serial.tools.list_ports.comports", list)
-    assert main(["board", "learn", folder, "--data", "digits", *flags]) == 2
-    error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1
-
-
-def test_a_run_that_never_starts_leaves_the_last_ones_log(folder, tmp_path, monkeypatch, capsys):
-    """No board, then one with another engine."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("serial.tools.list_ports.comports", list)
-    kept = [tmp_path / "run.jsonl", tmp_path / "board.html"]
-    for path in kept:
-        path.write_text("kept")
-    assert main(["board", "learn", folder, "--data", "digits"]) == 2
-    other = compile_model(residual_net(), UpdatePlan())
-    with SimulatedBoard(other) as board:
-        assert main(["board", "learn", folder, "--data", "digits", "--port", board.port]) == 2
-    assert "another model or plan" in capsys.readouterr().err
-    assert [path.read_text() for path in kept] == ["kept", "kept"]
-
-
-def test_a_dead_board_is_waited_for_once(compiled, monkeypatch, capsys):
-    """And it is said at once."""
-
-    class Silent:
-        name = "the port"
-
-        def open(self):
-            return self
-
-        def read(self, size):
-            return b""
-
-        def write(self, data):
-            pass
-
-    monkeypatch.setattr("tflm_export.board.link.GREETING", 0.05)
-    monkeypatch.setattr("tfodl.board.line.BoardClient", partial(BoardClient, timeout=0.2))
-    start = time.monotonic()
-    with pytest.raises(ExportError, match="within 0.2 s. Is it the right port, .* Press"):
-        Line(Silent(), compiled)
-    assert time.monotonic() - start < 0.4
-    assert capsys.readouterr().err == "waiting 0.2 s for the port to answer ...\n"
-
-
-def test_damaged_pictures_are_left_out(compiled, tmp_path):
-    for name in "01":
-        (tmp_path / name).mkdir()
-        for i in range(4):
-            Image.fromarray(np.zeros((14, 14, 3), np.uint8)).save(tmp_path / name / f"{i}.png")
-    (tmp_path / "0" / "0.png").write_bytes(b"no picture")
-    few = [compiled, str(tmp_path), "shuffled", 0, None, 9, "source"]
-    with pytest.raises(TfodlError, match="--skip-bad"):
-        load_samples(*few)
-    found = load_samples(*few, skip_bad=True)
-    assert len(found.x) + len(found.test_x) == 7
+def test_a_run_that_does_harm_is_advised(board, compiled, tmp_path):
+    """By what the board says of the pictures before it learns that they are something else."""
+    drawn = np.random.default_rng(0).integers(0, 256, (40, 14, 14, 1)).astype(np.uint8)
+    engine = HostEngine(compiled)
+    said = np.array([engine.infer(q[None]).argmax() for q in compiled.quantize(drawn)])
+    harm = Samples(drawn, (said + 1) % 10, drawn, said, tuple("0123456789"))
+    log = tmp_path / "run.jsonl"
+    for labels, harmed in ((harm.labels, True), (said, False)):
+        with Line(Simulation(board), compiled) as line, RunLog(log) as written:
+            line.client.factory_reset()
+            line.at(0)
+            out = io.StringIO()
+            samples = replace(harm, labels=labels)
+            Run(line, compiled, samples, written, Curve(40, out), rate=0.1).learn()
+        advised = "try --rate below 0.1, a memory, a guard (docs/living.md)" in out.getvalue()
+        assert advised is harmed

@@ -13,6 +13,7 @@ from tflm_export.board.info import Info
 from tflm_export.board.learned import read_selection
 from tflm_export.board.sketch_header import MOST_CLASSES
 from tflm_export.compiler import Compiled
+from tfodl.board.advice import advice, is_worse
 from tfodl.board.classes import short
 from tfodl.board.curve import Curve
 from tfodl.board.line import Line, Restarted
@@ -50,6 +51,8 @@ class Run:
         self._labels: dict[int, int] = {}  # the board's number of classes that it did not have
         self._known = 0  # classes in use on the board
         self._judged = -1  # samples before the last evaluation
+        self._before: np.ndarray | None = None  # counts of the evaluation at the start, and of the last
+        self._counted: np.ndarray | None = None
         line.unplugged, line.resumed = self._unplugged, lambda: self._resumed(False)
         line.greet = self._give_rate
 
@@ -78,7 +81,13 @@ class Run:
         self._curve.end()
         if rest or self._plan.guard is not None or self._judged != self._step:
             self._evaluate("test")
+        self._advise()
         self._log.event("end", step=self._step, steps=self._line.do(BoardClient.info).steps)
+
+    def _advise(self) -> None:
+        """Where the run did harm."""
+        if self._before is not None and self._counted is not None and is_worse(self._before, self._counted):
+            self._curve.say(advice(self._plan, self._rate))
 
     def _prepare(self) -> None:
         self._known = self._line.do(BoardClient.info).classes
@@ -177,6 +186,7 @@ class Run:
             return
         x, labels = self._samples.test_x[known], labels[known]
         counts = self._line.do(lambda board: self._counts(board, x, labels))
+        self._counted, self._before = counts, counts if self._step == 0 else self._before
         accuracy, self._judged = float(np.trace(counts) / counts.sum()), self._step
         self._log.event(
             "evaluated", step=self._step, set=name, accuracy=round(accuracy, 6), confusion=counts.tolist()
