@@ -88,14 +88,15 @@ class Link:
         """What the board says in the end; b"" for silence. What it is, is asked for `timeout` in all, for a
         board that starts does not hear it."""
         greets = command is Command.INFO
-        answer = self._attempt(data, min(GREETING, self.timeout) if greets else self.timeout)
+        tries = max(1, self.retries) if greets else self.retries
+        answer = self._attempt(data, min(GREETING, self.timeout) if greets else None)
         if greets and not answer:
             self.on_silence()
-        rest = max(0.0, self.timeout - GREETING) / max(1, self.retries) if greets else AGAIN
-        for _ in range(self.retries):
+        again = max(0.0, self.timeout - GREETING) / tries if greets else min(AGAIN, self.timeout)
+        for _ in range(tries):
             if answer and answer[0] not in TRANSIENT:
                 break
-            answer = self._attempt(data, self.timeout if answer else min(rest, self.timeout))
+            answer = self._attempt(data, None if answer else again)
         return answer
 
     def _frame(self, command: Command, payload: bytes) -> tuple[bytes, int]:
@@ -109,11 +110,12 @@ class Link:
             self._sequence = (self._sequence + 1) % 256
         return frame(command, self._sequence, payload), self._sequence
 
-    def _attempt(self, data: bytes, seconds: float) -> bytes:
-        """The answer to one frame; b"" where none comes in time, or not whole."""
+    def _attempt(self, data: bytes, seconds: float | None = None) -> bytes:
+        """The answer to one frame; b"" where none comes in `seconds` (None: the timeout), or not whole."""
         self._send(data)
         kind, sequence = data[2] | ANSWER, data[3]
-        deadline, last, cut = time.monotonic() + seconds, time.monotonic(), False
+        last, cut = time.monotonic(), False
+        deadline = last + (self.timeout if seconds is None else seconds)
         while time.monotonic() <= deadline:
             found = self._reader.next()
             self._texts()
