@@ -76,6 +76,8 @@ def test_a_board_is_taught_by_its_own_names(tmp_path, monkeypatch, capsys):
             assert lines[0]["classes"] == ["cat", "bee", "ant", "dog"]
             assert {step["label"] for step in lines if "event" not in step} == {1, 3}
         assert not [line for line in lines if line.get("event") == "class"]
+        assert main([*line, "--port", board.port, "--classes", "bee,cat,ant"]) == 2
+        assert "the board's sketch 'cat', 'bee', 'ant'; leave --classes out" in capsys.readouterr().err
     assert main([*line, "--sim"]) == 2
     assert "say which they are with --classes" in capsys.readouterr().err
     assert main([*line, "--sim", "--classes", "cat,bee"]) == 2

@@ -178,7 +178,9 @@ def test_what_was_learned_is_pulled_and_pushed(board, compiled, folder, samples,
     assert about["store_bytes"] == PLAN.store_bytes and about["steps"] == 0
     assert about["classes"] == [] and about["classes_in_use"] == 10
     (tmp_path / "other.tflite").write_bytes(residual_net())
-    for name, said in (("other", "is another model's file"), ("none", "cannot read '")):
+    (tmp_path / "text.tflite").write_text("text")
+    refused = {"other": "is another model's file", "none": "cannot read '", "text": "text.tflite': not a"}
+    for name, said in refused.items():
         assert main(["board", "push", folder, str(tmp_path / f"{name}.tflite"), *port]) == 2
         assert said in capsys.readouterr().err
     assert main(["board", "constants", folder, *port]) == 2

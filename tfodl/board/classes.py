@@ -35,12 +35,17 @@ class BoardClasses:
     ) -> BoardClasses:
         """As `board` tells them. given: names of a board that tells none. fresh: as it was flashed.
 
-        Raises `TfodlError` for names given that are not as many as the classes.
+        Raises `TfodlError` for names given that are not as many as the classes, or not the board's.
         """
         most, used = compiled.output.size, board.info().classes
         flashed = most - compiled.plan.spare_classes
         used = flashed if fresh else used
-        names = tuple(board.about["classes"]) or tuple(given)
+        told = tuple(board.about["classes"])
+        if told and given and told != tuple(given):
+            raise TfodlError(
+                f"--classes names {some(given)}, the board's sketch {some(told)}; leave --classes out."
+            )
+        names = told or tuple(given)
         if names and len(names) != flashed:
             raise TfodlError(
                 f"--classes has {len(names)} names ({some(names)}), the engine {flashed} classes; name every "

@@ -182,7 +182,10 @@ def about(port: str | None) -> dict[str, Any]:
 
 def weights_of(compiled: Compiled, tflite: bytes, name: str) -> dict[str, Any]:
     """The engine's trained tensors as another file of the same model has them."""
-    constants(tflite)
+    try:
+        constants(tflite)
+    except ExportError as error:
+        raise TfodlError(f"{name!r}: {error} Give a learned .tflite.") from error
     try:
         alike = patch_constants(tflite, _trained(compiled, compiled.tflite)) == compiled.tflite
     except ExportError:
