@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -14,6 +15,19 @@ from tflm_export.errors import TfodlError
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` to `path` through a temporary file, so that nothing is ever half-written."""
     write_bytes(path, text.encode("utf-8"))
+
+
+def require_writable(path: str | os.PathLike[str]) -> None:
+    """Raise `TfodlError` where `path` could not be written; what lies there stays."""
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise TfodlError(f"cannot write {str(path)!r}: {error.strerror or error}.") from error
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

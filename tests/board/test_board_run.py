@@ -71,12 +71,12 @@ def keeping():
     return compile_model(digits_net(), plan, contract=InputContract.parse("0..255", (14, 14, 1)))
 
 
-def learn(board, compiled, samples, log, **options):
+def learn(board, compiled, samples, log, run=Run, **options):
     """The weights after a run on a board as it was flashed."""
     with Line(Simulation(board), compiled, patience=20) as line, RunLog(log) as written:
         line.client.factory_reset()
         line.at(0)
-        Run(line, compiled, samples, written, Curve(len(samples.x), io.StringIO()), **options).learn()
+        run(line, compiled, samples, written, Curve(len(samples.x), io.StringIO()), **options).learn()
         return read_weights(line.client, compiled)
 
 
@@ -126,6 +126,23 @@ def test_a_board_that_lost_its_power_goes_on_from_what_it_saved(board, compiled,
     assert resumed == [(18, True), (27, True)]
 
 
+def test_a_board_that_lost_its_power_before_the_first_sample_keeps_the_rate(
+    board, compiled, samples, tmp_path
+):
+    """Zero steps are what a board has that kept its power, too."""
+
+    class Cut(Run):
+        def _evaluate(self, name):
+            super()._evaluate(name)
+            if self._step == 0:
+                board.cut_power()
+
+    few, log = replace(samples, x=samples.x[:4], labels=samples.labels[:4]), tmp_path / "run.jsonl"
+    whole = learn(board, compiled, few, log, rate=0.5)
+    assert_same(learn(board, compiled, few, log, Cut, rate=0.5), whole)
+    assert [line["restarted"] for line in read_lines(log) if line.get("event") == "resumed"] == [False]
+
+
 def test_a_memory_in_flash_comes_back_with_what_was_learned(samples, tmp_path):
     compiled, cuts = keeping(), [25]
     simulator = LivingSimulator(compiled.graph, compiled.plan)
@@ -161,8 +178,13 @@ def test_what_was_learned_is_pulled_and_pushed(board, compiled, folder, samples,
     assert about["store_bytes"] == PLAN.store_bytes and about["steps"] == 0
     assert about["classes"] == [] and about["classes_in_use"] == 10
     (tmp_path / "other.tflite").write_bytes(residual_net())
-    assert main(["board", "push", folder, str(tmp_path / "other.tflite"), *port]) == 2
-    assert "tfodl: " in capsys.readouterr().err
+    (tmp_path / "text.tflite").write_text("text")
+    refused = {"other": "is another model's file", "none": "cannot read '", "text": "text.tflite': not a"}
+    for name, said in refused.items():
+        assert main(["board", "push", folder, str(tmp_path / f"{name}.tflite"), *port]) == 2
+        assert said in capsys.readouterr().err
+    assert main(["board", "constants", folder, *port]) == 2
+    assert "its constants are part of its sketch" in capsys.readouterr().err
 
 
 def test_what_a_board_that_chooses_learned_goes_into_another(samples, tmp_path, capsys):
@@ -280,29 +302,19 @@ def outputs(host, compiled, x):
     return np.stack([host.infer(q[None]).reshape(-1) for q in compiled.quantize(x)])
 
 
-def test_data_of_another_task_are_refused(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    np.savez("data.npz", x=np.zeros((9, 6), np.float32))
-    compiled = compile_model(dense_net(6, 8, 2), UpdatePlan(loss="mse"), contract=SignalContract((6,)))
-    folder = str(compiled.save(tmp_path / "engine"))
-    assert main(["board", "learn", folder, "--data", "data.npz", "--sim"]) == 2
-    assert "the engine learns by mse, and 'data.npz' holds normal" in capsys.readouterr().err
-    assert main(["board", "learn", folder, "--data", "digits", "--sim"]) == 2
-    assert "holds classes" in capsys.readouterr().err
-
-
-REFUSED = {
-    "no board": ([], "no board is plugged in"),
-    "no such port": (["--port", "/dev/nothing"], "cannot open serial port"),
-    "not simulated": (["--unplug", "3"], "--unplug pulls a simulated cable"),
-    "no such order": (["--sim", "--order", "sideways"], "order must be one of"),
-}
-
-
-@pytest.mark.parametrize("flags, said", REFUSED.values(), ids=REFUSED)
-def test_refusals_are_one_line(folder, flags, said, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("serial.tools.list_ports.comports", list)
-    assert main(["board", "learn", folder, "--data", "digits", *flags]) == 2
-    error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1
+def test_a_run_that_does_harm_is_advised(board, compiled, tmp_path):
+    """By what the board says of the pictures before it learns that they are something else."""
+    drawn = np.random.default_rng(0).integers(0, 256, (40, 14, 14, 1)).astype(np.uint8)
+    engine = HostEngine(compiled)
+    said = np.array([engine.infer(q[None]).argmax() for q in compiled.quantize(drawn)])
+    harm = Samples(drawn, (said + 1) % 10, drawn, said, tuple("0123456789"))
+    log = tmp_path / "run.jsonl"
+    for labels, harmed in ((harm.labels, True), (said, False)):
+        with Line(Simulation(board), compiled) as line, RunLog(log) as written:
+            line.client.factory_reset()
+            line.at(0)
+            out = io.StringIO()
+            samples = replace(harm, labels=labels)
+            Run(line, compiled, samples, written, Curve(40, out), rate=0.1).learn()
+        advised = "try --rate below 0.1, a memory, a guard (docs/living.md)" in out.getvalue()
+        assert advised is harmed

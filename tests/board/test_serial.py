@@ -1,5 +1,6 @@
 """The sketch behind a pseudo-terminal, under sanitizers, and the client: what each command does."""
 
+import struct
 import sys
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import pytest
 from nets import residual_net
 
 from tflm_export.board.client import BoardClient
+from tflm_export.board.commands import Command
 from tflm_export.board.engine_id import engine_id
 from tflm_export.board.learned import read_weights, write_weights
 from tflm_export.board.ports import find_port
@@ -100,7 +102,7 @@ def test_learning_rate(client, compiled, pictures):
     assert all((array == flashed[name]).all() for name, array in read_weights(client, compiled).items())
     for rate in (0.0, -1.0, np.nan, np.inf, 1e20):
         with pytest.raises(ExportError, match="out of range"):
-            client.set_learning_rate(rate)
+            client.ask(Command.LEARNING_RATE, struct.pack("<f", rate))
 
 
 @pytest.mark.parametrize("label", [-1, 4, 2**31 - 1])

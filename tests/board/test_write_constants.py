@@ -198,6 +198,6 @@ def test_a_board_with_its_constants_in_the_sketch_has_no_such_command(tmp_path):
     with (
         WatchedBoard(ORDINARY, program=sanitized(ORDINARY, tmp_path)) as board,
         board.client() as client,
-        pytest.raises(ExportError, match="refuses CONSTANTS: its engine has no part"),
+        pytest.raises(ExportError, match="refuses CONSTANTS: its constants are part of its sketch"),
     ):
         write_constants(client, ORDINARY)

@@ -26,6 +26,7 @@ from tflm_export.compiler import Compiled
 from tflm_export.contracts import Contract
 from tflm_export.errors import ExportError
 from tflm_export.ir import QParams
+from tflm_export.optimizer import is_learning_rate, no_learning_rate
 
 CHUNK = 256  # bytes of anything long a frame
 NAME_BYTES = 16
@@ -115,8 +116,7 @@ class BoardClient:
     def train(self, x: np.ndarray, target: int | np.ndarray | None = None) -> TrainResult:
         """One step on `x`, as `predict` takes it, with a class, int8 values (of the output's quantisation; 1
         and 0 for binary cross-entropy), or nothing for an autoencoder."""
-        scalar = isinstance(target, (int, np.integer))
-        wanted = struct.pack("<i", target) if scalar else b"" if target is None else _int8(np.asarray(target))
+        wanted = _target(target)
         answer = self.ask(Command.TRAIN, wanted + self._input(x), 16)
         loss, steps, predicted, over = struct.unpack("<fIiI", answer)
         return TrainResult(loss, steps, predicted, bool(over))
@@ -126,12 +126,14 @@ class BoardClient:
         self.ask(Command.RESET)
 
     def set_learning_rate(self, rate: float) -> None:
-        """Takes effect in the next step."""
+        """Takes effect in the next step. Raises `ExportError` for what is no learning rate, too."""
+        if not is_learning_rate(rate):
+            raise ExportError(no_learning_rate(rate))
         self.ask(Command.LEARNING_RATE, struct.pack("<f", rate))
 
     def remember(self, label: int) -> int:
         """Offer the picture that was trained on last to the memory; samples in it."""
-        return self._number(Command.REMEMBER, struct.pack("<i", label))
+        return self._number(Command.REMEMBER, _label(label))
 
     def rest(self) -> float:
         """The replays of a step, without its own sample; the loss of the last, -1 when there was none."""
@@ -151,14 +153,14 @@ class BoardClient:
     def class_name(self, label: int, name: str | None = None) -> str:
         """A spare class's name; `name`: the one that it has from now on, at most 16 bytes."""
         given = b"" if name is None else _name(name)
-        raw = self.ask(Command.CLASS_NAME, struct.pack("<i", label) + given, NAME_BYTES)
+        raw = self.ask(Command.CLASS_NAME, _label(label) + given, NAME_BYTES)
         return raw.rstrip(b"\0").decode("utf-8", "replace")
 
     def evaluate(self, x: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Let the board judge `x` [N, ...] with `labels` [N]; its counts [true class, predicted class]."""
         self.ask(Command.CONFUSION, b"\1")
         for sample, label in zip(x, labels, strict=True):
-            self.ask(Command.EVALUATE, struct.pack("<i", int(label)) + self._input(sample), 4)
+            self.ask(Command.EVALUATE, _label(label) + self._input(sample), 4)
         counts = np.frombuffer(self.ask(Command.CONFUSION, b"\0"), "<u2")
         side = int(len(counts) ** 0.5)
         return counts.reshape(side, side).astype(np.int64)
@@ -224,6 +226,18 @@ def _name(name: str) -> bytes:
     if len(raw) > NAME_BYTES or "\0" in name:
         raise ExportError(f"a class's name has at most {NAME_BYTES} bytes; got {name!r} of {len(raw)}.")
     return raw.ljust(NAME_BYTES, b"\0")
+
+
+def _target(target: int | np.ndarray | None) -> bytes:
+    if isinstance(target, (int, np.integer)):
+        return _label(target)
+    return b"" if target is None else _int8(target)
+
+
+def _label(label: int | np.integer[Any]) -> bytes:
+    if not -(2**31) <= label < 2**31:
+        raise ExportError(f"a class is a number of 32 bits; got {label}.")
+    return struct.pack("<i", int(label))
 
 
 def _int8(x: np.ndarray) -> bytes:

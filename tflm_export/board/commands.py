@@ -62,7 +62,7 @@ ONCE = frozenset(
     }
 )  # they change something: the same frame twice in a row is carried out once
 
-OK, WORKING, FLASH = 0, 255, 16
+OK, NO_PART, WORKING, FLASH = 0, 6, 255, 16
 TRANSIENT = (3, 4)  # damaged or cut on the way: worth another try
 UNFINISHED = 7
 
@@ -81,12 +81,14 @@ STATUS = {
 }
 
 
-def reason(status: int) -> str:
-    """A refusal in words.
+def reason(status: int, command: Command | None = None) -> str:
+    """A refusal, of `command`, in words.
 
     >>> reason(FLASH + 4)
     'the state does not fit; give the plan more store_bytes.'
     """
     if FLASH <= status < FLASH + len(FLASH_STATUS):
         return f"{FLASH_STATUS[status - FLASH]}."
+    if (status, command) == (NO_PART, Command.CONSTANTS):
+        return "its constants are part of its sketch; there are none to write."
     return STATUS.get(status, f"status {status}.")

@@ -13,6 +13,8 @@ from tflm_export.board.frames import ANSWER, FrameReader, frame
 from tflm_export.errors import ExportError
 
 STALLED = 1.0  # seconds after which a frame that stops half way was cut
+GREETING = 2.0  # seconds within which a board says what it is, but for one that starts or is at work
+AGAIN = 5.0  # seconds for a frame that is sent again after silence
 
 
 class LinkLost(ExportError):
@@ -45,6 +47,7 @@ class Link:
         self._sequence = secrets.randbelow(256)
         self._changed: int | None = None  # the sequence of the last frame that changed something
         self._unanswered: bytes | None = None  # such a frame, when no answer came
+        self.on_silence: Callable[[], None] = lambda: None  # a board does not say at once what it is
 
     def reconnect(self, stream: Stream) -> None:
         """Go on over another line; a frame that was not answered is known again when it is sent again."""
@@ -69,18 +72,32 @@ class Link:
         data, sequence = self._frame(command, payload)
         if command in ONCE:
             self._changed, self._unanswered = sequence, data
-        answer = self._attempt(data)
-        for _ in range(self.retries):
-            if answer and answer[0] not in TRANSIENT:
-                break
-            answer = self._attempt(data)
+        answer = self._answer(command, data)
         if not answer:
-            raise ExportError(f"the board does not answer {command.name} within {self.timeout:g} s.")
+            raise ExportError(
+                f"the board does not answer {command.name} within {self.timeout:g} s. Is it the right port, "
+                "and does a sketch of tflm-export run there? Press its reset button, or flash the sketch."
+            )
         if command in ONCE:
             self._unanswered = None
         if answer[0] != OK:
-            raise ExportError(f"the board refuses {command.name}: {reason(answer[0])}")
+            raise ExportError(f"the board refuses {command.name}: {reason(answer[0], command)}")
         return answer[1:]
+
+    def _answer(self, command: Command, data: bytes) -> bytes:
+        """What the board says in the end; b"" for silence. What it is, is asked for `timeout` in all, for a
+        board that starts does not hear it."""
+        greets = command is Command.INFO
+        tries = max(1, self.retries) if greets else self.retries
+        answer = self._attempt(data, min(GREETING, self.timeout) if greets else None)
+        if greets and not answer:
+            self.on_silence()
+        again = max(0.0, self.timeout - GREETING) / tries if greets else min(AGAIN, self.timeout)
+        for _ in range(tries):
+            if answer and answer[0] not in TRANSIENT:
+                break
+            answer = self._attempt(data, None if answer else again)
+        return answer
 
     def _frame(self, command: Command, payload: bytes) -> tuple[bytes, int]:
         """A frame with a sequence of its own, or one that was not answered as it was."""
@@ -93,11 +110,12 @@ class Link:
             self._sequence = (self._sequence + 1) % 256
         return frame(command, self._sequence, payload), self._sequence
 
-    def _attempt(self, data: bytes) -> bytes:
-        """The answer to one frame; b"" where none comes in time, or not whole."""
+    def _attempt(self, data: bytes, seconds: float | None = None) -> bytes:
+        """The answer to one frame; b"" where none comes in `seconds` (None: the timeout), or not whole."""
         self._send(data)
         kind, sequence = data[2] | ANSWER, data[3]
-        deadline, last, cut = time.monotonic() + self.timeout, time.monotonic(), False
+        last, cut = time.monotonic(), False
+        deadline = last + (self.timeout if seconds is None else seconds)
         while time.monotonic() <= deadline:
             found = self._reader.next()
             self._texts()

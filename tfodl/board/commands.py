@@ -46,7 +46,14 @@ def _add_learn(one: argparse._SubParsersAction[Any]) -> None:
     learn.add_argument("--sim", action="store_true", help="the very sketch, run on this computer")
     learn.add_argument("--order", help="classes, shuffled (default) or drifting")
     learn.add_argument("--domain", choices=["source", "target"], help="of digits (default source)")
+    learn.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read")
     learn.add_argument("--seed", type=int, help="of the order (default 0)")
+    learn.add_argument(
+        "--classes",
+        type=lambda text: tuple(text.split(",")),
+        metavar="NAME,NAME",
+        help="names of the engine's classes, in order, for a board that tells none",
+    )
     learn.add_argument("--samples", type=int, metavar="N", help="of the stream (default: all)")
     learn.add_argument("--tests", type=int, metavar="N", help="held-out samples that judge (default 200)")
     learn.add_argument(

@@ -14,20 +14,25 @@ from tflm_export.board.learned import read_weights, write_weights
 from tflm_export.board.simulated import SimulatedBoard
 from tflm_export.compiler import Compiled
 from tflm_export.engine_folder import load
-from tflm_export.errors import TfodlError
-from tflm_export.files import write_bytes, write_text
+from tflm_export.errors import ExportError, TfodlError
+from tflm_export.files import require_writable, write_bytes, write_text
 from tflm_export.front.read_tflite import constants
 from tflm_export.front.write_tflite import patch_constants
+from tflm_export.optimizer import is_learning_rate, no_learning_rate
 from tflm_export.report.board_page import board_page
 from tflm_export.report.run_lines import read_lines
 from tflm_export.variable import variables
+from tfodl.board.classes import BoardClasses
 from tfodl.board.curve import Curve
-from tfodl.board.line import Line, Place, Port, Simulation
-from tfodl.board.run import Run, check_classes
+from tfodl.board.line import Line, Place, Port, Simulation, tell_silence
+from tfodl.board.run import Run
 from tfodl.board.run_log import RunLog
-from tfodl.board.samples import load_samples
+from tfodl.board.samples import Samples, load_samples
 from tfodl.board.value_run import ValueRun
 
+LEAST = {
+    "samples": 1, "tests": 1, "seed": 0, "save_every": 0, "evaluate_every": 0, "rest": 0, "unplug": 1,
+}  # fmt: skip
 OUT_SECONDS = 1.0  # that a simulated cable stays out
 
 
@@ -38,8 +43,9 @@ class LearnJob:
     engine: its folder. data, order, domain, seed, samples: of the stream. tests: held-out samples that judge.
     save_every, evaluate_every: samples between two; 0: at the end. rest: rounds of replays at the end.
     rate: None is the plan's. fresh: begin with what was flashed. log, html: paths of the run's log and page.
-    out: the learned .tflite.
-    unplug: samples after which a simulated cable is pulled for a second. port: None is the one with a board.
+    out: the learned .tflite. unplug: samples after which a simulated cable is pulled for a second.
+    port: None is the one with a board. skip_bad: leave out pictures that cannot be read. classes: names, in
+    order, of a board that tells none.
     """
 
     engine: str
@@ -60,34 +66,61 @@ class LearnJob:
     unplug: int | None = None
     port: str | None = None
     sim: bool = False
+    skip_bad: bool = False
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise TfodlError(f"--{name.replace('_', '-')} must be at least {least}, got {value}.")
+        if self.rate is not None and not is_learning_rate(self.rate):
+            raise TfodlError(f"--rate: {no_learning_rate(self.rate)}")
+        if self.unplug is not None and not self.sim:
+            raise TfodlError("--unplug pulls a simulated cable; give --sim, or pull your own.")
 
 
 def learn(job: LearnJob) -> None:
     """Stream samples into a board and watch it learn. Raises `TfodlError` for what cannot be had."""
-    if job.unplug is not None and not job.sim:
-        raise TfodlError("--unplug pulls a simulated cable; give --sim, or pull your own.")
+    for path in filter(None, (job.log, job.html, job.out)):
+        require_writable(path)
     compiled = load(job.engine)
-    samples = load_samples(compiled, job.data, job.order, job.seed, job.samples, job.tests, job.domain)
-    check_classes(compiled, samples)
-    kind = Run if compiled.plan.loss == "crossentropy" else ValueRun
-    names = samples.names[: compiled.output.size - compiled.plan.spare_classes]
-    with _board(compiled, job.sim, names) as board, RunLog(job.log) as log, _page(job):
+    samples = load_samples(
+        compiled, job.data, job.order, job.seed, job.samples, job.tests, job.domain, job.skip_bad
+    )
+    with _board(compiled, job, samples) as board:
         place: Place = Port(job.port) if board is None else Simulation(board)
-        log.event("begin", **_facts(job, compiled, samples.names, len(samples.x), place.name))
         with Line(place, compiled) as line:
-            if job.fresh:
-                line.do(_fresh(compiled))
-                line.at(0)
-            curve = Curve(len(samples.x))
-            run = kind(
-                line, compiled, samples, log, curve, save_every=job.save_every,
-                evaluate_every=job.evaluate_every, rate=job.rate, after=_unplugging(board, job.unplug),
-            )  # fmt: skip
-            run.learn(job.rest)
-            if job.out is not None:
-                weights = line.do(lambda client: read_weights(client, compiled))
-                write_bytes(job.out, patch_constants(compiled.tflite, weights))
+            samples = _numbered(line, compiled, job, samples)
+            with RunLog(job.log) as log, _page(job):
+                log.event("begin", **_facts(job, compiled, samples.names, len(samples.x), place.name))
+                _teach(line, compiled, job, samples, log, board)
     print(f"log: {job.log}; page: {job.html}" + (f"; learned: {job.out}" if job.out else ""))
+
+
+def _numbered(line: Line, compiled: Compiled, job: LearnJob, samples: Samples) -> Samples:
+    """With the board's numbers of the classes, where there are any."""
+    if compiled.plan.loss != "crossentropy":
+        return samples
+    known = line.do(lambda board: BoardClasses.told(board, compiled, job.classes, job.fresh))
+    return known.numbered(samples, job.data)
+
+
+def _teach(
+    line: Line, compiled: Compiled, job: LearnJob, samples: Samples, log: RunLog, board: SimulatedBoard | None
+) -> None:
+    if job.fresh:
+        line.do(_fresh(compiled))
+        line.at(0)
+    kind = Run if compiled.plan.loss == "crossentropy" else ValueRun
+    run = kind(
+        line, compiled, samples, log, Curve(len(samples.x)), save_every=job.save_every,
+        evaluate_every=job.evaluate_every, rate=job.rate, after=_unplugging(board, job.unplug),
+    )  # fmt: skip
+    run.learn(job.rest)
+    if job.out is not None:
+        weights = line.do(lambda client: read_weights(client, compiled))
+        write_bytes(job.out, patch_constants(compiled.tflite, weights))
 
 
 @contextlib.contextmanager
@@ -111,7 +144,7 @@ def pull(engine: str, out: str, port: str | None) -> None:
 def push(engine: str, model: str, port: str | None) -> None:
     """Write a model's weights into the board. Raises `TfodlError` for a model of another shape."""
     compiled = load(engine)
-    weights = weights_of(compiled, Path(model).read_bytes(), model)
+    weights = weights_of(compiled, _read(model), model)
     with Line(Port(port), compiled) as line:
         line.do(lambda client: write_weights(client, compiled, weights))
         if compiled.plan.store_bytes:
@@ -140,19 +173,36 @@ def about(port: str | None) -> dict[str, Any]:
     from tflm_export.board.client import BoardClient
     from tflm_export.board.ports import find_port
 
-    with BoardClient.open(port or find_port()) as client:
+    port = port or find_port()
+    with BoardClient.open(port) as client:
+        tell_silence(client, port)
         info = vars(client.info()) | {"engine_id": client.info().engine_id.hex()}
         return client.about | info | {"classes": client.about["classes"], "classes_in_use": info["classes"]}
 
 
 def weights_of(compiled: Compiled, tflite: bytes, name: str) -> dict[str, Any]:
     """The engine's trained tensors as another file of the same model has them."""
-    if patch_constants(tflite, _trained(compiled, compiled.tflite)) != compiled.tflite:
+    try:
+        constants(tflite)
+    except ExportError as error:
+        raise TfodlError(f"{name!r}: {error} Give a learned .tflite.") from error
+    try:
+        alike = patch_constants(tflite, _trained(compiled, compiled.tflite)) == compiled.tflite
+    except ExportError:
+        alike = False
+    if not alike:
         raise TfodlError(
-            f"{name!r} differs from the engine's model in more than its trained tensors; push what tfodl "
-            "board pull, or tflm-export learned, wrote."
+            f"{name!r} is another model's file: it differs from the model of engine {compiled.name!r} in "
+            "more than the trained tensors; push what tfodl board pull, or tflm-export learned, wrote."
         )
     return _trained(compiled, tflite)
+
+
+def _read(model: str) -> bytes:
+    try:
+        return Path(model).read_bytes()
+    except OSError as error:
+        raise TfodlError(f"cannot read {model!r}: {error.strerror}; give a learned .tflite.") from error
 
 
 def _trained(compiled: Compiled, tflite: bytes) -> dict[str, Any]:
@@ -162,12 +212,15 @@ def _trained(compiled: Compiled, tflite: bytes) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _board(compiled: Compiled, sim: bool, names: tuple[str, ...]) -> Iterator[SimulatedBoard | None]:
-    """A simulated board, or None for one of one's own."""
-    if not sim:
+def _board(compiled: Compiled, job: LearnJob, samples: Samples) -> Iterator[SimulatedBoard | None]:
+    """A simulated board, named after the data where they have a name for every class; None for one of one's
+    own."""
+    if not job.sim:
         yield None
         return
-    with SimulatedBoard(compiled, names) as board:
+    flashed = compiled.output.size - compiled.plan.spare_classes
+    names = samples.names[:flashed] if len(samples.names) >= flashed else ()
+    with SimulatedBoard(compiled, job.classes or names) as board:
         yield board
 
 

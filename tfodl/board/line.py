@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
@@ -60,15 +61,19 @@ class Restarted(ExportError):
 class Line:
     """A client whose commands outlast a pulled cable for `patience` seconds.
 
-    `unplugged` and `resumed` are called when the cable is out, and in again. Raises `ExportError` where no
-    board answers at `place`, or it runs another engine than `compiled`.
+    `unplugged` and `resumed` are called when the cable is out, and in again; `greet` gives a board that came
+    back what it may have forgotten, for without a step it cannot tell whether it kept its power.
+
+    Raises `ExportError` where no board answers at `place`, or it runs another engine than `compiled`.
     """
 
     def __init__(self, place: Place, compiled: Compiled, patience: float = 60.0):
         self._place, self._patience = place, patience
         self.unplugged: Callable[[], None] = lambda: None
         self.resumed: Callable[[], None] = lambda: None
+        self.greet: Callable[[BoardClient], None] = lambda board: None
         self.client = BoardClient(place.open(), engine=compiled)
+        tell_silence(self.client, place.name)
         self._steps = self.client.info().steps
 
     def __enter__(self) -> Line:
@@ -99,6 +104,7 @@ class Line:
             try:
                 self.client.reconnect(self._place.open())
                 info = self.client.info()
+                self.greet(self.client)
             except ExportError:
                 time.sleep(PAUSE)
                 continue
@@ -108,3 +114,13 @@ class Line:
             self.resumed()
             return
         raise lost
+
+
+def tell_silence(client: BoardClient, name: str) -> None:
+    """Say what is waited for where the board at `name` does not answer at once, the first time."""
+
+    def say() -> None:
+        client.link.on_silence = lambda: None
+        print(f"waiting {client.link.timeout:g} s for {name} to answer ...", file=sys.stderr, flush=True)
+
+    client.link.on_silence = say

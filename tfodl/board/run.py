@@ -13,7 +13,8 @@ from tflm_export.board.info import Info
 from tflm_export.board.learned import read_selection
 from tflm_export.board.sketch_header import MOST_CLASSES
 from tflm_export.compiler import Compiled
-from tflm_export.errors import TfodlError
+from tfodl.board.advice import advice, is_worse
+from tfodl.board.classes import short
 from tfodl.board.curve import Curve
 from tfodl.board.line import Line, Restarted
 from tfodl.board.run_log import RunLog
@@ -50,7 +51,10 @@ class Run:
         self._labels: dict[int, int] = {}  # the board's number of classes that it did not have
         self._known = 0  # classes in use on the board
         self._judged = -1  # samples before the last evaluation
+        self._before: np.ndarray | None = None  # counts of the evaluation at the start, and of the last
+        self._counted: np.ndarray | None = None
         line.unplugged, line.resumed = self._unplugged, lambda: self._resumed(False)
+        line.greet = self._give_rate
 
     def learn(self, rest: int = 0) -> None:
         """The whole stream, `rest` rounds of replays, the guard's word, a save and an evaluation; where the
@@ -77,17 +81,23 @@ class Run:
         self._curve.end()
         if rest or self._plan.guard is not None or self._judged != self._step:
             self._evaluate("test")
+        self._advise()
         self._log.event("end", step=self._step, steps=self._line.do(BoardClient.info).steps)
+
+    def _advise(self) -> None:
+        """Where the run did harm."""
+        if self._before is not None and self._counted is not None and is_worse(self._before, self._counted):
+            self._curve.say(advice(self._plan, self._rate))
 
     def _prepare(self) -> None:
         self._known = self._line.do(BoardClient.info).classes
-        self._set_rate()
+        self._line.do(self._give_rate)
         for label, number in self._labels.items():
             self._line.do(partial(BoardClient.class_name, label=number, name=self._name(label)))
 
-    def _set_rate(self) -> None:
+    def _give_rate(self, board: BoardClient) -> None:
         if self._rate is not None:
-            self._line.do(partial(BoardClient.set_learning_rate, rate=self._rate))
+            board.set_learning_rate(self._rate)
 
     def _rewind(self, info: Info) -> None:
         """To what the board has in flash: of a save whose answer was lost its weights tell."""
@@ -145,7 +155,7 @@ class Run:
         return self._labels.get(label, label)
 
     def _name(self, label: int) -> str:
-        return self._samples.names[label].encode()[:16].decode("utf-8", "ignore")
+        return short(self._samples.names[label])
 
     def _save(self) -> None:
         """Where the engine has flash."""
@@ -176,6 +186,7 @@ class Run:
             return
         x, labels = self._samples.test_x[known], labels[known]
         counts = self._line.do(lambda board: self._counts(board, x, labels))
+        self._counted, self._before = counts, counts if self._step == 0 else self._before
         accuracy, self._judged = float(np.trace(counts) / counts.sum()), self._step
         self._log.event(
             "evaluated", step=self._step, set=name, accuracy=round(accuracy, 6), confusion=counts.tolist()
@@ -199,13 +210,3 @@ class Run:
         self._log.event("resumed", step=self._step, restarted=restarted)
         lost = "it was restarted: going on from what it had saved, " if restarted else ""
         self._curve.say(f"the board is back; {lost}{self._step} samples")
-
-
-def check_classes(compiled: Compiled, samples: Samples) -> None:
-    """Raise `TfodlError` where the stream has more classes than the engine can have."""
-    most = int(samples.labels.max(initial=0)) + 1 if samples.labels.ndim == 1 else 0
-    if most > compiled.output.size:
-        raise TfodlError(
-            f"the data has {most} classes, the engine {compiled.output.size}; compile it with "
-            "--spare-classes, or take data of its classes."
-        )

@@ -16,7 +16,7 @@ class ValueRun(Run):
     """As `Run`, of samples whose `labels` are targets, int8 [N, K]; K is 0 for an autoencoder."""
 
     def _prepare(self) -> None:
-        self._set_rate()
+        self._line.do(self._give_rate)
 
     def _teach(self, i: int) -> tuple[dict[str, Any], bool]:
         x, target = self._samples.x[i], self._samples.labels[i]

@@ -48,6 +48,7 @@ def load(
     window: int | None = None,
     stride: int | None = None,
     shape: tuple[int, ...] | None = None,
+    least: int = 2,
 ) -> Dataset:
     """Load a data set.
 
@@ -63,6 +64,7 @@ def load(
     window, stride: rows (`.csv`) or samples (`.wav`) of a sample cut from a recording, and from one to the
     next.
     shape: of a sample that a model takes, where recordings are cut for one.
+    least: classes that a folder must have; 1 for data that a model goes on with.
 
     Classes that a split does not have are named in a warning.
     Raises `TfodlError` when the name is unknown (the message lists what there is) or the files are bad.
@@ -77,14 +79,14 @@ def load(
         Path(name)
     )
     if recordings and recordings != "pictures":
-        data = _cut(Path(name), recordings, window, stride, shape, seed)
+        data = _cut(Path(name), recordings, window, stride, shape, seed, least)
     elif window or stride:
         raise TfodlError(
             f"data set {name!r}: --window and --stride cut recordings, folders of .csv or .wav, and this is "
             "none; leave them out."
         )
     else:
-        data = _find(name, size, data_dir, seed, limit, domain, channels, skip_bad)
+        data = _find(name, size, data_dir, seed, limit, domain, channels, skip_bad, least)
     if limit is not None:
         data = data.subset(limit, limit, seed, val=limit)
     for line in data.gaps():
@@ -100,7 +102,13 @@ def available(data_dir: str | os.PathLike[str] | None = None) -> list[str]:
 
 
 def _cut(
-    path: Path, kind: str, window: int | None, stride: int | None, shape: tuple[int, ...] | None, seed: int
+    path: Path,
+    kind: str,
+    window: int | None,
+    stride: int | None,
+    shape: tuple[int, ...] | None,
+    seed: int,
+    least: int,
 ) -> Dataset:
     """A folder of recordings, cut into windows of the rows or frames that `shape` has where none are
     given."""
@@ -109,9 +117,9 @@ def _cut(
             raise TfodlError(f"data set {str(path)!r}: {flag} must be a whole number >= 1, got {value!r}.")
     if kind == "wav":
         spec = sound_spec(path, shape)
-        return load_recordings(path, kind, sound_cut(spec, window, stride, shape), seed, sound=spec)
+        return load_recordings(path, kind, sound_cut(spec, window, stride, shape), seed, least, sound=spec)
     rows = window or (shape[0] if shape else None)
-    return load_recordings(path, kind, csv_cut(path, rows, stride), seed)
+    return load_recordings(path, kind, csv_cut(path, rows, stride), seed, least)
 
 
 def _find(
@@ -123,6 +131,7 @@ def _find(
     domain: str,
     channels: int | None,
     skip_bad: bool,
+    least: int,
 ) -> Dataset:
     if name == "digits":
         return load_digits(domain, seed).read_as(size, channels)
@@ -133,7 +142,7 @@ def _find(
     if name in CATALOGUE:
         return load_tfds(name, size, limit).read_as(None, channels)
     if name and os.path.isdir(name):
-        return load_folder(Path(name), size, seed, channels, skip_bad)
+        return load_folder(Path(name), size, seed, channels, skip_bad, least)
     if os.path.isfile(name) and Path(name).suffix.lower() in SUFFIXES:
         raise TfodlError(f"data set {name!r}: is one picture; give the folder with a sub-folder a class.")
     if os.path.isfile(name):

@@ -55,7 +55,12 @@ class Reader:
 
 
 def load_folder(
-    path: Path, size: Size = None, seed: int = 0, channels: int | None = None, skip_bad: bool = False
+    path: Path,
+    size: Size = None,
+    seed: int = 0,
+    channels: int | None = None,
+    skip_bad: bool = False,
+    least: int = 2,
 ) -> Dataset:
     """Pictures in a sub-folder a class, at any depth below it, in RGB (3 channels; 1: grey).
 
@@ -64,13 +69,13 @@ def load_folder(
     test split. What is left out is named in a warning: files of other suffixes, and with `skip_bad` what
     cannot be read.
 
-    Raises `TfodlError` when there are fewer than two classes, a class without pictures, or a bad picture.
+    Raises `TfodlError` when there are fewer than `least` classes, a class without pictures, or a bad picture.
     """
     splits = find_splits(path)
     first = "train" if "train" in splits else "all"
     names = subfolders(splits[first])
-    if len(names) < 2:
-        raise TfodlError(_too_few(splits[first], names))
+    if len(names) < least:
+        raise TfodlError(_too_few(splits[first], names, least))
     reader = Reader(path, size, channels or 3, skip_bad)
     read = {split: reader.read(found) for split, found in _files(path, splits, names).items()}
     if reader.bad:
@@ -143,8 +148,9 @@ def _require_every(labels: list[int], names: list[str], folder: Path) -> None:
         )
 
 
-def _too_few(path: Path, names: list[str]) -> str:
-    line = f"folder {str(path)!r}: needs a sub-folder a class, at least two; got {names}"
+def _too_few(path: Path, names: list[str], least: int) -> str:
+    count = "two" if least == 2 else "one"
+    line = f"folder {str(path)!r}: needs a sub-folder a class, at least {count}; got {names}"
     if names:
         return f"{line}. If the classes are in {names[0]!r}, give that."
     loose = loose_pictures(path)

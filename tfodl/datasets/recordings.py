@@ -34,21 +34,22 @@ class Windows:
     recording: np.ndarray
 
 
-def load_recordings(path: Path, kind: str, cut: Cut, seed: int = 0, **facts: Any) -> Dataset:
+def load_recordings(path: Path, kind: str, cut: Cut, seed: int = 0, least: int = 2, **facts: Any) -> Dataset:
     """The recordings below `path`, each made samples by `cut`.
 
     kind: a key of `KINDS`. With sub-folders `train` and `test` (and `val`) those are the splits; without them
     a fifth of the recordings of every class, drawn with `seed`, is the test split. facts: of the `Dataset`.
 
     A recording too short for a sample is left out and named. Raises `TfodlError` when there are fewer than
-    two classes, a class without recordings, a recording that cannot be read, or one of another shape.
+    `least` classes, a class without recordings, a recording that cannot be read, or one of another shape.
     """
     splits = find_splits(path)
     first = "train" if "train" in splits else "all"
     names = subfolders(splits[first])
-    if len(names) < 2:
+    if len(names) < least:
+        count = "two" if least == 2 else "one"
         raise TfodlError(
-            f"folder {str(splits[first])!r}: needs a sub-folder a class, at least two; got {names}."
+            f"folder {str(splits[first])!r}: needs a sub-folder a class, at least {count}; got {names}."
         )
     read = {split: _read(folder, names, kind, cut, first == split) for split, folder in splits.items()}
     if first == "all":
