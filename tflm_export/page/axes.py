@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from tflm_export.page.markup import Markup, element, joined, text
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 720.0, 62.0, 12.0, 12.0, 42.0
+FIGURE_WIDTH = 7.5  # of a digit, about
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,7 @@ class Axes:
     def frame(self, x_label: str, y_label: str, unit: str = "") -> Markup:
         """Lines, figures and names of both axes; `unit` stands behind the figures of y."""
         across = [self._across(value, unit) for value in ticks(*self.y, 5)]
-        along = [
-            words(self.left(value), self.height - BOTTOM + 16, f"{value:,.6g}", "middle", "soft")
-            for value in ticks(*self.x, 9)
-        ]
+        along = [self._along(value) for value in ticks(*self.x, 9)]
         middle = (self.height - BOTTOM + TOP) / 2
         names = [
             words((LEFT + WIDTH - RIGHT) / 2, self.height - 6, x_label, "middle"),
@@ -52,6 +50,13 @@ class Axes:
             "line", x1=LEFT, x2=WIDTH - RIGHT, y1=self.top(value), y2=self.top(value), class_="limit"
         )
         return joined([line, words(LEFT + 4, self.top(value) + (-4 if above else 12), name)])
+
+    def _along(self, value: float) -> Markup:
+        """A figure below the x axis, whole on the canvas."""
+        x, line = self.left(value), f"{value:,.6g}"
+        beyond = x + FIGURE_WIDTH * len(line) / 2 > WIDTH
+        place, anchor = (WIDTH - 2, "end") if beyond else (x, "middle")
+        return words(place, self.height - BOTTOM + 16, line, anchor, "soft")
 
     def _across(self, value: float, unit: str) -> Markup:
         at = self.top(value)

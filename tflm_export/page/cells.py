@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from tflm_export.page.axes import WIDTH, words
+from tflm_export.page.axes import FIGURE_WIDTH, WIDTH, ticks, words
 from tflm_export.page.bars import NAMES, shortened
 from tflm_export.page.document import Picture
 from tflm_export.page.markup import Markup, element, joined, text
@@ -63,16 +63,31 @@ def epochs(panels: Sequence[tuple[str, Sequence[Sequence[bool]]]], x_label: str)
         drawn.append(element("rect", x=NAMES, y=top, width=WIDTH - NAMES - 8, height=height, class_="empty"))
         drawn += [_marked(row, NAMES, width, top + i * cell, cell, "c0") for i, row in enumerate(rows)]
         top += height + 8
-    label = words((NAMES + WIDTH) / 2, top + 14, x_label, "middle")
-    return Picture(joined([*drawn, label]), WIDTH, top + 22)
+    columns = max((len(rows[0]) for _, rows in panels if rows), default=1)
+    drawn += [_numbered(number, columns, top + 12) for number in ticks(1, columns, 9)]
+    label = words((NAMES + WIDTH) / 2, top + 30, x_label, "middle")
+    return Picture(joined([*drawn, label]), WIDTH, top + 38)
+
+
+def _numbered(number: float, columns: int, top: float) -> Markup:
+    """A figure below its column, whole on the canvas."""
+    x, line = NAMES + (number - 0.5) * (WIDTH - NAMES - 8) / columns, f"{number:,g}"
+    beyond = x + FIGURE_WIDTH * len(line) / 2 > WIDTH
+    return words(WIDTH - 2 if beyond else x, top, line, "end" if beyond else "middle", "soft")
 
 
 def confusion(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Picture:
-    """A row a true class, a column a predicted one; as full of colour as it is of the row, and its number."""
+    """A row a true class, a column a predicted one; as full of colour as it is of the row, and its number.
+
+    Classes whose names are alike in the room of a column have their numbers in front.
+    """
     side, left, top = min(SIDE, (WIDTH - NAMES - 8) / max(1, len(names))), NAMES, 40.0
     drawn = [words(NAMES, 14, "predicted", style="soft"), words(NAMES - 8, 34, "was", "end", "soft")]
-    for j, name in enumerate(names):
-        drawn.append(words(left + (j + 0.5) * side, 34, shortened(name, max(3, int(side / 8))), "middle"))
+    above = [shortened(name, max(3, int(side / 8))) for name in names]
+    if len({*above}) < len(above):
+        above, names = [str(j) for j in range(len(names))], [f"{j} {name}" for j, name in enumerate(names)]
+    for j, name in enumerate(above):
+        drawn.append(words(left + (j + 0.5) * side, 34, name, "middle"))
     for i, (name, row) in enumerate(zip(names, counts, strict=True)):
         drawn.append(words(NAMES - 8, top + i * side + side / 2 + 4, shortened(name), "end"))
         drawn += [

@@ -9,26 +9,14 @@ from tflm_export.page.cells import confusion
 from tflm_export.page.curves import Curve, curves
 from tflm_export.page.document import Section, cards, figure, page, paragraph, table
 from tflm_export.page.markup import Markup
+from tflm_export.report.board_events import lasted, marks, rows
 from tflm_export.report.run_lines import Event, Run, Step, read_run, real, whole
 from tflm_export.report.seen_sections import accuracy_section, selection_section
 
 WINDOW = 50  # steps that the running figures are the mean of
-OF_CLASS = 10  # the same of a class's own steps
+OF_CLASS, CLASS_POINTS = 10, 60  # the same of a class's own steps, at least; so that a curve has some points
 POINTS = 400  # of a curve, at most
 MANY = 12  # classes that have a curve
-MARKED = {"unplugged": "unplugged", "resumed": "", "epoch": "", "class": "new class"}
-ABOUT = ("name", "set", "accuracy", "mae", "r2", "auc", "f1", "error", "epoch", "restarted", "steps")
-SAID = {
-    "unplugged": "the cable was pulled",
-    "resumed": "went on",
-    "saved": "saved to flash",
-    "epoch": "chose anew what learns",
-    "class": "a new class",
-    "evaluated": "evaluated",
-    "begin": "began",
-    "end": "ended",
-}
-
 Points = list[tuple[float, float]]
 
 
@@ -60,7 +48,7 @@ def _head(run: Run) -> list[Markup]:
     unplugged = len(run.of("unplugged"))
     shown["Unplugged"] = (f"{unplugged:,} ×", f"went on {len(run.of('resumed')):,} ×")
     shown["Time"] = (
-        f"{max((s.time for s in run.steps), default=0.0):,.0f} s",
+        lasted(max((s.time for s in run.steps), default=0.0)),
         str(run.begin.get("port", "")),
     )
     about = [f"{name}: {run.begin[name]}" for name in ("data", "order", "seed") if name in run.begin]
@@ -73,13 +61,13 @@ def _share(steps: Sequence[Step]) -> str:
     return f"{sum(bool(step.right) for step in steps) / max(1, len(steps)):.1%}"
 
 
-def running(values: Sequence[tuple[int, float]], window: int) -> Points:
-    """(step, mean of the last `window` values), at most `POINTS` of them, the last among them.
+def running(values: Sequence[tuple[int, float]], window: int, most: int = POINTS) -> Points:
+    """(step, mean of the last `window` values), at most `most` of them, the last among them.
 
     >>> running([(1, 0.0), (2, 1.0), (3, 1.0)], 2)
     [(1.0, 0.0), (2.0, 0.5), (3.0, 1.0)]
     """
-    every, total, found = max(1, -(-len(values) // POINTS)), 0.0, []
+    every, total, found = max(1, -(-len(values) // most)), 0.0, []
     for i, (step, value) in enumerate(values):
         total += value - (values[i - window][1] if i >= window else 0.0)
         if (len(values) - 1 - i) % every == 0:
@@ -91,21 +79,15 @@ def _right(steps: Iterable[Step]) -> list[tuple[int, float]]:
     return [(step.step, float(step.right)) for step in steps if step.right is not None]
 
 
-def _marks(run: Run) -> list[tuple[float, str, str]]:
-    return [
-        (float(event.step), f"{SAID[event.name]}, after step {event.step}", MARKED[event.name])
-        for event in run.of(*MARKED)
-    ]
-
-
 def _running(run: Run) -> Section | None:
     right = _right(run.steps)
     if not right:
         return None
     curve = Curve(f"mean of the last {WINDOW}", [(x, 100 * y) for x, y in running(right, WINDOW)])
-    picture = curves([curve], "samples", "right, %", (0.0, 100.0), _marks(run), " %")
+    picture = curves([curve], "samples", "right, %", (0.0, 100.0), marks(run), " %")
     about = (
-        "What the board said of a sample before it learned it. Upright lines: unplugged, went on, chose anew."
+        "What the board said of a sample before it learned it. High lines: unplugged, or a new class; at the "
+        "axis, short: chose anew, longer: went on."
     )
     same = table(("samples", "right"), [(int(x), f"{y / 100:.1%}") for x, y in curve.points])
     title = f"Right of the last {WINDOW}"
@@ -117,18 +99,20 @@ def _by_class(run: Run) -> Section | None:
     seen = {i: steps for i, steps in own.items() if steps}
     if not seen:
         return None
-    lines = {run.names[i]: running(_right(steps), OF_CLASS) for i, steps in seen.items()}
+    longest = max(len(steps) for steps in seen.values())
+    window = max(OF_CLASS, longest // CLASS_POINTS)
+    lines = {run.names[i]: running(_right(steps), window, CLASS_POINTS) for i, steps in seen.items()}
     rows = [
-        (run.names[i], len(steps), _share(steps), _share(steps[-OF_CLASS:]), steps[0].step, steps[-1].step)
+        (run.names[i], len(steps), _share(steps), _share(steps[-window:]), steps[0].step, steps[-1].step)
         for i, steps in seen.items()
     ]
-    same = table(("class", "samples", "right", f"of the last {OF_CLASS}", "first step", "last step"), rows)
+    same = table(("class", "samples", "right", f"of the last {window}", "first step", "last step"), rows)
     if len(lines) > MANY:
         return Section("By class", (same,))
     drawn = [Curve(name, [(x, 100 * y) for x, y in points], thin=True) for name, points in lines.items()]
     picture = curves(drawn, "samples", "right, %", (0.0, 100.0), unit=" %")
     about = "Of the samples of each class, before the board learned them."
-    return Section("By class", (figure(f"Right of the last {OF_CLASS}", about, picture, same),))
+    return Section("By class", (figure(f"Right of the last {window}", about, picture, same),))
 
 
 def _confusion(run: Run) -> Section | None:
@@ -173,7 +157,7 @@ def _loss(run: Run) -> Section | None:
     if not losses:
         return None
     points = running(losses, WINDOW)
-    picture = curves([Curve(f"mean of the last {WINDOW}", points)], "samples", "loss", marks=_marks(run))
+    picture = curves([Curve(f"mean of the last {WINDOW}", points)], "samples", "loss", marks=marks(run))
     same = table(("samples", "loss"), [(int(x), round(y, 4)) for x, y in points])
     return Section(
         "Loss", (figure("Running mean", "Of every sample, before the board learned it.", picture, same),)
@@ -216,14 +200,7 @@ def _channels(listed: object) -> tuple[int, ...]:
 
 
 def _events(run: Run) -> Section | None:
-    rows = [(round(e.time, 1), e.step, SAID[e.name], _about(e)) for e in run.events]
-    if not rows:
+    happened = rows(run)
+    if not happened:
         return None
-    return Section("What happened", (table(("seconds", "after step", "what", "which"), rows),))
-
-
-def _about(event: Event) -> str:
-    shown = {name: event.facts[name] for name in ABOUT if name in event.facts}
-    share = real(shown.get("accuracy"))
-    shown |= {} if share is None else {"accuracy": f"{share:.1%}"}
-    return ", ".join(f"{name} {value}" for name, value in shown.items())
+    return Section("What happened", (table(("seconds", "after step", "what", "which"), happened),))

@@ -18,6 +18,8 @@ from tflm_export.cli import main
 from tflm_export.compiler import compile_model
 from tflm_export.errors import ExportError
 from tflm_export.living.selection import Selection
+from tflm_export.page.axes import Axes
+from tflm_export.page.cells import confusion
 from tflm_export.page.document import page
 from tflm_export.plan import LayerUpdate, Memory, UpdatePlan
 from tflm_export.report.board_page import board_page
@@ -117,6 +119,38 @@ def test_what_is_no_log_is_refused(tmp_path):
     (tmp_path / "run.jsonl").write_text("7\n\n{}\n")
     with pytest.raises(ExportError, match="no log of a board"):
         read_run_file(tmp_path / "run.jsonl")
+
+
+def test_a_long_run_stays_a_page():
+    """Of 400 epochs and saves a row each between the rest; short marks without words; a table of figures."""
+    begin, *steps = log(samples=2000)
+    steps = [step for step in steps if "step" in step and "event" not in step]
+    epochs = range(5, 2001, 5)
+    often = [
+        {"event": e, "time": i / 3, "step": i, "epoch": i // 5} for i in epochs for e in ("saved", "epoch")
+    ]
+    out = {"time": 333.0, "step": 1000, "restarted": False}
+    pulled = [{"event": name} | out for name in ("unplugged", "resumed")]
+    lines = sorted([*steps, *often, *pulled], key=lambda line: line["step"])
+    page = board_page([begin, *lines])
+    rows = table(PageReader(page), "seconds", "after step", "what", "which")
+    said = [(row[2], row[3].split(";")[0]) for row in rows]
+    assert (
+        ("saved to flash", "200 times") in said and ("went on", "kept its power") in said and len(rows) < 10
+    )
+    assert sum(int(which.split()[0]) for what, which in said if which.endswith("times")) == len(often)
+    assert page.count('class="tick"') == 2 * (400 + 1) and page.count('class="limit"') == 2
+
+
+def test_figures_stand_whole_on_the_canvas():
+    drawn = str(Axes((0.0, 20_000.0), (0.0, 1.0)).frame("samples", "right"))
+    last = re.search(r'<text[^>]*text-anchor="(\w+)"[^>]*>20,000<', drawn)
+    assert last is not None and last[1] == "end"
+
+
+def test_classes_that_look_alike_have_numbers():
+    picture = str(confusion([[1, 0], [0, 1]], ["turned left twice", "turned right, twice"]).content)
+    assert ">0 turn" in picture and ">1 turn" in picture and picture.count(">1<") == 3
 
 
 def test_the_boards_page_has_the_runs_figures():
