@@ -96,7 +96,7 @@ def compile_model(
     sources |= {f"src/{path}": text for path, text in library_sources().items()}
     facts = _facts(tflite, graph, memory, name) | {"input": _input_facts(graph, contract)}
     facts |= {"row_fed": row_fed, "ram_bytes": ram_bytes, "pauses": pauses, "loss": plan.loss}
-    facts["dead"] = dead_facts(forward, live, trained_ops(forward, plan), keep_dead)
+    facts["dead"] = dead_facts(forward, live, trained_ops(forward, plan), keep_dead, plan.spare_classes)
     facts |= memory_facts(graph, plan, exemplars) | pool_facts(graph, plan)
     return Compiled(tflite, plan, name, graph, memory, sources, facts, contract, exemplars)
 

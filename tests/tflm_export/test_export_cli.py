@@ -89,6 +89,11 @@ def test_the_loss_is_the_tasks(files, capsys):
     assert "has loss 'hinge'; allowed: crossentropy, bce, mse" in fails(capsys, *without)
 
 
+def test_a_spare_class_is_not_dead(files, capsys):
+    assert cli.main([*COMPILE, "--spare-classes", "1", "--memory", "8"]) == 0
+    assert "dead" not in capsys.readouterr().out
+
+
 def test_how_pictures_are_taken(files, capsys):
     cli.main([*COMPILE])
     assert "input: int8 values; --input says" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,13 +17,19 @@ from tflm_export.ops import WEIGHTED
 NAMED = 8
 
 
-def dead_facts(forward: Graph, live: Graph, trained: Sequence[Trained], kept: bool) -> dict[str, Any]:
-    """Plain values for JSON. forward, live: the simplified model as it is and pruned.
+def dead_facts(
+    forward: Graph, live: Graph, trained: Sequence[Trained], kept: bool, spare: int = 0
+) -> dict[str, Any]:
+    """Plain values for JSON. forward, live: the simplified model as it is and pruned. spare: outputs of the
+    head that wait for a class: they are not dead.
 
     channels, of: dead outputs of layers with weights in the file, and all of them. removed: what pruning
     takes under the plan. in_plan: dead channels that the plan names, by op. kept: nothing was pruned.
     """
     constants = dead_channels(forward)
+    if spare:
+        head = [op for op in forward.ops if op.kind in WEIGHTED][-1].outputs[0]
+        constants = {**constants, head: _awaited(constants[head], spare)}
     own = [constants[op.outputs[0]].dead for op in forward.ops if op.kind in WEIGHTED]
     before, after = _size(forward), _size(live)
     return {
@@ -33,6 +40,12 @@ def dead_facts(forward: Graph, live: Graph, trained: Sequence[Trained], kept: bo
         "share_of_macs": round(1 - after["macs"] / max(1, before["macs"]), 4),
         "in_plan": {t.op.name: named for t in trained if (named := _named(t, constants))},
     }
+
+
+def _awaited(constant: Constant, spare: int) -> Constant:
+    dead = constant.dead.copy()
+    dead[-spare:] = False
+    return dataclasses.replace(constant, dead=dead)
 
 
 def _size(graph: Graph) -> dict[str, int]:
