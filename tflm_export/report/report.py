@@ -22,7 +22,7 @@ from tflm_export.compiler import Compiled
 from tflm_export.contracts import contract_from_dict
 from tflm_export.emit.names import display, shape_text
 from tflm_export.engine_folder import opened
-from tflm_export.files import write_text
+from tflm_export.files import require_writable, write_text
 from tflm_export.front.dead_facts import dead_lines
 from tflm_export.ir import Graph, Op
 from tflm_export.living.pool_facts import pool_text
@@ -75,15 +75,18 @@ def report(
 ) -> Report:
     """Measure an engine, compiled or in its folder, on the emulated core of a board and report.
 
-    board: a name of `BOARDS`. steps: training steps that run; the last one
-    counts. per_op: with every kernel call's. picture: a file for the memory plan's picture (.png, .svg,
-    .pdf). html: one for the whole as a page.
-    log: of a board that learned (`tfodl board`), for the page.
+    board: a name of `BOARDS`. steps: training steps that run; the last one counts. per_op: with every kernel
+    call's. picture: a file for the memory plan's picture (.png, .svg, .pdf). html: one for the whole as a
+    page. log: of a board that learned (`tfodl board`), for the page.
     Raises `ExportError` when the folder holds no engine, the board is unknown or has no place for constants
-    that lie apart, or the tools for its core are missing.
+    that lie apart, or the tools for its core are missing; `TfodlError`, before anything is measured, for a
+    file that cannot be written.
     """
     if picture is not None:
         picture_format(Path(picture))
+    for place in (picture, html):
+        if place is not None:
+            require_writable(place)
     seen = () if log is None else board_sections(read_run_file(log))
     target = board_named(board)
     core = core_of(target)

@@ -11,7 +11,7 @@ from tflm_export.board.sketch import placed
 from tflm_export.boards import BOARDS, MODELS
 from tflm_export.cli import main
 from tflm_export.compiler import compile_model
-from tflm_export.errors import ExportError
+from tflm_export.errors import ExportError, TfodlError
 from tflm_export.machines.emulator import CORES, core_of
 from tflm_export.machines.host import HostEngine
 from tflm_export.machines.measure import measure
@@ -96,3 +96,14 @@ def test_the_command(compiled, measured, tmp_path, monkeypatch, capsys):
     assert "| fits pico | yes |" in text and "## Kernel calls: train step" in text
     shown = page.read_text(encoding="utf-8")
     assert "Cortex-M0+" in shown and "Cortex-M4" not in shown
+
+
+@pytest.mark.parametrize("file", [{"html": "a.html"}, {"picture": "a.png"}])
+def test_a_place_that_takes_no_file_is_told_at_once(compiled, tmp_path, monkeypatch, file):
+    from tflm_export.report import report as reports
+
+    monkeypatch.setattr(reports, "measure", lambda *_, **__: pytest.fail("measured first"))
+    (tmp_path / "taken").write_text("a file")
+    where = {name: tmp_path / "taken" / path for name, path in file.items()}
+    with pytest.raises(TfodlError, match="cannot write"):
+        reports.report(compiled, **where)
