@@ -158,9 +158,13 @@ class UpdatePlan:
     def _check_living(self) -> None:
         """Memory, pool, guard and spare classes, and what they need of each other."""
         require(
-            self.memory is None or (isinstance(self.memory, Memory) and self.loss == "crossentropy"),
-            f"UpdatePlan: memory must be a Memory or None, and needs the loss 'crossentropy', for it keeps "
-            f"classes; got {self.memory!r} and {self.loss!r}.",
+            self.memory is None or isinstance(self.memory, Memory),
+            f"UpdatePlan: memory must be a Memory or None, got {self.memory!r}.",
+        )
+        require(
+            self.memory is None or self.loss == "crossentropy",
+            f"UpdatePlan: a memory keeps samples of classes, and the loss is {self.loss!r}; set the loss to "
+            "'crossentropy' (compile --loss crossentropy), or leave the memory out.",
         )
         if self.pool is not None:
             check_pool_plan(self)

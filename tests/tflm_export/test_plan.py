@@ -138,3 +138,8 @@ def test_unwritable_folder(tmp_path):
     blocker.write_text("")
     with pytest.raises(TfodlError, match="cannot write"):
         UpdatePlan().save(blocker / "plan.json")
+
+
+def test_a_memory_without_classes_says_what_to_do():
+    with pytest.raises(TfodlError, match="the loss is 'mse'.*--loss crossentropy"):
+        UpdatePlan(loss="mse", memory=Memory(5))
