@@ -17,6 +17,9 @@ typedef struct {
   const char* operands;  // two letters each: how, and where. How: w written, r read, x both, e read early, l read late
 } Pattern;
 
+// The bit that a digit, or a letter from A = 10 on, is.
+static inline int place_of(char where) { return where <= '9' ? where - '0' : where - 'A' + 10; }
+
 // The registers that an operand `where` of an instruction is.
 typedef Registers Operand(const Pattern* pattern, char where, uint32_t bits, unsigned bytes);
 

@@ -51,7 +51,7 @@ static Registers operand(const Pattern* pattern, char where, uint32_t bits, unsi
     case 'b': return numbered(8 + ((bits >> 2) & 7));
     case 's': return numbered(2);
     case 'p': return numbered(1);
-    default: return numbered((bits >> (where <= '9' ? where - '0' : where - 'A' + 10)) & 31);
+    default: return numbered((bits >> place_of(where)) & 31);
   }
 }
 

@@ -38,10 +38,7 @@ static Registers operand(const Pattern* pattern, char where, uint32_t bits, unsi
     case 'n': return float_register(bits, 16, 7);
     case 't': return float_register(bits, 0, 5);
     case 'o': return listed(pattern, bits);
-    default: {
-      const int at = where <= '9' ? where - '0' : where - 'A' + 10;
-      return core_register((bits >> at) & (bytes == 2 ? 7 : 15));
-    }
+    default: return core_register((bits >> place_of(where)) & (bytes == 2 ? 7 : 15));
   }
 }
 

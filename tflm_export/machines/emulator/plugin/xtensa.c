@@ -63,7 +63,7 @@ static Registers operand(const Pattern* pattern, char where, uint32_t bits, unsi
   switch (where) {
     case 'p': return (Registers)1 << RETURN_ADDRESS;
     case 'f': return (Registers)1 << SHIFT_AMOUNT;
-    default: return (Registers)1 << ((bits >> (where <= '9' ? where - '0' : where - 'A' + 10)) & 15);
+    default: return (Registers)1 << ((bits >> place_of(where)) & 15);
   }
 }
 
