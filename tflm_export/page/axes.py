@@ -36,7 +36,9 @@ class Axes:
     def frame(self, x_label: str, y_label: str, unit: str = "") -> Markup:
         """Lines, figures and names of both axes; `unit` stands behind the figures of y."""
         across = [self._across(value, unit) for value in ticks(*self.y, 5)]
-        along = [self._along(value) for value in ticks(*self.x, 9)]
+        along = [
+            figure_below(self.left(value), self.height - BOTTOM + 16, value) for value in ticks(*self.x, 9)
+        ]
         middle = (self.height - BOTTOM + TOP) / 2
         names = [
             words((LEFT + WIDTH - RIGHT) / 2, self.height - 6, x_label, "middle"),
@@ -51,13 +53,6 @@ class Axes:
         )
         return joined([line, words(LEFT + 4, self.top(value) + (-4 if above else 12), name)])
 
-    def _along(self, value: float) -> Markup:
-        """A figure below the x axis, whole on the canvas."""
-        x, line = self.left(value), f"{value:,.6g}"
-        beyond = x + FIGURE_WIDTH * len(line) / 2 > WIDTH
-        place, anchor = (WIDTH - 2, "end") if beyond else (x, "middle")
-        return words(place, self.height - BOTTOM + 16, line, anchor, "soft")
-
     def _across(self, value: float, unit: str) -> Markup:
         at = self.top(value)
         line = element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at, class_="grid")
@@ -69,6 +64,13 @@ def words(
 ) -> Markup:
     """Text on a picture."""
     return element("text", text(line), x=x, y=y, text_anchor=anchor, class_=style, transform=turned)
+
+
+def figure_below(x: float, y: float, value: float) -> Markup:
+    """A figure of an axis below its place, whole on the canvas."""
+    line = f"{value:,.6g}"
+    beyond = x + FIGURE_WIDTH * len(line) / 2 > WIDTH
+    return words(WIDTH - 2 if beyond else x, y, line, "end" if beyond else "middle", "soft")
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from tflm_export.page.axes import FIGURE_WIDTH, WIDTH, ticks, words
+from tflm_export.page.axes import WIDTH, figure_below, ticks, words
 from tflm_export.page.bars import NAMES, shortened
 from tflm_export.page.document import Picture
 from tflm_export.page.markup import Markup, element, joined, text
@@ -64,16 +64,10 @@ def epochs(panels: Sequence[tuple[str, Sequence[Sequence[bool]]]], x_label: str)
         drawn += [_marked(row, NAMES, width, top + i * cell, cell, "c0") for i, row in enumerate(rows)]
         top += height + 8
     columns = max((len(rows[0]) for _, rows in panels if rows), default=1)
-    drawn += [_numbered(number, columns, top + 12) for number in ticks(1, columns, 9)]
+    width = (WIDTH - NAMES - 8) / columns
+    drawn += [figure_below(NAMES + (n - 0.5) * width, top + 12, n) for n in ticks(1, columns, 9)]
     label = words((NAMES + WIDTH) / 2, top + 30, x_label, "middle")
     return Picture(joined([*drawn, label]), WIDTH, top + 38)
-
-
-def _numbered(number: float, columns: int, top: float) -> Markup:
-    """A figure below its column, whole on the canvas."""
-    x, line = NAMES + (number - 0.5) * (WIDTH - NAMES - 8) / columns, f"{number:,g}"
-    beyond = x + FIGURE_WIDTH * len(line) / 2 > WIDTH
-    return words(WIDTH - 2 if beyond else x, top, line, "end" if beyond else "middle", "soft")
 
 
 def confusion(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Picture:
