@@ -42,14 +42,16 @@ def marks(run: Run) -> list[Mark]:
 def rows(run: Run) -> list[tuple[str, str, str, str]]:
     """(seconds, after step, what, which); of a long run what comes often is one row between the rest."""
     groups: list[list[Event]] = []
+    recent: dict[str, list[Event]] = {}  # by name, since the last event that has a row of its own
     for event in run.events:
-        open_now = next((g for g in reversed(groups) if g[0].name == event.name), None)
-        since = groups[groups.index(open_now) :] if open_now is not None else []
-        joins = len(run.events) > MOST_ROWS and event.name in OFTEN and since
-        if joins and open_now is not None and all(g[0].name in OFTEN for g in since):
-            open_now.append(event)
-        else:
-            groups.append([event])
+        if event.name in recent:
+            recent[event.name].append(event)
+            continue
+        groups.append([event])
+        if event.name not in OFTEN:
+            recent = {}
+        elif len(run.events) > MOST_ROWS:
+            recent[event.name] = groups[-1]
     return [_row(group) for group in groups]
 
 
@@ -89,10 +91,6 @@ def lasted(seconds: float) -> str:
     >>> lasted(0.42), lasted(95), lasted(4000)
     ('0.4 s', '95 s', '67 min')
     """
-    return (
-        f"{seconds:.1f} s"
-        if seconds < 10
-        else f"{seconds:.0f} s"
-        if seconds < 600
-        else f"{seconds / 60:.0f} min"
-    )
+    if seconds < 600:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min"
