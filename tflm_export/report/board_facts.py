@@ -16,7 +16,7 @@ from tflm_export.machines.emulator import core_of
 
 
 def board_facts(name: str) -> dict[str, Any]:
-    """Plain values. cycles_by: the source of the model; estimate: whether Arm publishes no timings of the
+    """Plain values. cycles_by: the source of the model; estimate: whether nobody publishes timings of the
     core; ram_measured: whether the board's RAM was read off an empty sketch of it.
     """
     board, core = BOARDS[name], core_of(BOARDS[name])
